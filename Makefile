@@ -1,0 +1,65 @@
+# Plain `make` prints this help. Nothing needs to be activated: the recipes use .venv/bin.
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := dev
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format bench constraints docs cluster-test clean
+
+help: ## print this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
+
+$(STAMP): constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "$(PYTHON): not found; install Python >= 3.11 or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"$(PYTHON) is Python {v[0]}.{v[1]}; neuro needs >= 3.11: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv $(VENV) || { echo "python venv failed; on Debian or Ubuntu install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(STAMP) ## install on first use, run all stages on simulated data, end with the report
+	snakemake --cores $(CORES)
+	@echo "Report: $(CURDIR)/results/report/index.html"
+
+test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cores)
+	python -m pytest -m "not slow and not cluster and not gpu"
+
+test-all: $(STAMP) ## all tests, slow ones and real data included
+	python -m pytest -m "not cluster and not gpu"
+
+check: $(STAMP) ## lint and format gates
+	ruff check .
+	ruff format --check .
+	snakefmt --check .
+	snakemake --lint
+
+format: $(STAMP) ## format Python and Snakemake files
+	ruff check --fix .
+	ruff format .
+	snakefmt .
+
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the rule graph
+	python -m neuro.config
+	python docs/rulegraph.py
+
+bench: $(STAMP) ## run the benchmarks against their peers
+	python -m pip install -q -c constraints.txt -e '.[bench]'
+	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
+	python benchmarks/clean.py --out benchmarks/results/clean.md
+
+cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
+	python -m pytest -m cluster
+
+constraints: ## make a new constraints.txt in a clean environment
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install 'snakemake==9.27.1' 'nilearn==0.13.1' 'torch==2.13.0' -e '.[dev,bench]'
+	.venv-lock/bin/python -m pip check
+	{ echo '# All pins of the tested set; made by: make constraints'; .venv-lock/bin/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.txt
+	rm -rf .venv-lock
+
+clean: ## remove the results and the environment
+	rm -rf results .snakemake $(VENV)

@@ -1,0 +1,45 @@
+import copy
+import os
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.15")
+
+# The demo's settings are read only when the user brings none: a user's file never inherits them.
+if not config.get("data"):
+
+    configfile: os.path.join(workflow.basedir, "config.yaml")
+
+
+import neuro.config
+import neuro.inputs
+
+USER_CONFIG = copy.deepcopy(config)
+problems = neuro.config.resolve(config, source="config")
+if problems:
+    sys.exit("\n".join([*problems, f"{len(problems)} problem(s); see docs/configuration.md"]))
+
+
+report: "workflow/report/workflow.rst"
+
+
+wildcard_constraints:
+    folder=r"sub-[a-zA-Z0-9]+(/ses-[a-zA-Z0-9]+)?",
+    run_key=r"sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*",
+    chunk=r"[0-9]+",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/fmri.smk"
+include: "workflow/rules/adhd.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        all_targets(),
+    message:
+        "Everything is done; the report is results/report/index.html"

@@ -1,0 +1,135 @@
+"""The command `neuro`: plain Python, no Snakemake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import neuro
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: `neuro check`, `neuro scan`, `neuro methods`."""
+    parser = argparse.ArgumentParser(
+        prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
+    )
+    parser.add_argument("--version", action="version", version=f"neuro {neuro.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("check", "check settings and data; print a table of all runs with a verdict"),
+        ("scan", "write results/inputs.tsv, the list of runs"),
+        ("methods", "print the methods text and the references for the settings"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--config", default="config.yaml", metavar="FILE", help="settings (default %(default)s)"
+        )
+        if name == "check":
+            command.add_argument(
+                "--skip-bad-subjects",
+                action="store_true",
+                help="list bad runs in results/check_exclusions.tsv and go on without them",
+            )
+        if name == "scan":
+            command.add_argument(
+                "--refresh", action="store_true", help="scan again even if nothing seems to change"
+            )
+    return parser
+
+
+def main(argv=None) -> int:
+    """Entry point.
+
+    Returns
+    -------
+    int
+        0 good, 1 problems with data or settings, 2 wrong command line.
+    """
+    arguments = build_parser().parse_args(argv)
+    from neuro.io.problems import InputProblem
+
+    try:
+        config = read_config(arguments.config)
+        return _COMMANDS[arguments.command](config, arguments)
+    except InputProblem as error:
+        for line in error.problems:
+            print(line, file=sys.stderr)
+        print(f"{len(error.problems)} problem(s)", file=sys.stderr)
+        return 1
+
+
+def read_config(path) -> dict:
+    """Read and resolve a settings file.
+
+    Raises
+    ------
+    InputProblem
+        One line per problem of the file.
+    """
+    from pathlib import Path
+
+    import yaml
+
+    from neuro import config
+    from neuro.io.problems import InputProblem
+
+    if not Path(path).exists():
+        raise InputProblem(f"{path}: no such file; give the settings with --config FILE")
+    try:
+        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
+    mapping = mapping or {}
+    problems = config.resolve(mapping, source=str(path))
+    if problems:
+        raise InputProblem(problems)
+    return mapping
+
+
+def _check(config, arguments):
+    from neuro import check, inputs
+
+    found = inputs.load(config)
+    if found.problems:
+        for line in found.problems:
+            print(line, file=sys.stderr)
+        print(f"{len(found.problems)} problem(s)", file=sys.stderr)
+        return 1
+    table, exclusions, problems = check.inputs(config, inputs.read())
+    print(check.as_text(table))
+    for line in problems:
+        print(line, file=sys.stderr)
+    skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
+    if skip:
+        path = check.write_exclusions(exclusions)
+        print(f"{len(exclusions)} exclusion(s) written to {path}")
+    if problems:
+        print(f"{len(problems)} problem(s)", file=sys.stderr)
+    return 1 if problems and not (skip and any(row["verdict"] == "ok" for row in table)) else 0
+
+
+def _scan(config, arguments):
+    from neuro import inputs
+
+    if arguments.refresh:
+        inputs.STATE.unlink(missing_ok=True)
+    found = inputs.load(config)
+    for line in found.problems:
+        print(line, file=sys.stderr)
+    subjects = {run["participant_id"] for run in found.runs}
+    print(f"{inputs.TABLE}: {len(found.runs)} runs of {len(subjects)} subjects ({found.kind})")
+    return 1 if found.problems else 0
+
+
+def _methods(config, arguments):
+    from neuro.config import methods
+    from neuro.report.methods import text
+
+    print(text(methods(config)))
+    return 0
+
+
+_COMMANDS = {"check": _check, "scan": _scan, "methods": _methods}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Section `adhd`: graph maps and the diagnosis."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from neuro.config.model import enabled, group, option, preset
+
+FEATURES = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering", "fc")
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionMask:
+    """Which regions the classifier sees; chosen on training subjects only."""
+
+    rule: str = option(
+        "top",
+        "string",
+        "'top' keeps the best share of regions, 'se' those above chance by one standard error, "
+        "'none' all.",
+        choices=("top", "se", "none"),
+    )
+    cut: float = option(0.30, "number", "Share of regions that 'top' keeps.", above=0, high=1)
+    regions: str = option(
+        "atlas",
+        "path",
+        "Regions of the mask: 'atlas' is the atlas of the fmri section, 'kmeans' are parcels of "
+        "the coordinates, or a label image.",
+    )
+    scope: str = option(
+        "train",
+        "string",
+        "'train' lets each fold choose the voxels that its training subjects cover; 'all' "
+        "intersects the masks of everybody (uses no labels).",
+        choices=("train", "all"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Adhd:
+    """Degree, distance degree and 3-cycle maps, PCA-LDA with a region mask, honest scores."""
+
+    enabled: bool = enabled()
+    preset: str = preset()
+    level: str = option(
+        "auto",
+        "string",
+        "Nodes of the graph: voxels, regions, or voxels where there are images.",
+        choices=("auto", "voxel", "roi"),
+    )
+    threshold: float | None = option(
+        None,
+        "number",
+        "Edges are correlations above this value; null uses `density`.",
+        low=-1,
+        high=1,
+        nullable=True,
+        source="paper: 0.8 (not verified)",
+    )
+    density: float | None = option(
+        None,
+        "number",
+        "Share of pairs that are edges; null means 0.02 for voxels and 0.10 for regions.",
+        above=0,
+        high=0.5,
+        nullable=True,
+    )
+    distance_bins: list = option(
+        [0, 20, 40, 60, 80], "numbers", "Lower edges of the distance bins.", unit="mm", low=0
+    )
+    features: list = option(
+        ["degree", "distdegree", "cycle3"],
+        "strings",
+        "Maps that feed a classifier, each judged alone; 'fc' are the connectome's edges.",
+        choices=FEATURES,
+        source="Dey et al. 2012",
+    )
+    primary: str = option(
+        "cycle3+mask",
+        "string",
+        "The variant that is declared in advance as the result.",
+        source="Dey et al. 2012",
+    )
+    log1p: bool = option(
+        True, "boolean", "Whether counts are log-transformed.", source="paper: false"
+    )
+    cycles4: bool = option(False, "boolean", "Whether 4-cycle maps are computed as well (slow).")
+    block: int = option(2048, "integer", "Rows of a correlation block.", low=64)
+    mask: RegionMask = group(RegionMask)
+    pca: list = option(
+        [10, 20, 40, 80], "integers", "Numbers of components that inner folds choose from.", low=1
+    )
+    shrinkage: str = option(
+        "auto",
+        "string",
+        "Covariance of the discriminant: Ledoit-Wolf ('auto') or plain.",
+        choices=("auto", "none"),
+        source="paper: none",
+    )
+    outer_folds: int = option(5, "integer", "Outer folds.", low=2)
+    repeats: int = option(5, "integer", "Repeats of the pooled scheme.", low=1)
+    inner_folds: int = option(5, "integer", "Inner folds that choose mask and components.", low=2)
+    schemes: list = option(
+        ["pooled", "leave_site_out"],
+        "strings",
+        "Ways to split the subjects.",
+        choices=("pooled", "leave_site_out"),
+    )
+    site_groups: dict = option(
+        {}, "mapping", "Sites that count as one: a name and its list of sites."
+    )
+    keep_single_class_sites: bool = option(
+        False, "boolean", "Whether sites with cases or controls only stay in the classification."
+    )
+    runs: str = option(
+        "mean",
+        "string",
+        "Several runs of a subject: features averaged, or the first run only.",
+        choices=("mean", "first"),
+    )
+    deconfound: list = option(
+        [],
+        "strings",
+        "Columns regressed out of the features inside each fold.",
+        choices=("age", "sex", "mean_fd"),
+    )
+    harmonise: str = option(
+        "none",
+        "string",
+        "Site harmonisation inside each fold.",
+        choices=("none", "location_scale"),
+    )
+    transductive: bool = option(
+        False,
+        "boolean",
+        "Whether harmonisation may use the unlabelled subjects of a held-out site.",
+    )
+    truncate_to: int | None = option(
+        None,
+        "integer",
+        "Volumes that every run is cut to, so that densities compare.",
+        unit="volumes",
+        low=3,
+        nullable=True,
+    )
+    permutations: int = option(
+        1000, "integer", "Permutations of the labels within sites.", low=0
+    )
+    bootstrap: int = option(2000, "integer", "Resamples of a confidence interval.", low=100)
+
+
+PRESETS = {
+    "robust": {},
+    "paper": {"threshold": 0.8, "log1p": False, "shrinkage": "none"},
+}
+
+
+def describe(config):
+    """Sentences for the methods section, with the citation keys they need.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+
+    Returns
+    -------
+    sentences : list of str
+    keys : list of str
+    """
+    adhd = config["adhd"]
+    if adhd["threshold"] is not None:
+        edges = f"correlations above {adhd['threshold']:g}"
+    elif adhd["density"] is not None:
+        edges = f"the {100 * adhd['density']:g} % largest correlations"
+    else:
+        edges = "the 2 % (voxels) or 10 % (regions) largest correlations"
+    mask = {
+        "top": f"the {100 * adhd['mask']['cut']:g} % of regions that classified best",
+        "se": "the regions that classified above chance by one standard error",
+        "none": "all regions",
+    }[adhd["mask"]["rule"]]
+    sentences = [
+        f"Graphs joined nodes by {edges}; degree, degree in distance bins and the number of "
+        "3-cycles through each node were counted exactly [@dey2012].",
+        f"Features were standardised, reduced by PCA and classified by LDA [@dey2012]; with a "
+        f"mask, {mask} on training subjects were used.",
+        f"Scores come from {adhd['outer_folds']}-fold cross-validation repeated "
+        f"{adhd['repeats']} times and from leaving whole sites out; every fitted step, the mask "
+        "included, saw training subjects only.",
+        f"Null distributions come from {adhd['permutations']} permutations of the labels within "
+        f"sites; confidence intervals from {adhd['bootstrap']} bootstrap resamples of subjects.",
+    ]
+    return sentences, ["dey2012", "sklearn", "numba"]

@@ -1,0 +1,43 @@
+"""The sections of the configuration, by name."""
+
+from __future__ import annotations
+
+from neuro.config import adhd, data, execution, fmri, report, simulate
+
+_CLASSES = {
+    "data": data.Data,
+    "execution": execution.Execution,
+    "simulate": simulate.Simulate,
+    "fmri": fmri.Fmri,
+    "adhd": adhd.Adhd,
+    "report": report.Report,
+}
+_MODULES = {"fmri": fmri, "adhd": adhd}
+
+SECTIONS = tuple(_CLASSES)
+"""Section names in the order of config.yaml."""
+
+STAGES = tuple(_MODULES)
+"""Sections that are stages of the workflow, in the order of the chain."""
+
+RENAMED: dict[str, str] = {}
+"""Old dotted keys and the keys that replaced them."""
+
+
+def section_class(name):
+    """The dataclass of a section."""
+    return _CLASSES[name]
+
+
+def presets(name) -> dict:
+    """Presets of a stage: preset name -> dotted key -> value."""
+    return getattr(_MODULES.get(name), "PRESETS", {})
+
+
+def methods(config) -> list[tuple[str, list[str], list[str]]]:
+    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each."""
+    return [
+        (name, *module.describe(config))
+        for name, module in _MODULES.items()
+        if config[name]["enabled"]
+    ]

@@ -1,0 +1,85 @@
+"""What every script of the workflow shares: threads, log, one-line errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import neuro
+from neuro import threads
+from neuro.io.problems import InputProblem
+
+
+class Log:
+    """The log of one job; also shown on stderr when the job fails."""
+
+    def __init__(self, path):
+        self.path = Path(path) if path else None
+        self.lines: list[str] = []
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("", "utf-8")
+
+    def __call__(self, line: str):
+        """Add one line."""
+        self.lines.append(str(line))
+        if self.path:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(f"{line}\n")
+
+
+@contextlib.contextmanager
+def run(snakemake):
+    """Run a script's body: limit threads, open the log, turn input problems into lines.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script, or a stand-in with the same attributes.
+
+    Yields
+    ------
+    Log
+        Call it with a line; the last line should sum up the result.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 after an :class:`~neuro.io.problems.InputProblem`; the lines are in the
+        log and on stderr, without a traceback.
+    """
+    threads.limit(snakemake.threads)
+    log = Log(snakemake.log[0] if len(snakemake.log) else None)
+    start = time.perf_counter()
+    log(f"neuro {neuro.__version__}, rule {snakemake.rule}")
+    wildcards = dict(snakemake.wildcards.items()) if hasattr(snakemake.wildcards, "items") else {}
+    for name, value in (
+        ("wildcards", wildcards),
+        ("parameters", dict(snakemake.params.items())),
+        ("inputs", _head([str(item) for item in snakemake.input])),
+        ("seed", snakemake.config.get("execution", {}).get("seed")),
+        ("threads", snakemake.threads),
+        ("host", platform.node()),
+        ("device", os.environ.get("CUDA_VISIBLE_DEVICES") or "cpu"),
+    ):
+        log(f"{name}: {value}")
+    try:
+        yield log
+    except InputProblem as error:
+        for line in error.problems:
+            log(f"error: {line}")
+            print(f"{snakemake.rule}: {line}", file=sys.stderr)
+        sys.exit(1)
+    except Exception:
+        log(traceback.format_exc())
+        raise
+    log(f"done in {time.perf_counter() - start:.1f} s")
+
+
+def _head(items, n=20):
+    return items if len(items) <= n else [*items[:n], f"... {len(items) - n} more"]

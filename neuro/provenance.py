@@ -1,0 +1,187 @@
+"""Sidecars and data set descriptions: what a result was made from, and with what."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import os
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+
+import neuro
+
+_START = time.perf_counter()
+
+
+@functools.lru_cache(maxsize=4096)
+def _checksum(path: str, size: int, mtime: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def checksum(path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    stat = os.stat(path)
+    return _checksum(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def git_state() -> dict:
+    """Commit and dirty flag of the source checkout; empty where there is none."""
+    here = Path(neuro.__file__).parent
+    if not (here.parent / ".git").exists():
+        return {}
+    try:
+        run = functools.partial(
+            subprocess.run, cwd=here, capture_output=True, text=True, timeout=10, check=True
+        )
+        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
+        dirty = bool(run(["git", "status", "--porcelain", "-uno"]).stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"Commit": commit, "Dirty": dirty}
+
+
+@functools.lru_cache(maxsize=1)
+def code_url() -> str:
+    """Public address of the source, as the installed package states it; else `n/a`."""
+    try:
+        urls = metadata.metadata("neuro").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        urls = []
+    return urls[0].split(",", 1)[1].strip() if urls else "n/a"
+
+
+def versions(*packages: str) -> dict:
+    """Versions of neuro and of the named distributions that are installed."""
+    found = {"neuro": neuro.__version__}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def plain(value):
+    """A copy of `value` that JSON can hold; NaN and infinities become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    return str(value)
+
+
+def write_json(path, content) -> Path:
+    """Write indented JSON with sorted keys; numbers that JSON cannot hold become null."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plain(content), indent=2, sort_keys=True) + "\n", "utf-8")
+    return path
+
+
+def sidecar_path(path) -> Path:
+    """`x.nii.gz` -> `x.json`; only the last suffix counts elsewhere."""
+    path = Path(path)
+    name = path.name.removesuffix(".gz") if path.name.endswith(".nii.gz") else path.name
+    return path.with_name(name).with_suffix(".json")
+
+
+def sidecar(
+    path, *, parameters=None, inputs=(), seed=None, packages=(), threads=1, device="cpu", **fields
+) -> Path:
+    """Write the JSON sidecar of a result file.
+
+    Parameters
+    ----------
+    path : path-like
+        The result file; the sidecar stands beside it with the suffix `.json`.
+    parameters : dict, optional
+        Every setting that shaped the result.
+    inputs : iterable of path-like
+        Files that were read; each is listed by its name with SHA-256 and size.
+    seed : int, optional
+    packages : iterable of str
+        Distributions whose versions matter.
+    threads : int
+    device : str
+    **fields
+        Further keys, e.g. `RepetitionTime=2.0` (s).
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    sources = [
+        {"Name": _portable(item), "SHA256": checksum(item), "Size": os.path.getsize(item)}
+        for item in inputs
+        if Path(item).is_file()
+    ]
+    content = {
+        **fields,
+        "GeneratedBy": [{"Name": "neuro", "Version": neuro.__version__, **git_state()}],
+        "Parameters": parameters or {},
+        "Sources": sources,
+        "Versions": versions(*packages),
+        "Seed": seed,
+        "Threads": threads,
+        "Device": device,
+        "WallSeconds": round(time.perf_counter() - _START, 3),
+    }
+    return write_json(sidecar_path(path), content)
+
+
+def _portable(path) -> str:
+    """A relative path, never one that names a machine's folders."""
+    path = Path(path)
+    if path.is_absolute():
+        try:
+            return path.relative_to(Path.cwd()).as_posix()
+        except ValueError:
+            return path.name
+    parts = [part for part in path.parts if part != ".."]
+    return "/".join(parts)
+
+
+def config_hash(config) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a configuration, keys sorted."""
+    text = json.dumps(plain(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def dataset_description(folder, *, name: str, config=None, sources=()) -> Path:
+    """Write `dataset_description.json` and `.bidsignore` of a derivative data set."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".bidsignore").write_text("*.h5\n*.tsv\n*.json\n*.png\n*.npz\nfigures/\n", "utf-8")
+    return write_json(
+        folder / "dataset_description.json",
+        {
+            "Name": name,
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [
+                {
+                    "Name": "neuro",
+                    "Version": neuro.__version__,
+                    "CodeURL": code_url(),
+                    "ConfigurationHash": config_hash(config or {}),
+                }
+            ],
+            "SourceDatasets": [{"URL": _portable(item)} for item in sources],
+            "HowToAcknowledge": "Cite the papers listed in results/report/references.bib.",
+        },
+    )

@@ -1,0 +1,269 @@
+"""Run one rule on small stored data and compare what it writes with what is expected.
+
+Layout as Snakemake generates it: `tests/unit/<rule>/{config.yaml,data,expected}`. Comparison is
+by kind of file and tolerant where numbers are concerned. `python tests/unit/regenerate.py RULE`
+makes data and expectation anew from a finished run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+RTOL = 1e-4
+VOLATILE = {
+    "GeneratedBy",
+    "Sources",
+    "Versions",
+    "WallSeconds",
+    "Commit",
+    "Dirty",
+    "seconds",
+    "peak_mb",
+    "Threads",
+}
+"""JSON keys that depend on time, versions or checksums."""
+UNTRACKED = (".snakemake", "results/logs", "results/benchmarks", "results/provenance")
+
+
+class Difference(AssertionError):
+    """Two result files differ."""
+
+
+def _close(a, b, where, rtol=RTOL):
+    a, b = np.asarray(a), np.asarray(b)
+    if a.dtype != b.dtype:
+        raise Difference(f"{where}: dtype {a.dtype}, expected {b.dtype}")
+    if a.shape != b.shape:
+        raise Difference(f"{where}: shape {a.shape}, expected {b.shape}")
+    if a.dtype.kind in "fc":
+        finite = b[np.isfinite(b)]
+        scale = float(np.abs(finite).max()) if finite.size else 1.0
+        rtol = max(rtol, 2e-3) if a.dtype == np.float16 else rtol
+        if not np.allclose(a, b, rtol=rtol, atol=rtol * scale * 1e-2, equal_nan=True):
+            raise Difference(f"{where}: values differ by up to {np.nanmax(np.abs(a - b)):.3g}")
+    elif not np.array_equal(a, b):
+        raise Difference(f"{where}: values differ")
+
+
+def compare_npz(a, b):
+    """Arrays by name."""
+    with np.load(a, allow_pickle=False) as x, np.load(b, allow_pickle=False) as y:
+        if set(x.files) != set(y.files):
+            raise Difference(f"{a.name}: arrays {sorted(x.files)}, expected {sorted(y.files)}")
+        for name in y.files:
+            _close(x[name], y[name], f"{a.name}:{name}")
+
+
+def compare_h5(a, b):
+    """Data sets and attributes by path."""
+    import h5py
+
+    def content(file):
+        found = {}
+
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset):
+                found[name] = item[()]
+
+        file.visititems(visit)
+        return found, dict(file.attrs)
+
+    with h5py.File(a) as x, h5py.File(b) as y:
+        (got, got_attrs), (want, want_attrs) = content(x), content(y)
+    if set(got) != set(want):
+        raise Difference(f"{a.name}: data sets {sorted(got)}, expected {sorted(want)}")
+    if set(got_attrs) != set(want_attrs):
+        raise Difference(f"{a.name}: attributes {sorted(got_attrs)}")
+    for name, value in want.items():
+        _close(got[name], value, f"{a.name}:{name}")
+    for name, value in want_attrs.items():
+        if not isinstance(value, np.ndarray) and got_attrs[name] != value:
+            raise Difference(f"{a.name}: attribute {name} is {got_attrs[name]}, expected {value}")
+
+
+def compare_tsv(a, b):
+    """Columns in order, texts exact, numbers within tolerance."""
+    import pandas as pd
+
+    tables = []
+    for path in (a, b):
+        if path.stat().st_size == 0:
+            tables.append(None)
+            continue
+        tables.append(pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False))
+    x, y = tables
+    if (x is None) != (y is None):
+        raise Difference(f"{a.name}: one of the tables is empty")
+    if y is None:
+        return
+    if list(x.columns) != list(y.columns):
+        raise Difference(f"{a.name}: columns {list(x.columns)}, expected {list(y.columns)}")
+    if len(x) != len(y):
+        raise Difference(f"{a.name}: {len(x)} rows, expected {len(y)}")
+    for name in y.columns:
+        if name in VOLATILE:
+            continue
+        if y[name].dtype.kind in "fiu":
+            _close(x[name].to_numpy(), y[name].to_numpy(), f"{a.name}:{name}")
+        elif not x[name].equals(y[name]):
+            raise Difference(f"{a.name}:{name}: texts differ")
+
+
+def compare_json(a, b):
+    """Recursive, numbers within tolerance, volatile keys ignored."""
+
+    def same(x, y, where):
+        if isinstance(y, dict):
+            if not isinstance(x, dict) or set(x) - VOLATILE != set(y) - VOLATILE:
+                raise Difference(f"{where}: keys differ")
+            for key in set(y) - VOLATILE:
+                same(x[key], y[key], f"{where}.{key}")
+        elif isinstance(y, list):
+            if not isinstance(x, list) or len(x) != len(y):
+                raise Difference(f"{where}: lists differ in length")
+            for number, (left, right) in enumerate(zip(x, y)):
+                same(left, right, f"{where}[{number}]")
+        elif isinstance(y, float) and isinstance(x, float):
+            if not math.isclose(x, y, rel_tol=RTOL, abs_tol=1e-9):
+                raise Difference(f"{where}: {x}, expected {y}")
+        elif x != y or isinstance(x, bool) != isinstance(y, bool):
+            raise Difference(f"{where}: {x!r}, expected {y!r}")
+
+    same(json.loads(a.read_text()), json.loads(b.read_text()), a.name)
+
+
+def compare_nifti(a, b):
+    """Voxels, type and affine."""
+    import nibabel
+
+    sizes = {path.stat().st_size == 0 for path in (a, b)}
+    if sizes == {True}:
+        return
+    if len(sizes) == 2:
+        raise Difference(f"{a.name}: one of the images is empty")
+    x, y = nibabel.load(a), nibabel.load(b)
+    if x.get_data_dtype() != y.get_data_dtype():
+        raise Difference(f"{a.name}: type {x.get_data_dtype()}, expected {y.get_data_dtype()}")
+    if not np.allclose(x.affine, y.affine, atol=1e-5):
+        raise Difference(f"{a.name}: the affine differs")
+    _close(np.asarray(x.dataobj), np.asarray(y.dataobj), a.name)
+
+
+def compare_png(a, b):
+    """Size, and not blank."""
+    import matplotlib.image
+
+    x, y = matplotlib.image.imread(a), matplotlib.image.imread(b)
+    if x.shape[:2] != y.shape[:2]:
+        raise Difference(f"{a.name}: size {x.shape[:2]}, expected {y.shape[:2]}")
+    if x[..., :3].std() < 1e-3:
+        raise Difference(f"{a.name}: the picture is blank")
+
+
+def compare_text(a, b):
+    """The same lines."""
+    if a.read_text() != b.read_text():
+        raise Difference(f"{a.name}: texts differ")
+
+
+def compare_html(a, b):
+    """Pages hold pictures and times: only their headings are compared."""
+    import re
+
+    heads = [re.findall(r"<h[1-3][^>]*>(.*?)</h[1-3]>", path.read_text()) for path in (a, b)]
+    if heads[0] != heads[1]:
+        raise Difference(f"{a.name}: headings {heads[0]}, expected {heads[1]}")
+
+
+COMPARATORS = {
+    ".npz": compare_npz,
+    ".h5": compare_h5,
+    ".tsv": compare_tsv,
+    ".json": compare_json,
+    ".nii.gz": compare_nifti,
+    ".png": compare_png,
+    ".md": compare_text,
+    ".bib": compare_text,
+    ".bidsignore": compare_text,
+    ".html": compare_html,
+}
+
+
+def compare(a: Path, b: Path):
+    """Compare two files by suffix; an unknown suffix is a failure."""
+    for suffix, comparator in COMPARATORS.items():
+        if a.name.endswith(suffix):
+            return comparator(a, b)
+    raise Difference(f"{a.name}: no comparator for this kind of file")
+
+
+def files(folder: Path) -> set[str]:
+    """Relative paths of all result files below a folder."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.relative_to(folder).as_posix().startswith(UNTRACKED)
+    }
+
+
+class OutputChecker:
+    """Compares the files a rule wrote with the expected ones; missing and extra files fail."""
+
+    def __init__(self, data: Path, expected: Path, workdir: Path):
+        self.data, self.expected, self.workdir = data, expected, workdir
+
+    def check(self):
+        """Raise :class:`Difference` at the first file that differs."""
+        given, wanted, found = files(self.data), files(self.expected), files(self.workdir)
+        extra = found - given - wanted - {"results/inputs.tsv", "results/inputs.json"}
+        if wanted - found:
+            raise Difference(f"missing: {sorted(wanted - found)[:5]}")
+        if extra:
+            raise Difference(f"extra: {sorted(extra)[:5]}")
+        for name in sorted(wanted):
+            compare(self.workdir / name, self.expected / name)
+
+
+def snakemake(workdir, *arguments, check=True):
+    """Run Snakemake on this checkout's Snakefile in another working directory."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(workdir), "--workflow-profile", "none", *arguments]
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=workdir, env=environment, timeout=600
+    )
+    if check and result.returncode:
+        raise AssertionError(result.stderr[-4000:] + result.stdout[-1000:])
+    return result
+
+
+def run_rule(rule: str, tmp_path: Path):
+    """Run one rule's stored case and check its output."""
+    case = Path(__file__).parent / rule
+    workdir = tmp_path / "run"
+    shutil.copytree(case / "data", workdir)
+    expected = case / "expected"
+    targets = [name for name in (case / "targets.txt").read_text().split() if name]
+    snakemake(
+        workdir,
+        *targets,
+        "--configfile",
+        str(case / "config.yaml"),
+        "--force",
+        "--cores=1",
+        "--notemp",
+        "--show-failed-logs",
+        "--target-files-omit-workdir-adjustment",
+        "--allowed-rules",
+        rule,
+    )
+    OutputChecker(case / "data", expected, workdir).check()

@@ -1,0 +1,79 @@
+"""The digest of a stage changes with what the stage can reach, and with nothing else."""
+
+import shutil
+import sys
+
+import pytest
+
+from neuro import digest
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    copy = tmp_path / "neuro"
+    shutil.copytree(digest.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digest, "PACKAGE", copy)
+
+    def fresh(*names):
+        digest.stage_digest.cache_clear()
+        return digest.stage_digest(*names)
+
+    yield copy, fresh
+    digest.stage_digest.cache_clear()
+
+
+def append(path):
+    path.write_text(path.read_text() + "\n# changed\n")
+
+
+@pytest.mark.parametrize(
+    ("changed", "stages"),
+    [
+        ("adhd/__init__.py", {"adhd"}),
+        ("fmri/connectome.py", {"fmri"}),
+        ("io/tables.py", {"adhd", "fmri"}),
+        ("io/__init__.py", {"adhd", "fmri"}),
+        ("report/__init__.py", set()),
+        ("cli.py", set()),
+    ],
+)
+def test_digest_follows_the_imports(package, changed, stages):
+    copy, fresh = package
+    before = {name: fresh(name) for name in ("adhd", "fmri")}
+    append(copy / changed)
+    after = {name: fresh(name) for name in ("adhd", "fmri")}
+    assert {name for name in before if before[name] != after[name]} == stages
+
+
+def test_function_level_and_relative_imports_count(package):
+    copy, fresh = package
+    (copy / "adhd" / "extra.py").write_text(
+        "def f():\n    from ..fresh_module import (\n        a,\n        b,\n    )\n"
+    )
+    (copy / "fresh_module.py").write_text("a = b = 1\n")
+    before = fresh("adhd")
+    append(copy / "fresh_module.py")
+    assert fresh("adhd") != before
+
+
+def test_data_files_count(package):
+    copy, fresh = package
+    before = fresh("adhd")
+    (copy / "adhd" / "table.json").write_text("{}")
+    assert fresh("adhd") != before
+
+
+def test_nothing_heavy_is_imported_and_the_form_is_short():
+    value = digest.stage_digest("adhd")
+    assert len(value) == 16 and int(value, 16) >= 0
+    code = "from neuro.digest import stage_digest as d; d('adhd', 'fmri'); import sys; "
+    code += "print('numpy' in sys.modules)"
+    import subprocess
+
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.stdout.strip() == "False"
+
+
+def test_unknown_stage_is_one_line():
+    with pytest.raises(ValueError, match="stage 'nothing': no such folder or module"):
+        digest.stage_digest("nothing")

@@ -1,0 +1,219 @@
+"""What the workflow plans, for many shapes of input; expected job counts are written down."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from common import ROOT, snakemake
+
+N = 32
+"""Subjects of the demo."""
+
+DEMO = {
+    "simulate_fmri": 1,
+    "fmri_index": 1,
+    "fmri_clean": N,
+    "fmri_parcellate": N,
+    "fmri_connectome": 1,
+    "fmri_qc": 1,
+    "adhd_mask": 1,
+    "adhd_graph": N,
+    "adhd_features": 1,
+    "adhd_diagnose": 1,
+    "adhd_permute": 10,
+    "adhd_summary": 1,
+    "report": 1,
+    "all": 1,
+}
+
+
+def planned(workdir, *arguments, config=None):
+    """Job counts of a dry-run by rule."""
+    if config is not None:
+        path = Path(workdir) / "mine.yaml"
+        path.write_text(yaml.safe_dump(config))
+        arguments = ("--configfile", str(path), *arguments)
+    result = snakemake(workdir, "-n", "--cores", "2", *arguments)
+    table = result.stdout.split("job", 1)[1] if "job" in result.stdout else ""
+    counts = dict(re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE))
+    counts.pop("total", None)
+    return {rule: int(number) for rule, number in counts.items()}
+
+
+def refused(workdir, config, *arguments):
+    """Lines of a refusal: status 1, no traceback."""
+    path = Path(workdir) / "mine.yaml"
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+    result = snakemake(
+        workdir, "-n", "--cores", "2", "--configfile", str(path), *arguments, check=False
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr + result.stdout
+    return result.stderr
+
+
+def test_the_demo_plans_every_stage(tmp_path):
+    assert planned(tmp_path) == DEMO
+
+
+def test_the_demo_without_diagnosis(tmp_path):
+    config = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
+    counts = planned(tmp_path, config={**config, "adhd": {"enabled": False}})
+    assert counts == {name: n for name, n in DEMO.items() if not name.startswith("adhd")}
+
+
+def test_region_level_graphs_of_images(tmp_path):
+    config = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
+    counts = planned(tmp_path, config={**config, "adhd": {"level": "roi"}})
+    assert counts["adhd_graph_roi"] == 1
+    assert "adhd_graph" not in counts and "adhd_mask" not in counts
+
+
+@pytest.mark.parametrize("stage", ["fmri", "adhd", "report"])
+def test_each_stage_is_a_target(tmp_path, stage):
+    counts = planned(tmp_path, stage)
+    assert counts["fmri_qc"] == 1
+    assert ("adhd_summary" in counts) == (stage != "fmri")
+    assert ("report" in counts) == (stage == "report")
+
+
+def test_one_subject_is_a_target(tmp_path):
+    target = "results/fmri/sub-03/func/sub-03_task-rest_atlas-simulated_stat-mean_timeseries.tsv"
+    counts = planned(tmp_path, target)
+    assert counts == {"simulate_fmri": 1, "fmri_clean": 1, "fmri_parcellate": 1}
+
+
+@pytest.fixture
+def adhd200(tmp_path):
+    """Empty ADHD-200 folders: two sites, five subjects, seven runs."""
+    for site, subjects in (("NYU", {"0010001": 2, "0010002": 2, "0010003": 1}), ("KKI", {"0020001": 1, "0020002": 1})):
+        for label, runs in subjects.items():
+            folder = tmp_path / "tables" / site / label
+            folder.mkdir(parents=True)
+            for run in range(1, runs + 1):
+                name = f"sfnwmrda{label}_session_1_rest_{run}_aal_TCs.1D"
+                (folder / name).write_text("x")
+        rows = "".join(
+            f"{int(label)},{site},{number % 2},10.5,0.5,{number % 2}\n"
+            for number, label in enumerate(subjects)
+        )
+        (tmp_path / "tables" / site / f"{site}_phenotypic.csv").write_text(
+            "ScanDir ID,Site,Gender,Age,Handedness,DX\n" + rows
+        )
+    return tmp_path
+
+
+def test_region_tables_are_one_job_for_all(adhd200):
+    config = {"data": {"kind": "adhd200", "root": "tables"}}
+    counts = planned(adhd200, config=config)
+    assert counts == {
+        "fmri_index": 1,
+        "fmri_table": 1,
+        "fmri_connectome": 1,
+        "fmri_qc": 1,
+        "adhd_graph_roi": 1,
+        "adhd_features": 1,
+        "adhd_diagnose": 1,
+        "adhd_permute": 10,
+        "adhd_summary": 1,
+        "report": 1,
+        "all": 1,
+    }
+
+
+def test_detection_finds_the_same_layout(adhd200):
+    config = {"data": {"kind": "auto", "root": "tables"}}
+    assert planned(adhd200, config=config)["fmri_table"] == 1
+
+
+def bids_tree(root, subjects, sessions=(None,), runs=(None,), masks=True):
+    """Empty images in the names of fMRIPrep."""
+    for subject in subjects:
+        for session in sessions:
+            folder = root / f"sub-{subject}" / (f"ses-{session}" if session else "") / "func"
+            folder.mkdir(parents=True, exist_ok=True)
+            for run in runs:
+                name = f"sub-{subject}" + (f"_ses-{session}" if session else "") + "_task-rest"
+                name += f"_run-{run}" if run else ""
+                space = f"{name}_space-MNI152NLin2009cAsym"
+                (folder / f"{space}_desc-preproc_bold.nii.gz").write_bytes(b"x")
+                (folder / f"{space}_desc-preproc_bold.json").write_text('{"RepetitionTime": 2.0}')
+                if masks:
+                    (folder / f"{space}_desc-brain_mask.nii.gz").write_bytes(b"x")
+                (folder / f"{name}_desc-confounds_timeseries.tsv").write_text("trans_x\n0\n")
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_runs"),
+    [
+        ({"subjects": ["01"]}, 1),
+        ({"subjects": ["01", "02", "03"]}, 3),
+        ({"subjects": ["01", "02"], "sessions": ["a", "b"]}, 4),
+        ({"subjects": ["01", "02"], "runs": ["1", "2", "3"]}, 6),
+        ({"subjects": ["01", "02"], "sessions": ["1", "2"], "runs": ["1", "2"]}, 8),
+    ],
+)
+def test_image_trees(tmp_path, shape, n_runs):
+    bids_tree(tmp_path / "derivatives", **shape)
+    config = {"data": {"kind": "fmriprep", "root": "derivatives"}, "adhd": {"enabled": False}}
+    counts = planned(tmp_path, config=config)
+    assert counts["fmri_clean"] == counts["fmri_parcellate"] == n_runs
+    assert counts["fmri_connectome"] == counts["report"] == 1
+
+
+def test_session_folders_show_in_the_results(tmp_path):
+    bids_tree(tmp_path / "derivatives", ["01"], sessions=["pre"])
+    config = {"data": {"kind": "fmriprep", "root": "derivatives"}, "adhd": {"enabled": False}}
+    target = "results/fmri/sub-01/ses-pre/func/sub-01_ses-pre_task-rest_desc-denoised_bold.nii.gz"
+    assert planned(tmp_path, target, config=config) == {"fmri_clean": 1}
+
+
+def test_unknown_subject_is_one_line_that_lists_some(tmp_path):
+    bids_tree(tmp_path / "derivatives", ["01", "02"])
+    config = {"data": {"kind": "fmriprep", "root": "derivatives", "subjects": ["99"]}}
+    assert "data.subjects: '99' not found in derivatives; found 01 02 (2)" in refused(
+        tmp_path, config
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"data": {"kind": "nifti"}}, "data.root: missing"),
+        ({"data": {"kind": "nifti", "root": "no"}}, "data.root: no such folder: no"),
+        ({"data": {"kind": "simulated"}, "fmri": {"fd_m": 1}}, "did you mean 'fd_mm'?"),
+        ("data: {kind: simulated, tasks: [no]}\n", "quote labels: 'no'"),
+    ],
+)
+def test_a_bad_configuration_is_refused_in_one_line(tmp_path, config, line):
+    assert line in refused(tmp_path, config)
+
+
+def test_an_empty_folder_is_refused_in_one_line(tmp_path):
+    (tmp_path / "empty").mkdir()
+    config = {"data": {"kind": "fmriprep", "root": "empty"}}
+    assert "empty" in refused(tmp_path, config)
+
+
+def test_a_users_file_never_gets_the_demo(tmp_path):
+    shutil.copy(ROOT / "config.yaml", tmp_path / "config.yaml")
+    bids_tree(tmp_path / "derivatives", ["01"])
+    config = {"data": {"kind": "fmriprep", "root": "derivatives"}, "adhd": {"enabled": False}}
+    result = snakemake(
+        tmp_path, "-n", "--cores", "1", "--config", 'data={"kind": "simulated"}',
+        'adhd={"enabled": false}', 'fmri={"atlas": "simulated"}',
+    )
+    assert "simulate_fmri" in result.stdout
+    assert "simulate_fmri" not in planned(tmp_path, config=config)
+
+
+def test_a_single_key_on_the_command_line_extends_the_demo(tmp_path):
+    result = snakemake(
+        tmp_path, "-n", "--cores", "1", "--config", 'simulate={"n_subjects": "5"}'
+    )
+    assert re.search(r"fmri_clean\s+5", result.stdout)

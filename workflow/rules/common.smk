@@ -1,0 +1,188 @@
+# Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
+import neuro.plan
+from neuro.digest import stage_digest as _digest
+
+TABLES = ("table", "adhd200")
+
+
+def stage_digest(*packages):
+    """Digest of the source a rule reaches, or the version where the user wants no more."""
+    if config["execution"]["rerun_on_code_change"]:
+        return _digest(*packages)
+    return neuro.__version__
+
+
+INPUTS = neuro.inputs.load(config, refresh=workflow.is_main_process)
+if INPUTS.problems:
+    sys.exit("\n".join([*INPUTS.problems, f"{len(INPUTS.problems)} problem(s)"]))
+_RUNS = {run["run_key"]: run for run in INPUTS.runs}
+
+
+def runs():
+    """Keys of all runs that are used, sorted."""
+    return sorted(_RUNS)
+
+
+def subjects():
+    """Labels of all subjects that are used, sorted."""
+    return sorted({run["participant_id"] for run in _RUNS.values()})
+
+
+def from_tables():
+    """Whether the input are region tables rather than images."""
+    return INPUTS.kind in TABLES
+
+
+def voxels():
+    """Whether graphs join voxels rather than regions."""
+    level = config["adhd"]["level"]
+    return level == "voxel" or (level == "auto" and not from_tables())
+
+
+def atlas():
+    """Name of the atlas in file names: letters and digits only."""
+    if INPUTS.kind == "adhd200":
+        return "AAL116"
+    if INPUTS.kind == "table":
+        return "user"
+    name = os.path.basename(config["fmri"]["atlas"]).removesuffix(".gz").removesuffix(".nii")
+    return "".join(letter for letter in name if letter.isalnum())
+
+
+def atlas_image(wildcards=None):
+    """The atlas as a file, where it is one."""
+    name = config["fmri"]["atlas"]
+    if name == "simulated":
+        return ["results/simulated/atlas.nii.gz"]
+    return [name] if ".nii" in name else []
+
+
+def run_file(stage, run_key, suffix):
+    """Path of a run's file in a stage's derivatives."""
+    run = _RUNS[run_key]
+    session = f"/ses-{run['session']}" if run["session"] else ""
+    return f"results/{stage}/sub-{run['participant_id']}{session}/func/{run_key}_{suffix}"
+
+
+def run_files(stage, suffix):
+    """Paths of the same file of all runs."""
+    return [run_file(stage, key, suffix) for key in runs()]
+
+
+def run_input(kind):
+    """Input function: a run's file of one kind, an empty list where the run has none."""
+
+    def find(wildcards):
+        return _RUNS.get(wildcards.run_key, {}).get(kind) or []
+
+    return find
+
+
+def run_tr(wildcards):
+    """Sampling interval of a run in s; None leaves it to the image header."""
+    value = _RUNS[wildcards.run_key]["tr"]
+    return float(value) if value else None
+
+
+def series():
+    """Region series of all runs."""
+    return run_files("fmri", f"atlas-{atlas()}_stat-mean_timeseries.tsv")
+
+
+def memory(need, floor=1000):
+    """Memory request in MB: a multiple of the input's size, larger at each attempt."""
+
+    def request(wildcards, input, attempt):
+        return max(floor, int(300 + need * input.size_mb * attempt))
+
+    return request
+
+
+def settings(stage, *keys):
+    """The named keys of a stage's section: a rule re-runs only for the keys it reads."""
+    return {key: config[stage][key] for key in keys}
+
+
+def stage_targets(stage):
+    """Files that make a stage complete."""
+    return [f"results/{stage}/report.json"] if config[stage]["enabled"] else []
+
+
+def all_targets():
+    """Targets of the enabled stages and the report."""
+    stages = [name for name in neuro.config.STAGES if config[name]["enabled"]]
+    return [*(path for name in stages for path in stage_targets(name)), "results/report/index.html"]
+
+
+onstart:
+    neuro.plan.write(config, USER_CONFIG)
+
+
+def relmat_name():
+    """Kind of connectome as a BIDS `stat` label."""
+    kind = config["fmri"]["connectome"]
+    return {"pearson": "pearsoncorrelation", "fisher_z": "fisherz"}.get(kind, kind)
+
+
+def relmats():
+    """Connectomes as text, for runs that came as images; tables would double in number."""
+    if from_tables():
+        return []
+    return run_files("fmri", f"atlas-{atlas()}_stat-{relmat_name()}_relmat.tsv")
+
+
+def region_tables(wildcards):
+    """Tables that name the regions: one for all tables, or the coverage of each run."""
+    if from_tables():
+        return ["results/fmri/table_regions.tsv"]
+    return run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
+
+
+def qc_inputs(wildcards):
+    """What the quality control reads; images and tables leave different files."""
+    files = {
+        "runs": "results/fmri/runs.tsv",
+        "participants": "results/participants.tsv",
+        "connectomes": "results/fmri/connectomes.h5",
+        "regions": "results/fmri/regions.tsv",
+        "exclusions": ["results/fmri/exclusions_index.tsv"],
+    }
+    if from_tables():
+        files["qc"] = ["results/fmri/table_qc.tsv"]
+        files["exclusions"].append("results/fmri/exclusions_table.tsv")
+    else:
+        files["qc"] = run_files("fmri", "desc-qc.tsv")
+        files["coverage"] = run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
+        files["preproc"] = run_files("fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv")
+        files["exclusions"] += run_files("fmri", "desc-exclusions.tsv")
+    return files
+
+
+def graph_memory(wildcards, input, attempt):
+    """Memory of a voxel graph in MB: packed bits grow with the square of the voxels."""
+    return max(1500, int(300 + 12 * input.size_mb * attempt))
+
+
+def feature_inputs(wildcards):
+    """What the features are gathered from, by level."""
+    files = {
+        "participants": "results/participants.tsv",
+        "runs": "results/fmri/runs.tsv",
+        "qc": "results/fmri/group_qc.tsv",
+        "exclusions": "results/fmri/exclusions.tsv",
+    }
+    if "fc" in config["adhd"]["features"]:
+        files["connectomes"] = "results/fmri/connectomes.h5"
+    if voxels():
+        files["mask"] = "results/adhd/group_mask.nii.gz"
+        files["regions"] = "results/adhd/group_dseg.nii.gz"
+        files["labels"] = "results/adhd/regions.tsv"
+        files["graphs"] = run_files("adhd", "desc-graph.json")
+        for name in config["adhd"]["features"]:
+            if name != "fc":
+                files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
+    else:
+        files["maps"] = "results/adhd/roi_maps.h5"
+        files["graphs"] = "results/adhd/graphs_roi.tsv"
+        files["labels"] = "results/fmri/regions.tsv"
+    return files

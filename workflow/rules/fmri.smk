@@ -1,0 +1,218 @@
+localrules:
+    fmri_index,
+
+
+rule fmri:
+    input:
+        stage_targets("fmri"),
+    message:
+        "Stage fmri is complete"
+
+
+rule fmri_index:
+    input:
+        runs="results/inputs.tsv",
+        sources=INPUTS.sources,
+    output:
+        runs=ensure("results/fmri/runs.tsv", non_empty=True),
+        participants=ensure("results/participants.tsv", non_empty=True),
+        exclusions="results/fmri/exclusions_index.tsv",
+    log:
+        "results/logs/fmri/fmri_index.log",
+    benchmark:
+        "results/benchmarks/fmri/fmri_index.tsv"
+    conda:
+        "../../envs/fmri.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        data=config["data"],
+        kind=INPUTS.kind,
+        code=stage_digest("inputs"),
+    message:
+        "Listing the runs and the participants"
+    script:
+        "../scripts/fmri_index.py"
+
+
+if from_tables():
+
+    rule fmri_table:
+        input:
+            tables=INPUTS.files,
+            runs="results/fmri/runs.tsv",
+            atlas=atlas_image,
+        output:
+            series=series(),
+            qc="results/fmri/table_qc.tsv",
+            regions="results/fmri/table_regions.tsv",
+            exclusions="results/fmri/exclusions_table.tsv",
+        log:
+            "results/logs/fmri/fmri_table.log",
+        benchmark:
+            "results/benchmarks/fmri/fmri_table.tsv"
+        conda:
+            "../../envs/fmri.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            data=config["data"],
+            kind=INPUTS.kind,
+            run_keys=runs(),
+            settings=settings(
+                "fmri", "clean_tables", "band", "filter", "drop_volumes", "min_seconds"
+            ),
+            code=stage_digest("fmri", "inputs"),
+        message:
+            "Reading the region tables of all runs"
+        script:
+            "../scripts/fmri_table.py"
+
+else:
+
+    rule fmri_clean:
+        input:
+            bold=run_input("bold"),
+            mask=run_input("mask"),
+            confounds=run_input("confounds"),
+            motion=run_input("motion"),
+        output:
+            denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
+            smoothed="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
+            mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
+            confounds="results/fmri/{folder}/func/{run_key}_desc-confounds_timeseries.tsv",
+            outliers="results/fmri/{folder}/func/{run_key}_outliers.tsv",
+            qc="results/fmri/{folder}/func/{run_key}_desc-qc.tsv",
+            figures="results/fmri/{folder}/func/{run_key}_desc-figures_bold.npz",
+            exclusions="results/fmri/{folder}/func/{run_key}_desc-exclusions.tsv",
+        log:
+            "results/logs/fmri/{folder}/func/{run_key}_fmri_clean.log",
+        benchmark:
+            "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_clean.tsv"
+        conda:
+            "../../envs/fmri.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(12),
+            runtime=60,
+        params:
+            tr=run_tr,
+            voxel_size=config["data"]["voxel_size"],
+            skip_bad=config["execution"]["skip_bad_subjects"],
+            motion_order=config["data"]["motion_order"],
+            motion_units=config["data"]["motion_units"],
+            settings=settings(
+                "fmri",
+                "preset",
+                "drop_volumes",
+                "strategy",
+                "confound_columns",
+                "band",
+                "filter",
+                "scrub",
+                "fd_mm",
+                "std_dvars",
+                "min_segment",
+                "min_seconds",
+                "smooth_mm",
+            ),
+            code=stage_digest("fmri"),
+        message:
+            "Denoising {wildcards.run_key}"
+        script:
+            "../scripts/fmri_clean.py"
+
+    rule fmri_parcellate:
+        input:
+            preproc=run_input("bold"),
+            denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
+            mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
+            atlas=atlas_image,
+        output:
+            series=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-mean_timeseries.tsv",
+            coverage=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-coverage_bold.tsv",
+            preproc=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-preproc_timeseries.tsv",
+            figures=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-figures_bold.npz",
+        log:
+            "results/logs/fmri/{folder}/func/{run_key}_fmri_parcellate.log",
+        benchmark:
+            "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_parcellate.tsv"
+        conda:
+            "../../envs/fmri.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(8),
+            runtime=30,
+        params:
+            tr=run_tr,
+            voxel_size=config["data"]["voxel_size"],
+            settings=settings("fmri", "atlas", "sphere_mm", "min_coverage"),
+            code=stage_digest("fmri"),
+        message:
+            "Averaging {wildcards.run_key} over the regions of the atlas"
+        script:
+            "../scripts/fmri_parcellate.py"
+
+
+rule fmri_connectome:
+    input:
+        series=series(),
+        regions=region_tables,
+        runs="results/fmri/runs.tsv",
+        participants="results/participants.tsv",
+    output:
+        series="results/fmri/timeseries.h5",
+        connectomes="results/fmri/connectomes.h5",
+        regions="results/fmri/regions.tsv",
+        relmat=relmats(),
+    log:
+        "results/logs/fmri/fmri_connectome.log",
+    benchmark:
+        "results/benchmarks/fmri/fmri_connectome.tsv"
+    conda:
+        "../../envs/fmri.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3, floor=4000),
+        runtime=60,
+    params:
+        run_keys=runs(),
+        settings=settings("fmri", "connectome"),
+        code=stage_digest("fmri"),
+    message:
+        "Computing the connectomes of all runs"
+    script:
+        "../scripts/fmri_connectome.py"
+
+
+rule fmri_qc:
+    input:
+        unpack(qc_inputs),
+    output:
+        qc="results/fmri/group_qc.tsv",
+        qc_fc="results/fmri/qc_fc.tsv",
+        exclusions="results/fmri/exclusions.tsv",
+        description="results/fmri/dataset_description.json",
+        report=ensure("results/fmri/report.json", non_empty=True),
+    log:
+        "results/logs/fmri/fmri_qc.log",
+    benchmark:
+        "results/benchmarks/fmri/fmri_qc.tsv"
+    conda:
+        "../../envs/fmri.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3, floor=4000),
+        runtime=30,
+    params:
+        config={"data": config["data"], "fmri": config["fmri"]},
+        source=config["data"]["root"],
+        code=stage_digest("fmri"),
+    message:
+        "Quality control of all runs"
+    script:
+        "../scripts/fmri_qc.py"

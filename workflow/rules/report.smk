@@ -1,0 +1,25 @@
+rule report:
+    input:
+        stages=[path for name in neuro.config.STAGES for path in stage_targets(name)],
+        participants="results/participants.tsv",
+    output:
+        page=ensure("results/report/index.html", non_empty=True),
+        methods="results/report/methods.md",
+        references="results/report/references.bib",
+    log:
+        "results/logs/report/report.log",
+    benchmark:
+        "results/benchmarks/report/report.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=config,
+        code=stage_digest("report", "config"),
+    message:
+        "Writing the report to results/report/index.html"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,32 @@
+"""List the runs, the participants, and what the scan left out."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import pandas as pd
+
+        from neuro import inputs, provenance
+        from neuro.io import tables
+
+        rows = inputs.read(snakemake.input.runs)
+        runs = pd.DataFrame(rows, columns=list(inputs.COLUMNS)).replace("", None)
+        kind = snakemake.params.kind
+        people = inputs.participants({"data": snakemake.params.data}, kind)
+        tables.write_tsv(snakemake.output.runs, runs)
+        tables.write_tsv(snakemake.output.participants, people)
+        left_out = [
+            tables.exclusion(row["run_key"], "scan", row["reason"])
+            for row in rows
+            if row["status"] != "ok"
+        ]
+        left_out += tables.unmatched(people, [row for row in rows if row["status"] == "ok"])
+        tables.write_exclusions(snakemake.output.exclusions, left_out)
+        for path in (snakemake.output.runs, snakemake.output.participants):
+            provenance.sidecar(path, parameters=dict(snakemake.params.data), packages=["pandas"])
+        log(f"{len(rows)} runs, {len(people)} participants, {len(left_out)} exclusions")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,50 @@
+"""Quality control of all runs: one table, motion against connectivity, exclusions."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import numpy as np
+        import pandas as pd
+
+        from neuro import inputs, provenance
+        from neuro.fmri import group, qcfc
+        from neuro.fmri.connectome import Connectome
+        from neuro.io import connectomes, excluded, series, tables
+
+        rows = {row["run_key"]: row for row in inputs.read(snakemake.input.runs)}
+        people = tables.read_participants(snakemake.input.participants)
+        qc = group.group_qc(snakemake.input.qc, rows, people)
+        after = connectomes.read_connectomes(snakemake.input.connectomes)
+        apart = group.distances(group.region_table([snakemake.input.regions]))
+        fd = qc.set_index("run_key")["mean_fd"].reindex(after.run_key).to_numpy(float)
+        edges = {"after": after.edges}
+        used = [path for path in snakemake.input.get("preproc", []) if not excluded.is_excluded(path)]
+        if used:
+            raw = [series.read_series_tsv(path).series for path in used]
+            edges["before"] = Connectome("fisher_z").transform(raw)
+        motion = {}
+        if np.isfinite(fd).sum() >= 4:
+            motion = {name: qcfc.qc_fc(value, fd, apart) for name, value in edges.items()}
+        parts = [item.table(after.index, name, apart) for name, item in sorted(motion.items())]
+        columns = ["stage", "edge", "i", "j", "r", "p", "distance_mm"]
+        tables.write_tsv(
+            snakemake.output.qc_fc, pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+        )
+        left_out = group.join_exclusions(snakemake.input.exclusions)
+        tables.write_tsv(snakemake.output.qc, qc)
+        tables.write_tsv(snakemake.output.exclusions, left_out)
+        provenance.sidecar(snakemake.output.qc, parameters=snakemake.params.config["fmri"])
+        provenance.dataset_description(
+            "results/fmri",
+            name="neuro fmri: denoised series and connectomes",
+            config=snakemake.params.config,
+            sources=[snakemake.params.source] if snakemake.params.source else [],
+        )
+        provenance.write_json(snakemake.output.report, group.headline(qc, len(left_out), motion))
+        log(f"{len(qc)} runs, {len(left_out)} exclusions")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
