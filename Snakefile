@@ -18,7 +18,9 @@ import neuro.inputs
 USER_CONFIG = copy.deepcopy(config)
 problems = neuro.config.resolve(config, source="config")
 if problems:
-    sys.exit("\n".join([*problems, f"{len(problems)} problem(s); see docs/configuration.md"]))
+    sys.exit(
+        "\n".join([*problems, f"{len(problems)} problem(s); see docs/configuration.md"])
+    )
 
 
 report: "workflow/report/workflow.rst"

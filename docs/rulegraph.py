@@ -14,8 +14,10 @@ def rule_graph() -> str:
     """The demo's rules and what feeds what, as a mermaid flow chart."""
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-            + ["--directory", folder, "--workflow-profile", "none", "--rulegraph", "mermaid-js"],
+            [
+                *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+                *("--directory", folder, "--workflow-profile", "none", "--rulegraph", "mermaid-js"),
+            ],
             capture_output=True,
             text=True,
             check=True,

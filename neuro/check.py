@@ -99,8 +99,8 @@ def _image(row, config):
 
 def _series(kind, config, rows):
     """Volumes, sampling interval and problems of every region table, by run key."""
-    from neuro.inputs import read_series
     from neuro.io.roi import check_tables
+    from neuro.layouts import read_series
 
     left_out: list[dict] = []
     usable = [row for row in rows if row["status"] == "ok"]
@@ -117,11 +117,11 @@ def _series(kind, config, rows):
 
 def _people(config, kind, table):
     """Problems of the participants table: ids on one side only, classes that are missing."""
-    from neuro import inputs as found
+    from neuro import layouts
     from neuro.io.tables import unmatched
 
     try:
-        people = found.participants(config, kind)
+        people = layouts.participants(config, kind, table)
     except InputProblem as problem:
         return problem.problems
     runs = [row for row in table if row["verdict"] == "ok"]

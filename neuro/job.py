@@ -12,7 +12,6 @@ from pathlib import Path
 
 import neuro
 from neuro import threads
-from neuro.io.problems import InputProblem
 
 
 class Log:
@@ -50,8 +49,9 @@ def run(snakemake):
     Raises
     ------
     SystemExit
-        With status 1 after an :class:`~neuro.io.problems.InputProblem`; the lines are in the
-        log and on stderr, without a traceback.
+        With status 1 after a ValueError, such as an :class:`~neuro.io.problems.InputProblem`;
+        its lines are in the log and on stderr. The environment variable `NEURO_TRACEBACK` adds
+        the stack to the log.
     """
     threads.limit(snakemake.threads)
     log = Log(snakemake.log[0] if len(snakemake.log) else None)
@@ -70,8 +70,11 @@ def run(snakemake):
         log(f"{name}: {value}")
     try:
         yield log
-    except InputProblem as error:
-        for line in error.problems:
+    except ValueError as error:
+        # Our own errors are one line for people; the stack is for those who ask for it.
+        if os.environ.get("NEURO_TRACEBACK"):
+            log(traceback.format_exc())
+        for line in getattr(error, "problems", None) or [str(error)]:
             log(f"error: {line}")
             print(f"{snakemake.rule}: {line}", file=sys.stderr)
         sys.exit(1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neuro.config import origins
 
+
 def write(config, given):
     """Write the resolved settings with their origin, and the installed packages."""
     import yaml

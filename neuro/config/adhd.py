@@ -143,9 +143,7 @@ class Adhd:
         low=3,
         nullable=True,
     )
-    permutations: int = option(
-        1000, "integer", "Permutations of the labels within sites.", low=0
-    )
+    permutations: int = option(1000, "integer", "Permutations of the labels within sites.", low=0)
     bootstrap: int = option(2000, "integer", "Resamples of a confidence interval.", low=100)
 
 

@@ -6,7 +6,17 @@ import dataclasses
 
 from neuro.config.model import enabled, option, preset
 
-STRATEGIES = ("athena", "24P", "36P", "36P_nogsr", "acompcor", "custom", "none")
+STRATEGIES = (
+    "athena",
+    "6P",
+    "24P",
+    "36P",
+    "36P_nogsr",
+    "acompcor",
+    "acompcor_lite",
+    "custom",
+    "none",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +28,11 @@ class Fmri:
     enabled: bool = enabled()
     preset: str = preset()
     drop_volumes: int = option(
-        0, "integer", "Volumes removed from the start of each run.", low=0, source="paper: 4, Athena"
+        0,
+        "integer",
+        "Volumes removed from the start of each run.",
+        low=0,
+        source="paper: 4, Athena",
     )
     strategy: str = option(
         "36P", "string", "Confound regressors.", choices=STRATEGIES, source="paper: athena"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+
 from neuro.config.model import Option, _show, walk
 from neuro.config.sections import SECTIONS, presets, section_class
 
@@ -176,4 +177,3 @@ def documents() -> dict[str, str]:
         "workflow/schemas/config.schema.yaml": yaml.safe_dump(schema(), sort_keys=False, width=96),
         "docs/configuration.md": intro + tables,
     }
-

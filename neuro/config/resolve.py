@@ -287,7 +287,9 @@ def _across(config):
     if adhd["threshold"] is not None and adhd["density"] is not None:
         problems.append("adhd.density: given together with adhd.threshold; choose one of them")
     feature = adhd["primary"].removesuffix("+mask")
-    if feature not in adhd["features"]:
+    if feature == "fc":
+        problems.append("adhd.primary: 'fc' is the linear reference; declare a graph map")
+    elif any(name not in adhd["features"] for name in feature.split("+")):
         problems.append(
             f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{feature}'"
         )
@@ -313,4 +315,3 @@ def _paths(data):
         if not isinstance(tr, (int, float)) or isinstance(tr, bool) or tr <= 0:
             problems.append(f"data.site_tr.{site}: got {_short(tr)}, expected a number > 0 in s")
     return problems
-

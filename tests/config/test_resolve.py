@@ -74,8 +74,8 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             "mine.yaml: adhd.mask.rul: unknown key; did you mean 'mask.rule'?",
         ),
         (
-            {"adhd": {"primary": "fc+mask"}},
-            "mine.yaml: adhd.primary: got 'fc+mask', but adhd.features has no 'fc'",
+            {"adhd": {"primary": "clustering+mask"}},
+            "mine.yaml: adhd.primary: got 'clustering+mask', but adhd.features has no 'clustering'",
         ),
         (
             {"fmri": {"band": [0.08, 0.01], "atlas": "simulated"}},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,11 +178,13 @@ def compare_text(a, b):
 
 def compare_html(a, b):
     """Pages hold pictures and times: only their headings are compared."""
-    import re
+    if headings(a) != headings(b):
+        raise Difference(f"{a.name}: headings {headings(a)}, expected {headings(b)}")
 
-    heads = [re.findall(r"<h[1-3][^>]*>(.*?)</h[1-3]>", path.read_text()) for path in (a, b)]
-    if heads[0] != heads[1]:
-        raise Difference(f"{a.name}: headings {heads[0]}, expected {heads[1]}")
+
+def headings(page):
+    """Texts of a page's headings in order."""
+    return re.findall(r"<h[1-4][^>]*>(.*?)</h[1-4]>", page.read_text())
 
 
 COMPARATORS = {
@@ -218,13 +221,20 @@ def files(folder: Path) -> set[str]:
 class OutputChecker:
     """Compares the files a rule wrote with the expected ones; missing and extra files fail."""
 
-    def __init__(self, data: Path, expected: Path, workdir: Path):
+    def __init__(self, data: Path, expected: Path, workdir: Path, present=()):
         self.data, self.expected, self.workdir = data, expected, workdir
+        self.present = present
 
     def check(self):
         """Raise :class:`Difference` at the first file that differs."""
         given, wanted, found = files(self.data), files(self.expected), files(self.workdir)
-        extra = found - given - wanted - {"results/inputs.tsv", "results/inputs.json"}
+        allowed = {"results/inputs.tsv", "results/inputs.json"}
+        for pattern in self.present:
+            matching = [path for path in self.workdir.glob(pattern) if path.stat().st_size]
+            if not matching:
+                raise Difference(f"missing: {pattern}")
+            allowed |= {path.relative_to(self.workdir).as_posix() for path in matching}
+        extra = found - given - wanted - allowed
         if wanted - found:
             raise Difference(f"missing: {sorted(wanted - found)[:5]}")
         if extra:
@@ -233,10 +243,12 @@ class OutputChecker:
             compare(self.workdir / name, self.expected / name)
 
 
-def snakemake(workdir, *arguments, check=True):
-    """Run Snakemake on this checkout's Snakefile in another working directory."""
+def snakemake(workdir, *arguments, check=True, checkout=ROOT):
+    """Run Snakemake on a checkout's Snakefile in another working directory."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    if checkout != ROOT:
+        environment["PYTHONPATH"] = str(checkout)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(checkout / "Snakefile")]
     command += ["--directory", str(workdir), "--workflow-profile", "none", *arguments]
     result = subprocess.run(
         command, capture_output=True, text=True, cwd=workdir, env=environment, timeout=600
@@ -246,7 +258,7 @@ def snakemake(workdir, *arguments, check=True):
     return result
 
 
-def run_rule(rule: str, tmp_path: Path):
+def run_rule(rule: str, tmp_path: Path, present=()):
     """Run one rule's stored case and check its output."""
     case = Path(__file__).parent / rule
     workdir = tmp_path / "run"
@@ -266,4 +278,4 @@ def run_rule(rule: str, tmp_path: Path):
         "--allowed-rules",
         rule,
     )
-    OutputChecker(case / "data", expected, workdir).check()
+    OutputChecker(case / "data", expected, workdir, present).check()

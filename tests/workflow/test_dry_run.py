@@ -91,7 +91,10 @@ def test_one_subject_is_a_target(tmp_path):
 @pytest.fixture
 def adhd200(tmp_path):
     """Empty ADHD-200 folders: two sites, five subjects, seven runs."""
-    for site, subjects in (("NYU", {"0010001": 2, "0010002": 2, "0010003": 1}), ("KKI", {"0020001": 1, "0020002": 1})):
+    for site, subjects in (
+        ("NYU", {"0010001": 2, "0010002": 2, "0010003": 1}),
+        ("KKI", {"0020001": 1, "0020002": 1}),
+    ):
         for label, runs in subjects.items():
             folder = tmp_path / "tables" / site / label
             folder.mkdir(parents=True)
@@ -205,15 +208,19 @@ def test_a_users_file_never_gets_the_demo(tmp_path):
     bids_tree(tmp_path / "derivatives", ["01"])
     config = {"data": {"kind": "fmriprep", "root": "derivatives"}, "adhd": {"enabled": False}}
     result = snakemake(
-        tmp_path, "-n", "--cores", "1", "--config", 'data={"kind": "simulated"}',
-        'adhd={"enabled": false}', 'fmri={"atlas": "simulated"}',
+        tmp_path,
+        "-n",
+        "--cores",
+        "1",
+        "--config",
+        'data={"kind": "simulated"}',
+        'adhd={"enabled": false}',
+        'fmri={"atlas": "simulated"}',
     )
     assert "simulate_fmri" in result.stdout
     assert "simulate_fmri" not in planned(tmp_path, config=config)
 
 
 def test_a_single_key_on_the_command_line_extends_the_demo(tmp_path):
-    result = snakemake(
-        tmp_path, "-n", "--cores", "1", "--config", 'simulate={"n_subjects": "5"}'
-    )
+    result = snakemake(tmp_path, "-n", "--cores", "1", "--config", 'simulate={"n_subjects": "5"}')
     assert re.search(r"fmri_clean\s+5", result.stdout)

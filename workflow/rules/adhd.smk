@@ -1,4 +1,5 @@
-PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 100 else 1
+# Ten parts spread over the nodes of a cluster; few permutations stay in one.
+PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
 
 
 rule adhd:
@@ -114,9 +115,10 @@ rule adhd_features:
         unpack(feature_inputs),
     output:
         features="results/adhd/features.h5",
+        subjects="results/adhd/subjects.tsv",
         folds="results/adhd/folds.tsv",
         graphs="results/adhd/graphs.tsv",
-        exclusions="results/adhd/exclusions.tsv",
+        exclusions="results/adhd/exclusions_features.tsv",
     log:
         "results/logs/adhd/adhd_features.log",
     benchmark:
@@ -128,6 +130,7 @@ rule adhd_features:
         mem_mb=memory(4, floor=4000),
         runtime=30,
     params:
+        run_keys=runs(),
         settings=settings(
             "adhd",
             "features",
@@ -167,10 +170,12 @@ DIAGNOSIS_KEYS = (
 rule adhd_diagnose:
     input:
         features="results/adhd/features.h5",
+        subjects="results/adhd/subjects.tsv",
         folds="results/adhd/folds.tsv",
     output:
-        scores="results/adhd/scores_observed.tsv",
         predictions="results/adhd/predictions.tsv",
+        absent="results/adhd/absent_baselines.tsv",
+        exclusions="results/adhd/exclusions_diagnose.tsv",
         mask="results/adhd/mask.tsv",
         pattern="results/adhd/pattern.tsv",
         model="results/adhd/model.npz",
@@ -185,7 +190,7 @@ rule adhd_diagnose:
         mem_mb=memory(6, floor=4000),
         runtime=120,
     params:
-        settings=settings("adhd", *DIAGNOSIS_KEYS, "bootstrap"),
+        settings=settings("adhd", *DIAGNOSIS_KEYS),
         seed=config["execution"]["seed"],
         code=stage_digest("adhd"),
     message:
@@ -197,6 +202,7 @@ rule adhd_diagnose:
 rule adhd_permute:
     input:
         features="results/adhd/features.h5",
+        subjects="results/adhd/subjects.tsv",
         folds="results/adhd/folds.tsv",
     output:
         "results/adhd/permutations/chunk-{chunk}.tsv",
@@ -223,18 +229,13 @@ rule adhd_permute:
 
 rule adhd_summary:
     input:
-        scores="results/adhd/scores_observed.tsv",
-        permutations=expand(
-            "results/adhd/permutations/chunk-{chunk}.tsv", chunk=range(PERMUTE_CHUNKS)
-        ),
-        features="results/adhd/features.h5",
-        pattern="results/adhd/pattern.tsv",
-        exclusions="results/adhd/exclusions.tsv",
-        graphs="results/adhd/graphs.tsv",
+        unpack(summary_inputs),
     output:
         scores=ensure("results/adhd/scores.tsv", non_empty=True),
         permutations="results/adhd/permutations.tsv",
         maps="results/adhd/group_maps.tsv",
+        volumes=group_volumes(),
+        exclusions="results/adhd/exclusions.tsv",
         description="results/adhd/dataset_description.json",
         report=ensure("results/adhd/report.json", non_empty=True),
     log:
@@ -248,7 +249,7 @@ rule adhd_summary:
         mem_mb=memory(3, floor=2000),
         runtime=30,
     params:
-        config={"adhd": config["adhd"]},
+        settings=config["adhd"],
         seed=config["execution"]["seed"],
         code=stage_digest("adhd"),
     message:

@@ -45,7 +45,11 @@ def atlas():
         return "AAL116"
     if INPUTS.kind == "table":
         return "user"
-    name = os.path.basename(config["fmri"]["atlas"]).removesuffix(".gz").removesuffix(".nii")
+    name = (
+        os.path.basename(config["fmri"]["atlas"])
+        .removesuffix(".gz")
+        .removesuffix(".nii")
+    )
     return "".join(letter for letter in name if letter.isalnum())
 
 
@@ -53,15 +57,17 @@ def atlas_image(wildcards=None):
     """The atlas as a file, where it is one."""
     name = config["fmri"]["atlas"]
     if name == "simulated":
-        return ["results/simulated/atlas.nii.gz"]
-    return [name] if ".nii" in name else []
+        return "results/simulated/atlas.nii.gz"
+    return name if ".nii" in name else []
 
 
 def run_file(stage, run_key, suffix):
     """Path of a run's file in a stage's derivatives."""
     run = _RUNS[run_key]
     session = f"/ses-{run['session']}" if run["session"] else ""
-    return f"results/{stage}/sub-{run['participant_id']}{session}/func/{run_key}_{suffix}"
+    return (
+        f"results/{stage}/sub-{run['participant_id']}{session}/func/{run_key}_{suffix}"
+    )
 
 
 def run_files(stage, suffix):
@@ -82,11 +88,6 @@ def run_tr(wildcards):
     """Sampling interval of a run in s; None leaves it to the image header."""
     value = _RUNS[wildcards.run_key]["tr"]
     return float(value) if value else None
-
-
-def series():
-    """Region series of all runs."""
-    return run_files("fmri", f"atlas-{atlas()}_stat-mean_timeseries.tsv")
 
 
 def memory(need, floor=1000):
@@ -111,7 +112,10 @@ def stage_targets(stage):
 def all_targets():
     """Targets of the enabled stages and the report."""
     stages = [name for name in neuro.config.STAGES if config[name]["enabled"]]
-    return [*(path for name in stages for path in stage_targets(name)), "results/report/index.html"]
+    return [
+        *(path for name in stages for path in stage_targets(name)),
+        "results/report/index.html",
+    ]
 
 
 onstart:
@@ -131,13 +135,6 @@ def relmats():
     return run_files("fmri", f"atlas-{atlas()}_stat-{relmat_name()}_relmat.tsv")
 
 
-def region_tables(wildcards):
-    """Tables that name the regions: one for all tables, or the coverage of each run."""
-    if from_tables():
-        return ["results/fmri/table_regions.tsv"]
-    return run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
-
-
 def qc_inputs(wildcards):
     """What the quality control reads; images and tables leave different files."""
     files = {
@@ -153,7 +150,9 @@ def qc_inputs(wildcards):
     else:
         files["qc"] = run_files("fmri", "desc-qc.tsv")
         files["coverage"] = run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
-        files["preproc"] = run_files("fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv")
+        files["preproc"] = run_files(
+            "fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv"
+        )
         files["exclusions"] += run_files("fmri", "desc-exclusions.tsv")
     return files
 
@@ -169,7 +168,6 @@ def feature_inputs(wildcards):
         "participants": "results/participants.tsv",
         "runs": "results/fmri/runs.tsv",
         "qc": "results/fmri/group_qc.tsv",
-        "exclusions": "results/fmri/exclusions.tsv",
     }
     if "fc" in config["adhd"]["features"]:
         files["connectomes"] = "results/fmri/connectomes.h5"
@@ -178,6 +176,7 @@ def feature_inputs(wildcards):
         files["regions"] = "results/adhd/group_dseg.nii.gz"
         files["labels"] = "results/adhd/regions.tsv"
         files["graphs"] = run_files("adhd", "desc-graph.json")
+        files["masks"] = run_files("fmri", "desc-brain_mask.nii.gz")
         for name in config["adhd"]["features"]:
             if name != "fc":
                 files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
@@ -186,3 +185,45 @@ def feature_inputs(wildcards):
         files["graphs"] = "results/adhd/graphs_roi.tsv"
         files["labels"] = "results/fmri/regions.tsv"
     return files
+
+
+def summary_inputs(wildcards):
+    """What the scores and group maps are made from."""
+    files = {
+        "predictions": "results/adhd/predictions.tsv",
+        "absent": "results/adhd/absent_baselines.tsv",
+        "permutations": expand(
+            "results/adhd/permutations/chunk-{chunk}.tsv", chunk=range(PERMUTE_CHUNKS)
+        ),
+        "features": "results/adhd/features.h5",
+        "subjects": "results/adhd/subjects.tsv",
+        "pattern": "results/adhd/pattern.tsv",
+        "labels": "results/fmri/regions.tsv",
+        "exclusions": [
+            "results/adhd/exclusions_features.tsv",
+            "results/adhd/exclusions_diagnose.tsv",
+        ],
+    }
+    if voxels():
+        files["mask"] = "results/adhd/group_mask.nii.gz"
+        files["labels"] = "results/adhd/regions.tsv"
+    return files
+
+
+def group_volumes():
+    """Group maps and pattern as images, where graphs join voxels."""
+    if not voxels():
+        return []
+    maps = [
+        name for name in config["adhd"]["features"] if name not in ("fc", "distdegree")
+    ]
+    columns = ("case", "control", "difference", "q")
+    pattern = config["adhd"]["primary"].removesuffix("+mask").split("+")
+    return [
+        *(
+            f"results/adhd/group_{name}_{column}.nii.gz"
+            for name in maps
+            for column in columns
+        ),
+        *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
+    ]

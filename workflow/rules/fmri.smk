@@ -30,7 +30,7 @@ rule fmri_index:
     params:
         data=config["data"],
         kind=INPUTS.kind,
-        code=stage_digest("inputs"),
+        code=stage_digest("layouts"),
     message:
         "Listing the runs and the participants"
     script:
@@ -45,9 +45,9 @@ if from_tables():
             runs="results/fmri/runs.tsv",
             atlas=atlas_image,
         output:
-            series=series(),
+            series="results/fmri/timeseries.h5",
+            regions="results/fmri/regions.tsv",
             qc="results/fmri/table_qc.tsv",
-            regions="results/fmri/table_regions.tsv",
             exclusions="results/fmri/exclusions_table.tsv",
         log:
             "results/logs/fmri/fmri_table.log",
@@ -62,11 +62,10 @@ if from_tables():
         params:
             data=config["data"],
             kind=INPUTS.kind,
-            run_keys=runs(),
             settings=settings(
                 "fmri", "clean_tables", "band", "filter", "drop_volumes", "min_seconds"
             ),
-            code=stage_digest("fmri", "inputs"),
+            code=stage_digest("fmri", "layouts"),
         message:
             "Reading the region tables of all runs"
         script:
@@ -157,17 +156,39 @@ else:
         script:
             "../scripts/fmri_parcellate.py"
 
+    rule fmri_series:
+        input:
+            series=run_files("fmri", f"atlas-{atlas()}_stat-mean_timeseries.tsv"),
+            regions=run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv"),
+            runs="results/fmri/runs.tsv",
+            participants="results/participants.tsv",
+        output:
+            series="results/fmri/timeseries.h5",
+            regions="results/fmri/regions.tsv",
+        log:
+            "results/logs/fmri/fmri_series.log",
+        benchmark:
+            "results/benchmarks/fmri/fmri_series.tsv"
+        conda:
+            "../../envs/fmri.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(3, floor=2000),
+            runtime=30,
+        params:
+            run_keys=runs(),
+            code=stage_digest("fmri"),
+        message:
+            "Gathering the region series of all runs"
+        script:
+            "../scripts/fmri_series.py"
+
 
 rule fmri_connectome:
     input:
-        series=series(),
-        regions=region_tables,
-        runs="results/fmri/runs.tsv",
-        participants="results/participants.tsv",
-    output:
         series="results/fmri/timeseries.h5",
+    output:
         connectomes="results/fmri/connectomes.h5",
-        regions="results/fmri/regions.tsv",
         relmat=relmats(),
     log:
         "results/logs/fmri/fmri_connectome.log",
@@ -177,7 +198,7 @@ rule fmri_connectome:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=memory(3, floor=4000),
+        mem_mb=memory(6, floor=4000),
         runtime=60,
     params:
         run_keys=runs(),

@@ -1,45 +1,39 @@
-"""Gather the region series of all runs and compute their connectomes."""
+"""Compute the connectomes of all runs."""
 
 from neuro import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import inputs, provenance
+        from neuro import provenance
         from neuro.fmri import group
         from neuro.fmri.connectome import Connectome
-        from neuro.io import connectomes, excluded, series, tables
+        from neuro.io import connectomes, excluded, series
 
-        rows = {row["run_key"]: row for row in inputs.read(snakemake.input.runs)}
-        people = tables.read_participants(snakemake.input.participants)
-        keys = snakemake.params.run_keys
-        runs = group.gather_series(snakemake.input.series, keys, rows, people)
+        runs = series.read_timeseries_h5(snakemake.input.series)
         kind = snakemake.params.settings["connectome"]
-        edges = Connectome(kind).transform([run.series for run in runs])
-        series.write_timeseries_h5(snakemake.output.series, runs)
+        edges = Connectome(kind).transform(runs.series)
         connectomes.write_connectomes(
             snakemake.output.connectomes,
             edges,
-            [run.participant_id for run in runs],
-            [run.run_key for run in runs],
-            runs[0].regions,
+            runs.participant_id,
+            runs.run_key,
+            runs.region,
             kind,
         )
-        tables.write_tsv(snakemake.output.regions, group.region_table(snakemake.input.regions))
-        by_key = dict(zip((run.run_key for run in runs), edges))
-        for key, path in zip(keys, snakemake.output.relmat):
+        by_key = dict(zip(runs.run_key, edges))
+        for key, path in zip(snakemake.params.run_keys, snakemake.output.get("relmat", [])):
             if key in by_key:
-                group.write_relmat(path, by_key[key], runs[0].regions)
+                group.write_relmat(path, by_key[key], runs.region)
             else:
                 excluded.mark([path])
-        for path in (snakemake.output.series, snakemake.output.connectomes):
-            provenance.sidecar(
-                path,
-                parameters=dict(snakemake.params.settings),
-                inputs=[run.path for run in runs],
-                packages=["numpy", "h5py", "scikit-learn"],
-            )
-        log(f"{len(runs)} runs, {len(runs[0].regions)} regions, kind {kind}")
+        provenance.sidecar(
+            snakemake.output.connectomes,
+            parameters=dict(snakemake.params.settings),
+            inputs=[snakemake.input.series],
+            packages=["numpy", "h5py"],
+        )
+        log(f"{len(runs)} runs, {len(runs.region)} regions, kind {kind}")
 
 
 if "snakemake" in globals():

@@ -7,13 +7,13 @@ def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import inputs, provenance
+        from neuro import inputs, layouts, provenance
         from neuro.io import tables
 
         rows = inputs.read(snakemake.input.runs)
         runs = pd.DataFrame(rows, columns=list(inputs.COLUMNS)).replace("", None)
         kind = snakemake.params.kind
-        people = inputs.participants({"data": snakemake.params.data}, kind)
+        people = layouts.participants({"data": snakemake.params.data}, kind, rows)
         tables.write_tsv(snakemake.output.runs, runs)
         tables.write_tsv(snakemake.output.participants, people)
         left_out = [

@@ -20,7 +20,9 @@ def main(snakemake):
         apart = group.distances(group.region_table([snakemake.input.regions]))
         fd = qc.set_index("run_key")["mean_fd"].reindex(after.run_key).to_numpy(float)
         edges = {"after": after.edges}
-        used = [path for path in snakemake.input.get("preproc", []) if not excluded.is_excluded(path)]
+        used = [
+            path for path in snakemake.input.get("preproc", []) if not excluded.is_excluded(path)
+        ]
         if used:
             raw = [series.read_series_tsv(path).series for path in used]
             edges["before"] = Connectome("fisher_z").transform(raw)

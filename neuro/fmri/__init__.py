@@ -1,0 +1,1 @@
+"""Denoised BOLD, region series, connectomes and quality control."""

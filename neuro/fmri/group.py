@@ -1,0 +1,175 @@
+"""What concerns all runs together: gathered series, connectomes as text, group QC."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from neuro.fmri.connectome import to_matrix
+from neuro.fmri.run_qc import QC_COLUMNS
+from neuro.io import excluded, tables
+from neuro.io.problems import InputProblem
+from neuro.io.series import RegionSeries, read_series_tsv, text
+
+
+def gather_series(paths, run_keys, rows, participants) -> list[RegionSeries]:
+    """Read the series of all runs that were not excluded, with subject and site.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Series tables; a file of 0 bytes stands for an excluded run.
+    run_keys : sequence of str
+        Same order.
+    rows : dict of str to dict
+        Run table by run key, with `participant_id` and `site`.
+    participants : pandas.DataFrame
+
+    Returns
+    -------
+    list of RegionSeries
+
+    Raises
+    ------
+    InputProblem
+        When every run was excluded.
+    """
+    sites = participants.set_index("participant_id")["site"]
+    runs = []
+    for path, key in zip(paths, run_keys):
+        if excluded.is_excluded(path):
+            continue
+        run = read_series_tsv(path)
+        label = rows[key]["participant_id"]
+        site = text(rows[key].get("site")) or text(sites.get(label))
+        runs.append(RegionSeries(key, run.series, run.regions, run.tr, label, site, str(path)))
+    if not runs:
+        raise InputProblem("fmri: every run was excluded; *_desc-exclusions.tsv beside each run says why")
+    return runs
+
+
+def region_table(paths) -> pd.DataFrame:
+    """Names and coordinates (mm) of the regions, from the first table that is not empty."""
+    for path in paths:
+        if not excluded.is_excluded(path):
+            table = tables.read_tsv(path, dtype={"region": str})
+            return table.reindex(columns=["region", "x", "y", "z"])
+    raise InputProblem("fmri: no run names its regions; *_desc-exclusions.tsv beside each run says why")
+
+
+def distances(regions: pd.DataFrame) -> np.ndarray | None:
+    """Distance in mm of every pair of regions in edge order; None without coordinates."""
+    coords = regions[["x", "y", "z"]].to_numpy(float)
+    if np.isnan(coords).any():
+        return None
+    i, j = np.triu_indices(len(coords), 1)
+    return np.linalg.norm(coords[i] - coords[j], axis=1)
+
+
+def write_relmat(path, edges, regions) -> None:
+    """Write one connectome as a square table with a header of region labels.
+
+    Parameters
+    ----------
+    path : path-like
+    edges : ndarray, shape (n_edges,)
+        In the order of `numpy.triu_indices(n_regions, 1)`; the diagonal is missing.
+    regions : sequence of str
+    """
+    matrix = to_matrix(np.asarray(edges, dtype=float), diagonal=np.nan)
+    tables.write_tsv(path, pd.DataFrame(matrix, columns=list(regions)), float_format="%.7g")
+
+
+def group_qc(paths, rows, participants) -> pd.DataFrame:
+    """One row per used run, joined from the runs' QC tables.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Tables with the columns of the group table; empty files are skipped.
+    rows : dict of str to dict
+        Run table by run key.
+    participants : pandas.DataFrame
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns as in :data:`~neuro.fmri.run_qc.QC_COLUMNS` (volumes, minutes, mm and shares)
+        and `status`: used or excluded.
+    """
+    parts = [
+        tables.read_tsv(path, dtype={"run_key": str, "participant_id": str})
+        for path in paths
+        if not excluded.is_excluded(path)
+    ]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"run_key": []})
+    sites = participants.set_index("participant_id")["site"]
+    table["participant_id"] = [rows[key]["participant_id"] for key in table["run_key"]]
+    table["site"] = [
+        text(rows[key].get("site")) or text(sites.get(label)) or None
+        for key, label in zip(table["run_key"], table["participant_id"])
+    ]
+    columns = [*QC_COLUMNS, "status"]
+    return table.reindex(columns=columns).sort_values("run_key", ignore_index=True)
+
+
+def join_exclusions(paths) -> pd.DataFrame:
+    """All exclusion tables of the stage in one."""
+    parts = [tables.read_tsv(path, dtype=str) for path in paths if not excluded.is_excluded(path)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return table.reindex(columns=list(tables.EXCLUSION_COLUMNS))
+
+
+def headline(qc: pd.DataFrame, n_excluded: int, motion=None) -> list[dict]:
+    """Headline figures of the stage for `report.json`.
+
+    Parameters
+    ----------
+    qc : pandas.DataFrame
+        See :func:`group_qc`.
+    n_excluded : int
+        Rows of the exclusions table.
+    motion : dict of str to QcFc, optional
+        Association with motion, keys `before` and `after`.
+    """
+
+    def figure(name, value, unit, n, baseline=None, null=None):
+        return {
+            "name": name,
+            "value": value,
+            "unit": unit,
+            "n": n,
+            "baseline": baseline,
+            "null": null,
+        }
+
+    qc = qc[qc["status"] == "used"]
+    n = len(qc)
+    figures = [
+        figure("runs used", n, "runs", n),
+        figure("subjects used", qc["participant_id"].nunique(), "subjects", n),
+        figure("exclusions", n_excluded, "rows", n),
+    ]
+    for column, name, unit in (
+        ("minutes_kept", "median time kept", "min"),
+        ("mean_fd", "median mean framewise displacement", "mm"),
+        ("dof_left", "median degrees of freedom left", "dof"),
+        ("in_band_power", "mean power in the pass band", "share"),
+    ):
+        known = pd.to_numeric(qc[column], errors="coerce").dropna()
+        if len(known):
+            value = known.mean() if name.startswith("mean") else known.median()
+            figures.append(figure(name, float(value), unit, len(known)))
+    if motion:
+        before, after = motion.get("before"), motion["after"]
+        figures.append(
+            figure(
+                "edges correlated with motion (p < .05)",
+                after.share,
+                "share",
+                after.n_subjects,
+                baseline=before.share if before else None,
+                null=0.05,
+            )
+        )
+    return figures

@@ -1,0 +1,135 @@
+"""One run from image files to clean files."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+
+from neuro import provenance
+from neuro.fmri.run import RunResult, denoise_run
+from neuro.io import excluded, nifti, tables
+from neuro.io.confounds import read_confounds
+from neuro.io.motion import read_motion
+
+PACKAGES = ("numpy", "scipy", "nibabel")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFiles:
+    """Where the results of a run go; all paths."""
+
+    denoised: str
+    smoothed: str
+    mask: str
+    confounds: str
+    outliers: str
+    qc: str
+    figures: str
+    exclusions: str
+
+    def mark_excluded(self, run_key, reason) -> None:
+        """Leave empty files and one row that says why."""
+        excluded.mark(dataclasses.asdict(self).values())
+        tables.write_exclusions(self.exclusions, [tables.exclusion(run_key, "read", reason)])
+
+
+def clean_image(
+    bold,
+    mask,
+    files: RunFiles,
+    *,
+    run_key,
+    tr=None,
+    voxel_size=None,
+    confounds=None,
+    motion=None,
+    motion_order=None,
+    motion_units=None,
+    settings=None,
+) -> RunResult:
+    """Read, clean and write one run.
+
+    Parameters
+    ----------
+    bold, mask : path-like
+        4D image and brain mask on the same grid.
+    files : RunFiles
+        Results. Those of a run that cannot be used further hold 0 bytes, but its quality row
+        and figures are kept.
+    run_key : str
+    tr : float, optional
+        Sampling interval (s); the sidecar's or header's by default.
+    voxel_size : sequence of float, optional
+        In mm, for headers without one.
+    confounds : path-like, optional
+        Table as fMRIPrep writes it.
+    motion : path-like, optional
+        Six motion parameters as bare text, with `motion_order` and `motion_units`.
+    settings : dict
+        See :func:`neuro.fmri.run.denoise_run`.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    InputProblem
+        When a file cannot be read or files do not fit together.
+    """
+    image = nifti.load_bold(bold, tr=tr, voxel_size=voxel_size)
+    mask_img = nifti.load_mask(mask, like=image.img)
+    table, meta = read_confounds(confounds) if confounds else (None, None)
+    parameters = read_motion(motion, motion_order, motion_units) if motion else None
+    result = denoise_run(
+        nifti.masked_series(image.img, mask_img),
+        mask_img,
+        tr=image.tr,
+        confounds=table,
+        meta=meta,
+        motion=parameters if table is None else None,
+        settings=settings,
+        run_key=run_key,
+    )
+    _write(result, image, mask_img, files, [bold, mask, confounds, motion])
+    return result
+
+
+def _write(result, image, mask_img, files, sources):
+    import nibabel
+    import numpy as np
+
+    side = {
+        "parameters": result.parameters,
+        "inputs": [item for item in sources if item],
+        "packages": PACKAGES,
+        "Notes": result.notes,
+    }
+    tables.write_tsv(files.qc, pd.DataFrame([result.qc]).assign(status=_status(result)))
+    tables.write_exclusions(files.exclusions, result.exclusions)
+    flags = result.outliers.rename(columns={"fd": "fd_outlier", "std_dvars": "dvars_outlier"})
+    tables.write_tsv(files.outliers, flags.join(result.traces))
+    np.savez_compressed(files.figures, **result.figures)
+    provenance.sidecar(files.qc, **side)
+    if result.excluded:
+        excluded.mark([files.denoised, files.smoothed, files.mask, files.confounds])
+        return
+    timing = {
+        "RepetitionTime": image.tr,
+        "TRSource": image.tr_source,
+        "VolumesKept": np.flatnonzero(result.kept),
+        "SkullStripped": True,
+    }
+    smoothed = result.denoised if result.smoothed is None else result.smoothed
+    nifti.write_series(files.denoised, result.denoised, mask_img, image.tr)
+    nifti.write_series(files.smoothed, smoothed, mask_img, image.tr)
+    nibabel.save(mask_img, files.mask)
+    columns = result.confounds.table() if result.confounds is not None else pd.DataFrame()
+    tables.write_tsv(files.confounds, columns if columns.shape[1] else pd.DataFrame({"none": []}))
+    for path in (files.denoised, files.smoothed, files.confounds):
+        provenance.sidecar(path, **side, **timing)
+
+
+def _status(result) -> str:
+    return "excluded" if result.excluded else "used"

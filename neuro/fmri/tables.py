@@ -1,0 +1,143 @@
+"""Region tables: checked against each other, filtered if asked for, with a row of quality."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+
+from neuro.fmri.run import denoise_run
+from neuro.fmri.run_qc import run_qc
+from neuro.io.problems import InputProblem
+from neuro.io.series import RegionSeries
+from neuro.io.tables import exclusion
+
+
+def prepare(run: RegionSeries, settings, regions=None):
+    """Drop volumes, filter, and describe one run that came as a table.
+
+    Parameters
+    ----------
+    run : RegionSeries
+    settings : dict
+        Keys `clean_tables`, `band` (Hz), `filter`, `drop_volumes`, `min_seconds` (s).
+    regions : list of str, optional
+        Labels that the runs before had; others exclude the run.
+
+    Returns
+    -------
+    run : RegionSeries or None
+        None when the run is excluded.
+    qc : dict or None
+        Row of the quality table.
+    exclusions : list of dict
+    """
+    if regions is not None and run.regions != regions:
+        reason = f"{len(run.regions)} regions, the runs before have {len(regions)}"
+        if len(run.regions) == len(regions):
+            reason = "regions differ in name or order from the runs before"
+        return None, None, [exclusion(run.run_key, "read", reason)]
+    series = run.series[settings["drop_volumes"] :]
+    seconds = len(series) * run.tr
+    if seconds < settings["min_seconds"]:
+        row = exclusion(
+            run.run_key, "length", "scan too short (s)", round(seconds, 1), settings["min_seconds"]
+        )
+        return None, None, [row]
+    if not settings["clean_tables"]:
+        kept = [True] * len(series)
+        qc = run_qc(run_key=run.run_key, kept=kept, tr=run.tr, after=series, band=settings["band"])
+        return dataclasses.replace(run, series=series), qc, []
+    try:
+        result = denoise_run(
+            series,
+            tr=run.tr,
+            run_key=run.run_key,
+            settings={
+                "strategy": "none",
+                "scrub": False,
+                "band": settings["band"],
+                "filter": settings["filter"],
+                "min_seconds": settings["min_seconds"],
+            },
+        )
+    except InputProblem as problem:
+        return None, None, [exclusion(run.run_key, "clean", "; ".join(problem.problems))]
+    if result.excluded:
+        return None, result.qc, result.exclusions
+    return dataclasses.replace(run, series=result.denoised), result.qc, result.exclusions
+
+
+def region_coordinates(regions, atlas=None) -> pd.DataFrame:
+    """Names and centres of the regions of a table.
+
+    Parameters
+    ----------
+    regions : list of str
+        Labels, for instance the codes of the atlas.
+    atlas : path-like, optional
+        Label image whose values are the labels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns region, x, y, z (mm, RAS+); missing without an atlas.
+
+    Raises
+    ------
+    InputProblem
+        When the atlas lacks one of the labels.
+    """
+    table = pd.DataFrame({"region": list(regions)}).reindex(columns=["region", "x", "y", "z"])
+    if atlas is None:
+        return table
+    import nibabel
+
+    from neuro.io.atlas import label_centroids_mm
+
+    labels, coords, _ = label_centroids_mm(nibabel.load(atlas))
+    centres = dict(zip(map(str, labels), coords))
+    absent = [name for name in regions if name not in centres]
+    if absent:
+        raise InputProblem(
+            f"fmri.atlas: {atlas} has no label '{absent[0]}' ({len(absent)} of {len(regions)} "
+            "regions of the tables are missing in it)"
+        )
+    coords = pd.DataFrame([centres[name] for name in regions], columns=["x", "y", "z"])
+    return pd.concat([table[["region"]], coords.round(3)], axis=1)
+
+
+def usable(runs, settings, quality: list, exclusions: list):
+    """Prepared runs one after the other; what they leave behind goes to the lists.
+
+    Parameters
+    ----------
+    runs : iterable of RegionSeries
+    settings : dict
+        See :func:`prepare`.
+    quality : list
+        Rows of the quality table are added.
+    exclusions : list
+        Rows of the exclusions table are added.
+
+    Yields
+    ------
+    RegionSeries
+
+    Raises
+    ------
+    InputProblem
+        When no run is left; the reasons, at most 20.
+    """
+    regions = None
+    for run in runs:
+        result, qc, reasons = prepare(run, settings, regions)
+        exclusions += reasons
+        if qc:
+            quality.append(qc | {"status": "used" if result else "excluded"})
+        if result is not None:
+            regions = regions or result.regions
+            yield result
+    if regions is None:
+        lines = [f"{row['what']}: {row['reason']}" for row in exclusions[:20]]
+        raise InputProblem(lines or ["data.root: no region table could be read"])

@@ -1,0 +1,147 @@
+"""Text tables of numbers: separators, headers, leading columns, missing cells."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+
+SUFFIXES = (".1D", ".tsv", ".csv", ".txt", ".npy", ".npz")
+"""Kinds of region tables."""
+
+_LEADING = {"file", "sub-brick"}
+_COUNTERS = {"", "index", "unnamed: 0", "time", "volume", "frame", "tr"}
+_MISSING = re.compile(r"(?<![^\t,; ])(?:n/a|N/A|NA|)(?=[\t,;]|$)", re.MULTILINE)
+
+
+def parse_table(text: str, path, header: bool | None = None):
+    """Parse a text table of region series.
+
+    Parameters
+    ----------
+    text : str
+    path : path-like
+        For the messages.
+    header : bool, optional
+        Whether the first line holds labels; found out by default.
+
+    Returns
+    -------
+    values : ndarray of float64, shape (n_rows, n_columns)
+    labels : list of str or None
+    turned : bool
+        True when the labels stand in the first column.
+
+    Raises
+    ------
+    InputProblem
+        When rows differ in length or a cell is no number; the first place is named.
+    """
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise InputProblem(f"{path}: no line of data")
+    first = lines[0]
+    mark = next((mark for mark in ("\t", ",", ";") if mark in first), None)
+    cells = [_clean(cell) for cell in first.split(mark)]
+    names = None
+    if header or (header is None and _is_header(cells, lines[1:2], mark)):
+        names, lines = cells, lines[1:]
+        if not lines:
+            raise InputProblem(f"{path}: a header but no line of data")
+    if mark is None:
+        lines = [line.strip() for line in lines]
+    elif (names is None or names[-1] == "") and all(line.endswith(mark) for line in lines):
+        lines = [line[:-1] for line in lines]
+        names = names[:-1] if names else None
+    skip, labels = _leading(names, lines, mark)
+    body = lines
+    if skip:
+        body = [line.split(mark, skip)[-1] for line in lines]
+        names = [name.removeprefix("Mean_") for name in names[skip:]] if names else None
+    values = _numbers(body, mark, path, skip)
+    if labels:
+        return values, labels, True
+    if names is not None and len(names) != values.shape[1]:
+        raise InputProblem(
+            f"{path}: {len(names)} names in the header, {values.shape[1]} values in each row"
+        )
+    return values, names, False
+
+
+def _clean(cell: str) -> str:
+    return cell.strip().strip('"').strip()
+
+
+def _number(cell: str) -> float | None:
+    cell = _clean(cell)
+    if cell in ("", "n/a", "N/A", "NA"):
+        return np.nan
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _is_header(cells, following, mark) -> bool:
+    """Text in the first line, or distinct whole numbers above a line of fractions."""
+    if any(_number(cell) is None for cell in cells[1:] or cells):
+        return True
+    if not following:
+        return False
+    below = [_clean(cell) for cell in following[0].split(mark)]
+    if _number(cells[0]) is None:
+        return _number(below[0]) is not None
+    if cells[0] == "":
+        cells, below = cells[1:], below[1:]
+    if not all(cell.isdigit() for cell in cells):
+        return False
+    whole = all(re.fullmatch(r"[-+]?\d+", cell) for cell in below)
+    return len(set(cells)) == len(cells) and not whole
+
+
+def _leading(names, lines, mark) -> tuple[int, list[str]]:
+    """Number of leading columns that are no region, and row labels if there are any."""
+    skip = 0
+    if names:
+        while skip < len(names) - 1 and names[skip].lower() in _LEADING:
+            skip += 1
+        if not skip and names[0].lower() in _COUNTERS:
+            column = [_number(line.split(mark, 1)[0]) for line in lines]
+            steps = None if None in column else np.diff(column)
+            skip = int(steps is not None and len(steps) > 0 and np.allclose(steps, steps[0]))
+        if skip:
+            return skip, []
+    column = [_clean(line.split(mark, 1)[0]) for line in lines]
+    if all(_number(cell) is None for cell in column):
+        return 1, column
+    return 0, []
+
+
+def _numbers(lines, mark, path, skip) -> np.ndarray:
+    separators = [line.count(mark) if mark else len(line.split()) - 1 for line in lines]
+    odd = [row for row, count in enumerate(separators) if count != separators[0]]
+    if odd:
+        raise InputProblem(
+            f"{path}: data row {odd[0] + 1} has {separators[odd[0]] + 1} values, the first has "
+            f"{separators[0] + 1}"
+        )
+    try:
+        return np.loadtxt(lines, delimiter=mark, ndmin=2, comments=None)
+    except ValueError:
+        pass
+    try:
+        replaced = _MISSING.sub("nan", "\n".join(lines)).split("\n")
+        return np.loadtxt(replaced, delimiter=mark, ndmin=2, comments=None)
+    except ValueError:
+        pass
+    table = [[_number(cell) for cell in line.split(mark)] for line in lines]
+    for row, cells in enumerate(table):
+        if None in cells:
+            place = cells.index(None)
+            shown = _clean(lines[row].split(mark)[place])[:20]
+            raise InputProblem(
+                f"{path}: data row {row + 1}, column {place + 1 + skip}: '{shown}' is not a number"
+            )
+    return np.array(table, dtype=np.float64)

@@ -1,0 +1,204 @@
+"""What a report is made of: sections that hold texts, figures, tables and folded parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph of plain text.
+
+    Attributes
+    ----------
+    text : str
+    kind : {"plain", "note", "warning"}
+        Notes and warnings stand in a box.
+    """
+
+    text: str
+    kind: str = "plain"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with everything a reader needs beside it.
+
+    Attributes
+    ----------
+    name : str
+        File name without suffix; unique in its section.
+    png : bytes
+    caption : str
+        What is shown.
+    how_to_read : str
+        One or two sentences for a reader who sees such a figure for the first time.
+    alt : str
+        For readers who cannot see the picture.
+    wide : bool, default False
+        Takes the whole width; other figures stand in pairs where the screen allows.
+    """
+
+    name: str
+    png: bytes
+    caption: str
+    how_to_read: str
+    alt: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    key : str
+        Key of the row's value.
+    label : str
+    digits : int or None
+        Digits after the point; None shows the value as text, left-aligned.
+    """
+
+    key: str
+    label: str
+    digits: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; every row is a mapping.
+
+    Attributes
+    ----------
+    caption : str
+    columns : list of Column
+    rows : list of dict
+        Values may be numbers (NaN shows as `n/a`), texts or None (an empty cell); a
+        key `strong` that is true sets a row in bold.
+    """
+
+    caption: str
+    columns: list[Column]
+    rows: list[dict]
+
+
+@dataclass(frozen=True)
+class Details:
+    """A part that starts folded."""
+
+    summary: str
+    blocks: list
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text that keeps its line breaks."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class References:
+    """A numbered list of references, each `(text, link or "")`."""
+
+    items: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter of the report.
+
+    Attributes
+    ----------
+    slug : str
+        Anchor, and folder of the figure files.
+    title : str
+    blocks : list
+        :class:`Text`, :class:`Heading`, :class:`Figure`, :class:`Table`, :class:`Details`,
+        :class:`Code` and :class:`References` in reading order.
+    """
+
+    slug: str
+    title: str
+    blocks: list = field(default_factory=list)
+
+    def figures(self):
+        """All figures of the section, folded ones included."""
+        return list(_figures(self.blocks))
+
+
+def _figures(blocks):
+    for block in blocks:
+        if isinstance(block, Figure):
+            yield block
+        elif isinstance(block, Details):
+            yield from _figures(block.blocks)
+
+
+def number(value, digits: int = 3) -> str:
+    """A number for a table: fixed digits, thin groups, a real minus sign, `n/a` if missing.
+
+    Parameters
+    ----------
+    value : float, int, str or None
+    digits : int
+        Digits after the point; whole numbers of type int never get any.
+
+    Returns
+    -------
+    str
+        Text is returned as it is.
+    """
+    if value is None:
+        return "n/a"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value != value:
+        return "n/a"
+    if value in (float("inf"), float("-inf")):
+        return "∞" if value > 0 else "−∞"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f").replace("-", "−")
+    text = f"{float(value):,.{digits}f}".replace(",", "\u202f")
+    # A value that rounds to zero has no sign.
+    if text.startswith("-") and not text.strip("-0.\u202f"):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def compact(value) -> str:
+    """A number without a fixed number of digits: three significant ones, integers whole."""
+    if isinstance(value, (int, str, bool)) or value is None or value != value:
+        return number(value)
+    value = float(value)
+    if value.is_integer() and abs(value) < 1e15:
+        return number(int(value))
+    size = abs(value)
+    if size >= 1e6 or size < 1e-4:
+        return f"{value:.2e}".replace("-", "−")
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return number(value, digits)
+
+
+def interval(low, high, digits: int = 3) -> str:
+    """A confidence interval as text, empty where it is not known."""
+    if low is None or high is None or low != low or high != high:
+        return ""
+    return f"[{number(float(low), digits)}, {number(float(high), digits)}]"
+
+
+def p_value(value) -> str:
+    """A p-value as text; small ones as a bound, never as zero."""
+    if value is None or value != value:
+        return "n/a"
+    return "< 0.001" if value < 0.001 else number(float(value), 3)

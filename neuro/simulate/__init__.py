@@ -1,0 +1,1 @@
+"""Planted data with known truth for every stage."""

@@ -1,0 +1,91 @@
+"""Motion and connectivity over subjects: planted edges, planted distance, missing values."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from neuro.fmri.qcfc import benjamini_hochberg, qc_fc
+
+
+def planted(seed=0, n_subjects=100, n_edges=1000, share=0.2):
+    rng = np.random.default_rng(seed)
+    mean_fd = rng.uniform(0.05, 0.5, n_subjects)
+    hit = np.zeros(n_edges, dtype=bool)
+    hit[rng.permutation(n_edges)[: int(share * n_edges)]] = True
+    edges = 0.3 + 0.1 * rng.standard_normal((n_subjects, n_edges))
+    edges[:, hit] += 0.5 * mean_fd[:, None]
+    return edges, mean_fd, hit
+
+
+def test_planted_edges_are_the_ones_reported():
+    edges, mean_fd, hit = planted()
+    result = qc_fc(edges, mean_fd)
+    assert result.significant[hit].mean() > 0.97
+    assert result.share_fdr == pytest.approx(0.2, abs=0.03)
+    # Uncorrected, chance adds 5 % of the clean edges.
+    assert result.share == pytest.approx(0.2 + 0.05 * 0.8, abs=0.03)
+    assert result.n_subjects == 100
+    assert result.n_edges == 1000
+
+
+def test_r_and_p_equal_scipys():
+    edges, mean_fd, _ = planted(1, 30, 20)
+    result = qc_fc(edges, mean_fd)
+    for j in range(20):
+        r, p = stats.pearsonr(edges[:, j], mean_fd)
+        assert result.r[j] == pytest.approx(r, abs=1e-12)
+        assert result.p[j] == pytest.approx(p, rel=1e-9)
+    assert result.median_abs_r == pytest.approx(np.median(np.abs(result.r)))
+
+
+def test_distance_dependence_has_the_planted_sign():
+    rng = np.random.default_rng(2)
+    mean_fd = rng.uniform(0.05, 0.5, 80)
+    distance = rng.uniform(10, 150, 600)
+    edges = 0.1 * rng.standard_normal((80, 600)) + mean_fd[:, None] * (0.4 - 0.004 * distance)
+    result = qc_fc(edges, mean_fd, distance)
+    assert result.slope < 0
+    assert result.distance_r < -0.5
+    assert result.slope == pytest.approx(np.polyfit(distance, result.r, 1)[0])
+    assert qc_fc(edges, mean_fd, 160 - distance).slope > 0
+
+
+def test_missing_edges_and_subjects_are_left_out_one_by_one():
+    edges, mean_fd, _ = planted(3, 25, 8)
+    edges[3:9, 0] = np.nan
+    edges[:, 1] = np.nan
+    edges[:, 2] = 0.5
+    edges[4:, 3] = np.nan
+    edges[3, 3] = np.nan
+    mean_fd[20] = np.nan
+    result = qc_fc(edges, mean_fd)
+    have = np.isfinite(edges[:, 0]) & np.isfinite(mean_fd)
+    assert result.r[0] == pytest.approx(stats.pearsonr(edges[have, 0], mean_fd[have])[0])
+    assert np.isnan(result.r[[1, 2, 3]]).all()
+    assert not result.significant[[1, 2, 3]].any()
+    assert result.n_edges == 5
+    assert result.n_subjects == 24
+
+
+def test_benjamini_hochberg_equals_scipys():
+    p = np.random.default_rng(4).random(200) ** 2
+    expected = stats.false_discovery_control(p) <= 0.05
+    np.testing.assert_array_equal(benjamini_hochberg(p), expected)
+    assert not benjamini_hochberg(np.full(5, 0.9)).any()
+
+
+def test_table_has_a_row_per_edge():
+    edges, mean_fd, _ = planted(5, 20, 6)
+    table = qc_fc(edges, mean_fd).table(np.column_stack(np.triu_indices(4, 1)), "before")
+    assert list(table.columns) == ["stage", "edge", "i", "j", "r", "p", "distance_mm"]
+    assert table["j"].to_list() == [1, 2, 3, 2, 3, 3]
+
+
+def test_bad_shapes_are_one_line():
+    edges, mean_fd, _ = planted(6, 20, 6)
+    with pytest.raises(ValueError, match="for 19 values of mean_fd"):
+        qc_fc(edges, mean_fd[:19])
+    with pytest.raises(ValueError, match="5 values for 6 edges"):
+        qc_fc(edges, mean_fd, np.ones(5))
+    with pytest.raises(ValueError, match="at least 4"):
+        qc_fc(edges, np.full(20, np.nan))

@@ -1,0 +1,278 @@
+"""The stored case of every rule: settings, what it reads, what it must write."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One rule's case.
+
+    Attributes
+    ----------
+    config : dict
+        Settings of the run.
+    inputs, outputs : tuple of str
+        Patterns of files below the working directory.
+    targets : tuple of str
+        What Snakemake is asked for.
+    run_target : str
+        Target of the run from which the case is cut.
+    present : tuple of str
+        Large files that must be written, but are not stored and compared.
+    """
+
+    config: dict
+    inputs: tuple
+    outputs: tuple
+    targets: tuple
+    run_target: str = "all"
+    present: tuple = ()
+
+
+def small_tables(folder: Path) -> None:
+    """Region tables of three subjects, one of them too short."""
+    import numpy as np
+    import pandas as pd
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for label, n_volumes in (("01", 60), ("02", 60), ("03", 22)):
+        series = rng.standard_normal((n_volumes, 4)).cumsum(axis=0).round(4)
+        table = pd.DataFrame(series, columns=["a", "b", "c", "d"])
+        table.to_csv(folder / f"sub-{label}_task-rest_timeseries.tsv", sep="\t", index=False)
+    (folder / "participants.tsv").write_text(
+        "participant_id\tsite\tage\tsex\tdx\n"
+        "sub-01\tA\t9\tF\t0\nsub-02\tA\t10\tM\t1\nsub-03\tA\t11\tM\t1\n"
+    )
+
+
+def crop_cohort(folder: Path, size: int = 4) -> None:
+    """A simulated cohort cut to a box of voxels around the planted regions' centre."""
+    import nibabel
+    import numpy as np
+
+    from neuro.simulate.mni import write_cohort
+
+    write_cohort(folder, n_subjects=10, voxel_mm=12, n_volumes=60, random_state=1)
+    mask = nibabel.load(next(folder.glob("sub-01/func/*mask.nii.gz")))
+    centre = np.round(np.argwhere(np.asarray(mask.dataobj) > 0).mean(axis=0)).astype(int)
+    box = tuple(slice(max(c - size // 2, 0), c - size // 2 + size) for c in centre)
+    for path in [*folder.glob("sub-*/func/*.nii.gz"), folder / "atlas.nii.gz"]:
+        image = nibabel.load(path)
+        nibabel.save(image.slicer[box], path)
+
+
+IMAGES = {
+    "data": {"kind": "fmriprep", "root": "input"},
+    "fmri": {"atlas": "input/atlas.nii.gz", "strategy": "6P", "scrub": False, "min_seconds": 60, "band": [0.01, 0.15]},
+    "adhd": {
+        "features": ["degree", "distdegree", "cycle3", "fc"],
+        "permutations": 4,
+        "bootstrap": 100,
+        "pca": [2, 3],
+        "repeats": 1,
+        "outer_folds": 3,
+        "inner_folds": 2,
+        "density": 0.1,
+    },
+    "report": {"title": "unit test"},
+}
+TABLES = {
+    "data": {"kind": "table", "root": "input", "tr": 2.0},
+    "fmri": {"min_seconds": 60},
+    "adhd": {"enabled": False},
+}
+ROI = {**IMAGES, "adhd": {**IMAGES["adhd"], "level": "roi"}}
+SIMULATED = {
+    "data": {"kind": "simulated"},
+    "simulate": {"n_subjects": 4, "voxel_mm": 12, "n_volumes": 40},
+    "fmri": {"atlas": "simulated"},
+    "adhd": {"enabled": False},
+}
+S1 = "sub-01/func/sub-01_task-rest"
+INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
+GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
+ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv", "folds.tsv"))
+
+
+def adhd(*names):
+    """Result files of the stage with their sidecars."""
+    return tuple(f"results/adhd/{name}" for name in names)
+
+
+CASES: dict[str, Case] = {
+    "simulate_fmri": Case(
+        SIMULATED,
+        (),
+        ("results/simulated/*", "results/simulated/sub-01/**/*[!d].[tj]s*"),
+        ("results/simulated/truth.json",),
+        "results/simulated/truth.json",
+        ("results/simulated/sub-*/func/*",),
+    ),
+    "fmri_index": Case(
+        IMAGES,
+        ("input/participants.tsv",),
+        ("results/fmri/runs.*", "results/participants.*", "results/fmri/exclusions_index.tsv"),
+        ("results/fmri/runs.tsv",),
+    ),
+    "fmri_clean": Case(
+        IMAGES,
+        ("input/sub-01/func/*", "input/atlas.nii.gz"),
+        (f"results/fmri/{S1}_desc-[!p]*", f"results/fmri/{S1}_outliers.tsv"),
+        (f"results/fmri/{S1}_desc-denoised_bold.nii.gz",),
+    ),
+    "fmri_parcellate": Case(
+        IMAGES,
+        (
+            "input/sub-01/func/*bold.*",
+            "input/atlas.*",
+            f"results/fmri/{S1}_desc-denoised_bold.*",
+            f"results/fmri/{S1}_desc-brain_mask.nii.gz",
+        ),
+        (
+            f"results/fmri/{S1}_atlas-*_stat-mean*",
+            f"results/fmri/{S1}_atlas-*_stat-coverage*",
+            f"results/fmri/{S1}_atlas-*_desc-*",
+        ),
+        (f"results/fmri/{S1}_atlas-atlas_stat-mean_timeseries.tsv",),
+    ),
+    "fmri_series": Case(
+        IMAGES,
+        (
+            *GROUP,
+            "results/fmri/sub-*/func/*_stat-mean_timeseries.*",
+            "results/fmri/sub-*/func/*_stat-coverage_bold.tsv",
+        ),
+        ("results/fmri/timeseries.*", "results/fmri/regions.tsv"),
+        ("results/fmri/timeseries.h5",),
+    ),
+    "fmri_table": Case(
+        TABLES,
+        ("input/*", "results/fmri/runs.tsv"),
+        (
+            "results/fmri/timeseries.*",
+            "results/fmri/regions.tsv",
+            "results/fmri/table_qc.tsv",
+            "results/fmri/exclusions_table.tsv",
+        ),
+        ("results/fmri/timeseries.h5",),
+        "results/fmri/timeseries.h5",
+    ),
+    "fmri_connectome": Case(
+        IMAGES,
+        ("results/fmri/timeseries.h5",),
+        ("results/fmri/connectomes.*", "results/fmri/sub-*/func/*_relmat.tsv"),
+        ("results/fmri/connectomes.h5",),
+    ),
+    "fmri_qc": Case(
+        IMAGES,
+        (
+            *GROUP,
+            "results/fmri/connectomes.h5",
+            "results/fmri/regions.tsv",
+            "results/fmri/exclusions_index.tsv",
+            "results/fmri/sub-*/func/*_desc-qc.tsv",
+            "results/fmri/sub-*/func/*_desc-exclusions.tsv",
+            "results/fmri/sub-*/func/*_stat-coverage_bold.tsv",
+            "results/fmri/sub-*/func/*_desc-preproc_timeseries.*",
+        ),
+        (
+            "results/fmri/group_qc.*",
+            "results/fmri/qc_fc.tsv",
+            "results/fmri/exclusions.tsv",
+            "results/fmri/dataset_description.json",
+            "results/fmri/.bidsignore",
+            "results/fmri/report.json",
+        ),
+        ("results/fmri/report.json",),
+    ),
+    "adhd_mask": Case(
+        IMAGES,
+        ("input/atlas.*", "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz"),
+        adhd("group_mask.*", "group_coverage.nii.gz", "group_dseg.*", "regions.tsv"),
+        ("results/adhd/group_mask.nii.gz",),
+    ),
+    "adhd_graph": Case(
+        IMAGES,
+        (f"results/fmri/{S1}_desc-denoisedSmoothed_bold.*", "results/adhd/group_mask.nii.gz"),
+        (f"results/adhd/{S1}_*",),
+        (f"results/adhd/{S1}_desc-graph.json",),
+    ),
+    "adhd_graph_roi": Case(
+        ROI,
+        ("results/fmri/timeseries.h5", "results/fmri/regions.tsv"),
+        adhd("roi_maps.*", "graphs_roi.tsv"),
+        ("results/adhd/roi_maps.h5",),
+        "results/adhd/roi_maps.h5",
+    ),
+    "adhd_features": Case(
+        IMAGES,
+        (
+            *GROUP,
+            "results/fmri/group_qc.tsv",
+            "results/fmri/connectomes.h5",
+            "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz",
+            *adhd("group_mask.nii.gz", "group_dseg.nii.gz", "regions.tsv"),
+            *adhd("sub-*/func/*_stat-[dc]*[e3]_boldmap.nii.gz", "sub-*/func/*_desc-graph.json"),
+        ),
+        adhd("features.*", "subjects.tsv", "folds.*", "graphs.tsv", "exclusions_features.tsv"),
+        ("results/adhd/features.h5",),
+    ),
+    "adhd_diagnose": Case(
+        IMAGES,
+        ADHD_IN,
+        adhd(
+            "predictions.*",
+            "absent_baselines.tsv",
+            "exclusions_diagnose.tsv",
+            "mask.tsv",
+            "pattern.tsv",
+            "model.*",
+        ),
+        ("results/adhd/predictions.tsv",),
+    ),
+    "adhd_permute": Case(
+        IMAGES,
+        ADHD_IN,
+        ("results/adhd/permutations/chunk-0.tsv",),
+        ("results/adhd/permutations/chunk-0.tsv",),
+    ),
+    "adhd_summary": Case(
+        IMAGES,
+        (
+            *ADHD_IN[:2],
+            "results/adhd/permutations/*.tsv",
+            *adhd("predictions.tsv", "absent_baselines.tsv", "pattern.tsv", "regions.tsv"),
+            *adhd("exclusions_features.tsv", "exclusions_diagnose.tsv", "group_mask.nii.gz"),
+        ),
+        adhd(
+            "scores.*",
+            "permutations.tsv",
+            "group_maps.tsv",
+            "group_*_*.nii.gz",
+            "pattern_*.nii.gz",
+            "exclusions.tsv",
+            "dataset_description.json",
+            ".bidsignore",
+            "report.json",
+        ),
+        ("results/adhd/report.json",),
+    ),
+    "report": Case(
+        ROI,
+        (
+            "results/participants.tsv",
+            "results/fmri/[!s]*",
+            *adhd("scores.tsv", "predictions.tsv", "mask.tsv", "group_maps.tsv", "graphs.tsv"),
+            *adhd("permutations.tsv", "exclusions.tsv", "report.json", "pattern.tsv"),
+        ),
+        ("results/report/index.html", "results/report/methods.md", "results/report/references.bib"),
+        ("results/report/index.html",),
+        "all",
+        ("results/report/figures/*/*.png", "results/report/methods.html"),
+    ),
+}
+"""One case per rule with a body."""

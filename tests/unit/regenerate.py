@@ -1,0 +1,84 @@
+"""Make the stored cases of the per-rule tests anew from one small run of the workflow.
+
+`python tests/unit/regenerate.py [RULE ...]` (all rules by default). The run uses a cropped
+simulated cohort, so that all cases together stay below 1 MB. Read the difference before you
+commit it: an expectation that changes is a result that changes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cases import CASES, crop_cohort, small_tables
+from common import ROOT, UNTRACKED, headings, snakemake
+
+HERE = Path(__file__).parent
+
+
+def finished_run(folder: Path, config: dict, target: str) -> None:
+    """Run the workflow in a folder up to a target."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    snakemake(folder, target, "--configfile", "config.yaml", "--cores", "2", "--notemp")
+
+
+def headings_only(page: Path) -> str:
+    """A page's headings, all that is compared of it."""
+    return "".join(f"<h2>{text}</h2>\n" for text in headings(page))
+
+
+def store(rule: str, case, folder: Path) -> None:
+    """Copy what a rule reads and writes from a finished run."""
+    place = HERE / rule
+    shutil.rmtree(place, ignore_errors=True)
+    for part, patterns in (("data", case.inputs), ("expected", case.outputs)):
+        for pattern in patterns:
+            found = [path for path in sorted(folder.glob(pattern)) if path.is_file()]
+            if not found:
+                raise SystemExit(f"{rule}: nothing matches {pattern}")
+            for path in found:
+                name = path.relative_to(folder)
+                if name.as_posix().startswith(UNTRACKED):
+                    continue
+                target = place / part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == ".html":
+                    target.write_text(headings_only(path))
+                else:
+                    shutil.copyfile(path, target)
+    (place / "data").mkdir(exist_ok=True)
+    (place / "config.yaml").write_text(yaml.safe_dump(case.config, sort_keys=False))
+    (place / "targets.txt").write_text("\n".join(case.targets) + "\n")
+
+
+def main(rules):
+    """Regenerate the named cases, or all of them."""
+    wanted = {name: case for name, case in CASES.items() if not rules or name in rules}
+    unknown = set(rules) - set(CASES)
+    if unknown:
+        raise SystemExit(f"no case for: {', '.join(sorted(unknown))}")
+    runs: dict[str, Path] = {}
+    with tempfile.TemporaryDirectory() as top:
+        for name, case in wanted.items():
+            key = yaml.safe_dump([case.config, case.run_target])
+            if key not in runs:
+                folder = Path(top) / str(len(runs))
+                folder.mkdir()
+                if case.config["data"]["kind"] == "table":
+                    small_tables(folder / "input")
+                elif case.config["data"]["kind"] != "simulated":
+                    crop_cohort(folder / "input")
+                finished_run(folder, case.config, case.run_target)
+                runs[key] = folder
+            store(name, case, runs[key])
+    size = sum(path.stat().st_size for path in HERE.rglob("*") if path.is_file())
+    print(f"{len(wanted)} cases from {ROOT.name}, {size / 1e6:.2f} MB in tests/unit")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

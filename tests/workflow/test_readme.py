@@ -1,0 +1,66 @@
+"""README, Makefile and CI say the same commands; the rule graph is up to date."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def text(name):
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    for command in ("make demo", "make test"):
+        assert re.search(rf"^{command} ", text("README.md"), re.MULTILINE)
+        assert re.search(rf"{command}$", text(".ci/run"), re.MULTILINE)
+
+
+def test_the_commands_without_make_are_those_of_the_makefile():
+    makefile = text("Makefile")
+    pytest_line = re.search(r"^test:.*\n\t(python .*)$", makefile, re.MULTILINE)[1]
+    assert f".venv/bin/{pytest_line}" in text("README.md")
+    assert "pip install -c constraints.txt -e '.[$(EXTRAS)]'" in makefile
+    assert ".venv/bin/pip install -c constraints.txt -e '.[dev]'" in text("README.md")
+    assert re.search(r"^EXTRAS := dev$", makefile, re.MULTILINE)
+
+
+def test_every_target_has_a_help_line():
+    targets = re.findall(r"^([a-z][a-z-]*):(.*)$", text("Makefile"), re.MULTILINE)
+    assert len(targets) > 8
+    assert all("##" in rest for _, rest in targets)
+
+
+def test_the_stamp_is_touched_last_and_depends_on_the_pins():
+    recipe = re.search(r"^\$\(STAMP\): (.*)\n((?:\t.*\n)+)", text("Makefile"), re.MULTILINE)
+    assert recipe[1].split() == ["constraints.txt", "pyproject.toml"]
+    assert recipe[2].rstrip().splitlines()[-1].strip() == "@touch $@"
+
+
+def test_the_rule_graph_is_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import rulegraph
+
+    readme = text("README.md")
+    assert readme == rulegraph.updated(readme, rulegraph.rule_graph()), "run: make docs"
+
+
+def test_links_between_documents_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_path_of_a_machine_in_the_project():
+    import subprocess
+
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    pattern = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/")
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".yaml", ".smk", ".toml", ".txt", "") and path.is_file():
+            found = pattern.search(path.read_text("utf-8", errors="ignore"))
+            assert not found or path == Path(__file__), f"{name}: {found}"

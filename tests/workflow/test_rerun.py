@@ -1,0 +1,136 @@
+"""What runs again: nothing without a change, the stage and what follows after one."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from cases import TABLES, small_tables
+from common import ROOT, snakemake
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished small run in a folder of its own."""
+    folder = tmp_path_factory.mktemp("run")
+    small_tables(folder / "input")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(TABLES))
+    result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
+    assert "Traceback" not in result.stderr
+    return folder
+
+
+@pytest.fixture
+def run(done, tmp_path):
+    """A copy of the finished run, times kept."""
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder, copy_function=shutil.copy2)
+    return folder
+
+
+def planned(folder, checkout=ROOT):
+    result = snakemake(folder, "-n", "--configfile", "mine.yaml", "--cores", "1", checkout=checkout)
+    table = result.stdout.split("job", 1)[1] if "count" in result.stdout else ""
+    names = set(re.findall(r"^(\w+)\s+\d+$", table, re.MULTILINE))
+    return names - {"total", "all"}
+
+
+def change(folder, **sections):
+    settings = yaml.safe_load((folder / "mine.yaml").read_text())
+    for name, keys in sections.items():
+        settings.setdefault(name, {}).update(keys)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+
+
+def test_a_finished_run_has_a_report_and_exclusions_with_reasons(done):
+    page = (done / "results/report/index.html").read_text()
+    assert "scan too short" in page
+    assert str(done) not in page
+    assert (done / "results/fmri/exclusions.tsv").read_text().count("\n") == 2
+
+
+def test_a_second_run_does_nothing(run):
+    assert planned(run) == set()
+
+
+def test_a_touched_input_does_nothing(run):
+    for path in (run / "input").glob("*.tsv"):
+        path.touch()
+    # the list of runs is made again, and is the same
+    assert planned(run) == set()
+
+
+def test_changed_content_of_one_table_runs_what_reads_it(run):
+    path = run / "input/sub-01_task-rest_timeseries.tsv"
+    path.write_text(path.read_text().replace(".", ".1", 1))
+    assert planned(run) == {"fmri_table", "fmri_connectome", "fmri_qc", "report"}
+
+
+def test_a_changed_key_runs_the_rules_that_read_it(run):
+    change(run, fmri={"connectome": "pearson"})
+    assert planned(run) == {"fmri_connectome", "fmri_qc", "report"}
+
+
+def test_a_changed_title_runs_the_report_only(run):
+    change(run, report={"title": "another title"})
+    assert planned(run) == {"report"}
+
+
+def test_a_changed_source_file_runs_its_stage_and_what_follows(run, tmp_path):
+    # the digest reads the installed package; a checkout of its own keeps this one as it is
+    checkout = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT,
+        checkout,
+        ignore=shutil.ignore_patterns(".venv*", "results", ".git", ".snakemake", "tests"),
+    )
+    assert planned(run, checkout) == set(), "the same sources elsewhere change nothing"
+    for name, rules in (
+        ("neuro/adhd/lda.py", set()),
+        ("docs/fmri.md", set()),
+        ("neuro/report/draw.py", {"report"}),
+        ("neuro/fmri/connectome.py", {"fmri_table", "fmri_connectome", "fmri_qc", "report"}),
+    ):
+        source = checkout / name
+        source.write_text(source.read_text() + "\n# changed\n")
+        assert planned(run, checkout) == rules, name
+
+
+def test_a_lost_file_is_made_again(run):
+    (run / "results/fmri/connectomes.h5").unlink()
+    assert "fmri_connectome" in planned(run)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
+    import os
+    import signal
+    import subprocess
+    import time
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    small_tables(folder / "input")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(TABLES))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", "mine.yaml", "--cores", "1"]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "results/fmri/runs.tsv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "results/report/index.html").exists()
+    snakemake(folder, "--unlock", "--configfile", "mine.yaml", "--cores", "1")
+    result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "1", "--rerun-incomplete")
+    assert (folder / "results/report/index.html").exists()
+    assert "fmri_table" in result.stdout + result.stderr

@@ -1,0 +1,34 @@
+"""Degree, distance degree and 3-cycles of the region graphs of all runs."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import pandas as pd
+
+        from neuro import provenance
+        from neuro.adhd import run_graphs
+        from neuro.io import graph_maps, series, tables
+
+        runs = series.read_timeseries_h5(snakemake.input.series)
+        places = tables.read_tsv(snakemake.input.coords, dtype={"region": str})
+        coords = places[["x", "y", "z"]].to_numpy(float)
+        known = not pd.isna(coords).any()
+        maps, rows = run_graphs.region_graphs(
+            runs, coords if known else None, snakemake.params.settings, snakemake.params.band
+        )
+        content = graph_maps.GraphMaps(maps, runs.run_key, runs.participant_id, runs.region)
+        graph_maps.write_graph_maps(snakemake.output.maps, content)
+        tables.write_tsv(snakemake.output.graphs, pd.DataFrame(rows))
+        provenance.sidecar(
+            snakemake.output.maps,
+            parameters=dict(snakemake.params.settings),
+            inputs=[snakemake.input.series],
+            packages=["numpy", "numba", "h5py"],
+        )
+        log(f"{len(rows)} runs, {len(runs.region)} regions")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

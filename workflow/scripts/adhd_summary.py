@@ -1,0 +1,49 @@
+"""Set every score beside its null distribution, its interval and the baselines."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import pandas as pd
+
+        from neuro import provenance
+        from neuro.adhd import evaluate, final, subjects, variants
+        from neuro.adhd.features import FeatureTable
+        from neuro.io import tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        settings = params.settings
+        text = dict.fromkeys(("participant_id", "site", "fold", "region"), str)
+        predictions = tables.read_tsv(given.predictions, dtype=text)
+        permutations = variants.join_chunks([tables.read_tsv(p) for p in given.permutations])
+        scores = variants.summarise(
+            predictions,
+            permutations,
+            primary=settings["primary"],
+            unavailable=tables.read_tsv(given.absent, dtype=str)["input"].tolist(),
+            n_bootstrap=settings["bootstrap"],
+            random_state=params.seed,
+        )
+        everybody = subjects.read_subjects(given.subjects)
+        features = FeatureTable.load(given.features).rows(everybody["participant_id"])
+        maps, nodes = final.all_group_maps(features, everybody, settings, params.seed)
+        places = tables.read_tsv(given.labels, dtype=text)
+        if output.get("volumes"):
+            pattern = tables.read_tsv(given.pattern, dtype=text)
+            final.write_volumes(output.volumes, nodes, pattern, given.mask)
+        left_out = pd.concat([tables.read_tsv(path, dtype=str) for path in given.exclusions])
+        tables.write_tsv(output.scores, scores)
+        tables.write_tsv(output.permutations, permutations)
+        tables.write_tsv(output.maps, final.with_places(maps, places))
+        tables.write_tsv(output.exclusions, left_out)
+        provenance.sidecar(output.scores, parameters=dict(settings), seed=params.seed)
+        provenance.dataset_description(
+            "results/adhd", name="neuro adhd: graph maps and diagnosis", config=settings
+        )
+        provenance.write_json(output.report, evaluate.headline(scores))
+        log(f"{len(scores)} scores, {len(permutations)} permuted values")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,44 @@
+"""Region series of one run, after and before denoising, with the coverage of each region."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import numpy as np
+
+        from neuro.fmri.parcellate import Parcellator
+        from neuro.fmri.run_qc import orthogonal_slices
+        from neuro.io import excluded, nifti, series, tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        if excluded.is_excluded(given.denoised):
+            excluded.mark(output)
+            log("the run was excluded before")
+            return
+        settings = params.settings
+        denoised = nifti.load_bold(given.denoised)
+        mask = nifti.load_mask(given.mask, like=denoised.img)
+        atlas = given.get("atlas") or settings["atlas"]
+        parcels = Parcellator(atlas, mask, settings["min_coverage"], settings["sphere_mm"]).fit()
+        preproc = nifti.load_bold(given.preproc, tr=params.tr, voxel_size=params.voxel_size)
+        for path, image in ((output.series, denoised), (output.preproc, preproc)):
+            series.write_series_tsv(
+                path,
+                parcels.transform(image),
+                parcels.labels_,
+                image.tr,
+                parameters=dict(settings),
+                inputs=[given.mask],
+                packages=["numpy", "nibabel"],
+                **parcels.describe(),
+            )
+        coverage = parcels.coverage_table().rename(columns={"label": "region"})
+        tables.write_tsv(output.coverage, coverage)
+        slices = orthogonal_slices(mask, atlas=parcels.voxel_regions() + 1)
+        np.savez_compressed(output.figures, **slices)
+        log(f"{int(parcels.kept_.sum())} of {len(parcels.labels_)} regions covered")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
