@@ -8,7 +8,7 @@ EXTRAS := dev
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench constraints docs cluster-test clean
+.PHONY: help demo test test-all test-realdata check format bench constraints docs cluster-test clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -29,6 +29,9 @@ test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cor
 
 test-all: $(STAMP) ## all tests, slow ones and real data included
 	python -m pytest -m "not cluster and not gpu"
+
+test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
+	python -m pytest -m realdata
 
 check: $(STAMP) ## lint and format gates
 	ruff check .

@@ -23,7 +23,7 @@ RESOLUTION = 2.0**-40
 """Correlations are compared in these steps, so that pairs equal up to rounding are ties."""
 
 SAMPLE = 1 << 20
-"""Pairs drawn to bracket a proportional threshold; at most four times as many are all kept."""
+"""Most pairs drawn to bracket a proportional threshold; a quarter as many are all kept instead."""
 
 MAX_PAIRS = 1 << 25
 """Most undecided pairs held while a proportional threshold is sought (12 bytes each)."""
@@ -237,18 +237,19 @@ def proportional_threshold(tiles: TilePass, density: float) -> PackedGraph:
 def _sample_bracket(tiles: TilePass, n_wanted: int, n_usable: int) -> tuple[float, float]:
     """Bracket of the k-th largest correlation that holds it with near certainty."""
     n_pairs = n_usable * (n_usable - 1) // 2
-    if n_pairs <= 4 * SAMPLE:
+    if n_pairs <= SAMPLE // 4:
         return 0.0, math.inf
+    n_drawn = min(SAMPLE, max(SAMPLE // 16, n_pairs // 64))
     rng = np.random.default_rng(0)
     nodes = np.flatnonzero(~tiles.z.constant)
-    first = rng.integers(0, n_usable, SAMPLE)
-    second = (first + rng.integers(1, n_usable, SAMPLE)) % n_usable
+    first = rng.integers(0, n_usable, n_drawn)
+    second = (first + rng.integers(1, n_usable, n_drawn)) % n_usable
     values = kernels.rough_correlations(tiles.z.padded, nodes[first], nodes[second])
     values = np.sort(values)[::-1]
-    rank = SAMPLE * (n_wanted / n_pairs)
+    rank = n_drawn * (n_wanted / n_pairs)
     spread = 6.0 * math.sqrt(rank) + 10.0
     high = values[int(rank - spread)] if rank > spread else math.inf
-    low = values[int(rank + spread)] if rank + spread < SAMPLE else 0.0
+    low = values[int(rank + spread)] if rank + spread < n_drawn else 0.0
     return max(float(low), 0.0), max(float(high), 0.0)
 
 

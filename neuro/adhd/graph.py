@@ -280,7 +280,8 @@ def memory_estimate(n_voxels: int, n_timepoints: int, *, n_threads=1, density=No
     total = padded * padded // 8 + 12 * padded * n_timepoints + n_threads * per_thread
     if density is not None:
         n_pairs = n_voxels * (n_voxels - 1) / 2
-        held = min(n_pairs, max(4 * correlation.SAMPLE, 14 * n_pairs * (density / 2**20) ** 0.5))
+        n_drawn = min(correlation.SAMPLE, max(correlation.SAMPLE // 16, n_pairs / 64))
+        held = min(n_pairs, max(n_drawn, 14 * n_pairs * (density / n_drawn) ** 0.5))
         total += 40 * held
     return total / 1e9
 

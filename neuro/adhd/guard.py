@@ -77,7 +77,7 @@ class Guard(BaseEstimator):
 
 def guard(estimator) -> Guard:
     """Wrap an estimator; `record` of the result lists who was fitted and who was judged."""
-    return Guard(estimator, record=[])
+    return estimator if isinstance(estimator, Guard) else Guard(estimator, record=[])
 
 
 def call_with_rows(method, *args, **rows):

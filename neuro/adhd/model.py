@@ -15,7 +15,7 @@ from neuro.adhd.search import Plan, make_views, masks, search, search_and_decide
 
 
 class GraphDiagnosis(ClassifierMixin, BaseEstimator):
-    """Impute, log1p, z-score, region mask, PCA, LDA; every choice is made on training subjects.
+    """log1p, impute, z-score, region mask, PCA, LDA; every choice is made on training subjects.
 
     Number of components, share of regions and graph density are chosen by inner cross-validation
     wherever several are offered; in each inner fold the region mask is chosen anew.

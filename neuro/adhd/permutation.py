@@ -158,8 +158,8 @@ def permute_within_site(
 def _decisions(estimator, rows, labels, splits, one_by_one) -> np.ndarray:
     """Decisions on every row as a test row, shape (n_rows, n_labels)."""
     out = np.empty(labels.shape)
-    many = hasattr(estimator, "decide_many") and not one_by_one
     wrapped = guard(estimator)
+    many = hasattr(wrapped.estimator, "decide_many") and not one_by_one
     for scheme, _, fold, train, test in splits:
         known, new = rows.take(train), rows.take(test)
         for column in labels[train].T:

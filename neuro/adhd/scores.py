@@ -105,7 +105,8 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         A copy. `p = (b + 1) / (m + 1)`, b the number of the m permuted values that reach the
         real one; the pooled real value is a mean over repeats and the permuted ones are single
-        repeats, which makes p a little too large, never too small.
+        repeats, which makes p a little too large, never too small. A null that does not vary has
+        no p: permuting within sites leaves, for instance, the site baseline as it is.
     """
     scores = scores.copy()
     keys = ["scheme", "input", "mask", "metric"]
@@ -118,7 +119,8 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
             continue
         scores.loc[row, "null_mean"] = null.mean()
         scores.loc[row, "null_sd"] = null.std(ddof=1) if len(null) > 1 else np.nan
-        scores.loc[row, "p"] = ((null >= value - 1e-12).sum() + 1) / (len(null) + 1)
+        if len(null) == 1 or np.ptp(null) > 1e-9:
+            scores.loc[row, "p"] = ((null >= value - 1e-12).sum() + 1) / (len(null) + 1)
     return scores
 
 

@@ -110,6 +110,7 @@ def select_subjects(
     ]
     if problems:
         raise InputProblem(problems)
+    participants = participants.reset_index(drop=True)
     dx = pd.to_numeric(participants["dx"], errors="coerce")
     odd = participants["dx"][participants["dx"].notna() & ~dx.isin((0, 1))]
     if len(odd):
@@ -182,7 +183,7 @@ def make_folds(
 
     Raises
     ------
-    ValueError
+    InputProblem
         When a scheme is unknown, a class has fewer subjects than folds, or there are fewer than
         2 sites to leave out.
     """
@@ -192,7 +193,7 @@ def make_folds(
         if scheme == "pooled":
             smallest = int(people["dx"].value_counts().reindex([0, 1], fill_value=0).min())
             if smallest < outer_folds:
-                raise ValueError(
+                raise InputProblem(
                     f"outer_folds: {outer_folds} folds, but a class has only {smallest} subjects; "
                     "use fewer folds"
                 )
@@ -205,13 +206,13 @@ def make_folds(
         elif scheme == "leave_site_out":
             sites = sorted(people["site_group"].unique())
             if len(sites) < 2:
-                raise ValueError(
+                raise InputProblem(
                     "leave_site_out: needs at least 2 sites with cases and controls, found "
                     f"{len(sites)} ({', '.join(sites)}); use schemes: [pooled]"
                 )
             tables.append((scheme, 1, people["site_group"].to_numpy().astype(str)))
         else:
-            raise ValueError(f"schemes: got '{scheme}', expected {' or '.join(SCHEMES)}")
+            raise InputProblem(f"schemes: got '{scheme}', expected {' or '.join(SCHEMES)}")
     return pd.concat(
         [
             pd.DataFrame(

@@ -30,7 +30,9 @@ def otsu_threshold(values, n_bins=256) -> float:
     total = np.cumsum(count * middle)
     with np.errstate(invalid="ignore", divide="ignore"):
         between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return float(edges[1:][np.nanargmax(np.where(above > 0, between, -1.0))])
+    between = np.where((above > 0) & np.isfinite(between), between, -1.0)
+    best = edges[1:][between >= between.max() * (1 - 1e-12)]  # a gap has many equal bests
+    return float((best[0] + best[-1]) / 2)
 
 
 def epi_mask(volume, opening=1) -> np.ndarray:

@@ -155,15 +155,6 @@ class Parcellator(Params):
         """Fit, then transform."""
         return self.fit().transform(X)
 
-    def voxel_regions(self) -> np.ndarray:
-        """Region of each mask voxel, shape (n_voxels,): its place in `labels_`, -1 for none."""
-        found = self._weights.tocoo()
-        region = np.full(self._weights.shape[1], -1, dtype=np.int64)
-        # of overlapping maps the heaviest wins
-        order = np.argsort(found.data, kind="stable")
-        region[found.coords[1][order]] = found.coords[0][order]
-        return region
-
     def coverage_table(self):
         """Coverage of each region.
 

@@ -155,11 +155,15 @@ def _table(totals, scheme: str) -> model.Table:
         model.Column("null", "Null mean (SD)", 0),
         model.Column("p", "p", 0),
         *(model.Column(key, label, 3) for key, label in METRICS[1:]),
-        model.Column("n", "n", 0),
     ]
+    if len({row["n"] for row in rows}) > 1:
+        columns.append(model.Column("n", "n", 0))
+        size = ""
+    else:
+        size = f" of {rows[0]['n']} participants" if rows[0]["n"] else ""
     caption = (
-        f"{scheme_name(scheme)}: every variant that was tried. The primary variant, declared in "
-        "advance, is in bold; the best of the others is too good by chance. J is sensitivity + "
+        f"{scheme_name(scheme)}{size}: every variant that was tried. The primary variant, "
+        "declared in advance, is in bold; the best of the others is too good by chance. J is sensitivity + "
         "specificity − 1; phenotype is age, sex, IQ and handedness. Intervals come from a "
         "bootstrap over participants, nulls from labels permuted within sites."
     )

@@ -41,6 +41,8 @@ def score_dots(part: pd.DataFrame, scheme: str) -> model.Figure:
                 axes.plot([row["null_mean"]] * 2, [y - 0.31, y + 0.31], color="#8A939C", lw=1.2)
             if np.isfinite(row["ci_low"]) and np.isfinite(row["ci_high"]):
                 axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1.6)
+            if not np.isfinite(row["value"]):
+                axes.text(0.5, y, "not available", va="center", fontsize=7.5, color=draw.OTHER)
             axes.plot(
                 row["value"],
                 y,

@@ -65,7 +65,7 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
     Returns
     -------
     pandas.DataFrame or None
-        Rows that sum up all folds; `imaging` is False for baselines.
+        Rows that sum up all folds, or all of a held-out site; `imaging` is False for baselines.
     """
     scores = read_table(folder / "scores.tsv", **TEXT)
     if scores is None or scores.empty:
@@ -81,7 +81,9 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
     for name in ("ci_low", "ci_high", "null_mean", "null_sd", "p", "n"):
         if name not in scores:
             scores[name] = np.nan
-    return scores[scores["fold"].astype(str) == "all"]
+    fold = scores["fold"].astype(str)
+    # A held-out site is a fold of its own; some tables name it in both columns.
+    return scores[(fold == "all") | ((fold == scores["site"]) & (scores["site"] != ""))]
 
 
 def order(part: pd.DataFrame) -> pd.DataFrame:
@@ -89,9 +91,11 @@ def order(part: pd.DataFrame) -> pd.DataFrame:
     rank = part["input"].map({name: place for place, name in enumerate(BASELINES)})
     combined = part["input"].str.contains("+", regex=False) & part["imaging"]
     return (
-        part.assign(_rank=rank.fillna(len(BASELINES)), _combined=combined)
-        .sort_values(["_rank", "_combined", "input", "mask"], kind="stable")
-        .drop(columns=["_rank", "_combined"])
+        part.assign(
+            _rank=rank.fillna(len(BASELINES)), _combined=combined, _masked=part["mask"] != "none"
+        )
+        .sort_values(["_rank", "_combined", "input", "_masked"], kind="stable")
+        .drop(columns=["_rank", "_combined", "_masked"])
     )
 
 

@@ -161,11 +161,13 @@ def connectomes(folder: Path) -> list:
     found = read_connectomes(path)
     n_regions = len(found.region)
     after = draw.from_edges(_mean_over_people(found.edges, found.participant_id), n_regions)
-    limit = float(np.nanpercentile(np.abs(after), 98)) if np.isfinite(after).any() else 1.0
     label = {"fisher_z": "Fisher z", "pearson": "r"}.get(found.kind, found.kind)
     before, n_before = (None, 0)
     if found.kind in ("fisher_z", "pearson"):
         before, n_before = _before(folder, found.run_key, n_regions, found.kind)
+    # One scale for both, so that the two matrices can be compared.
+    both = np.concatenate([np.ravel(values) for values in (before, after) if values is not None])
+    limit = float(np.nanpercentile(np.abs(both), 98)) if np.isfinite(both).any() else 1.0
     out = [model.Heading("Mean connectome")]
     n_people = len(set(found.participant_id))
     how = (
@@ -173,12 +175,12 @@ def connectomes(folder: Path) -> list:
         "is red all over still holds a global signal; grey regions lack data."
     )
     for name, values, words in (
-        ("connectome_before", before, f"before confound removal, mean of {n_before} runs"),
-        ("connectome", after, f"after confound removal, mean of {n_people} participants"),
+        ("connectome_before", before, f"before confound removal ({n_before} runs"),
+        ("connectome", after, f"after confound removal ({n_people} participants"),
     ):
         if values is None:
             continue
-        words = words if before is not None else f"mean of {n_people} participants"
+        words = words if before is not None else f"({n_people} participants"
         scale = max(limit, 1e-6)
         out.append(
             draw.figure(
@@ -187,10 +189,9 @@ def connectomes(folder: Path) -> list:
                     picture, values, limit=scale, label=label
                 ),
                 size=(4.6, 3.9),
-                caption=f"Mean connectome {words} ({n_regions} regions, in the order of the "
-                "atlas).",
+                caption=f"Mean connectome {words}, {n_regions} regions in the order of the atlas).",
                 how_to_read=how,
-                alt=f"Matrix of the connectome, {words}",
+                alt=f"Matrix of the mean connectome {words})",
             )
         )
     return out

@@ -118,7 +118,7 @@ def _volume_figure(name: str, kinds: dict[str, Path]) -> model.Figure:
             bar = picture.colorbar(image, ax=axes, pad=0.01, aspect=12)
             bar.ax.tick_params(labelsize=7)
             bar.outline.set_visible(False)
-        heights = [f"{affine[2, 2] * z + affine[2, 3]:.0f}" for z in chosen]
+        heights = [model.number(float(affine[2, 2] * z + affine[2, 3]), 0) for z in chosen]
         width = reference.shape[0]
         rows[-1].set_xticks([(k + 0.5) * width for k in range(len(chosen))], heights, fontsize=7)
         rows[-1].set_xlabel("z (mm)", fontsize=8)

@@ -146,7 +146,8 @@ def _headline(results: Path, stages) -> list:
     present = [c for c in columns if c.key in ("stage", "name", "value") or _any(rows, c.key)]
     caption = (
         "Headline figures of each stage. “Null” is what the same analysis gives when the labels "
-        "mean nothing; “Baseline” is what is reached without the brain, or before confounds are removed."
+        "mean nothing; “Baseline” is what is reached without the brain, or before confounds are "
+        "removed."
     )
     if not (_any(rows, "null") or _any(rows, "baseline")):
         caption = "Headline figures of each stage."

@@ -225,10 +225,10 @@ def simulate_run(rng, brain: Brain, person: Person, case_parcels, motion, spikes
     white = slow_noise(rng, n_volumes, 1, tr, exponent=1.5)
     pulse = slow_noise(rng, n_volumes, 1, tr, exponent=0)
     ramp = np.linspace(-1, 1, n_volumes, dtype=np.float32)[:, None]
-    bold += 0.004 * breath * (0.4 + 0.6 * brain.gm)
-    bold += 0.003 * white * brain.wm
+    bold += 0.002 * breath * (0.4 + 0.6 * brain.gm)
+    bold += 0.002 * white * brain.wm
     bold += 0.010 * pulse * brain.csf
-    bold += 0.004 * ramp * rng.uniform(-1, 1)
+    bold += 0.002 * ramp * rng.uniform(-1, 1)
     bold += person.noise * 0.006 * rng.standard_normal((n_volumes, n_voxels), dtype=np.float32)
 
     series = brain.baseline * (1 + bold)
@@ -237,7 +237,7 @@ def simulate_run(rng, brain: Brain, person: Person, case_parcels, motion, spikes
         # Spin history: a smooth loss of signal that no realignment undoes.
         coords = brain.template.coords_mm.astype(np.float32) / 60
         tilt = rng.standard_normal((len(spikes), 3), dtype=np.float32) @ coords.T
-        series[spikes] -= brain.baseline * (0.02 + 0.015 * tilt)
+        series[spikes] -= brain.baseline * (0.01 + 0.01 * tilt)
     return person.intensity * series
 
 

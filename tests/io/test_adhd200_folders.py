@@ -153,6 +153,22 @@ def test_participants(tmp_path, write):
     everyone = found.phenotypes.set_index("participant_id")
     assert len(everyone) == 8
     assert np.isnan(everyone.loc["0010077", "dx"])
+    assert everyone.loc[["0010016", "0010027"], "dx"].tolist() == [1.0, 1.0]
+    assert everyone.loc[["0010016", "0010027"], "subtype"].tolist() == [1.0, 2.0]
+
+
+def test_ids_without_leading_zeros_on_disk(tmp_path, write):
+    files = {
+        path("NYU", "10001"): table("10001"),
+        "NYU/NYU_phenotypic.csv": f"{COLUMNS}\n10001,5,1,9.5,0.83,3,,N/A,109,1,0",
+        "NYU/NYU_motion.csv": "File,Max Motion (mm)\nrp_0010001_session_1_rest_1.1D,0.5",
+    }
+    found = read_adhd200(write(tmp_path / "data", files))
+    assert found.runs["run_key"].tolist() == ["sub-0010001_ses-1_task-rest_run-1"]
+    assert found.runs["max_motion_mm"].tolist() == [0.5]
+    assert found.participants["dx"].tolist() == [1.0]
+    assert found.exclusions == []
+    np.testing.assert_allclose(found.series[0].series, values("10001"), atol=1e-6)
 
 
 def test_quality_and_motion_of_runs(tmp_path, write):

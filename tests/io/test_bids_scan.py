@@ -96,7 +96,9 @@ def test_mask_and_confounds_of_other_runs_are_not_taken(tmp_path):
     fmriprep(tmp_path, "sub-01_task-rest_run-1")
     fmriprep(tmp_path, "sub-01_task-rest_run-2", FMRIPREP[:1])
     fmriprep(tmp_path, "sub-01_task-rest_run-3", FMRIPREP[:1] + FMRIPREP[2:3])
-    put(tmp_path, "sub-01/func/sub-01_task-rest_run-3_space-MNI_res-1_desc-brain_mask.nii.gz")
+    # other resolution, unknown resolution, native space
+    for grid in ("space-MNI_res-1_", "space-MNI_", ""):
+        put(tmp_path, f"sub-01/func/sub-01_task-rest_run-3_{grid}desc-brain_mask.nii.gz")
     table = scan(tmp_path)
     assert table["status"].tolist() == ["ok", "problem", "problem"]
     bold = table["bold"]

@@ -79,6 +79,9 @@ def test_the_sidecar_wins_and_must_agree(tmp_path):
     side = tmp_path / "x.json"
     side.write_text(json.dumps({"RepetitionTime": 2.01}))
     assert (load_bold(path).tr, load_bold(path).tr_source) == (2.01, "sidecar")
+    side.write_text(json.dumps({"RepetitionTime": 2.03}))
+    with pytest.raises(InputProblem, match=r"2\.03 s in the sidecar but 2 s in the header"):
+        load_bold(path)
     side.write_text(json.dumps({"RepetitionTime": 2.5}))
     with pytest.raises(InputProblem) as caught:
         load_bold(path)

@@ -192,10 +192,11 @@ def adhd_tables(folder, table, keys, regions, rng):
             imaging = (name, mask) in IMAGING
             for metric in METRICS:
                 value = level if metric != "youden_j" else 2 * level - 1
-                for fold, place in [("all", None)] + (
-                    [("all", "alpha"), ("all", "beta"), ("0", "alpha")]
+                value = np.nan if name == "motion" else value
+                for fold, place in [("all", "all")] + (
+                    [("alpha", "alpha"), ("beta", "beta")]
                     if scheme == "leave_site_out"
-                    else [("0", None)]
+                    else [("0", "all")]
                 ):
                     rows.append(
                         {

@@ -85,7 +85,31 @@ def test_tables_show_every_variant_baselines_first_and_mark_the_primary(section)
     assert strong[0]["youden_j"] == pytest.approx(0.56)
     assert strong[0]["null"] == "0.530 (0.030)" and strong[0]["p"] == "0.004"
     assert pooled.rows[0]["null"] == ""
+    # A baseline that could not be computed keeps its row.
+    assert np.isnan(pooled.rows[4]["balanced_accuracy"])
+    assert "of 11 participants" in pooled.caption
+    names = [row["name"] for row in pooled.rows]
+    assert names.index("3-cycles") + 1 == names.index("3-cycles + mask")
     assert pooled.rows[-1]["name"] == "3-cycles + phenotype + mask"
+
+
+@pytest.mark.parametrize("fold", ["all", "alpha"])
+def test_rows_of_a_site_are_told_from_totals_in_either_layout(tmp_path, fold):
+    rows = [
+        {
+            "scheme": "leave_site_out",
+            "fold": f,
+            "site": place,
+            "input": "fc",
+            "mask": "none",
+            "metric": "auc",
+            "value": value,
+        }
+        for f, place, value in (("all", "all", 0.6), (fold, "alpha", 0.7), ("3", "alpha", 0.1))
+    ]
+    write_tsv(tmp_path / "scores.tsv", pd.DataFrame(rows))
+    scores = adhd_scores.read_scores(tmp_path)
+    assert scores.set_index("site")["value"].to_dict() == {"": 0.6, "alpha": 0.7}
 
 
 def test_sentence_names_the_null_and_the_best_baseline(section):

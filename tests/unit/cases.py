@@ -67,7 +67,13 @@ def crop_cohort(folder: Path, size: int = 4) -> None:
 
 IMAGES = {
     "data": {"kind": "fmriprep", "root": "input"},
-    "fmri": {"atlas": "input/atlas.nii.gz", "strategy": "6P", "scrub": False, "min_seconds": 60, "band": [0.01, 0.15]},
+    "fmri": {
+        "atlas": "input/atlas.nii.gz",
+        "strategy": "6P",
+        "scrub": False,
+        "min_seconds": 60,
+        "band": [0.01, 0.15],
+    },
     "adhd": {
         "features": ["degree", "distdegree", "cycle3", "fc"],
         "permutations": 4,

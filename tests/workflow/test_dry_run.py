@@ -2,13 +2,10 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from common import ROOT, snakemake
 
 N = 32
@@ -19,13 +16,14 @@ DEMO = {
     "fmri_index": 1,
     "fmri_clean": N,
     "fmri_parcellate": N,
+    "fmri_series": 1,
     "fmri_connectome": 1,
     "fmri_qc": 1,
     "adhd_mask": 1,
     "adhd_graph": N,
     "adhd_features": 1,
     "adhd_diagnose": 1,
-    "adhd_permute": 10,
+    "adhd_permute": 2,
     "adhd_summary": 1,
     "report": 1,
     "all": 1,
@@ -37,7 +35,7 @@ def planned(workdir, *arguments, config=None):
     if config is not None:
         path = Path(workdir) / "mine.yaml"
         path.write_text(yaml.safe_dump(config))
-        arguments = ("--configfile", str(path), *arguments)
+        arguments = (*arguments, "--configfile", str(path))
     result = snakemake(workdir, "-n", "--cores", "2", *arguments)
     table = result.stdout.split("job", 1)[1] if "job" in result.stdout else ""
     counts = dict(re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE))
@@ -100,7 +98,7 @@ def adhd200(tmp_path):
             folder.mkdir(parents=True)
             for run in range(1, runs + 1):
                 name = f"sfnwmrda{label}_session_1_rest_{run}_aal_TCs.1D"
-                (folder / name).write_text("x")
+                (folder / name).write_text(f"{label} {run}")
         rows = "".join(
             f"{int(label)},{site},{number % 2},10.5,0.5,{number % 2}\n"
             for number, label in enumerate(subjects)

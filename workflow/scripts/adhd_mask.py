@@ -9,7 +9,7 @@ def main(snakemake):
 
         from neuro import provenance
         from neuro.adhd import voxels
-        from neuro.fmri.parcellate import Parcellator
+        from neuro.fmri.parcellate import Parcellator, region_of_voxel
         from neuro.io import excluded, nifti, tables
 
         params, output = snakemake.params, snakemake.output
@@ -27,13 +27,16 @@ def main(snakemake):
                 nifti.mask_coords_mm(group),
                 parcels.labels_,
                 parcels.coords_,
-                parcels.voxel_regions(),
+                region_of_voxel(parcels),
             )
         nifti.write_map(output.regions, codes, group)
         tables.write_tsv(output.labels, table)
         for path in (output.mask, output.regions):
             provenance.sidecar(
-                path, parameters=dict(params.items()), inputs=used, packages=["nibabel"]
+                path,
+                parameters={"scope": params.scope, "regions": params.regions, **params.atlas},
+                inputs=used,
+                packages=["nibabel"],
             )
         log(f"{len(codes)} voxels, {len(table)} regions, {len(used)} masks")
 

@@ -7,7 +7,7 @@ def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro.fmri.parcellate import Parcellator
+        from neuro.fmri.parcellate import Parcellator, region_of_voxel
         from neuro.fmri.run_qc import orthogonal_slices
         from neuro.io import excluded, nifti, series, tables
 
@@ -35,7 +35,7 @@ def main(snakemake):
             )
         coverage = parcels.coverage_table().rename(columns={"label": "region"})
         tables.write_tsv(output.coverage, coverage)
-        slices = orthogonal_slices(mask, atlas=parcels.voxel_regions() + 1)
+        slices = orthogonal_slices(mask, atlas=region_of_voxel(parcels) + 1)
         np.savez_compressed(output.figures, **slices)
         log(f"{int(parcels.kept_.sum())} of {len(parcels.labels_)} regions covered")
 
