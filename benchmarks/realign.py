@@ -17,6 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
 from neuro.fmri.realign import RigidRealign, sampling_mask
 from neuro.fmri.rigid import rigid_matrix
@@ -99,6 +100,16 @@ def main(arguments=None):
     parser.add_argument("--voxel-size", nargs=3, type=float, default=(3.75, 3.75, 6.0))
     parser.add_argument("--out", type=Path, help="write the table to this file as well")
     options = parser.parse_args(arguments)
+    with threadpool_limits(1):
+        text = table(options)
+    print(text)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text, "utf-8")
+
+
+def table(options) -> str:
+    """Run everything and return the markdown table."""
     affine = np.diag([*options.voxel_size, 1.0])
     if options.image:
         data = np.asarray(nib.load(options.image).dataobj, dtype=np.float32)
@@ -125,11 +136,7 @@ def main(arguments=None):
         f"| estimate, 20 moves | {ours_s:.2f} | {' | '.join(errors(ours.params_, truth))} |",
         f"| plain Gauss-Newton, 20 moves | {peer_s:.2f} | {' | '.join(errors(peer, truth))} |",
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, "utf-8")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def coefficient_matrix(n) -> np.ndarray:
     for step, weight in ((-1, 1 / 6), (0, 4 / 6), (1, 1 / 6)):
         np.add.at(collocation, (np.arange(n), _reflect(np.arange(n) + step, n)), weight)
     matrix = np.linalg.inv(collocation)
-    # The entries fall off for ever; as subnormal numbers they would cost ten times the time.
+    # The entries fall off for ever; as subnormal numbers they would slow every product down.
     matrix[np.abs(matrix) < 1e-9] = 0.0
     return matrix
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import math
 import zlib
 from pathlib import Path
@@ -14,9 +13,7 @@ from neuro import provenance
 from neuro.io import sampling
 from neuro.io.nifti_header import has_no_voxel_size, interval_of_header, open_image
 from neuro.io.problems import InputProblem
-
-COMPRESSION = 1
-"""Level of gzip; higher ones cost minutes and save little on float32 images."""
+from neuro.io.volumes import space_code, write_stream
 
 _BLOCK_BYTES = 32 << 20
 
@@ -349,35 +346,24 @@ def write_series(path, series, mask_img, tr: float) -> Path:
 
 
 def _write(path, rows, mask_img, tr) -> Path:
-    import nibabel
-
     inside = np.asarray(mask_img.dataobj) > 0
     flat = np.ravel_multi_index(np.nonzero(inside), inside.shape, order="F")
     if np.shape(rows)[1] != len(flat):
         raise ValueError(f"values: {np.shape(rows)[1]} voxels, the mask has {len(flat)}")
-    header = nibabel.Nifti1Header()
-    header.set_data_dtype(np.float32)
-    header.set_data_shape(inside.shape if tr is None else (*inside.shape, len(rows)))
-    code = int(mask_img.header["sform_code"]) or int(mask_img.header["qform_code"]) or 2
-    header.set_qform(mask_img.affine, code)
-    header.set_sform(mask_img.affine, code)
-    zooms = np.linalg.norm(mask_img.affine[:3, :3], axis=0)
-    header.set_zooms(zooms if tr is None else (*zooms, tr))
-    header.set_xyzt_units("mm", "sec")
-    header["vox_offset"] = 352
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        if path.suffix == ".gz":
-            stream = gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0)
-        else:
-            stream = file
-        header.write_to(stream)
-        stream.write(b"\0" * (352 - stream.tell()))
-        volume = np.zeros(inside.size, dtype="<f4")
-        for row in rows:
-            volume[flat] = row
-            stream.write(volume.tobytes())
-        if stream is not file:
-            stream.close()
-    return path
+    shape = inside.shape if tr is None else (*inside.shape, len(rows))
+    return write_stream(
+        path,
+        _filled(rows, flat, inside.size),
+        shape,
+        mask_img.affine,
+        tr=tr,
+        code=space_code(mask_img),
+    )
+
+
+def _filled(rows, flat, size):
+    """Whole volumes from masked rows; one buffer serves all."""
+    volume = np.zeros(size, dtype="<f4")
+    for row in rows:
+        volume[flat] = row
+        yield volume

@@ -130,7 +130,7 @@ def _sentence(totals, scheme: str, metric: str) -> model.Text | None:
 
 
 def _table(totals, scheme: str) -> model.Table:
-    # not pivot_table: a baseline without any value keeps its row
+    # Not pivot_table: a baseline without any value keeps its row.
     wide = totals.drop_duplicates(["input", "mask", "metric"])
     wide = wide.pivot(index=["input", "mask"], columns="metric", values="value")
     main = totals[totals["metric"] == METRICS[0][0]]
@@ -163,9 +163,9 @@ def _table(totals, scheme: str) -> model.Table:
         size = f" of {rows[0]['n']} participants" if rows[0]["n"] else ""
     caption = (
         f"{scheme_name(scheme)}{size}: every variant that was tried. The primary variant, "
-        "declared in advance, is in bold; the best of the others is too good by chance. J is sensitivity + "
-        "specificity − 1; phenotype is age, sex, IQ and handedness. Intervals come from a "
-        "bootstrap over participants, nulls from labels permuted within sites."
+        "declared in advance, is in bold; the best of the others is too good by chance. J is "
+        "sensitivity + specificity − 1; phenotype is age, sex, IQ and handedness. Intervals come "
+        "from a bootstrap over participants, nulls from labels permuted within sites."
     )
     return model.Table(caption, columns, rows)
 
@@ -178,12 +178,9 @@ def _null(row) -> str:
 
 def _site_table(sites) -> model.Table:
     main = sites[sites["metric"] == METRICS[0][0]]
-    wide = sites.pivot_table(
-        index=["scheme", "site", "input", "mask"],
-        columns="metric",
-        values="value",
-        aggfunc="first",
-    )
+    keys = ["scheme", "site", "input", "mask"]
+    wide = sites.drop_duplicates([*keys, "metric"])
+    wide = wide.pivot(index=keys, columns="metric", values="value")
     # All variants of all sites would fill pages: the primary one and what it is compared with.
     wanted = main["primary"] | ~main["imaging"] | main["input"].isin(_combined_primary(main))
     if not main["primary"].any():

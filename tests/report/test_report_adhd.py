@@ -59,7 +59,7 @@ def test_inputs_in_words():
 
 def test_totals_leave_out_folds_and_sites(planted_results):
     scores = adhd_scores.read_scores(planted_results / "adhd")
-    assert set(scores["fold"]) == {"all"}
+    assert set(scores["fold"]) == {"all", "alpha", "beta"}
     totals = scores[scores["site"] == ""]
     # 13 variants x 6 metrics x 2 schemes, once each.
     assert len(totals) == 13 * 6 * 2
