@@ -312,7 +312,11 @@ def main():
     if arguments.row:
         run_row(arguments.row, arguments.data)
         return
-    command = " ".join(["python benchmarks/voxel_graphs.py", *sys.argv[1:]])
+    sizes = " ".join(map(str, arguments.sizes))
+    command = (
+        f"python benchmarks/voxel_graphs.py --sizes {sizes} "
+        f"--networkx-limit {arguments.networkx_limit} --peer-limit {arguments.peer_limit}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         results = run_all(arguments, folder)
     text = "\n".join(

@@ -138,10 +138,14 @@ class LinearReference(_Decision):
         beta = svm_dual(Z @ Z.T + 1, y[:, None], self.C)[:, 0]
         self.coef_, self.intercept_ = Z.T @ beta, float(beta.sum())
         self.pattern_ = Z.T @ (Z @ self.coef_) / len(Z)
+        self.n_features_in_ = Z.shape[1]
         return self
 
     def decision_function(self, X, site=None, covariates=None):
         """Signed distance, shape (n_rows,)."""
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+            raise ValueError(f"X: shape {X.shape}, expected (n_rows, {self.n_features_in_})")
         Z = self.scaler_.transform(X, site=site, covariates=covariates)
         return Z @ self.coef_ + self.intercept_
 
@@ -151,6 +155,19 @@ class LinearReference(_Decision):
         beta = svm_dual(Z @ Z.T + 1, labels, self.C)
         out = (Z_new @ Z.T + 1) @ beta
         return (out, inner_decisions(self, train, labels)) if inner else out
+
+    def save(self, path):
+        """Write the fitted model as `.npz` with its settings as JSON inside; no pickle."""
+        from neuro.adhd.model_file import write_model
+
+        return write_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read what :meth:`save` wrote."""
+        from neuro.adhd.model_file import read_model
+
+        return read_model(path)
 
 
 class ImagingAndCovariates(_Decision):

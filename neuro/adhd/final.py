@@ -184,6 +184,8 @@ def write_volumes(paths, nodes, pattern, mask_path) -> None:
         kind, name, *column = stem.split("_")
         if kind == "group":
             values = nodes[name][column[0]].to_numpy(float)
+            # without a test nothing is significant
+            values = np.where(np.isnan(values), 1.0, values) if column[0] == "q" else values
         else:
             part = pattern[pattern["feature"] == name]
             values = part.groupby("node")["pattern"].sum().sort_index().to_numpy(float)

@@ -92,13 +92,45 @@ def project_stack(Z, Z_new, columns, n_components: int):
     scores = np.zeros((len(columns), len(Z), width))
     new = np.zeros((len(columns), len(Z_new), width))
     scatter = np.zeros((len(columns), width))
-    for row, cols in enumerate(columns):
-        part = Z[:, cols]
-        loadings, values = principal_components(part, width)
-        scores[row, :, : len(values)] = part @ loadings
-        new[row, :, : len(values)] = Z_new[:, cols] @ loadings
+    # sorted once, so that a set of columns is a slice and not a copy
+    every = np.vstack([Z, Z_new])[:, np.concatenate(columns)]
+    stops = np.cumsum([len(cols) for cols in columns])
+    for row, (cols, stop) in enumerate(zip(columns, stops)):
+        part = every[:, stop - len(cols) : stop]
+        both, values = component_scores(part, len(Z), width)
+        scores[row, :, : len(values)] = both[: len(Z)]
+        new[row, :, : len(values)] = both[len(Z) :]
         scatter[row, : len(values)] = values
     return scores, new, scatter
+
+
+def component_scores(every, n: int, n_components: int):
+    """Component scores of all rows; the components are those of the first `n` rows.
+
+    Parameters
+    ----------
+    every : ndarray, shape (n_rows, n_features)
+        Training rows (centred columns), then the rows to be judged.
+    n, n_components : int
+
+    Returns
+    -------
+    scores : ndarray, shape (n_rows, k)
+    scatter : ndarray, shape (k,)
+    """
+    if every.shape[1] <= n:
+        loadings, values = principal_components(every[:n], n_components)
+        return every @ loadings, values
+    return scores_from_gram(every @ every[:n].T, n, n_components)
+
+
+def scores_from_gram(gram, n: int, n_components: int):
+    """The same from inner products of all rows with the training rows, (n_rows, n)."""
+    values, vectors = np.linalg.eigh(gram[:n])
+    values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+    keep = _filled(values)
+    values, vectors = values[keep], vectors[:, keep]
+    return gram @ (vectors / np.sqrt(values)), values
 
 
 def discriminant(scores, scatter, labels, shrinkage="auto", *, scaled: bool = True):

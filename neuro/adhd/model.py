@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from neuro.adhd.lda import discriminant, principal_components
 from neuro.adhd.mask import Rows, as_rows, check_mask
-from neuro.adhd.scaling import FeatureScaler
+from neuro.adhd.scaling import FeatureScaler, log_counts
 from neuro.adhd.search import Plan, make_views, masks, search, search_and_decide
 
 
@@ -122,8 +123,8 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
             raise ValueError(f"shrinkage: got '{self.shrinkage}', expected 'auto' or None")
         if self.inner_cv < 2:
             raise ValueError(f"inner_cv: got {self.inner_cv}, expected at least 2 folds")
+        # counts are logged once, before any fold: that needs no fitting and takes long
         scaler = FeatureScaler(
-            log1p=self.log1p,
             coverage=self.coverage,
             harmonise=self.harmonise,
             transductive=self.transductive,
@@ -170,6 +171,7 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         """
         rows, y = as_rows(X, y, groups, strata, site, covariates)
         plan = self._plan(rows.X.shape[1])
+        rows = self._logged(rows)
         labels = y[:, None]
         self.classes_ = np.array([0, 1])
         self.n_features_in_ = rows.X.shape[1]
@@ -236,13 +238,18 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         -------
         ndarray, shape (n_test, n_labels), or a pair of arrays with `inner`
         """
-        return search_and_decide(train, labels, test, self._plan(train.X.shape[1]), inner)
+        plan = self._plan(train.X.shape[1])
+        return search_and_decide(self._logged(train), labels, self._logged(test), plan, inner)
+
+    def _logged(self, rows: Rows) -> Rows:
+        return dataclasses.replace(rows, X=log_counts(rows.X, self.log1p))
 
     def decision_function(self, X, site=None, covariates=None):
         """Log odds of being a case, shape (n_rows,)."""
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X: shape {X.shape}, expected (n_rows, {self.n_features_in_})")
+        X = log_counts(X, self.log1p)
         Z = self.scaler_.transform(X, site=site, covariates=covariates)
         return Z @ self.coef_ + self.intercept_
 
@@ -283,4 +290,4 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         """
         from neuro.adhd.model_file import read_model
 
-        return read_model(cls, path)
+        return read_model(path)

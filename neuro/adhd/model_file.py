@@ -12,28 +12,41 @@ from neuro.adhd.covariates import CovariateEncoder
 from neuro.adhd.scaling import FeatureScaler
 from neuro.io.problems import InputProblem
 
-FORMAT = "neuro.adhd.GraphDiagnosis"
 VERSION = 1
-_ARRAYS = (
-    "coef_",
-    "pattern_",
-    "columns_",
-    "region_labels_",
-    "region_scores_",
-    "region_mask_",
-    "inner_accuracy_",
-    "classes_",
-)
-_NUMBERS = ("intercept_", "n_components_", "mask_cut_", "density_", "n_features_in_")
+_LINEAR = ("coef_", "pattern_", "classes_")
+_ARRAYS = {
+    "GraphDiagnosis": (
+        *_LINEAR,
+        *("columns_", "region_labels_", "region_scores_", "region_mask_", "inner_accuracy_"),
+    ),
+    "LinearReference": _LINEAR,
+}
+_VALUES = {
+    "GraphDiagnosis": (
+        *("intercept_", "n_components_", "mask_cut_", "density_", "n_features_in_"),
+        "candidates_",
+    ),
+    "LinearReference": ("intercept_", "n_features_in_"),
+}
 _SCALER_ARRAYS = ("used_", "fill_", "mean_", "scale_")
 
 
 def write_model(model, path) -> Path:
-    """Write a fitted :class:`neuro.adhd.model.GraphDiagnosis`."""
+    """Write a fitted classifier.
+
+    Parameters
+    ----------
+    model : GraphDiagnosis or LinearReference
+    path : path-like
+
+    Returns
+    -------
+    pathlib.Path
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scaler = model.scaler_
-    arrays = {name: getattr(model, name) for name in _ARRAYS}
+    kind, scaler = type(model).__name__, model.scaler_
+    arrays = {name: getattr(model, name) for name in _ARRAYS[kind]}
     arrays |= {f"scaler_{name}": getattr(scaler, name) for name in _SCALER_ARRAYS}
     params = {}
     for name, value in model.get_params(deep=False).items():
@@ -42,11 +55,10 @@ def write_model(model, path) -> Path:
         else:
             params[name] = value
     meta = {
-        "format": FORMAT,
+        "format": f"neuro.adhd.{kind}",
         "version": VERSION,
         "params": params,
-        "fitted": {name: getattr(model, name) for name in _NUMBERS},
-        "candidates": model.candidates_,
+        "fitted": {name: getattr(model, name) for name in _VALUES[kind]},
         "sites": sorted(getattr(scaler, "site_", {})),
     }
     for number, site in enumerate(meta["sites"]):
@@ -67,26 +79,34 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
-def read_model(cls, path):
-    """Read what :func:`write_model` wrote as an object of `cls`.
+def read_model(path):
+    """Read what :func:`write_model` wrote.
+
+    Returns
+    -------
+    GraphDiagnosis or LinearReference
 
     Raises
     ------
     InputProblem
         When the file is missing, damaged, or of another kind or version.
     """
+    from neuro.adhd.baselines import LinearReference
+    from neuro.adhd.model import GraphDiagnosis
+
     try:
         with np.load(path, allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             arrays = {name: file[name] for name in file.files if name != "meta"}
     except FileNotFoundError:
         raise InputProblem(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise InputProblem(f"{path}: not a saved classifier, or damaged") from None
-    if meta.get("format") != FORMAT or meta.get("version") != VERSION:
+    kind = str(meta.get("format")).removeprefix("neuro.adhd.")
+    if kind not in _ARRAYS or meta.get("version") != VERSION:
         raise InputProblem(
-            f"{path}: is {meta.get('format')} version {meta.get('version')}, expected {FORMAT} "
-            f"version {VERSION}; fit the model again"
+            f"{path}: is {meta.get('format')} version {meta.get('version')}, expected "
+            f"neuro.adhd.GraphDiagnosis version {VERSION}; fit the model again"
         )
     params = {
         name: tuple(value) if isinstance(value, list) else value
@@ -97,14 +117,18 @@ def read_model(cls, path):
         for name, value in arrays.items()
         if name.startswith("param_")
     }
+    cls = {"GraphDiagnosis": GraphDiagnosis, "LinearReference": LinearReference}[kind]
     model = cls(**params)
-    for name in _ARRAYS:
+    for name in _ARRAYS[kind]:
         setattr(model, name, arrays[name])
     for name, value in meta["fitted"].items():
         setattr(model, name, value)
-    model.candidates_ = meta["candidates"]
+    model.scaler_ = _scaler(model, meta, arrays)
+    return model
+
+
+def _scaler(model, meta, arrays) -> FeatureScaler:
     scaler = FeatureScaler(
-        log1p=model.log1p,
         coverage=model.coverage,
         harmonise=model.harmonise,
         transductive=model.transductive,
@@ -120,5 +144,4 @@ def read_model(cls, path):
             for name, levels, centre, scale in meta["encoding"]
         ]
         scaler.centre_, scaler.slope_ = arrays["scaler_centre_"], arrays["scaler_slope_"]
-    model.scaler_ = scaler
-    return model
+    return scaler

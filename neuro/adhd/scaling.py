@@ -71,7 +71,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
     def fit_transform(self, X, y=None, *, site=None, covariates=None):
         """Fit and return the scaled training features, float64."""
         self._check(site, covariates)
-        X = self._log(np.array(X, dtype=np.float64))
+        X = log_counts(X, self.log1p)
         known = np.isfinite(X)
         count = known.sum(axis=0)
         self.used_ = count >= max(self.coverage * len(X), 1)
@@ -110,7 +110,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
             When a site was not in training and `transductive` is off.
         """
         self._check(site, covariates)
-        X = self._log(np.array(X, dtype=np.float64))
+        X = log_counts(X, self.log1p)
         missing = ~np.isfinite(X)
         if missing.any():
             X[missing] = np.broadcast_to(self.fill_, X.shape)[missing]
@@ -134,18 +134,6 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
                 f"deconfound: a table with {', '.join(self.deconfound)} is needed; pass covariates="
             )
 
-    def _log(self, X):
-        counts = np.broadcast_to(np.asarray(self.log1p, dtype=bool), X.shape[1:])
-        if counts.any():
-            if (X[:, counts] < 0).any():
-                column = int(np.flatnonzero(counts & (X < 0).any(axis=0))[0])
-                raise ValueError(
-                    f"features: column {column} is a count but holds a negative value; "
-                    "log1p is for counts"
-                )
-            X[:, counts] = np.log1p(X[:, counts])
-        return X
-
     def _harmonise(self, X, site):
         for name in np.unique(site):
             rows = site == name
@@ -160,6 +148,36 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
                 )
             X[rows] = (X[rows] - mean) / scale
         return X
+
+
+def log_counts(X, counts) -> np.ndarray:
+    """A float64 copy with log(1 + count) in the columns that are counts; nothing is estimated.
+
+    Parameters
+    ----------
+    X : array, shape (n_rows, n_features)
+    counts : bool or array of bool, shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        When a count is negative.
+    """
+    X = np.array(X, dtype=np.float64)
+    counts = np.broadcast_to(np.asarray(counts, dtype=bool), X.shape[1:])
+    if counts.all() and len(counts):
+        counts = slice(None)
+    elif not counts.any():
+        return X
+    low = np.nanmin(X[:, counts], initial=0.0)
+    if low < 0:
+        column = int(np.flatnonzero((X[:, counts] < 0).any(axis=0))[0])
+        column = int(np.arange(X.shape[1])[counts][column])
+        raise ValueError(
+            f"features: column {column} is a count but holds {low:g}; log1p is for counts"
+        )
+    X[:, counts] = np.log1p(X[:, counts])
+    return X
 
 
 def _location_scale(X):

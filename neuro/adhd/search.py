@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from neuro.adhd.lda import discriminant, principal_components
+from neuro.adhd.lda import component_scores, discriminant, scores_from_gram
 from neuro.adhd.mask import Rows, inner_folds, kept_regions, region_columns, region_hits, scale_pair
 
 _GRAM_BYTES = 400_000_000
@@ -183,9 +183,9 @@ def decide(Z, Z_new, view: View, kept, labels, plan: Plan, sizes=None):
     known = labels.astype(np.float64)
     if kept is None:
         columns = view.all_columns
-        loadings, scatter = principal_components(Z[:, columns], max(sizes))
-        scores, new = Z[:, columns] @ loadings, Z_new[:, columns] @ loadings
-        return _for_sizes(scores, new, scatter, known, sizes, plan.shrinkage)
+        every = np.vstack([Z[:, columns], Z_new[:, columns]])
+        both, scatter = component_scores(every, len(Z), max(sizes))
+        return _for_sizes(both[: len(Z)], both[len(Z) :], scatter, known, sizes, plan.shrinkage)
     widths = {len(part) for part in view.columns}
     counts = np.unique(kept.sum(axis=0))
     if len(widths) == 1 and len(counts) == 1 and counts[0] * max(widths) <= len(Z):
@@ -239,21 +239,12 @@ def _decide_each(Z, Z_new, view, kept, known, sizes, shrinkage):
     for one in range(n_labels):
         inside = np.flatnonzero(kept[:, one])
         width = sum(len(view.columns[region]) for region in inside)
-        if width <= n:
+        if grams is None or width <= n:
             columns = np.sort(np.concatenate([view.columns[region] for region in inside]))
-            loadings, values = principal_components(Z[:, columns], max(sizes))
-            scores, new = Z[:, columns] @ loadings, Z_new[:, columns] @ loadings
+            both, values = component_scores(every[:, columns], n, max(sizes))
         else:
-            if grams is None:
-                columns = np.concatenate([view.columns[region] for region in inside])
-                gram = every[:, columns] @ Z[:, columns].T
-            else:
-                gram = np.add.reduce(grams[inside], axis=0)
-            values, vectors = np.linalg.eigh(gram[:n])
-            values, vectors = values[::-1][: max(sizes)], vectors[:, ::-1][:, : max(sizes)]
-            filled = values > 1e-10 * max(values[0], 1e-300)
-            values, vectors = values[filled], vectors[:, filled]
-            scores, new = vectors * np.sqrt(values), gram[n:] @ vectors / np.sqrt(values)
+            both, values = scores_from_gram(np.add.reduce(grams[inside], axis=0), n, max(sizes))
+        scores, new = both[:n], both[n:]
         found = _for_sizes(scores, new, values, known[:, one : one + 1], sizes, shrinkage)
         out[:, :, one] = found[..., 0]
     return out

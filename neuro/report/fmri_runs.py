@@ -13,6 +13,8 @@ _SUFFIX = "_desc-figures_bold.npz"
 _AXES = ("x", "y", "z")
 _PANEL = 220
 """Height of a slice panel in pixels."""
+_RIM = 2
+"""Width of the line around the mask in pixels."""
 
 
 def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list:
@@ -154,7 +156,7 @@ def _carpet(picture, arrays: dict, settings: dict) -> None:
         axes = picture.add_axes((left, top, width, height - 0.02))
         top -= 0.005
         if place < 2:
-            key, label = (("fd", "FD (mm)"), ("std_dvars", "std DVARS"))[place]
+            key, label = (("fd", "FD (mm)"), ("std_dvars", "DVARS"))[place]
             limit = settings.get(("fd_mm", "std_dvars")[place])
             _trace(axes, arrays.get(key), kept, tr, label, limit)
         else:
@@ -290,8 +292,10 @@ def _enlarge(colour, mask, across: float, up: float):
     rows = _pick(colour.shape[1], up)[::-1]
     big = colour[columns][:, rows].swapaxes(0, 1)
     inside = mask[columns][:, rows].T
-    padded = np.pad(inside, 1)
-    core = padded[1:-1, :-2] & padded[1:-1, 2:] & padded[:-2, 1:-1] & padded[2:, 1:-1]
+    core = inside
+    for _ in range(_RIM):
+        padded = np.pad(core, 1)
+        core = padded[1:-1, :-2] & padded[1:-1, 2:] & padded[:-2, 1:-1] & padded[2:, 1:-1]
     return big.copy(), inside & ~core
 
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from neuro.adhd import lda, mask, scaling, search
+from neuro.adhd import mask, scaling, search
 from neuro.adhd.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
 from neuro.adhd.covariates import CovariateEncoder
 from neuro.adhd.evaluate import guard, nested_cv, predict_subjects
@@ -135,13 +135,18 @@ def test_no_fitted_step_sees_a_test_subject(cohort, monkeypatch, many):
 def test_components_are_fitted_on_training_rows_only(cohort, monkeypatch):
     X, y, _ = cohort
     sizes = []
-    real = lda.principal_components
+    real = search.component_scores
 
-    def spy(Z, n_components):
-        sizes.append(len(Z))
-        return real(Z, n_components)
+    def spy(every, n, n_components):
+        sizes.append(n)
+        scores, scatter = real(every, n, n_components)
+        # what is to be judged has no say: other test rows, the same training scores
+        other = every.copy()
+        other[n:] = 1e3
+        np.testing.assert_array_equal(real(other, n, n_components)[0][:n], scores[:n])
+        return scores, scatter
 
-    monkeypatch.setattr(search, "principal_components", spy)
+    monkeypatch.setattr(search, "component_scores", spy)
     model = GraphDiagnosis(mask_rule="none", n_components=(2, 4), inner_cv=4)
     rows = mask.Rows(X, np.arange(48), y)
     model.decide_many(rows.take(np.arange(40)), y[:40, None] > 0, rows.take(np.arange(40, 48)))

@@ -56,7 +56,7 @@ def test_poorly_covered_and_constant_features_are_zero_everywhere(counts):
 
 def test_negative_counts_are_refused(counts):
     counts[4, 3] = -1
-    with pytest.raises(ValueError, match="column 3 is a count but holds a negative"):
+    with pytest.raises(ValueError, match="column 3 is a count but holds -1; log1p is for counts"):
         FeatureScaler(log1p=True).fit(counts)
 
 

@@ -167,3 +167,15 @@ def test_reference_pattern_and_coefficients(people):
         model.decision_function(X), Z @ model.coef_ + model.intercept_, atol=1e-10
     )
     np.testing.assert_allclose(model.pattern_, np.cov(Z.T, bias=True) @ model.coef_, atol=1e-10)
+
+
+def test_saved_reference_predicts_the_same(people, tmp_path):
+    X, y, table = people
+    model = LinearReference(deconfound=("age", "sex")).fit(X, y, covariates=table)
+    loaded = LinearReference.load(model.save(tmp_path / "reference.npz"))
+    np.testing.assert_array_equal(
+        loaded.decision_function(X[:5], covariates=table[:5]),
+        model.decision_function(X[:5], covariates=table[:5]),
+    )
+    with pytest.raises(ValueError, match=r"shape \(60, 3\), expected \(n_rows, 150\)"):
+        loaded.predict(X[:, :3], covariates=table)

@@ -172,7 +172,8 @@ def test_mask_edge_is_the_rim_of_the_mask():
     mask = np.zeros((10, 10), bool)
     mask[3:7, 3:7] = True
     _, edge = fmri_runs._enlarge(np.zeros((10, 10, 3)), mask, 4.0, 4.0)
-    assert edge.sum() == 4 * (4 * 4) - 4
+    # A square of 16 pixels without its inner square of 12.
+    assert edge.sum() == 16**2 - 12**2
     assert not edge[: 3 * 4].any() and not edge[:, : 3 * 4].any()
 
 

@@ -4,6 +4,13 @@ rule report:
         participants="results/participants.tsv",
     output:
         page=ensure("results/report/index.html", non_empty=True),
+        figures=report(
+            directory("results/report/figures"),
+            patterns=["{section}/{name}.png"],
+            caption="../report/figures.rst",
+            category="{section}",
+            labels={"figure": "{name}"},
+        ),
         methods="results/report/methods.md",
         references="results/report/references.bib",
     log:
