@@ -164,3 +164,20 @@ def _text(value):
     if value is None or value != value:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def result_path(stage, run, suffix) -> str:
+    """Path of a run's file in a stage's derivatives.
+
+    Parameters
+    ----------
+    stage : str
+    run : dict
+        Row of the run table.
+    suffix : str
+        What follows the run key, e.g. `desc-denoised_bold.nii.gz`.
+    """
+    folder = Path("results") / stage / f"sub-{run['participant_id']}"
+    if run["session"]:
+        folder /= f"ses-{run['session']}"
+    return (folder / "func" / f"{run['run_key']}_{suffix}").as_posix()

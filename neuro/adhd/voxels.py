@@ -53,7 +53,9 @@ def join_masks(paths, scope: str = "train"):
 
     paths = list(paths)
     if not paths:
-        raise InputProblem("adhd: every run was excluded; *_desc-exclusions.tsv beside each run says why")
+        raise InputProblem(
+            "adhd: every run was excluded; see *_desc-exclusions.tsv beside each run"
+        )
     first = nifti.load_mask(paths[0])
     count = np.zeros(first.shape[:3], dtype=np.int32)
     problems = []

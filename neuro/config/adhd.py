@@ -153,6 +153,11 @@ PRESETS = {
 }
 
 
+def primary_maps(adhd) -> list[str]:
+    """Maps of the variant that was declared in advance, e.g. `cycle3+mask` -> `['cycle3']`."""
+    return adhd["primary"].removesuffix("+mask").split("+")
+
+
 def describe(config):
     """Sentences for the methods section, with the citation keys they need.
 

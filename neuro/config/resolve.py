@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import RENAMED, SECTIONS, presets, section_class
 
@@ -286,13 +287,14 @@ def _across(config):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:
         problems.append("adhd.density: given together with adhd.threshold; choose one of them")
-    feature = adhd["primary"].removesuffix("+mask")
-    if feature == "fc":
+    features = primary_maps(adhd)
+    if features == ["fc"]:
         problems.append("adhd.primary: 'fc' is the linear reference; declare a graph map")
-    elif any(name not in adhd["features"] for name in feature.split("+")):
-        problems.append(
-            f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{feature}'"
-        )
+    for name in features:
+        if name != "fc" and name not in adhd["features"]:
+            problems.append(
+                f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{name}'"
+            )
     return problems
 
 

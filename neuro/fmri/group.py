@@ -44,7 +44,9 @@ def gather_series(paths, run_keys, rows, participants) -> list[RegionSeries]:
         site = text(rows[key].get("site")) or text(sites.get(label))
         runs.append(RegionSeries(key, run.series, run.regions, run.tr, label, site, str(path)))
     if not runs:
-        raise InputProblem("fmri: every run was excluded; *_desc-exclusions.tsv beside each run says why")
+        raise InputProblem(
+            "fmri: every run was excluded; see *_desc-exclusions.tsv beside each run"
+        )
     return runs
 
 
@@ -54,7 +56,7 @@ def region_table(paths) -> pd.DataFrame:
         if not excluded.is_excluded(path):
             table = tables.read_tsv(path, dtype={"region": str})
             return table.reindex(columns=["region", "x", "y", "z"])
-    raise InputProblem("fmri: no run names its regions; *_desc-exclusions.tsv beside each run says why")
+    raise InputProblem("fmri: no run names its regions; see *_desc-exclusions.tsv beside each run")
 
 
 def distances(regions: pd.DataFrame) -> np.ndarray | None:

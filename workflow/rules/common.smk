@@ -63,11 +63,7 @@ def atlas_image(wildcards=None):
 
 def run_file(stage, run_key, suffix):
     """Path of a run's file in a stage's derivatives."""
-    run = _RUNS[run_key]
-    session = f"/ses-{run['session']}" if run["session"] else ""
-    return (
-        f"results/{stage}/sub-{run['participant_id']}{session}/func/{run_key}_{suffix}"
-    )
+    return neuro.inputs.result_path(stage, _RUNS[run_key], suffix)
 
 
 def run_files(stage, suffix):
@@ -218,7 +214,7 @@ def group_volumes():
         name for name in config["adhd"]["features"] if name not in ("fc", "distdegree")
     ]
     columns = ("case", "control", "difference", "q")
-    pattern = config["adhd"]["primary"].removesuffix("+mask").split("+")
+    pattern = neuro.config.primary_maps(config["adhd"])
     return [
         *(
             f"results/adhd/group_{name}_{column}.nii.gz"
