@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from neuro import check_images
+from neuro.config import kinds
+from neuro.inputs import BETWEEN
 from neuro.io.problems import InputProblem
 
 COLUMNS = ("participant_id", "run_key", "site", "volumes", "tr", "mask", "confounds", "verdict")
@@ -31,74 +34,42 @@ def inputs(config, rows):
     """
     from neuro.io import tables
 
-    kind = rows[0]["kind"] if rows else config["data"]["kind"]
+    kind = config["data"]["kind"]
     table, exclusions, problems = [], [], []
-    series = _series(kind, config, rows) if kind in ("adhd200", "table") else {}
+    series = _series(kind, config, rows) if kind in kinds.TABLES else {}
     for row in rows:
         line = {name: row.get(name, "") for name in COLUMNS}
         line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
-        if row["status"] != "ok":
-            found = [f"{row['run_key']}: {row['reason']}"]
-        elif kind == "simulated":
-            line["volumes"], found = config["simulate"]["n_volumes"], []
-        elif row["run_key"] in series:
-            line["volumes"], line["tr"], found = series[row["run_key"]]
+        if row["status"] == "ok":
+            line["volumes"], line["tr"], found = _run(row, config, series)
         else:
-            line["volumes"], line["tr"], found = _image(row, config)
+            found = row["reason"].split(BETWEEN)
         line["verdict"] = "ok" if not found else found[0]
+        if len(found) > 1:
+            line["verdict"] += f" (and {len(found) - 1} more)"
         table.append(line)
-        problems += found
         exclusions += [tables.exclusion(row["run_key"], "check", text) for text in found]
+        # What was left out on purpose, or is known to be missing, needs no mending.
+        if row["status"] != "excluded":
+            problems += found
     if kind != "simulated":
+        problems += check_images.check_settings(config)
         problems += _people(config, kind, table)
     return table, exclusions, problems
 
 
-def _image(row, config):
-    """Volumes, sampling interval and problems of one image run."""
-    from neuro.fmri.confounds import select
-    from neuro.io import nifti
-    from neuro.io.confounds import read_confounds
-
-    data, fmri = config["data"], config["fmri"]
-    problems = []
-    try:
-        tr = float(row["tr"]) if row["tr"] else data["tr"]
-        bold = nifti.load_bold(row["bold"], tr=tr, voxel_size=data["voxel_size"])
-    except InputProblem as problem:
-        return "", row["tr"], problem.problems
-    if not row["mask"]:
-        problems.append(f"{row['bold']}: no brain mask beside it")
-    else:
-        try:
-            nifti.load_mask(row["mask"], like=bold.img)
-        except InputProblem as problem:
-            problems += problem.problems
-    if row["confounds"]:
-        try:
-            table, meta = read_confounds(row["confounds"])
-            if len(table) != bold.n_volumes:
-                problems.append(
-                    f"{row['confounds']}: {len(table)} rows, but the image has "
-                    f"{bold.n_volumes} volumes"
-                )
-            select(table, meta, fmri["strategy"], tr=bold.tr, columns=fmri["confound_columns"])
-        except InputProblem as problem:
-            problems += problem.problems
-    elif not row["motion"] and fmri["strategy"] != "none":
-        problems.append(
-            f"{row['bold']}: no confounds beside it, but fmri.strategy is '{fmri['strategy']}'"
-        )
-    seconds = (bold.n_volumes - fmri["drop_volumes"]) * bold.tr
-    if fmri["scrub"] and seconds < fmri["min_seconds"]:
-        problems.append(
-            f"{row['bold']}: {seconds:g} s is less than fmri.min_seconds ({fmri['min_seconds']:g})"
-        )
-    return bold.n_volumes, bold.tr, problems
+def _run(row, config, series):
+    """Volumes, sampling interval and problems of one run."""
+    if config["data"]["kind"] == "simulated":
+        return config["simulate"]["n_volumes"], row["tr"], []
+    if row["run_key"] in series:
+        return series[row["run_key"]]
+    return check_images.check_run(row, config)
 
 
 def _series(kind, config, rows):
     """Volumes, sampling interval and problems of every region table, by run key."""
+    from neuro.io import xcpd
     from neuro.io.roi import check_tables
     from neuro.layouts import read_series
 
@@ -108,6 +79,13 @@ def _series(kind, config, rows):
     found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
         found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
+    by_key = {row["run_key"]: row for row in usable}
+    for run in runs:
+        row = by_key[run.run_key]
+        try:
+            xcpd.whole_run(len(run.series), run.path, row.get("outliers"), row.get("motion"))
+        except InputProblem as problem:
+            found[run.run_key][2].extend(problem.problems)
     for line in check_tables(runs) if runs else []:
         for run in runs:
             if line.startswith((f"{run.path}:", f"{run.run_key}:")):
@@ -125,7 +103,16 @@ def _people(config, kind, table):
     except InputProblem as problem:
         return problem.problems
     runs = [row for row in table if row["verdict"] == "ok"]
-    problems = [f"{row['what']}: {row['reason']}" for row in unmatched(people, runs)]
+    data = config["data"]
+    if data["exclude"] or any(
+        data[key] != "all" for key in ("subjects", "sites", "sessions", "tasks")
+    ):
+        # A choice was made: subjects of the table without a run are meant to be absent.
+        people = people[people["participant_id"].isin({row["participant_id"] for row in table})]
+    # Subjects whose runs are all bad were told about above.
+    bad = {row["participant_id"] for row in table} - {row["participant_id"] for row in runs}
+    told = people[~people["participant_id"].isin(bad)]
+    problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
     if not config["adhd"]["enabled"]:
         return problems
     used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]

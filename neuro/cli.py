@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro check`, `neuro scan`, `neuro methods`."""
+    """The command line: `neuro init`, `neuro check`, `neuro scan`, `neuro methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -34,6 +34,23 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--refresh", action="store_true", help="scan again even if nothing seems to change"
             )
+    text = "look at a data set and write a settings file with what was found"
+    command = commands.add_parser("init", help=text, description=text)
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
+    )
+    source.add_argument(
+        "--table", metavar="FILE", help="table with participant_id and path of each region table"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        default="config.yaml",
+        metavar="FILE",
+        help="where the settings go (default %(default)s)",
+    )
+    command.add_argument("--force", action="store_true", help="replace an existing file")
     return parser
 
 
@@ -49,13 +66,12 @@ def main(argv=None) -> int:
     from neuro.io.problems import InputProblem
 
     try:
+        if arguments.command == "init":
+            return _init(arguments)
         config = read_config(arguments.config)
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:
-        for line in error.problems:
-            print(line, file=sys.stderr)
-        print(f"{len(error.problems)} problem(s)", file=sys.stderr)
-        return 1
+        return _refuse(error.problems)
 
 
 def read_config(path) -> dict:
@@ -86,26 +102,49 @@ def read_config(path) -> dict:
     return mapping
 
 
+def _init(arguments):
+    from neuro import init
+
+    # A file that exists is refused before anything is looked at.
+    init.refuse_existing(arguments.output, force=arguments.force)
+    source = (init.of_table, arguments.table) if arguments.table else (init.of_bids, arguments.bids)
+    text = source[0](source[1])
+    path = init.write(text, arguments.output, force=arguments.force)
+    print(text, end="")
+    print(f"Written to {path}. Next: neuro check --config {path}")
+    return 0
+
+
 def _check(config, arguments):
     from neuro import check, inputs
 
+    skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
+    config["execution"]["skip_bad_subjects"] = True
     found = inputs.load(config)
     if found.problems:
-        for line in found.problems:
-            print(line, file=sys.stderr)
-        print(f"{len(found.problems)} problem(s)", file=sys.stderr)
-        return 1
+        return _refuse(found.problems)
+    for line in inputs.decide(config, found):
+        print(line)
     table, exclusions, problems = check.inputs(config, inputs.read())
     print(check.as_text(table))
+    for line in found.notes:
+        print(f"note: {line}")
     for line in problems:
         print(line, file=sys.stderr)
-    skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     if skip:
         path = check.write_exclusions(exclusions)
         print(f"{len(exclusions)} exclusion(s) written to {path}")
     if problems:
         print(f"{len(problems)} problem(s)", file=sys.stderr)
     return 1 if problems and not (skip and any(row["verdict"] == "ok" for row in table)) else 0
+
+
+def _refuse(problems) -> int:
+    """Print problems, one line each, with their number."""
+    for line in problems:
+        print(line, file=sys.stderr)
+    print(f"{len(problems)} problem(s)", file=sys.stderr)
+    return 1
 
 
 def _scan(config, arguments):
@@ -125,6 +164,13 @@ def _methods(config, arguments):
     from neuro.config import methods
     from neuro.report.methods import text
 
+    if config["data"]["kind"] == "auto":
+        from neuro import inputs
+
+        found = inputs.load(config)
+        if found.problems:
+            return _refuse(found.problems)
+        inputs.decide(config, found)
     print(text(methods(config)))
     return 0
 

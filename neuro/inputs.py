@@ -13,12 +13,18 @@ import os
 from pathlib import Path
 
 import neuro
+from neuro.config import kinds
 from neuro.digest import stage_digest
 from neuro.io.problems import InputProblem
-from neuro.layouts import scan
+from neuro.layouts import affine, scan
 
+__all__ = ["Inputs", "affine", "bad_runs", "decide", "load", "read"]
+
+_REMEMBERED = ("kind", "why", "files", "sources", "notes")
 TABLE = Path("results/inputs.tsv")
 STATE = Path("results/inputs.json")
+BETWEEN = " | "
+"""Between the problems of one run in the column `reason`, as :mod:`neuro.io.bids` writes it."""
 COLUMNS = (
     "run_key",
     "participant_id",
@@ -31,6 +37,7 @@ COLUMNS = (
     "mask",
     "confounds",
     "motion",
+    "outliers",
     "json",
     "table",
     "tr",
@@ -57,13 +64,22 @@ class Inputs:
         Files that the list of participants is made from.
     problems : list of str
         Lines for the user; the workflow stops when there are any.
+    why : str
+        How the layout was found.
+    notes : list of str
+        Oddities of the input that were dealt with.
+    native : bool
+        Whether the images stay in native space.
     """
 
-    kind: str
-    runs: list[dict]
-    files: list[str]
-    sources: list[str]
-    problems: list[str]
+    kind: str = ""
+    runs: list[dict] = dataclasses.field(default_factory=list)
+    files: list[str] = dataclasses.field(default_factory=list)
+    sources: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    why: str = ""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    native: bool = False
 
 
 def load(config, *, refresh=True) -> Inputs:
@@ -81,28 +97,100 @@ def load(config, *, refresh=True) -> Inputs:
         key = _key(config)
         if state.get("key") != key or not TABLE.exists():
             try:
-                rows, kind, files, sources = scan(config)
+                found = scan(config)
             except InputProblem as error:
-                return Inputs("", [], [], [], error.problems)
-            state = {"key": key, "kind": kind, "files": files, "sources": sources}
-            _write(rows, state)
+                return Inputs(problems=error.problems)
+            state = {"key": key}
+            state |= {name: getattr(found, name) for name in _REMEMBERED}
+            _write(found.rows, state)
     rows = read()
     usable = [row for row in rows if row["status"] == "ok"]
-    problems = [] if usable else _nothing(config, rows)
-    return Inputs(state["kind"], usable, state["files"], state["sources"], problems)
+    inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})
+    if not usable:
+        inputs.problems = _nothing(config, rows)
+    elif not config["execution"]["skip_bad_subjects"]:
+        inputs.problems = bad_runs(rows)
+    space = usable[0]["space"] if usable else ""
+    inputs.native = kinds.is_native(inputs.kind, config, space)
+    known = kinds.problems(config["data"]["kind"], config)
+    inputs.problems += [
+        line
+        for line in kinds.problems(
+            inputs.kind, config, has_tables=_have_tables(usable), space=space
+        )
+        if line not in known  # those of a kind that was named are told with the settings
+    ]
+    return inputs
+
+
+def bad_runs(rows) -> list[str]:
+    """What the scan found wrong with single runs, and how to go on without them.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Run table.
+
+    Returns
+    -------
+    list of str
+        One line per problem; empty when every run can be used or was left out on purpose.
+    """
+    found = [row["reason"] for row in rows if row["status"] == "problem"]
+    lines = [line for reason in found for line in reason.split(BETWEEN)]
+    if lines:
+        lines.append(
+            f"{len(found)} of {len(rows)} runs cannot be used; mend them, or set "
+            "execution.skip_bad_subjects: true to go on without them"
+        )
+    return lines
+
+
+def _have_tables(runs) -> bool:
+    """Whether every run has a confounds table."""
+    return all(run["confounds"] for run in runs)
+
+
+def decide(config, inputs) -> list[str]:
+    """Fill in what the input decides: the kind of data and the automatic confound strategy.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved configuration; `data.kind` and `fmri.strategy` are set in place.
+    inputs : Inputs
+
+    Returns
+    -------
+    list of str
+        One line per decision, with the reason.
+    """
+    lines = []
+    if config["data"]["kind"] == "auto":
+        lines.append(f"data.kind: auto is {inputs.kind} ({inputs.why})")
+    config["data"]["kind"] = inputs.kind
+    name, why = kinds.strategy(
+        inputs.kind, config["fmri"]["strategy"], has_tables=_have_tables(inputs.runs)
+    )
+    if why and inputs.kind not in kinds.TABLES:
+        lines.append(f"fmri.strategy: auto is {name} ({why})")
+    config["fmri"]["strategy"] = name
+    return lines
 
 
 def read(path=TABLE) -> list[dict]:
-    """Rows of `inputs.tsv`, every value text."""
+    """Rows of `inputs.tsv` or `runs.tsv`, every value text, empty where there is none."""
     with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    return [{key: "" if cell == "n/a" else cell for key, cell in row.items()} for row in rows]
 
 
 def _nothing(config, rows):
     where = config["data"]["root"]
     if not rows:
         return [f"data.root: no runs found in {where} (layout {config['data']['kind']})"]
-    return [f"data.root: none of {len(rows)} runs in {where} is usable; first: {rows[0]['reason']}"]
+    lines = [line for row in rows for line in row["reason"].split(BETWEEN)]
+    return [*lines, f"data.root: none of {len(rows)} runs in {where} is usable"]
 
 
 def _state():
@@ -116,10 +204,12 @@ def _key(config):
     from neuro.provenance import config_hash
 
     parts = [neuro.__version__, stage_digest("inputs"), config["data"]]
+    parts.append(config["fmri"]["normalise"])
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])
     else:
         parts.append(_fingerprint(config["data"]["root"]))
+        parts.append(_stat(config["data"]["root"]))
         parts.append(_stat(config["data"]["participants"]))
     return config_hash(parts)
 

@@ -9,7 +9,35 @@ from pathlib import Path
 from neuro.io.problems import InputProblem
 
 
-def scan(config):
+@dataclasses.dataclass
+class Found:
+    """What a scan found.
+
+    Attributes
+    ----------
+    kind : str
+        The layout, after detection.
+    why : str
+        How the layout was found, in words.
+    rows : list of dict
+        One per run, sorted; the unusable ones with a status and a reason.
+    files : list of str
+        Files that hold region tables (empty for images).
+    sources : list of str
+        Files that the list of participants is made from.
+    notes : list of str
+        Oddities that were dealt with.
+    """
+
+    kind: str
+    why: str
+    rows: list[dict]
+    files: list[str] = dataclasses.field(default_factory=list)
+    sources: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def scan(config) -> Found:
     """Find all runs of the input.
 
     Parameters
@@ -19,12 +47,7 @@ def scan(config):
 
     Returns
     -------
-    rows : list of dict
-        One per run, the unusable ones with a status and a reason.
-    kind : str
-        The layout that was found.
-    files, sources : list of str
-        See :class:`Inputs`.
+    Found
 
     Raises
     ------
@@ -34,30 +57,39 @@ def scan(config):
     kind = config["data"]["kind"]
     if kind == "auto":
         kind = detect(config["data"]["root"])
-    config = {**config, "data": {**config["data"], "kind": kind}}
-    rows, files, sources = _READERS[kind](config)
-    rows = _select(rows, config["data"])
-    if kind in ("table", "adhd200"):
-        files = sorted({row["table"] for row in rows if row["status"] == "ok"})
-    return sorted(rows, key=lambda row: row["run_key"]), kind, files, sources
+    found = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
+    rows = _select(found.rows, config["data"])
+    if found.kind in ("table", "adhd200"):
+        found.files = sorted({row["table"] for row in rows if row["status"] == "ok"})
+    found.rows = sorted(rows, key=lambda row: row["run_key"])
+    return found
 
 
 def detect(root) -> str:
-    """Guess the layout of a folder from the names in it."""
+    """Guess the layout of a folder from the names in it.
+
+    Parameters
+    ----------
+    root : path-like
+
+    Returns
+    -------
+    str
+        `adhd200`; `images` where there are runs, whose kind :mod:`neuro.io.bids` tells; else
+        `table`.
+    """
     from neuro.io.adhd200 import looks_like_adhd200
 
-    root = Path(root)
     if looks_like_adhd200(root):
         return "adhd200"
-    if _has(root, ("_bold.nii.gz", "_bold.nii")):
-        return "fmriprep" if _has(root, ("desc-preproc_bold.nii.gz",)) else "nifti"
-    return "table"
+    return "images" if Path(root).is_dir() and _has_bold(root) else "table"
 
 
-def _has(root, endings):
+def _has_bold(root):
+    """Whether there is an image below a folder that could be a run."""
     for _, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(name.endswith(endings) for name in names):
+        if any(name.endswith(("_bold.nii.gz", "_bold.nii")) for name in names):
             return True
     return False
 
@@ -115,7 +147,7 @@ def _simulated(config):
                 "status": "ok",
             }
         )
-    return rows, [], [f"{base}/participants.tsv"]
+    return Found("simulated", "settings", rows, sources=[f"{base}/participants.tsv"])
 
 
 def _adhd200(config):
@@ -128,7 +160,13 @@ def _adhd200(config):
     rows += [_excluded(row) for row in index.exclusions]
     phenotypes = sorted(path.as_posix() for path in root.glob("*/*_phenotypic.csv"))
     archives = {row["table"] for row in rows if str(row.get("table", "")).endswith(".tar.gz")}
-    return rows, [], sorted(archives) + phenotypes
+    return Found(
+        "adhd200",
+        "folders or archives named like ADHD-200 sites",
+        rows,
+        sources=sorted(archives) + phenotypes,
+        notes=list(index.notes),
+    )
 
 
 def _adhd200_index(data):
@@ -205,8 +243,15 @@ def _tables(config):
         read_participants(people[0]) if people else None,
         tr=data["tr"],
         site_tr=data["site_tr"],
+        atlas=data["atlas"],
     )
-    return _records(table, data["root"], {"path": "table"}), [], people
+    rows = _records(table, data["root"], {"path": "table"})
+    why = table.attrs["why"]
+    for row in rows:
+        row |= _beside(row)
+    if any(row.get("outliers") for row in rows):
+        why += " of XCP-D, no denoised images"
+    return Found("table", why, rows, sources=people)
 
 
 def _records(table, root, names):
@@ -229,11 +274,51 @@ def _images(config):
     from neuro.io.bids import scan as scan_bids
 
     data = config["data"]
+    layout = "auto" if data["kind"] == "images" else data["kind"]
     table = scan_bids(
-        data["root"], layout=data["kind"], space=data["space"], res=data["res"], tr=data["tr"]
+        data["root"], layout=layout, space=data["space"], res=data["res"], tr=data["tr"]
     )
-    names = {name: name for name in ("bold", "mask", "confounds", "motion", "json")}
-    return _records(table, data["root"], names), [], _participants_file(data)
+    kind = table.attrs["layout"]
+    names = {name: name for name in ("bold", "mask", "confounds", "motion", "outliers", "json")}
+    rows = _records(table, data["root"], names)
+    for row in rows:
+        path = affine(config, row) if kind == "bids" else ""
+        if path and row["status"] == "ok" and not Path(path).exists():
+            reason = f"{path}: no such file; fmri.normalise.affine names it"
+            row |= {"status": "problem", "reason": reason}
+    return Found(kind, table.attrs["why"], rows, sources=_participants_file(data))
+
+
+def _xcpd(config):
+    """Denoised images, or the region tables where there are none."""
+    try:
+        return _images(config)
+    except InputProblem as no_images:
+        try:
+            return _tables(config)
+        except InputProblem as no_tables:
+            tables = [line for line in no_tables.problems if "several" in line]
+            raise InputProblem(tables or no_images.problems) from None
+
+
+def _beside(row) -> dict:
+    """Outliers and motion that XCP-D left in the folder of a run's region table."""
+    folder = Path(row["table"]).parent
+    found = {}
+    for name in ("outliers", "motion"):
+        files = sorted(folder.glob(f"{row['run_key']}_*{name}.tsv"))
+        files += sorted(folder.glob(f"{row['run_key']}_{name}.tsv"))
+        if not files:
+            break  # motion without outliers does not tell which volumes a table holds
+        found[name] = files[0].as_posix()
+    return found
+
+
+def affine(config, row) -> str:
+    """Path of a run's matrix from native to template space; empty without one."""
+    pattern = config["fmri"]["normalise"]["affine"] or ""
+    labels = {"participant_id": row["participant_id"], "session": row.get("session") or ""}
+    return pattern.format(**labels)
 
 
 def _participants_file(data):
@@ -249,6 +334,9 @@ _READERS = {
     "table": _tables,
     "nifti": _images,
     "fmriprep": _images,
+    "xcpd": _xcpd,
+    "bids": _images,
+    "images": _images,
 }
 
 

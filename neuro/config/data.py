@@ -6,7 +6,7 @@ import dataclasses
 
 from neuro.config.model import option
 
-KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep")
+KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep", "xcpd", "bids")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Data:
     )
     res: str | None = option(
         None, "string", "Resolution label, if the input holds several.", nullable=True
+    )
+    atlas: str | None = option(
+        None, "string", "Atlas label of region tables, if the input holds several.", nullable=True
     )
     tr: float | None = option(
         None,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from neuro.config.model import enabled, option, preset
+from neuro.config import kinds
+from neuro.config.model import enabled, group, option, preset
 
 STRATEGIES = (
+    "auto",
     "athena",
     "6P",
     "24P",
@@ -20,8 +22,45 @@ STRATEGIES = (
 
 
 @dataclasses.dataclass(frozen=True)
+class Realign:
+    """Rigid realignment of raw images."""
+
+    reference: str = option(
+        "first",
+        "string",
+        "Raw BIDS: volume that the others are brought to, or the mean after a first pass.",
+        choices=("first", "mean"),
+        source="Athena",
+    )
+    step: int = option(3, "integer", "Raw BIDS: every step-th voxel is compared.", low=1)
+    fwhm_mm: float = option(
+        8.0, "number", "Raw BIDS: smoothing of the volumes during estimation.", unit="mm", above=0
+    )
+    max_iter: int = option(30, "integer", "Raw BIDS: iterations per volume.", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalise:
+    """The user's own way from native to template space."""
+
+    affine: str | None = option(
+        None,
+        "path",
+        "Raw BIDS: text file with a 4x4 matrix from native to template space (mm, RAS+), one per "
+        "subject; {participant_id} and {session} stand for labels.",
+        nullable=True,
+    )
+    target: str | None = option(
+        None,
+        "path",
+        "Raw BIDS: image whose grid the result has; null is a 4 mm box around the MNI brain.",
+        nullable=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Fmri:
-    """From template-space images or region tables to clean series and connectomes."""
+    """From raw or preprocessed images or region tables to clean series and connectomes."""
 
     enabled: bool
     preset: str
@@ -34,8 +73,29 @@ class Fmri:
         low=0,
         source="paper: 4, Athena",
     )
+    slice_timing: str = option(
+        "auto",
+        "string",
+        "Raw BIDS: whether slices are brought to one moment; 'auto' does it where the sidecar "
+        "holds SliceTiming.",
+        choices=("auto", "off"),
+    )
+    slice_reference: str = option(
+        "half_span",
+        "string",
+        "Raw BIDS: the moment, half of the acquisition span or the middle slice.",
+        choices=("half_span", "middle_slice"),
+        source="fMRIPrep; paper: middle_slice, Athena",
+    )
+    realign: Realign = group(Realign)
+    normalise: Normalise = group(Normalise)
     strategy: str = option(
-        "36P", "string", "Confound regressors.", choices=STRATEGIES, source="paper: athena"
+        "auto",
+        "string",
+        "Confound regressors; 'auto' is 36P with confounds tables, 24P where head motion is all "
+        "there is (raw BIDS), none for XCP-D.",
+        choices=STRATEGIES,
+        source="paper: athena",
     )
     confound_columns: list = option(
         [], "strings", "Columns of the confounds table for strategy 'custom'; globs are allowed."
@@ -101,6 +161,7 @@ PRESETS = {
     "robust": {},
     "paper": {
         "drop_volumes": 4,
+        "slice_reference": "middle_slice",
         "strategy": "athena",
         "band": [0.009, 0.08],
         "filter": "fft",
@@ -124,7 +185,7 @@ def describe(config):
     """
     data, fmri = config["data"], config["fmri"]
     sentences, keys = [], ["nilearn", "nibabel", "snakemake"]
-    if data["kind"] in ("table", "adhd200"):
+    if data["kind"] in kinds.TABLES:
         sentences.append(
             "Region time courses were read from tables; no image processing was applied"
             + (
@@ -139,34 +200,74 @@ def describe(config):
                 "Athena pipeline [@adhd200; @bellec2017; @tzourio2002]."
             )
             keys += ["adhd200", "bellec2017", "tzourio2002"]
+    elif data["kind"] == kinds.DENOISED:
+        sentences.append(
+            "Images denoised with XCP-D [@mehta2024] were taken as they are, without another "
+            f"filter or regression; runs with less than {fmri['min_seconds']:g} s kept were "
+            "excluded."
+        )
+        keys.append("mehta2024")
     else:
-        if fmri["drop_volumes"]:
-            sentences.append(f"The first {fmri['drop_volumes']} volumes of each run were dropped.")
-        if fmri["strategy"] != "none":
-            order = (
-                "before the band-pass filter, as in the Athena pipeline [@bellec2017]"
-                if fmri["strategy"] == "athena"
-                else "jointly with the temporal filter, so that no nuisance signal returns to the "
-                "pass band [@lindquist2019]"
-            )
-            keys.append("bellec2017" if fmri["strategy"] == "athena" else "lindquist2019")
-            sentences.append(f"Confounds (strategy {fmri['strategy']}) were regressed out {order}.")
-        if fmri["filter"] != "none":
-            sentences.append(
-                f"Series were filtered to {fmri['band'][0]:g}-{fmri['band'][1]:g} Hz "
-                f"({fmri['filter']})."
-            )
-        if fmri["scrub"]:
-            sentences.append(
-                f"Volumes with framewise displacement above {fmri['fd_mm']:g} mm or standardised "
-                f"DVARS above {fmri['std_dvars']:g} were censored [@power2014]; runs with less "
-                f"than {fmri['min_seconds']:g} s kept were excluded [@mehta2024]."
-            )
-            keys += ["power2014", "mehta2024"]
-        if fmri["smooth_mm"]:
-            sentences.append(
-                f"Voxel series for graph analyses were smoothed with a {fmri['smooth_mm']:g} mm "
-                "FWHM Gaussian inside the brain mask; region series were taken before smoothing."
-            )
+        _images(data, fmri, sentences, keys)
+    if data["kind"] not in kinds.TABLES and fmri["smooth_mm"]:
+        sentences.append(
+            f"Voxel series for graph analyses were smoothed with a {fmri['smooth_mm']:g} mm "
+            "FWHM Gaussian inside the brain mask; region series were taken before smoothing."
+        )
     sentences.append(f"Connectomes are of kind {fmri['connectome']}.")
     return sentences, keys
+
+
+def _images(data, fmri, sentences, keys):
+    """What was done to images before the series were taken."""
+    if fmri["drop_volumes"]:
+        sentences.append(f"The first {fmri['drop_volumes']} volumes of each run were dropped.")
+    if data["kind"] == kinds.NATIVE:
+        _native(fmri, sentences, keys)
+    name = fmri["strategy"]
+    if name == "auto":
+        name, _ = kinds.strategy(data["kind"], name)
+    if name != "none":
+        order = (
+            "before the band-pass filter, as in the Athena pipeline [@bellec2017]"
+            if name == "athena"
+            else "jointly with the temporal filter, so that no nuisance signal returns to the "
+            "pass band [@lindquist2019]"
+        )
+        keys.append("bellec2017" if name == "athena" else "lindquist2019")
+        sentences.append(f"Confounds (strategy {name}) were regressed out {order}.")
+    if fmri["filter"] != "none":
+        sentences.append(
+            f"Series were filtered to {fmri['band'][0]:g}-{fmri['band'][1]:g} Hz "
+            f"({fmri['filter']})."
+        )
+    if fmri["scrub"]:
+        sentences.append(
+            f"Volumes with framewise displacement above {fmri['fd_mm']:g} mm or standardised "
+            f"DVARS above {fmri['std_dvars']:g} were censored [@power2014]; runs with less "
+            f"than {fmri['min_seconds']:g} s kept were excluded [@mehta2024]."
+        )
+        keys += ["power2014", "mehta2024"]
+
+
+def _native(fmri, sentences, keys):
+    """The light path of raw images."""
+    if fmri["slice_timing"] != "off":
+        moment = {
+            "half_span": "half of the acquisition span",
+            "middle_slice": "the time of the middle slice",
+        }[fmri["slice_reference"]]
+        sentences.append(
+            f"Where slice times were known, slices were brought to {moment} by a phase shift."
+        )
+    reference = {"first": "first volume", "mean": "mean volume"}[fmri["realign"]["reference"]]
+    sentences.append(
+        f"Runs were realigned rigidly to their {reference} (Gauss-Newton, interpolated once with "
+        "cubic splines), and a brain mask was found on the mean of the realigned volumes. "
+        + (
+            "Images were brought to template space with an affine that was given."
+            if fmri["normalise"]["affine"]
+            else "Images stayed in native space: no susceptibility correction and no "
+            "normalisation was applied."
+        )
+    )

@@ -14,7 +14,11 @@ from neuro.config.sections import SECTIONS, presets, section_class
 DEMO = {
     "data": {"kind": "simulated"},
     "fmri": {"atlas": "simulated"},
-    "adhd": {"features": ["degree", "distdegree", "cycle3", "fc"], "permutations": 200},
+    "adhd": {
+        "features": ["degree", "distdegree", "cycle3", "fc"],
+        "permutations": 200,
+        "repeats": 2,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+from neuro.config import kinds
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import RENAMED, SECTIONS, presets, section_class
@@ -273,6 +274,7 @@ def _across(config):
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:
         problems.append("fmri.confound_columns: empty, but fmri.strategy is 'custom'")
+    problems += kinds.problems(data["kind"], config)
     if fmri["filter"] == "fft" and fmri["strategy"] != "athena":
         problems.append("fmri.filter: 'fft' belongs to strategy 'athena'; use 'butterworth'")
     for key, value in (("fmri.atlas", fmri["atlas"]), ("adhd.mask.regions", _regions(adhd))):
@@ -287,6 +289,12 @@ def _across(config):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:
         problems.append("adhd.density: given together with adhd.threshold; choose one of them")
+    unseen = adhd["harmonise"] != "none" and "leave_site_out" in adhd["schemes"]
+    if unseen and not adhd["transductive"]:
+        problems.append(
+            "adhd.harmonise: an unseen site cannot be harmonised; set adhd.transductive: true "
+            "or drop leave_site_out from adhd.schemes"
+        )
     features = primary_maps(adhd)
     if features == ["fc"]:
         problems.append("adhd.primary: 'fc' is the linear reference; declare a graph map")

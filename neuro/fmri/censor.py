@@ -8,6 +8,9 @@ import numpy as np
 
 from neuro.io.tables import exclusion
 
+FAILED = "realign_failed"
+"""Column of a motion table and reason of censoring: volumes that could not be aligned."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Censoring:
@@ -17,7 +20,8 @@ class Censoring:
     ----------
     kept : ndarray of bool, shape (n_volumes,)
     reasons : dict of str to ndarray of bool
-        `dropped`, `fd`, `std_dvars`, `short_segment`: volumes that each rule took out.
+        `dropped`, `realign_failed`, `fd`, `std_dvars`, `short_segment`: volumes that each rule
+        took out.
     seconds_kept : float
     excluded : str or None
         Why the whole run is unusable.
@@ -100,6 +104,7 @@ def censor(
     scrub=True,
     min_segment=5,
     min_seconds=240.0,
+    failed=None,
     what="run",
 ) -> Censoring:
     """Decide which volumes of a run are kept.
@@ -123,6 +128,8 @@ def censor(
         Kept stretches shorter than this are censored too (5, XCP-D).
     min_seconds : float
         A run with less time kept is excluded (240 s, XCP-D).
+    failed : ndarray of bool, shape (n_volumes,), optional
+        Volumes that realignment could not place: taken out in any case.
     what : str
         Name of the run in the exclusions table.
 
@@ -144,6 +151,9 @@ def censor(
     dropped = np.arange(n_volumes) < drop
     reasons = {"dropped": dropped}
     keep = ~dropped
+    if failed is not None:
+        reasons[FAILED] = np.asarray(failed, dtype=bool) & ~dropped
+        keep &= ~reasons[FAILED]
     if scrub:
         for name, trace, limit in (("fd", fd, fd_mm), ("std_dvars", std_dvars, max_std_dvars)):
             if trace is None or limit is None:

@@ -82,7 +82,7 @@ def write_relmat(path, edges, regions) -> None:
     tables.write_tsv(path, pd.DataFrame(matrix, columns=list(regions)), float_format="%.7g")
 
 
-def group_qc(paths, rows, participants) -> pd.DataFrame:
+def group_qc(paths, rows, participants, coverage=()) -> pd.DataFrame:
     """One row per used run, joined from the runs' QC tables.
 
     Parameters
@@ -92,6 +92,8 @@ def group_qc(paths, rows, participants) -> pd.DataFrame:
     rows : dict of str to dict
         Run table by run key.
     participants : pandas.DataFrame
+    coverage : sequence of path-like
+        Tables of the regions' coverage in the order of `paths`, or none.
 
     Returns
     -------
@@ -105,6 +107,9 @@ def group_qc(paths, rows, participants) -> pd.DataFrame:
         if not excluded.is_excluded(path)
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"run_key": []})
+    smallest = _smallest_coverage(paths, coverage)
+    if smallest:
+        table["min_coverage"] = table["run_key"].map(smallest)
     sites = participants.set_index("participant_id")["site"]
     table["participant_id"] = [rows[key]["participant_id"] for key in table["run_key"]]
     table["site"] = [
@@ -113,6 +118,17 @@ def group_qc(paths, rows, participants) -> pd.DataFrame:
     ]
     columns = [*QC_COLUMNS, "status"]
     return table.reindex(columns=columns).sort_values("run_key", ignore_index=True)
+
+
+def _smallest_coverage(paths, coverage) -> dict:
+    """Share of the least covered region by run key."""
+    found = {}
+    for path, table in zip(paths, coverage):
+        if excluded.is_excluded(path) or excluded.is_excluded(table):
+            continue
+        key = str(tables.read_tsv(path, dtype={"run_key": str})["run_key"][0])
+        found[key] = float(tables.read_tsv(table)["coverage"].min())
+    return found
 
 
 def join_exclusions(paths) -> pd.DataFrame:

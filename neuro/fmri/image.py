@@ -28,10 +28,22 @@ class RunFiles:
     figures: str
     exclusions: str
 
-    def mark_excluded(self, run_key, reason) -> None:
-        """Leave empty files and one row that says why."""
+    def mark_excluded(self, run_key, reasons, step="read") -> None:
+        """Leave empty files and one row per reason.
+
+        Parameters
+        ----------
+        run_key : str
+        reasons : sequence of str
+        step : str
+            Where the run was left out.
+        """
+        self.pass_on([tables.exclusion(run_key, step, reason) for reason in reasons])
+
+    def pass_on(self, rows) -> None:
+        """Leave empty files for a run that an earlier step left out, with the rows it wrote."""
         excluded.mark(dataclasses.asdict(self).values())
-        tables.write_exclusions(self.exclusions, [tables.exclusion(run_key, "read", reason)])
+        tables.write_exclusions(self.exclusions, rows)
 
 
 def clean_image(
@@ -47,6 +59,7 @@ def clean_image(
     motion_order=None,
     motion_units=None,
     settings=None,
+    space="",
 ) -> RunResult:
     """Read, clean and write one run.
 
@@ -68,6 +81,8 @@ def clean_image(
         Six motion parameters as bare text, with `motion_order` and `motion_units`.
     settings : dict
         See :func:`neuro.fmri.run.denoise_run`.
+    space : str
+        For the sidecars, e.g. a template's name or `native`.
 
     Returns
     -------
@@ -92,11 +107,23 @@ def clean_image(
         settings=settings,
         run_key=run_key,
     )
-    _write(result, image, mask_img, files, [bold, mask, confounds, motion])
+    write_run(result, image, mask_img, files, [bold, mask, confounds, motion], space=space)
     return result
 
 
-def _write(result, image, mask_img, files, sources):
+def write_run(result, image, mask_img, files: RunFiles, sources, *, space="") -> None:
+    """Write a cleaned run with its sidecars; of an excluded one only quality and figures.
+
+    Parameters
+    ----------
+    result : RunResult
+    image : neuro.io.nifti.Bold
+    mask_img : nibabel image
+    files : RunFiles
+    sources : sequence of path-like or None
+        Files that were read.
+    space : str
+    """
     import nibabel
     import numpy as np
 
@@ -105,6 +132,7 @@ def _write(result, image, mask_img, files, sources):
         "inputs": [item for item in sources if item],
         "packages": PACKAGES,
         "Notes": result.notes,
+        **({"Space": space} if space else {}),
     }
     tables.write_tsv(files.qc, pd.DataFrame([result.qc]).assign(status=_status(result)))
     tables.write_exclusions(files.exclusions, result.exclusions)

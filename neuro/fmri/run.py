@@ -13,41 +13,18 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from neuro.fmri.censor import Censoring, censor, n_steady_state
+from neuro.fmri.censor import FAILED, Censoring, censor, n_steady_state
 from neuro.fmri.clean import Denoiser, NoDegreesOfFreedom
 from neuro.fmri.confounds import Confounds, motion_table, select
 from neuro.fmri.qc import dvars, framewise_displacement, sample_voxels, tsnr
 from neuro.fmri.run_qc import CARPET_VOXELS, figure_data, mean_in_band, run_qc
+from neuro.fmri.run_settings import PRESETS, settings_of
 from neuro.fmri.smooth import smooth_series
 from neuro.io.confounds import MOTION
 from neuro.io.problems import InputProblem
 from neuro.io.tables import exclusion
 
-PRESETS = {
-    "robust": {
-        "drop_volumes": 0,
-        "strategy": "36P",
-        "confound_columns": [],
-        "band": [0.01, 0.08],
-        "filter": "butterworth",
-        "order": 2,
-        "scrub": True,
-        "fd_mm": 0.5,
-        "std_dvars": 1.5,
-        "min_segment": 5,
-        "min_seconds": 240.0,
-        "smooth_mm": 6.0,
-    },
-}
-PRESETS["paper"] = {
-    **PRESETS["robust"],
-    "drop_volumes": 4,
-    "strategy": "athena",
-    "band": [0.009, 0.08],
-    "filter": "fft",
-    "scrub": False,
-}
-"""`robust` follows XCP-D and nilearn, `paper` the Athena pipeline (regress, filter, blur)."""
+__all__ = ["PRESETS", "RunResult", "denoise_run", "settings_of"]
 
 ALREADY_FILTERED = 0.95
 """Share of power inside the band above which the input counts as filtered before."""
@@ -118,7 +95,7 @@ def denoise_run(
     run_key="run",
     participant_id=None,
     site=None,
-    realign_failed=False,
+    realign_failed=None,
 ) -> RunResult:
     """Censor, clean and smooth one run, and measure its quality.
 
@@ -145,14 +122,15 @@ def denoise_run(
     run_key : str
     participant_id, site : str, optional
         For the row of the quality table.
-    realign_failed : bool or int
-        Passed on to the quality table.
+    realign_failed : bool or int, optional
+        For the quality table; by default the number of volumes that the column
+        `realign_failed` of the table marks. Those are never kept.
 
     Returns
     -------
     RunResult
-        A run with too little time or no degrees of freedom left is returned with `excluded`
-        set. Too little time still gives cleaned series; no degrees of freedom give none.
+        With `excluded` set for a run with too little time, which is cleaned all the same, or
+        with no degrees of freedom left, which gives no series.
 
     Raises
     ------
@@ -175,6 +153,13 @@ def denoise_run(
     fd, std_dvars, sources = _traces(before, table, mask_img is not None)
     if fd is None and settings["scrub"]:
         notes.append("no head motion given: volumes are not censored for displacement")
+    failed = None
+    if table is not None and FAILED in table.columns:
+        failed = table[FAILED].to_numpy(dtype=float) > 0
+        if failed.any():
+            notes.append(f"{int(failed.sum())} volumes could not be realigned and are left out")
+    if realign_failed is None:
+        realign_failed = 0 if failed is None else int(failed.sum())
     censoring = censor(
         len(before),
         tr,
@@ -185,6 +170,7 @@ def denoise_run(
         scrub=settings["scrub"],
         min_segment=settings["min_segment"],
         min_seconds=settings["min_seconds"],
+        failed=failed,
         what=run_key,
     )
     chosen = _select(table, meta, settings, tr, before, mask_img, tissue_masks)
@@ -254,31 +240,6 @@ def denoise_run(
     )
 
 
-def settings_of(settings=None) -> dict:
-    """Complete settings from partial ones.
-
-    Parameters
-    ----------
-    settings : dict, optional
-        Keys of :data:`PRESETS` and `preset`; others are passed over.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ValueError
-        When the preset is unknown.
-    """
-    settings = dict(settings or {})
-    preset = settings.get("preset", "robust")
-    if preset not in PRESETS:
-        raise ValueError(f"preset: got '{preset}', expected one of {', '.join(PRESETS)}")
-    base = PRESETS[preset]
-    return {"preset": preset, **base, **{key: settings[key] for key in base if key in settings}}
-
-
 def _table(confounds, motion, strategy, n_volumes, run_key):
     if confounds is None and motion is not None:
         confounds = motion_table(motion)
@@ -301,7 +262,7 @@ def _table(confounds, motion, strategy, n_volumes, run_key):
 def _traces(before, table, is_image):
     """FD and standardised DVARS of the volumes that were not dropped, and where from."""
     fd = std_dvars = None
-    sources = {"framewise_displacement": None, "std_dvars": None}
+    sources = dict.fromkeys(("framewise_displacement", "std_dvars"))
     if table is not None and all(name in table.columns for name in MOTION):
         fd = framewise_displacement(table[list(MOTION)].to_numpy())
         sources["framewise_displacement"] = "motion parameters, Power 2012, radius 50 mm"
@@ -321,9 +282,7 @@ def _without_first(trace):
     """The first volume has no predecessor: its value is not known."""
     if trace is None or not trace.size:
         return trace
-    trace = trace.copy()
-    trace[0] = np.nan
-    return trace
+    return np.concatenate([[np.nan], trace[1:]])
 
 
 def _select(table, meta, settings, tr, before, mask_img, tissue_masks):
@@ -374,7 +333,8 @@ def _outliers(kept, censoring: Censoring, drop):
     """One row per volume of the input: kept, and which rule took it out."""
     table = pd.DataFrame({"kept": kept.astype(int)})
     table["dropped"] = (np.arange(kept.size) < drop).astype(int)
-    for name in ("fd", "std_dvars", "short_segment"):
+    names = ("fd", "std_dvars", "short_segment")
+    for name in (*names, FAILED) if FAILED in censoring.reasons else names:
         flags = np.zeros(kept.size, dtype=int)
         flags[drop:] = censoring.reasons.get(name, 0)
         table[name] = flags

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 
 from neuro.fmri.run import denoise_run
 from neuro.fmri.run_qc import run_qc
+from neuro.io import xcpd
 from neuro.io.problems import InputProblem
 from neuro.io.series import RegionSeries
 from neuro.io.tables import exclusion
 
 
-def prepare(run: RegionSeries, settings, regions=None):
+def prepare(run: RegionSeries, settings, regions=None, beside=("", "")):
     """Drop volumes, filter, and describe one run that came as a table.
 
     Parameters
@@ -23,6 +25,8 @@ def prepare(run: RegionSeries, settings, regions=None):
         Keys `clean_tables`, `band` (Hz), `filter`, `drop_volumes`, `min_seconds` (s).
     regions : list of str, optional
         Labels that the runs before had; others exclude the run.
+    beside : tuple of path-like
+        `*_outliers.tsv` and `*_motion.tsv` of XCP-D, empty where there are none.
 
     Returns
     -------
@@ -37,6 +41,13 @@ def prepare(run: RegionSeries, settings, regions=None):
         if len(run.regions) == len(regions):
             reason = "regions differ in name or order from the runs before"
         return None, None, [exclusion(run.run_key, "read", reason)]
+    fd, places = None, None
+    if any(beside):
+        try:
+            places, rows, fd = xcpd.whole_run(len(run.series), run.path, *beside)
+        except InputProblem as problem:
+            return None, None, [exclusion(run.run_key, "read", "; ".join(problem.problems))]
+        run = dataclasses.replace(run, series=run.series[rows])
     series = run.series[settings["drop_volumes"] :]
     seconds = len(series) * run.tr
     if seconds < settings["min_seconds"]:
@@ -45,8 +56,18 @@ def prepare(run: RegionSeries, settings, regions=None):
         )
         return None, None, [row]
     if not settings["clean_tables"]:
-        kept = [True] * len(series)
-        qc = run_qc(run_key=run.run_key, kept=kept, tr=run.tr, after=series, band=settings["band"])
+        if places is None:
+            places = [True] * len(series)
+        else:
+            places[np.flatnonzero(places)[: settings["drop_volumes"]]] = False
+        qc = run_qc(
+            run_key=run.run_key,
+            kept=places,
+            tr=run.tr,
+            fd=fd,
+            after=series,
+            band=settings["band"],
+        )
         return dataclasses.replace(run, series=series), qc, []
     try:
         result = denoise_run(
@@ -107,7 +128,7 @@ def region_coordinates(regions, atlas=None) -> pd.DataFrame:
     return pd.concat([table[["region"]], coords.round(3)], axis=1)
 
 
-def usable(runs, settings, quality: list, exclusions: list):
+def usable(runs, settings, quality: list, exclusions: list, beside=None):
     """Prepared runs one after the other; what they leave behind goes to the lists.
 
     Parameters
@@ -119,6 +140,8 @@ def usable(runs, settings, quality: list, exclusions: list):
         Rows of the quality table are added.
     exclusions : list
         Rows of the exclusions table are added.
+    beside : dict, optional
+        Run key to the paths of `*_outliers.tsv` and `*_motion.tsv`.
 
     Yields
     ------
@@ -131,7 +154,8 @@ def usable(runs, settings, quality: list, exclusions: list):
     """
     regions = None
     for run in runs:
-        result, qc, reasons = prepare(run, settings, regions)
+        files = (beside or {}).get(run.run_key, ("", ""))
+        result, qc, reasons = prepare(run, settings, regions, files)
         exclusions += reasons
         if qc:
             quality.append(qc | {"status": "used" if result else "excluded"})

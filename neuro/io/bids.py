@@ -123,6 +123,34 @@ def scan(
     return table
 
 
+def grids(root, space: str | None = None) -> dict[str, Counter]:
+    """Spaces and resolutions of the images, with their numbers.
+
+    Parameters
+    ----------
+    root : path-like
+    space : str, optional
+        Count the resolutions in this space only.
+
+    Returns
+    -------
+    dict
+        Keys `space` and `res`.
+
+    Raises
+    ------
+    InputProblem
+        When there is no image.
+    """
+    tree = Tree(root)
+    files = {label: tree.files(label) for label in tree.choose_subjects(None)}
+    images = [name for names in files.values() for name in names if _is_bold(name)]
+    layout, _ = _layout(root, "auto", images, files, tree)
+    images = [name for name in images if _fits(name, layout)]
+    inside = Counter(name.res or "none" for name in images if space in (None, name.space))
+    return {"space": Counter(name.space for name in images), "res": inside}
+
+
 def problem_lines(table: pd.DataFrame) -> list[str]:
     """What :func:`scan` found wrong, one line per problem.
 

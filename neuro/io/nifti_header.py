@@ -46,6 +46,32 @@ def header_tr(path) -> float | None:
     return None
 
 
+def n_volumes(path) -> int | None:
+    """Number of volumes that the header of a NIfTI file announces, read without nibabel.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    int or None
+        None where the header is not readable; 1 for a 3D image.
+    """
+    opener = gzip.open if str(path).endswith(".gz") else open
+    try:
+        with opener(path, "rb") as stream:
+            head = stream.read(540)
+    except (OSError, EOFError, zlib.error):
+        return None
+    for order in "<>":
+        for size, place, letter in ((348, 40, "h"), (540, 16, "q")):
+            if len(head) >= size and struct.unpack(order + "i", head[:4])[0] == size:
+                dim = struct.unpack_from(f"{order}8{letter}", head, place)
+                return int(dim[4]) if dim[0] >= 4 else 1
+    return None
+
+
 def interval_of_header(step: float, unit: int) -> float | None:
     """Seconds for a header's fourth voxel edge and its NIfTI unit code (0, 8, 16, 24)."""
     step = float(step)

@@ -209,11 +209,11 @@ def _one_atlas(tables: list[Name], atlas) -> list[Name]:
     if atlas is not None:
         if atlas not in found:
             listed = ", ".join(label or "none" for label in found)
-            raise InputProblem(f"atlas: no table of '{atlas}'; found {listed}")
+            raise InputProblem(f"data.atlas: no table of '{atlas}'; found {listed}")
         return [name for name in tables if word(name) == atlas]
     if len(found) > 1:
         listed = ", ".join(label or "none" for label in found)
-        raise InputProblem(f"atlas: the tables come from several, choose one: {listed}")
+        raise InputProblem(f"data.atlas: the tables come from several, choose one: {listed}")
     return tables
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report import draw, fmri_edges, fmri_runs, model
+from neuro.report import draw, fmri_edges, fmri_input, fmri_runs, model
 from neuro.report.labels import Labels
 from neuro.report.overview import participants, read_table
 
@@ -35,14 +35,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
         qc = _with_group(qc, participants(results))
     settings = config.get("fmri", {})
     blocks = [_intro(runs, qc, config)]
-    if _native(runs):
-        blocks.append(
-            model.Text(
-                "Images are in native space: no normalisation was applied, so voxels of "
-                "different participants do not correspond.",
-                "warning",
-            )
-        )
+    blocks += fmri_input.blocks(folder, runs, config)
     if qc is not None and len(qc):
         blocks += [_site_table(qc), *_qc_figures(qc, settings)]
     blocks += fmri_edges.qc_fc(folder)
@@ -81,10 +74,6 @@ def _intro(runs, qc, config: dict) -> model.Text:
     if kind in ("table", "adhd200"):
         words += " The input are region tables, so there are no images to look at."
     return model.Text(words)
-
-
-def _native(runs) -> bool:
-    return runs is not None and "space" in runs and (runs["space"].astype(str) == "native").any()
 
 
 _MEASURES = (

@@ -119,6 +119,22 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
                 alt=f"Carpet plot of {name} before and after cleaning",
             )
         )
+    elif "carpet_after" in arrays and arrays["carpet_after"].size:
+        out.append(
+            draw.figure(
+                f"{name}_carpet",
+                lambda picture: _carpet(picture, arrays, settings),
+                size=(5.0, 3.2),
+                dpi=130,
+                layout=None,
+                caption=f"Carpet plot of {name}, denoised before it came here. Top: framewise "
+                "displacement and standardised DVARS, volumes that were left out shaded. Below: "
+                "voxels (rows) over time, each z-scored.",
+                how_to_read="Vertical stripes are moments in which the whole brain still changes; "
+                "next to a shaded stretch they are what motion has left behind.",
+                alt=f"Carpet plot of {name} after denoising",
+            )
+        )
     slices = [key for key in ("mean", "tsnr") if f"{key}_x" in arrays]
     if slices:
         atlas = ", the regions of the atlas (colours)" if "atlas_x" in arrays else ""
@@ -141,15 +157,16 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
 
 
 def _carpet(picture, arrays: dict, settings: dict) -> None:
-    before = np.asarray(arrays["carpet_before"], np.float32)
-    n_volumes = before.shape[1]
+    shown = (("Before", "carpet_before"), ("After", "carpet_after"))
+    shown = [(label, arrays[key]) for label, key in shown if np.size(arrays.get(key, ()))]
+    n_volumes = np.shape(shown[0][1])[1]
     kept = np.asarray(arrays.get("kept", np.ones(n_volumes, bool)), bool)
     tr = float(arrays.get("tr", 1.0))
-    panels = [("Before", before)]
-    if "carpet_after" in arrays and np.size(arrays["carpet_after"]):
-        panels.append(("After", _in_place(arrays["carpet_after"], kept)))
+    panels = [(label, _in_place(values, kept)) for label, values in shown]
     left, width, top = 0.125, 0.855, 0.985
     heights = [0.11, 0.11, *([0.33] * len(panels))]
+    if len(panels) == 1:
+        heights = [0.16, 0.16, 0.46]
     end = n_volumes * tr
     for place, height in enumerate(heights):
         top -= height

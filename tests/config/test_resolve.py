@@ -81,6 +81,11 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             {"fmri": {"band": [0.08, 0.01], "atlas": "simulated"}},
             "mine.yaml: fmri.band: got [0.08, 0.01], expected low < high in Hz",
         ),
+        (
+            {"adhd": {"harmonise": "location_scale"}},
+            "mine.yaml: adhd.harmonise: an unseen site cannot be harmonised; set "
+            "adhd.transductive: true or drop leave_site_out from adhd.schemes",
+        ),
         ({"fmri": 3}, "mine.yaml: fmri: got 3, expected a mapping of keys"),
     ],
 )

@@ -124,13 +124,41 @@ def test_tables_only_and_measures_that_are_not_known(tmp_path):
     }
 
 
-def test_native_space_is_warned_about(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "space", "affine", "warned"),
+    [
+        ("bids", "native", None, True),
+        ("bids", "native", "xfm.txt", False),
+        ("fmriprep", "T1w", None, True),
+        ("fmriprep", "MNI152NLin2009cAsym", None, False),
+        ("nifti", "native", None, False),
+    ],
+)
+def test_native_space_is_warned_about(tmp_path, kind, space, affine, warned):
     (tmp_path / "fmri").mkdir()
-    runs = pd.DataFrame({"run_key": ["sub-1"], "participant_id": ["1"], "space": ["native"]})
+    runs = pd.DataFrame({"run_key": ["sub-1"], "participant_id": ["1"], "space": [space]})
     write_tsv(tmp_path / "fmri" / "runs.tsv", runs)
-    section = fmri.sections(tmp_path, {}, Labels())[0]
-    warnings = [b for b in section.blocks if isinstance(b, model.Text) and b.kind == "warning"]
-    assert len(warnings) == 1 and "no normalisation" in warnings[0].text
+    config = {"data": {"kind": kind}, "fmri": {"normalise": {"affine": affine}}}
+    section = fmri.sections(tmp_path, config, Labels())[0]
+    texts = [b.text for b in section.blocks if isinstance(b, model.Text) and b.kind == "warning"]
+    assert [("no normalisation" in text) for text in texts] == [True] * warned
+
+
+def test_slice_timing_and_failed_volumes_are_told(tmp_path):
+    import json
+
+    folder = tmp_path / "fmri" / "sub-1" / "func"
+    folder.mkdir(parents=True)
+    for run, done in (("1", True), ("2", False), ("3", True)):
+        base = folder / f"sub-1_run-{run}_desc-preproc_bold"
+        base.with_suffix(".nii.gz").write_bytes(b"" if run == "3" else b"x")
+        content = {"SliceTimingCorrected": done, "FailedVolumes": [4] if done else []}
+        base.with_suffix(".json").write_text(json.dumps(content))
+    config = {"data": {"kind": "bids"}, "fmri": {}}
+    section = fmri.sections(tmp_path, config, Labels())[0]
+    (text,) = [b.text for b in section.blocks if isinstance(b, model.Text) and b.kind == "note"]
+    assert "corrected in 1 of 2 runs; the others do not say" in text
+    assert "1 volume could not be realigned" in text
 
 
 def test_stretches_of_censored_volumes():

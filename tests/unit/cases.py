@@ -65,6 +65,13 @@ def crop_cohort(folder: Path, size: int = 4) -> None:
         nibabel.save(image.slicer[box], path)
 
 
+def raw_run(folder: Path) -> None:
+    """One raw run with planted motion and slice times; a sidecar at the top says them."""
+    from neuro.simulate.raw import write_raw
+
+    write_raw(folder, n_subjects=1, voxel_mm=12, n_volumes=13, noise=0)
+
+
 IMAGES = {
     "data": {"kind": "fmriprep", "root": "input"},
     "fmri": {
@@ -98,6 +105,12 @@ SIMULATED = {
     "fmri": {"atlas": "simulated"},
     "adhd": {"enabled": False},
 }
+RAW = {
+    "data": {"kind": "bids", "root": "input"},
+    "fmri": {"atlas": "input/atlas.nii.gz"},
+    "adhd": {"enabled": False},
+}
+STILL_SLICES = {**RAW, "fmri": {**RAW["fmri"], "slice_timing": "off"}}
 S1 = "sub-01/func/sub-01_task-rest"
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
@@ -123,6 +136,30 @@ CASES: dict[str, Case] = {
         ("input/participants.tsv",),
         ("results/fmri/runs.*", "results/participants.*", "results/fmri/exclusions_index.tsv"),
         ("results/fmri/runs.tsv",),
+    ),
+    "fmri_slicetime": Case(
+        RAW,
+        ("input/sub-01/func/*", "input/task-*.json", "input/atlas.nii.gz"),
+        (
+            f"results/fmri/{S1}_desc-slicetimedExclusions.tsv",
+            f"results/fmri/{S1}_desc-slicetimed_bold.json",
+        ),
+        (f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
+        f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",
+        (f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
+    ),
+    "fmri_realign": Case(
+        STILL_SLICES,
+        ("input/sub-01/func/*", "input/task-*.json", "input/atlas.nii.gz"),
+        (
+            f"results/fmri/{S1}_desc-motion_timeseries.*",
+            f"results/fmri/{S1}_desc-epi_mask.*",
+            f"results/fmri/{S1}_desc-preproc_bold.json",
+            f"results/fmri/{S1}_desc-preprocExclusions.tsv",
+        ),
+        (f"results/fmri/{S1}_desc-preproc_bold.nii.gz",),
+        f"results/fmri/{S1}_desc-preproc_bold.nii.gz",
+        (f"results/fmri/{S1}_desc-preproc_bold.nii.gz",),
     ),
     "fmri_clean": Case(
         IMAGES,

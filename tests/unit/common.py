@@ -264,7 +264,7 @@ def fill_input(folder: Path):
     """Stand-ins for the input files that a rule does not read, so that the scan finds all runs."""
     from neuro.simulate.names import run_files, subject_labels
 
-    if any(folder.glob("*_timeseries.tsv")):
+    if any(folder.glob("*_timeseries.tsv")) or any(folder.glob("task-*_bold.json")):
         return
     names = ["atlas.nii.gz", "participants.tsv"]
     for label in subject_labels(10):

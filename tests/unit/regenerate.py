@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, crop_cohort, small_tables
+from cases import CASES, crop_cohort, raw_run, small_tables
 from common import ROOT, UNTRACKED, headings, snakemake
 
 HERE = Path(__file__).parent
@@ -73,6 +73,8 @@ def main(rules):
                 folder.mkdir()
                 if case.config["data"]["kind"] == "table":
                     small_tables(folder / "input")
+                elif case.config["data"]["kind"] == "bids":
+                    raw_run(folder / "input")
                 elif case.config["data"]["kind"] != "simulated":
                     crop_cohort(folder / "input")
                 finished_run(folder, case.config, case.run_target)

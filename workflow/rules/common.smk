@@ -1,8 +1,7 @@
 # Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
 import neuro.plan
+from neuro.config import kinds
 from neuro.digest import stage_digest as _digest
-
-TABLES = ("table", "adhd200")
 
 
 def stage_digest(*packages):
@@ -15,6 +14,9 @@ def stage_digest(*packages):
 INPUTS = neuro.inputs.load(config, refresh=workflow.is_main_process)
 if INPUTS.problems:
     sys.exit("\n".join([*INPUTS.problems, f"{len(INPUTS.problems)} problem(s)"]))
+for _line in neuro.inputs.decide(config, INPUTS):
+    if workflow.is_main_process:
+        print(_line, file=sys.stderr)
 _RUNS = {run["run_key"]: run for run in INPUTS.runs}
 
 
@@ -30,13 +32,19 @@ def subjects():
 
 def from_tables():
     """Whether the input are region tables rather than images."""
-    return INPUTS.kind in TABLES
+    return INPUTS.kind in kinds.TABLES
+
+
+def from_raw():
+    """Whether the input are raw images, which are realigned first."""
+    return INPUTS.kind == kinds.NATIVE
 
 
 def voxels():
-    """Whether graphs join voxels rather than regions."""
+    """Whether graphs join voxels rather than regions; native voxels do not correspond."""
     level = config["adhd"]["level"]
-    return level == "voxel" or (level == "auto" and not from_tables())
+    images = not from_tables() and not INPUTS.native
+    return level == "voxel" or (level == "auto" and images)
 
 
 def atlas():
@@ -80,10 +88,47 @@ def run_input(kind):
     return find
 
 
+def run_space(wildcards):
+    """Space of a run's images, for the sidecars."""
+    if from_raw() and not INPUTS.native:
+        return "template, by the affine of the user"
+    space = _RUNS[wildcards.run_key]["space"]
+    return "template, not named" if space == "native" and not INPUTS.native else space
+
+
 def run_tr(wildcards):
     """Sampling interval of a run in s; None leaves it to the image header."""
     value = _RUNS[wildcards.run_key]["tr"]
     return float(value) if value else None
+
+
+def raw_file(suffix, otherwise=None):
+    """Input function: a file that realignment wrote, for other kinds one of the input."""
+
+    def find(wildcards):
+        if from_raw():
+            return run_file("fmri", wildcards.run_key, suffix)
+        return run_input(otherwise)(wildcards) if otherwise else []
+
+    return find
+
+
+def slice_timed(suffix):
+    """Input function: what slice timing left of a raw run, the run itself where it is off."""
+
+    def find(wildcards):
+        if config["fmri"]["slice_timing"] == "off":
+            return (
+                run_input("bold")(wildcards) if suffix.endswith("bold.nii.gz") else []
+            )
+        return run_file("fmri", wildcards.run_key, suffix)
+
+    return find
+
+
+def run_affine(wildcards):
+    """The user's matrix from native to template space, where there is one."""
+    return neuro.inputs.affine(config, _RUNS[wildcards.run_key]) or []
 
 
 def memory(need, floor=1000):

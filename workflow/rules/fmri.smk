@@ -73,12 +73,81 @@ if from_tables():
 
 else:
 
+    if from_raw():
+
+        if config["fmri"]["slice_timing"] != "off":
+
+            rule fmri_slicetime:
+                input:
+                    bold=run_input("bold"),
+                    json=run_input("json"),
+                output:
+                    bold=temp(
+                        "results/fmri/{folder}/func/{run_key}_desc-slicetimed_bold.nii.gz"
+                    ),
+                    exclusions="results/fmri/{folder}/func/{run_key}_desc-slicetimedExclusions.tsv",
+                log:
+                    "results/logs/fmri/{folder}/func/{run_key}_fmri_slicetime.log",
+                benchmark:
+                    "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_slicetime.tsv"
+                conda:
+                    "../../envs/fmri.yaml"
+                threads: 1
+                resources:
+                    mem_mb=memory(12),
+                    runtime=30,
+                params:
+                    root=config["data"]["root"],
+                    tr=run_tr,
+                    voxel_size=config["data"]["voxel_size"],
+                    skip_bad=config["execution"]["skip_bad_subjects"],
+                    settings=settings("fmri", "drop_volumes", "slice_reference"),
+                    code=stage_digest("fmri"),
+                message:
+                    "Slice timing of {wildcards.run_key}"
+                script:
+                    "../scripts/fmri_slicetime.py"
+
+        rule fmri_realign:
+            input:
+                bold=slice_timed("desc-slicetimed_bold.nii.gz"),
+                before=slice_timed("desc-slicetimedExclusions.tsv"),
+                affine=run_affine,
+                target=config["fmri"]["normalise"]["target"] or [],
+            output:
+                bold="results/fmri/{folder}/func/{run_key}_desc-preproc_bold.nii.gz",
+                motion="results/fmri/{folder}/func/{run_key}_desc-motion_timeseries.tsv",
+                mask="results/fmri/{folder}/func/{run_key}_desc-epi_mask.nii.gz",
+                exclusions="results/fmri/{folder}/func/{run_key}_desc-preprocExclusions.tsv",
+            log:
+                "results/logs/fmri/{folder}/func/{run_key}_fmri_realign.log",
+            benchmark:
+                "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_realign.tsv"
+            conda:
+                "../../envs/fmri.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(12),
+                runtime=60,
+            params:
+                tr=run_tr,
+                voxel_size=config["data"]["voxel_size"],
+                skip_bad=config["execution"]["skip_bad_subjects"],
+                settings=settings("fmri", "drop_volumes", "realign"),
+                code=stage_digest("fmri"),
+            message:
+                "Realigning {wildcards.run_key}"
+            script:
+                "../scripts/fmri_realign.py"
+
     rule fmri_clean:
         input:
-            bold=run_input("bold"),
-            mask=run_input("mask"),
-            confounds=run_input("confounds"),
+            bold=raw_file("desc-preproc_bold.nii.gz", "bold"),
+            mask=raw_file("desc-epi_mask.nii.gz", "mask"),
+            confounds=raw_file("desc-motion_timeseries.tsv", "confounds"),
             motion=run_input("motion"),
+            outliers=run_input("outliers"),
+            before=raw_file("desc-preprocExclusions.tsv"),
         output:
             denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
             smoothed="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
@@ -99,6 +168,8 @@ else:
             mem_mb=memory(12),
             runtime=60,
         params:
+            kind=INPUTS.kind,
+            space=run_space,
             tr=run_tr,
             voxel_size=config["data"]["voxel_size"],
             skip_bad=config["execution"]["skip_bad_subjects"],
@@ -127,7 +198,7 @@ else:
 
     rule fmri_parcellate:
         input:
-            preproc=run_input("bold"),
+            preproc=raw_file("desc-preproc_bold.nii.gz", "bold"),
             denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
             mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
             atlas=atlas_image,
@@ -147,6 +218,7 @@ else:
             mem_mb=memory(8),
             runtime=30,
         params:
+            kind=INPUTS.kind,
             tr=run_tr,
             voxel_size=config["data"]["voxel_size"],
             settings=settings("fmri", "atlas", "sphere_mm", "min_coverage"),

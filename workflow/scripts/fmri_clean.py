@@ -5,30 +5,45 @@ from neuro import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
+        from neuro.fmri.denoised import accept_image
         from neuro.fmri.image import RunFiles, clean_image
-        from neuro.io import InputProblem
+        from neuro.fmri.native import earlier_exclusions
+        from neuro.io import InputProblem, excluded
 
         given, params = snakemake.input, snakemake.params
         files = RunFiles(**{name: str(path) for name, path in snakemake.output.items()})
         run_key = snakemake.wildcards.run_key
+        before = given.get("before")
+        if before and excluded.is_excluded(given.bold):
+            files.pass_on(earlier_exclusions(before))
+            log("the run was excluded before")
+            return
+        common = {
+            "run_key": run_key,
+            "tr": params.tr,
+            "voxel_size": params.voxel_size,
+            "motion": given.motion or None,
+            "settings": params.settings,
+            "space": params.space,
+        }
         try:
-            result = clean_image(
-                given.bold,
-                given.mask,
-                files,
-                run_key=run_key,
-                tr=params.tr,
-                voxel_size=params.voxel_size,
-                confounds=given.confounds or None,
-                motion=given.motion or None,
-                motion_order=params.motion_order,
-                motion_units=params.motion_units,
-                settings=params.settings,
-            )
+            if params.kind == "xcpd":
+                outliers = given.outliers or None
+                result = accept_image(given.bold, given.mask, files, outliers=outliers, **common)
+            else:
+                result = clean_image(
+                    given.bold,
+                    given.mask,
+                    files,
+                    confounds=given.confounds or None,
+                    motion_order=params.motion_order,
+                    motion_units=params.motion_units,
+                    **common,
+                )
         except InputProblem as problem:
             if not params.skip_bad:
                 raise
-            files.mark_excluded(run_key, "; ".join(problem.problems))
+            files.mark_excluded(run_key, problem.problems)
             log(f"excluded: {problem.problems[0]}")
             return
         for note in result.notes:

@@ -21,8 +21,14 @@ def main(snakemake):
         mask = nifti.load_mask(given.mask, like=denoised.img)
         atlas = given.get("atlas") or settings["atlas"]
         parcels = Parcellator(atlas, mask, settings["min_coverage"], settings["sphere_mm"]).fit()
-        preproc = nifti.load_bold(given.preproc, tr=params.tr, voxel_size=params.voxel_size)
-        for path, image in ((output.series, denoised), (output.preproc, preproc)):
+        images = [(output.series, denoised)]
+        if params.kind == "xcpd":
+            # The image was denoised before: there is no series from before to compare with.
+            excluded.mark([output.preproc])
+        else:
+            preproc = nifti.load_bold(given.preproc, tr=params.tr, voxel_size=params.voxel_size)
+            images.append((output.preproc, preproc))
+        for path, image in images:
             series.write_series_tsv(
                 path,
                 parcels.transform(image),

@@ -15,7 +15,8 @@ def main(snakemake):
 
         rows = {row["run_key"]: row for row in inputs.read(snakemake.input.runs)}
         people = tables.read_participants(snakemake.input.participants)
-        qc = group.group_qc(snakemake.input.qc, rows, people)
+        coverage = snakemake.input.get("coverage", [])
+        qc = group.group_qc(snakemake.input.qc, rows, people, coverage)
         after = connectomes.read_connectomes(snakemake.input.connectomes)
         apart = group.distances(group.region_table([snakemake.input.regions]))
         fd = qc.set_index("run_key")["mean_fd"].reindex(after.run_key).to_numpy(float)

@@ -1,0 +1,216 @@
+"""`neuro check`: every file is looked at once, everything that is wrong is told at once."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import datasets
+import pytest
+import yaml
+
+from neuro.cli import main
+
+DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+LABELS = [f"{number:02d}" for number in range(1, 11)]
+
+
+def realdata(test):
+    """Only where the recordings are."""
+    absent = not (DATA / "bold").exists()
+    skip = pytest.mark.skipif(absent, reason="no recordings; set NEURO_TEST_DATA to their folder")
+    return pytest.mark.realdata(skip(test))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def settings(**sections):
+    mapping = {
+        "data": {"kind": "auto", "root": "prep"},
+        "fmri": {"atlas": "prep/atlas.nii.gz"},
+        "adhd": {"enabled": False},
+    }
+    for name, keys in sections.items():
+        mapping[name] = mapping.get(name, {}) | keys
+    Path("mine.yaml").write_text(yaml.safe_dump(mapping))
+
+
+def check(capsys, *arguments):
+    """Exit code, printed lines, problem lines."""
+    capsys.readouterr()
+    code = main(["check", "--config", "mine.yaml", *arguments])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out.splitlines(), err.splitlines()
+
+
+def test_a_good_data_set_is_a_table_with_verdicts(here, capsys):
+    datasets.tiny(here / "prep")
+    settings()
+    code, out, err = check(capsys)
+    assert (code, err) == (0, [])
+    assert out[0].startswith("data.kind: auto is fmriprep (2 images named")
+    assert out[1] == (
+        "fmri.strategy: auto is 36P (confounds tables hold motion and tissue signals)"
+    )
+    assert out[2].split() == (
+        ["participant_id", "run_key", "site", "volumes", "tr", "mask", "confounds", "verdict"]
+    )
+    assert out[3].split() == ["01", "sub-01_task-rest", "260", "2", "yes", "yes", "ok"]
+
+
+def test_everything_that_is_wrong_is_told_at_once(here, capsys):
+    datasets.tiny(here / "prep", LABELS)
+    told = datasets.spoil(here / "prep")
+    settings()
+    code, out, err = check(capsys)
+    assert code == 1
+    assert err[-1] == f"{len(told)} problem(s)"
+    for label, words in told.items():
+        lines = [line for line in err if f"sub-{label}" in line]
+        assert len(lines) == 1 and words in lines[0], (label, lines)
+    verdicts = {line.split()[0]: line for line in out if line[:2] in LABELS}
+    assert verdicts["01"].endswith(" ok") and verdicts["02"].endswith(" ok")
+    assert all(words in verdicts[label] for label, words in told.items())
+
+
+def test_bad_runs_can_be_listed_and_left_out(here, capsys):
+    datasets.tiny(here / "prep", LABELS)
+    told = datasets.spoil(here / "prep")
+    settings()
+    code, out, _ = check(capsys, "--skip-bad-subjects")
+    assert code == 0
+    assert out[-1] == "8 exclusion(s) written to results/check_exclusions.tsv"
+    table = Path("results/check_exclusions.tsv").read_text()
+    assert all(words in table for words in told.values())
+    settings(data={"subjects": ["03", "04"]})
+    assert check(capsys, "--skip-bad-subjects")[0] == 1, "nothing would be left"
+
+
+def test_several_problems_of_one_run_are_all_told(here, capsys):
+    datasets.tiny(here / "prep", ["01"])
+    for ending in ("_bold.nii.gz", "_mask.nii.gz", "_timeseries.tsv"):
+        datasets.file_of(here / "prep", "01", ending).write_bytes(b"")
+    settings()
+    code, out, err = check(capsys)
+    assert code == 1 and err[-1] == "3 problem(s)"
+    assert all("the file is empty (0 bytes)" in line for line in err[:3])
+    assert out[-1].endswith("(and 2 more)")
+
+
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"data": {"tr": 3.0}}, "sampling interval is 2 s in the sidecar but 3 s in the config"),
+        ({"fmri": {"min_seconds": 521}}, "520 s left after censoring, less than fmri.min_seconds"),
+        ({"fmri": {"drop_volumes": 260}}, "260 volumes to drop, the run has 260"),
+        ({"fmri": {"band": [0.01, 0.02]}}, "no degrees of freedom left"),
+        ({"data": {"space": "MNI152"}}, "no image in 'MNI152'; found MNI (1)"),
+        ({"fmri": {"atlas": "prep/sub-01/func/mask.nii.gz"}}, "no such file"),
+        ({"fmri": {"strategy": "acompcor"}}, "no WM component for strategy 'acompcor'"),
+        (
+            {"fmri": {"strategy": "custom", "confound_columns": ["trans_*", "gsr"]}},
+            "no column matches 'gsr'",
+        ),
+    ],
+)
+def test_settings_that_spoil_a_run_are_found_without_reading_a_voxel(here, capsys, sections, line):
+    datasets.tiny(here / "prep", ["01"])
+    settings(**sections)
+    code, _, err = check(capsys)
+    assert code == 1
+    assert any(line in found for found in err), err
+
+
+def test_raw_runs_are_checked_for_slice_times(here, capsys):
+    import json
+
+    from neuro.simulate.raw import write_raw
+
+    write_raw(here / "prep", n_subjects=2, n_volumes=130, voxel_mm=12)
+    settings()
+    code, out, err = check(capsys)
+    assert (code, err) == (0, [])
+    assert "fmri.strategy: auto is 24P (raw BIDS has no tissue signals)" in out
+    side = here / "prep" / "sub-01" / "func" / "sub-01_task-rest_bold.json"
+    side.write_text(json.dumps({"SliceTiming": [0, 500, 1000, 1500] * 5}))
+    settings(data={"kind": "bids"})
+    code, _, err = check(capsys)
+    assert code == 1 and len(err) == 2 and "they look like milliseconds" in err[0]
+    settings(fmri={"slice_timing": "off"})
+    assert check(capsys)[0] == 0
+    settings(fmri={"atlas": "power264"})
+    code, _, err = check(capsys)
+    assert code == 1 and "holds template coordinates, raw BIDS stays native" in err[0]
+
+
+def test_xcpd_runs_are_checked_for_what_was_left_out(here, capsys):
+    datasets.xcpd(here / "prep", n_subjects=2)
+    settings()
+    assert check(capsys)[0] == 0
+    path = datasets.file_of(here / "prep", "01", "_outliers.tsv")
+    path.write_text("framewise_displacement\n" + "0\n" * 12)
+    code, _, err = check(capsys)
+    assert code == 1 and "12 volumes, 12 of them kept, but" in err[0]
+
+
+def test_ids_are_compared_in_both_directions(here, capsys):
+    datasets.tiny(here / "prep")
+    (here / "prep" / "participants.tsv").write_text("participant_id\tdx\nsub-02\t0\nsub-77\t1\n")
+    settings()
+    code, _, err = check(capsys)
+    assert code == 1
+    assert err[:2] == [
+        "sub-77: in the participants table, but has no usable run",
+        "sub-01: has data, but is not in the participants table",
+    ]
+    settings(data={"subjects": ["02"]})
+    assert check(capsys)[0] == 0, "a choice of subjects is no mistake"
+    settings(data={"subjects": ["02"]}, adhd={"enabled": True})
+    assert "dx holds only one class" in check(capsys)[2][0]
+
+
+def test_a_wrong_command_line_is_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "--nonsense"])
+    assert stop.value.code == 2
+
+
+@realdata
+def test_empty_files_of_a_real_tree_are_one_line_each(here, capsys):
+    with tarfile.open(DATA / "bold" / "ds000001-fmriprep_layout.tar.gz") as archive:
+        archive.extractall(here, filter="data")
+    settings(data={"root": "ds000001-fmriprep"}, fmri={"atlas": "power264"})
+    code, _, err = check(capsys)
+    assert code == 1 and len(err) == 37 == len(set(err))
+    assert sum("the file is empty (0 bytes)" in line for line in err) == 36
+
+
+@pytest.mark.slow
+@realdata
+def test_the_oddities_of_adhd200_are_listed_in_one_pass(here, capsys):
+    root = {"kind": "adhd200", "root": str(DATA / "adhd200_aal")}
+    settings(data=root, fmri={"atlas": "power264", "min_seconds": 150}, adhd={"enabled": True})
+    code, out, err = check(capsys)
+    assert (code, err) == (0, [])
+    text = "\n".join(out)
+    for words in (
+        "failed export: a file named 's*rest*_aal_TCs.1D', nothing else",
+        "in the phenotypic table, but has no folder",
+        "note: WashU_phenotypic.csv: the ids stand in 'ScanDirID', elsewhere in 'ScanDir ID'",
+        "note: NYU_phenotypic.csv: 904 cells hold -999, N/A or the like; read as missing",
+        "note: Pittsburgh_phenotypic.csv: 89 ids have fewer than 7 digits; zeros were added",
+    ):
+        assert words in text, words
+    assert text.count("failed export") == 8
+    assert text.count("has no folder") == 9
+    settings(
+        data=root | {"sites": ["Pittsburgh", "WashU"]},
+        fmri={"atlas": "power264", "min_seconds": 150},
+        adhd={"enabled": True},
+    )
+    code, _, err = check(capsys)
+    assert code == 1 and any("dx holds only one class" in line for line in err)

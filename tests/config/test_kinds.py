@@ -1,0 +1,130 @@
+"""What a kind of input allows: one line with key and fix, and a strategy that is named."""
+
+import pytest
+
+from neuro import config
+from neuro.config import kinds
+
+
+def resolved(**sections):
+    mapping = {"data": {"kind": "auto", "root": "."}, "adhd": {"enabled": False}, **sections}
+    lines = config.resolve(mapping, source="mine")
+    return mapping, lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_tables", "name"),
+    [
+        ("simulated", True, "36P"),
+        ("fmriprep", True, "36P"),
+        ("nifti", True, "36P"),
+        ("nifti", False, "24P"),
+        ("bids", False, "24P"),
+        ("xcpd", False, "none"),
+        ("table", False, "none"),
+        ("adhd200", False, "none"),
+    ],
+)
+def test_the_automatic_strategy_is_named_with_a_reason(kind, has_tables, name):
+    found, why = kinds.strategy(kind, "auto", has_tables=has_tables)
+    assert found == name
+    assert why
+
+
+def test_a_named_strategy_is_never_changed():
+    assert kinds.strategy("bids", "acompcor_lite") == ("acompcor_lite", "")
+
+
+@pytest.mark.parametrize("name", ["36P", "36P_nogsr", "acompcor", "athena"])
+def test_raw_images_refuse_strategies_that_need_tissue(name, tmp_path):
+    atlas = tmp_path / "a.nii.gz"
+    atlas.write_bytes(b"x")
+    fmri = {"strategy": name, "atlas": str(atlas)}
+    _, lines = resolved(data={"kind": "bids", "root": "."}, fmri=fmri)
+    assert lines == [
+        f"mine: fmri.strategy: '{name}' needs white matter and CSF signals, raw BIDS has none; "
+        "use 24P or acompcor_lite"
+    ]
+
+
+@pytest.mark.parametrize("name", ["auto", "6P", "24P", "acompcor_lite", "none"])
+def test_raw_images_take_the_others(name, tmp_path):
+    atlas = tmp_path / "a.nii.gz"
+    atlas.write_bytes(b"x")
+    _, lines = resolved(
+        data={"kind": "bids", "root": "."}, fmri={"strategy": name, "atlas": str(atlas)}
+    )
+    assert lines == []
+
+
+def test_the_paper_preset_on_raw_images_is_one_line_about_the_strategy(tmp_path):
+    atlas = tmp_path / "a.nii.gz"
+    atlas.write_bytes(b"x")
+    mapping, lines = resolved(
+        data={"kind": "bids", "root": "."}, fmri={"preset": "paper", "atlas": str(atlas)}
+    )
+    assert len(lines) == 1 and "fmri.strategy: 'athena' needs" in lines[0]
+    assert mapping["fmri"]["slice_reference"] == "middle_slice"
+    assert mapping["fmri"]["drop_volumes"] == 4
+    assert mapping["fmri"]["realign"]["reference"] == "first"
+
+
+def test_template_coordinates_on_native_images_are_refused_in_one_line():
+    _, lines = resolved(data={"kind": "bids", "root": "."})
+    assert lines == [
+        "mine: fmri.atlas: power264 holds template coordinates, raw BIDS stays native; give "
+        "fmri.normalise.affine or an atlas image"
+    ]
+    affine = {"affine": "xfm/sub-{participant_id}.txt"}
+    _, lines = resolved(data={"kind": "bids", "root": "."}, fmri={"normalise": affine})
+    assert lines == []
+
+
+def test_voxel_graphs_of_native_images_are_refused(tmp_path):
+    atlas = tmp_path / "a.nii.gz"
+    atlas.write_bytes(b"x")
+    _, lines = resolved(
+        data={"kind": "bids", "root": "."},
+        fmri={"atlas": str(atlas)},
+        adhd={"level": "voxel"},
+    )
+    assert len(lines) == 1 and lines[0].startswith("mine: adhd.level: voxels of native images")
+
+
+def test_derivatives_in_native_space_count_as_native():
+    mapping, _ = resolved()
+    lines = kinds.problems("fmriprep", mapping, space="T1w")
+    assert len(lines) == 1 and "the images are in space T1w" in lines[0]
+    assert kinds.problems("fmriprep", mapping, space="MNI152NLin2009cAsym") == []
+    # bare template images carry no space in their names
+    assert kinds.problems("nifti", mapping, space="native") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fmri", "line"),
+    [
+        ("xcpd", {"strategy": "24P"}, "XCP-D data are denoised already; set it to auto"),
+        ("fmriprep", {"normalise": {"affine": "a.txt"}}, "fmri.normalise.affine: only for raw"),
+        ("bids", {"normalise": {"target": "t.nii.gz"}}, "fmri.normalise.target: given without"),
+        (
+            "bids",
+            {"normalise": {"affine": "a.txt", "target": "no.nii.gz"}},
+            "fmri.normalise.target: no such file: no.nii.gz",
+        ),
+        ("bids", {"normalise": {"affine": "{subject}.txt"}}, "only {participant_id} and {session}"),
+        ("bids", {"slice_timing": "on"}, "expected one of auto, off"),
+        ("bids", {"realign": {"reference": "last"}}, "expected one of first, mean"),
+        ("bids", {"realign": {"fwhm_mm": 0}}, "expected a number > 0 in mm"),
+    ],
+)
+def test_settings_that_a_kind_cannot_serve_are_one_line(kind, fmri, line):
+    _, lines = resolved(data={"kind": kind, "root": "."}, fmri=fmri)
+    assert sum(line in found for found in lines) == 1, lines
+    assert all(len(found) <= 160 for found in lines)
+
+
+def test_motion_alone_cannot_serve_36_parameters():
+    mapping, _ = resolved(fmri={"strategy": "36P"})
+    lines = kinds.problems("nifti", mapping, has_tables=False)
+    assert len(lines) == 1 and "use 24P" in lines[0]
+    assert kinds.problems("nifti", mapping, has_tables=True) == []

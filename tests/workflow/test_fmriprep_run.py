@@ -1,0 +1,130 @@
+"""From `neuro init` to the report with the commands of the README, on sessions and runs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from common import ROOT, snakemake
+
+from neuro.io.connectomes import read_connectomes
+
+pytestmark = pytest.mark.slow
+
+
+def neuro(folder, *arguments):
+    """Run the command `neuro` in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "neuro.cli", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Four subjects, two sessions, two runs, from nothing to the report."""
+    folder = tmp_path_factory.mktemp("study")
+    datasets.fmriprep(folder / "derivatives")
+    found = neuro(folder, "init", "--bids", "derivatives", "-o", "mine.yaml")
+    assert found.returncode == 0, found.stderr
+    checked = neuro(folder, "check", "--config", "mine.yaml")
+    assert checked.returncode == 0, checked.stderr
+    result = snakemake(folder, "--cores", "2", "--configfile", "mine.yaml")
+    return folder, result.stderr + result.stdout
+
+
+def test_the_readme_says_these_commands():
+    readme = (ROOT / "README.md").read_text()
+    for command in ("neuro check --config mine.yaml", "--configfile mine.yaml"):
+        assert command in readme
+
+
+def test_every_run_is_in_the_results(done):
+    folder, text = done
+    assert "Traceback" not in text
+    assert "fmri.strategy: auto is 36P" in text
+    runs = pd.read_csv(folder / "results/fmri/runs.tsv", sep="\t", dtype=str)
+    keys = [
+        f"sub-{subject}_ses-{session}_task-rest_run-{run}"
+        for subject in ("01", "02", "03", "04")
+        for session in "12"
+        for run in "12"
+    ]
+    assert runs["run_key"].tolist() == keys
+    for key in keys:
+        subject, session = key.split("_")[:2]
+        base = folder / "results/fmri" / subject / session / "func" / key
+        image = nibabel.load(f"{base}_desc-denoised_bold.nii.gz")
+        side = json.loads(Path(f"{base}_desc-denoised_bold.json").read_text())
+        assert image.shape[3] == len(side["VolumesKept"])
+        assert side["Space"] == "MNI152NLin2009aSym"
+        assert side["Parameters"]["strategy"] == "36P"
+        assert image.get_data_dtype() == np.float32
+        assert Path(f"{base}_outliers.tsv").exists()
+    group = read_connectomes(folder / "results/fmri/connectomes.h5")
+    assert group.run_key == keys
+    assert group.edges.shape == (16, 264 * 263 // 2)
+    assert np.isfinite(group.edges).any(axis=1).all()
+
+
+def test_the_group_table_has_site_coverage_and_motion(done):
+    qc = pd.read_csv(done[0] / "results/fmri/group_qc.tsv", sep="\t", na_values="n/a")
+    assert len(qc) == 16 and set(qc["status"]) == {"used"}
+    assert set(qc["site"]) == {"alpha", "beta"}
+    for column in ("mean_fd", "dof_left", "median_tsnr", "min_coverage", "in_band_power"):
+        assert qc[column].notna().all(), column
+    assert (qc["dof_left"] > 10).all()
+    # what is left after a Butterworth filter of order 2 lies mostly in the band
+    assert (qc["in_band_power"] > 0.8).all()
+
+
+def test_planted_networks_are_seen_in_the_connectomes(done):
+    group = read_connectomes(done[0] / "results/fmri/connectomes.h5")
+    regions = pd.read_csv(done[0] / "results/fmri/regions.tsv", sep="\t", na_values="n/a")
+    known = np.isfinite(group.edges).all(axis=0)
+    assert known.sum() > 1000
+    apart = np.linalg.norm(
+        regions[["x", "y", "z"]].to_numpy()[group.index[:, 0]]
+        - regions[["x", "y", "z"]].to_numpy()[group.index[:, 1]],
+        axis=1,
+    )
+    mean = group.edges[:, known].mean(axis=0)
+    # neighbours lie in one planted parcel, far regions mostly do not
+    assert mean[apart[known] < 20].mean() > mean[apart[known] > 60].mean() + 0.1
+
+
+def test_the_report_shows_the_runs_and_names_no_path(done):
+    page = (done[0] / "results/report/index.html").read_text()
+    assert "sub-04_ses-2_task-rest_run-2" in page
+    assert str(done[0]) not in page
+    assert "strategy 36P" in (done[0] / "results/report/methods.md").read_text()
+    assert "native space" not in page
+
+
+def planned(folder):
+    result = snakemake(folder, "-n", "--cores", "1", "--configfile", "mine.yaml")
+    table = result.stdout.split("job", 1)[1] if "count" in result.stdout else ""
+    return dict(re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE))
+
+
+def test_a_second_run_does_nothing_and_a_new_session_runs_alone(done):
+    folder = done[0]
+    assert planned(folder) == {}
+    old = folder / "derivatives/sub-01/ses-2/func"
+    new = folder / "derivatives/sub-01/ses-3/func"
+    new.mkdir(parents=True)
+    try:
+        for path in old.iterdir():
+            if "run-1" in path.name:
+                (new / path.name.replace("ses-2", "ses-3")).write_bytes(path.read_bytes())
+        counts = planned(folder)
+        assert (counts["fmri_clean"], counts["fmri_parcellate"]) == ("1", "1")
+    finally:
+        import shutil
+
+        shutil.rmtree(new.parent)

@@ -1,0 +1,44 @@
+"""Realign one raw run and find its brain mask."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro.fmri import native
+        from neuro.io import InputProblem, excluded, tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        files = native.RealignFiles(
+            **{name: output[name] for name in ("bold", "motion", "mask", "exclusions")}
+        )
+        images = [output.bold, output.motion, output.mask]
+        if excluded.is_excluded(given.bold):
+            rows = native.earlier_exclusions(given.get("before"))
+            native.mark_excluded(images, output.exclusions, rows)
+            log("the run was excluded before")
+            return
+        try:
+            found = native.realign_run(
+                given.bold,
+                files,
+                tr=params.tr,
+                voxel_size=params.voxel_size,
+                drop=params.settings["drop_volumes"],
+                settings=params.settings["realign"],
+                affine=given.get("affine") or None,
+                target=given.get("target") or None,
+            )
+        except InputProblem as problem:
+            if not params.skip_bad:
+                raise
+            key = snakemake.wildcards.run_key
+            rows = [tables.exclusion(key, "realign", line) for line in problem.problems]
+            native.mark_excluded(images, output.exclusions, rows)
+            log(f"excluded: {problem.problems[0]}")
+            return
+        log(f"mean displacement {found['mean_fd']:.3f} mm, {found['n_failed']} volumes failed")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,38 @@
+"""Bring the slices of one raw run to one moment; copy it where no slice times are known."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import os
+
+        from neuro.fmri import native
+        from neuro.io import InputProblem, bids, tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        try:
+            inside = os.path.relpath(given.bold, params.root).replace(os.sep, "/")
+            note = native.shift_run(
+                given.bold,
+                output.bold,
+                metadata=bids.metadata(params.root, inside),
+                tr=params.tr,
+                voxel_size=params.voxel_size,
+                drop=params.settings["drop_volumes"],
+                reference=params.settings["slice_reference"],
+            )
+        except InputProblem as problem:
+            if not params.skip_bad:
+                raise
+            key = snakemake.wildcards.run_key
+            rows = [tables.exclusion(key, "slicetime", line) for line in problem.problems]
+            native.mark_excluded([output.bold], output.exclusions, rows)
+            log(f"excluded: {problem.problems[0]}")
+            return
+        tables.write_exclusions(output.exclusions, [])
+        log(note)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
