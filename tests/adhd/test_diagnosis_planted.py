@@ -14,6 +14,9 @@ from neuro.adhd.scaling import FeatureScaler
 from neuro.adhd.scores import score_predictions
 from neuro.simulate.cohort import planted_cohort
 
+TOLERANCE = 0.03
+"""How far the mean of permuted runs may be from chance; a leak exceeds it."""
+
 
 @pytest.fixture(scope="module")
 def planted():
@@ -63,12 +66,13 @@ def test_pattern_is_strongest_in_the_planted_regions(planted):
 
 
 def test_permuted_labels_give_chance(planted, judged):
+    """The spread of one permutation is .07, so 100 of them pin the mean down to .007."""
     _, _, named = planted
     model, found = judged
-    null = permute_within_site(model, **named, folds=found.folds, n_permutations=20)
+    null = permute_within_site(model, **named, folds=found.folds, n_permutations=100)
     null = null[null["metric"] == "balanced_accuracy"].groupby("scheme")["value"].mean()
-    assert null["pooled"] == pytest.approx(0.5, abs=0.03)
-    assert null["leave_site_out"] == pytest.approx(0.5, abs=0.04)
+    assert null["pooled"] == pytest.approx(0.5, abs=TOLERANCE)
+    assert null["leave_site_out"] == pytest.approx(0.5, abs=TOLERANCE)
 
 
 def test_a_mask_chosen_on_all_subjects_shows_in_the_null(planted, judged):
@@ -85,7 +89,7 @@ def test_a_mask_chosen_on_all_subjects_shows_in_the_null(planted, judged):
         found = nested_cv(model, leak.transform(named["X"]), y, *_who(named), folds=folds)
         part = found.predictions
         values.append(score_metrics(part["y"], part["score"])["balanced_accuracy"][0])
-    assert np.mean(values) > 0.53
+    assert np.mean(values) > 0.5 + TOLERANCE
 
 
 def _who(named):
