@@ -41,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
     )
     source.add_argument(
-        "--table", metavar="FILE", help="table with participant_id and path of each region table"
+        "--table",
+        metavar="PATH",
+        help="folder of region tables, or a table with participant_id and path of each",
     )
     command.add_argument(
         "-o",

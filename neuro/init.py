@@ -63,13 +63,13 @@ def of_bids(root) -> str:
 
 
 def of_table(path) -> str:
-    """Settings for region tables that a table lists.
+    """Settings for region tables: a folder of them, or a table that lists them.
 
     Parameters
     ----------
     path : path-like
-        Columns `participant_id` and `path` (relative to the table), and what else is known:
-        session, task, run, site, tr, age, sex, dx.
+        A folder, or a table with the columns `participant_id` and `path` (relative to the
+        table) and what else is known: session, task, run, site, tr, age, sex, dx.
 
     Returns
     -------
@@ -81,11 +81,12 @@ def of_table(path) -> str:
         When the table cannot be read or lists nothing.
     """
     from neuro.io.roi_scan import scan_roi_tables
+    from neuro.io.tables import read_participants
 
     path = Path(path)
-    if path.is_dir():
-        raise InputProblem(f"{path}: a folder; give the table that lists the files")
-    table = scan_roi_tables(path)
+    beside = (path if path.is_dir() else path.parent) / "participants.tsv"
+    known = read_participants(beside) if path.is_dir() and beside.exists() else None
+    table = scan_roi_tables(path, known)
     rows = table.to_dict("records")
     absent = [row for row in rows if row["tr_source"] == "missing"]
     # A missing interval is asked for below, once for all.
@@ -99,14 +100,13 @@ def of_table(path) -> str:
     if absent:
         text = f"{len(absent)} tables do not state their sampling interval (s): put it here"
         lines += [_comment(text, 2), "  # tr: 2.0"]
-    beside = path.parent / "participants.tsv"
-    own = not beside.exists()
-    adhd, people = _participants(path if own else beside, rows)
-    lines += people
-    if people and not adhd and own and "repeated" in people[0]:
+    people = path if path.is_file() and not beside.exists() else beside
+    adhd, notes = _participants(people, rows)
+    lines += notes
+    if any("repeated" in line for line in notes):
         lines.append(_comment("give a table with one row per subject under `participants`", 2))
-    elif not own or not people[0].lstrip().startswith("# no "):
-        lines.append(f"  participants: {_quoted((path if own else beside).as_posix())}")
+    elif people.exists() and people.parent != path:
+        lines.append(f"  participants: {_quoted(people.as_posix())}")
     lines += _stages("table", path.parent, adhd, None)
     return "\n".join(lines) + "\n"
 

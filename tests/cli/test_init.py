@@ -173,13 +173,26 @@ def test_a_table_of_tables(here, capsys):
     assert "fmri_table" in accepted("mine.yaml")
 
 
+def test_a_folder_of_tables(here):
+    put(here / "t", "sub-01_task-rest_timeseries.tsv", text="r1\tr2\n1\t2\n")
+    put(here / "t", "participants.tsv", text="participant_id\tage\nsub-01\t9\n")
+    code, text, config = init("--table", "t", "-o", "mine.yaml")
+    assert code == 0
+    assert config["data"] == {"kind": "table", "root": "t"}
+    assert "columns participant_id, age" in text
+    with_tr = yaml.safe_load(text)
+    with_tr["data"]["tr"] = 2.0
+    Path("mine.yaml").write_text(yaml.safe_dump(with_tr))
+    assert "fmri_table" in accepted("mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
         (["--bids", "nowhere"], 1, "nowhere: no such folder"),
         (["--bids", "."], 1, "no region table"),
         (["--table", "nowhere.tsv"], 1, "nowhere.tsv: no such file"),
-        (["--table", "."], 1, ".: a folder"),
+        (["--table", "."], 1, "no region table"),
         ([], 2, "one of the arguments --bids --table is required"),
         (["--bids", ".", "--table", "x"], 2, "not allowed with"),
     ],

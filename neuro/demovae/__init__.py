@@ -1,0 +1,1 @@
+"""Stage `demovae`: connectomes without their demographics, and new ones for given demographics."""

@@ -1,0 +1,391 @@
+"""The estimator: demographic-conditioned, moment-matched autoencoder of connectomes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+
+from neuro.demovae import fitting, generate, presets, schema
+from neuro.demovae.coding import DemographicCoder
+from neuro.demovae.constraints import moments
+from neuro.demovae.edges import check_edges, n_regions
+from neuro.demovae.progress import Progress
+
+CONVERGED = 0.02
+"""RMSE of Z'Z/n - I up to which latents count as white (ours)."""
+
+
+class DemoVAE(TransformerMixin, BaseEstimator):
+    """Latents of connectomes without their demographics, and connectomes for given demographics.
+
+    A deterministic autoencoder whose latents are matched to N(0, I) over the batch and
+    decorrelated from demographics, and whose decoder is told the demographics [1]_. Despite its
+    name there is no evidence lower bound and no sampling in the encoder.
+
+    Parameters
+    ----------
+    preset : {'robust', 'paper', 'paper_notebook'}, default 'robust'
+        Values of every parameter below that is None. 'paper' is the released package with its
+        quirks, 'paper_notebook' the notebooks beside it.
+    mode : {'network', 'linear'}, default 'network'
+        'linear' is the closed-form relative: seconds, exact on training rows, never called
+        DemoVAE in a report.
+    space : {'pc', 'edges'}, optional
+        'pc' trains on coordinates in the row space of the training connectomes: the same
+        objective at a fraction of the cost (robust); 'edges' on the edges (paper).
+    latent_dim : int, optional
+        Number of latents (60; notebooks 30).
+    hidden : int, default 1000
+        Units of each hidden layer (paper).
+    pc_components : int, optional
+        Number of coordinates; default all, at most 500.
+    columns : sequence of Column or mapping, optional
+        Schema of the demographics, see :func:`neuro.demovae.schema.parse_columns`.
+    age_basis : {'spline', 'poly', 'linear', 'raw'}, optional
+        How continuous columns are coded: cubic spline with 4 degrees of freedom (robust, ours),
+        cubic polynomial, standardised, or in the table's unit (paper).
+    weights : dict, optional
+        Weights of the terms `rec`, `cov`, `mean`, `decor`, `guide`; terms that are not named
+        keep the preset's (100 : 1 : 1 : 10 : 0.001).
+    n_epochs, lr, weight_decay : optional
+        3000, 1e-4 and 0 (paper); in 'pc' the learning rate of the outer layers is scaled by
+        sqrt(n_edges / k).
+    batch_size : int, optional
+        'paper' takes slices of 1000 in fixed order; 'robust' all rows up to 4000.
+    validation : float, optional
+        Share of training subjects that choose the epoch (0.1; paper 0).
+    patience : int, optional
+        Epochs without improvement before training stops (100; 0 never stops).
+    guide_reduction : {'mean', 'sum', 'package'}, optional
+        How the guidance terms of the levels are joined.
+    init : {'linear', 'random'}, optional
+        'linear' starts at the closed form (robust, ours).
+    unseen : {'error', 'ignore', 'mean'}, default 'error'
+        A level that training did not see, where demographics are needed.
+    missing : {'error', 'drop', 'impute'}, default 'error'
+        Rows with missing demographics; 'impute' codes them as the training average.
+    min_level_count : int, default 5
+        Levels with fewer subjects are pooled.
+    device : {'auto', 'cpu', 'cuda'}, default 'auto'
+    n_threads : int, default 1
+        Threads of the training.
+    random_state : int, RandomState or None
+    verbose : bool, default False
+        Progress of the training: a bar in a terminal, a line per 100 epochs elsewhere.
+
+    Attributes
+    ----------
+    columns_ : tuple of Column
+    levels_ : dict of str to list of str
+        Levels of the categorical columns.
+    ranges_ : dict of str to (float, float)
+        Training range of the continuous columns.
+    history_ : pandas.DataFrame
+        Every loss term per epoch; empty for the linear mode.
+    n_epochs_ : int
+        Epochs behind the weights in use.
+    converged_ : bool
+        Whether RMSE(Z'Z/n - I) is at most 0.02 on the training rows.
+    moment_error_ : float
+        That RMSE.
+    n_regions_, n_features_in_ : int
+    settings_ : dict
+        Every parameter with the preset filled in.
+
+    References
+    ----------
+    .. [1] Orlichenko, A., et al. (2024). A demographic-conditioned variational autoencoder for
+       fMRI distribution sampling and removal of confounds. arXiv:2405.07977.
+    """
+
+    def __init__(
+        self,
+        preset="robust",
+        mode="network",
+        space=None,
+        latent_dim=None,
+        hidden=1000,
+        pc_components=None,
+        columns=None,
+        age_basis=None,
+        weights=None,
+        n_epochs=None,
+        lr=None,
+        weight_decay=None,
+        batch_size=None,
+        validation=None,
+        patience=None,
+        guide_reduction=None,
+        init=None,
+        unseen="error",
+        missing="error",
+        min_level_count=5,
+        device="auto",
+        n_threads=1,
+        random_state=None,
+        verbose=False,
+    ):
+        self.preset = preset
+        self.mode = mode
+        self.space = space
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.pc_components = pc_components
+        self.columns = columns
+        self.age_basis = age_basis
+        self.weights = weights
+        self.n_epochs = n_epochs
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.validation = validation
+        self.patience = patience
+        self.guide_reduction = guide_reduction
+        self.init = init
+        self.unseen = unseen
+        self.missing = missing
+        self.min_level_count = min_level_count
+        self.device = device
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, *, demographics=None, groups=None):
+        """Fit on training rows.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+            Edges in the order of `numpy.triu_indices(n_regions, 1)`.
+        y : array, optional
+            Never used; a column with role 'remove' that equals it is refused.
+        demographics : pandas.DataFrame
+            One row per row of `X`; matched by index when `X` is a table.
+        groups : array, shape (n_rows,), optional
+            Subject of each row, so that runs of one subject stay together; default one each.
+
+        Raises
+        ------
+        ValueError
+            All problems at once, one line each: NaN or a number of edges that is not
+            R (R - 1) / 2, missing or constant demographics, more latents than directions, ...
+        """
+        given = {name: getattr(self, name) for name in self.get_params(deep=False)}
+        for name in ("preset", "columns", "random_state", "verbose"):
+            given.pop(name)
+        settings = presets.resolve(self.preset, given)
+        if demographics is None:
+            raise ValueError("demographics: missing; fit(X, demographics=table) needs them")
+        demographics = schema.match_rows(X, demographics)
+        columns = schema.parse_columns(self.columns, demographics)
+        X = np.asarray(X)
+        problems = check_edges(X)
+        problems += schema.check_demographics(
+            demographics, columns, missing_rule=self.missing, constant=True
+        )
+        problems += schema.check_target(y, demographics, columns)
+        if groups is not None and len(groups) != len(X):
+            problems.append(f"groups: {len(groups)} values for {len(X)} rows of X")
+        if problems:
+            raise ValueError("\n".join(problems))
+        groups = np.arange(len(X)) if groups is None else np.asarray(groups)
+        used = [column for column in columns if column.role != "keep"]
+        if self.missing == "drop":
+            known = ~schema.missing_rows(demographics, used)
+            X, demographics, groups = X[known], demographics[known], groups[known]
+            problems = schema.check_demographics(demographics, used) if len(X) else []
+            problems += [f"X: {len(X)} rows left without missing values"] if len(X) < 4 else []
+            if problems:
+                raise ValueError("\n".join(problems))
+        X = np.ascontiguousarray(X, dtype=np.float32)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 2))
+        coder = DemographicCoder(
+            used,
+            settings["age_basis"],
+            settings["coding"],
+            self.unseen,
+            int(self.min_level_count),
+        ).fit(demographics, groups)
+        D = coder.transform(demographics)
+        if self.mode == "linear":
+            found = fitting.fit_linear(X, D, coder.remove_, settings, groups, seed)
+        else:
+            found = self._fit_network(X, demographics, coder, D, settings, groups, seed)
+        self.columns_, self.coder_, self.settings_ = columns, coder, settings
+        self.n_features_in_, self.n_regions_ = X.shape[1], n_regions(X.shape[1])
+        self.space_, self.codec_ = found.space, found.codec
+        self.noise_sd_, self.noise_edge_ = found.noise_sd, found.noise_edge
+        self.history_ = pd.DataFrame(found.history, columns=list(presets.HISTORY))
+        self.n_epochs_, self.device_ = found.n_epochs, found.device
+        Z = self.codec_.encode(self.space_.project(X))
+        self.moment_error_ = moments(Z / math.sqrt(settings["target"]))[0]
+        self.converged_ = bool(self.moment_error_ <= CONVERGED)
+        self.latent_mean_ = Z.mean(axis=0)
+        self.latent_cov_ = np.atleast_2d(np.cov(Z, rowvar=False)).astype(np.float32)
+        return self
+
+    def _fit_network(self, X, demographics, coder, D, settings, groups, seed):
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(int(self.n_threads))
+        try:
+            with Progress(settings["n_epochs"], self.verbose) as progress:
+                return fitting.fit_network(
+                    X, demographics, coder, D, settings, groups, seed, progress
+                )
+        finally:
+            torch.set_num_threads(before)
+
+    @property
+    def levels_(self):
+        """Levels of the categorical columns."""
+        return {
+            name: list(term.levels_)
+            for name, term in self.coder_.terms_.items()
+            if hasattr(term, "levels_")
+        }
+
+    @property
+    def ranges_(self):
+        """Training range of the continuous columns."""
+        return {
+            name: term.range_
+            for name, term in self.coder_.terms_.items()
+            if hasattr(term, "range_")
+        }
+
+    def transform(self, X) -> np.ndarray:
+        """Latents, float32, shape (n_rows, latent_dim); no demographics are needed."""
+        return self.codec_.encode(self.space_.project(self._checked(X)))
+
+    def inverse_transform(self, Z, demographics) -> np.ndarray:
+        """Decode latents for given demographics, float32, shape (n_rows, n_edges)."""
+        Z = np.asarray(Z, dtype=np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self.codec_.n_latents:
+            raise ValueError(f"Z: shape {Z.shape}, expected (n_rows, {self.codec_.n_latents})")
+        told = self._told(schema.match_rows(Z, demographics))
+        return self.space_.back(self.codec_.decode(Z, told))
+
+    def reconstruct(self, X, demographics=None, set=None, add_back=False) -> np.ndarray:
+        """Connectomes re-expressed with some demographics set to one value for everybody.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+        demographics : pandas.DataFrame, optional
+            Needed when a column keeps its own values, and by `add_back`.
+        set : dict, optional
+            Column and its value for all rows; None as a value is the training average. Default:
+            every column at its reference, so that no demographics are needed.
+        add_back : bool, default False
+            `X - dec(Z, own) + dec(Z, set)`: keeps what the bottleneck loses.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_edges)
+
+        Raises
+        ------
+        ValueError
+            When demographics are needed and missing, or a column in `set` is unknown.
+        """
+        if set is None:
+            set = {column.name: column.reference for column in self.coder_.columns}
+        unknown = [name for name in set if name not in self.coder_.terms_]
+        if unknown:
+            raise ValueError(
+                f"set: no column '{unknown[0]}' in the model; it has "
+                f"{', '.join(self.coder_.terms_)}"
+            )
+        own = [name for name in self.coder_.terms_ if name not in set]
+        if demographics is None and (add_back or own):
+            why = "add_back" if add_back else f"columns that keep their values ({', '.join(own)})"
+            raise ValueError(f"demographics: missing; {why} needs them")
+        rows = self._checked(X)
+        P = self.space_.project(rows)
+        Z = self.codec_.encode(P)
+        if demographics is None:
+            told = np.zeros((len(rows), len(self.coder_.names_)), dtype=np.float32)
+        else:
+            told = self._told(schema.match_rows(X, demographics))
+        other = told.copy()
+        for name, where in self.coder_.fields().items():
+            if name in set:
+                other[:, where] = self.coder_.code_value(name, set[name])
+        decoded = self.codec_.decode(Z, other)
+        if not add_back:
+            return self.space_.back(decoded)
+        change = decoded - self.codec_.decode(Z, told)
+        return rows + (self.space_.back(change) - self.space_.back(np.zeros_like(change[:1])))
+
+    def sample(
+        self,
+        n=None,
+        demographics=None,
+        psd=None,
+        residual_noise=None,
+        random_state=None,
+        kind="pearson",
+        latent_draw="auto",
+    ) -> np.ndarray:
+        """Connectomes for given demographics; see :func:`neuro.demovae.generate.sample`."""
+        return generate.sample(
+            self, n, demographics, psd, residual_noise, random_state, kind, latent_draw
+        )
+
+    def score(self, X, y=None, *, demographics=None) -> float:
+        """Minus the RMSE per edge of the reconstruction with the rows' own demographics."""
+        if demographics is None:
+            raise ValueError("demographics: missing; score(X, demographics=table) needs them")
+        told = self._told(schema.match_rows(X, demographics))
+        rows = self._checked(X)
+        P = self.space_.project(rows)
+        left = P - self.codec_.decode(self.codec_.encode(P), told)
+        total = float((left.astype(np.float64) ** 2).sum())
+        total += float(self.space_.outside_energy(rows, P).sum())
+        return -math.sqrt(total / (len(rows) * self.n_features_in_))
+
+    def save(self, path) -> Path:
+        """Write the fitted model as `.npz` with its settings as JSON inside; no pickle."""
+        from neuro.demovae.model_file import write_model
+
+        return write_model(self, path)
+
+    @classmethod
+    def load(cls, path) -> DemoVAE:
+        """Read what :meth:`save` wrote, on any machine; torch is not needed.
+
+        Raises
+        ------
+        InputProblem
+            When the file is missing, damaged, or of another kind or version.
+        """
+        from neuro.demovae.model_file import read_model
+
+        return read_model(cls, path)
+
+    def _told(self, demographics) -> np.ndarray:
+        rule = "impute" if self.missing == "impute" else "error"
+        problems = schema.check_demographics(
+            demographics, self.coder_.columns, missing_rule=rule, constant=False
+        )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self.coder_.transform(demographics)
+
+    def _checked(self, X) -> np.ndarray:
+        if not hasattr(self, "codec_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("DemoVAE: not fitted yet; call fit first")
+        X = np.asarray(X)
+        problems = check_edges(X, self.n_features_in_)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return np.ascontiguousarray(X, dtype=np.float32)

@@ -1,0 +1,158 @@
+"""Fitted models on disk: arrays and JSON in one `.npz`, never a pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neuro.demovae.codec import LinearCodec, NetworkCodec
+from neuro.demovae.coding import ContinuousTerm, DemographicCoder, LevelTerm
+from neuro.demovae.row_space import EdgeSpace, RowSpace
+from neuro.demovae.schema import Column
+from neuro.io.problems import InputProblem
+
+FORMAT = "neuro.demovae.DemoVAE"
+VERSION = 1
+_NUMBERS = ("n_features_in_", "n_regions_", "n_epochs_", "converged_", "moment_error_", "device_")
+_ARRAYS = ("noise_sd_", "noise_edge_", "latent_mean_", "latent_cov_")
+_CODECS = {"linear": LinearCodec, "network": NetworkCodec}
+_SPACES = {"pc": RowSpace, "edges": EdgeSpace}
+
+
+def write_model(model, path) -> Path:
+    """Write a fitted :class:`neuro.demovae.model.DemoVAE`."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: getattr(model, name) for name in _ARRAYS}
+    arrays |= {f"codec_{key}": value for key, value in vars(model.codec_).items()}
+    space = {}
+    for key, value in vars(model.space_).items():
+        if isinstance(value, np.ndarray):
+            arrays[f"space_{key}"] = value
+        else:
+            space[key] = value
+    arrays["history"] = model.history_.to_numpy(np.float64)
+    params = model.get_params(deep=False)
+    # a random state object cannot be text; the fit does not need it again
+    if not isinstance(params["random_state"], (int, type(None))):
+        params["random_state"] = None
+    if params["columns"] is not None:
+        params["columns"] = [dataclasses.asdict(column) for column in model.columns_]
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "params": params,
+        "settings": model.settings_,
+        "fitted": {name: getattr(model, name) for name in _NUMBERS},
+        "columns": [dataclasses.asdict(column) for column in model.columns_],
+        "history": list(model.history_.columns),
+        "codec": "linear" if isinstance(model.codec_, LinearCodec) else "network",
+        "space": ["pc" if isinstance(model.space_, RowSpace) else "edges", space],
+        "coder": _write_coder(model.coder_),
+    }
+    with open(path, "wb") as file:
+        np.savez(file, meta=np.array(json.dumps(meta, default=_plain, sort_keys=True)), **arrays)
+    return path
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else list(value)
+
+
+def _write_coder(coder) -> dict:
+    terms = {}
+    for name, term in coder.terms_.items():
+        terms[name] = {"kind": type(term).__name__, "state": vars(term)}
+    return {
+        "basis": coder.basis,
+        "coding": coder.coding,
+        "unseen": coder.unseen,
+        "min_level_count": coder.min_level_count,
+        "terms": terms,
+        "names": coder.names_,
+        "remove": coder.remove_,
+    }
+
+
+def _read_coder(content, columns) -> DemographicCoder:
+    coder = DemographicCoder(
+        columns,
+        content["basis"],
+        content["coding"],
+        content["unseen"],
+        content["min_level_count"],
+    )
+    coder.terms_ = {}
+    for column in coder.columns:
+        entry = content["terms"][column.name]
+        term = (
+            ContinuousTerm(coder.basis)
+            if entry["kind"] == "ContinuousTerm"
+            else LevelTerm(coder.coding, coder.unseen)
+        )
+        state = dict(entry["state"])
+        if "range_" in state:
+            state["range_"] = tuple(state["range_"])
+            inner = state["state_"]
+            state["state_"] = {
+                key: value if key == "knot" else np.array(value, dtype=np.float64)
+                for key, value in inner.items()
+            }
+            if "rotate" in inner:
+                shape = (len(state["state_"]["slope"]), -1)
+                state["state_"]["rotate"] = state["state_"]["rotate"].reshape(shape)
+        else:
+            state["frequency_"] = np.array(state["frequency_"], dtype=np.float64)
+        vars(term).update(state)
+        coder.terms_[column.name] = term
+    coder.names_ = list(content["names"])
+    coder.remove_ = np.array(content["remove"], dtype=bool)
+    return coder
+
+
+def read_model(cls, path):
+    """Read what :func:`write_model` wrote as an object of `cls`.
+
+    Raises
+    ------
+    InputProblem
+        When the file is missing, damaged, or of another kind or version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            arrays = {name: file[name] for name in file.files if name != "meta"}
+    except FileNotFoundError:
+        raise InputProblem(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise InputProblem(f"{path}: not a saved model, or damaged") from None
+    if meta.get("format") != FORMAT or meta.get("version") != VERSION:
+        raise InputProblem(
+            f"{path}: is {meta.get('format')} version {meta.get('version')}, expected {FORMAT} "
+            f"version {VERSION}; fit the model again"
+        )
+    model = cls(**meta["params"])
+    for name, value in meta["fitted"].items():
+        setattr(model, name, value)
+    for name in _ARRAYS:
+        setattr(model, name, arrays[name])
+    model.settings_ = meta["settings"]
+    model.columns_ = tuple(Column(**entry) for entry in meta["columns"])
+    model.history_ = pd.DataFrame(arrays["history"], columns=meta["history"])
+    if "epoch" in model.history_:
+        model.history_["epoch"] = model.history_["epoch"].astype(int)
+    model.codec_ = _CODECS[meta["codec"]](
+        **{name[6:]: value for name, value in arrays.items() if name.startswith("codec_")}
+    )
+    kind, numbers = meta["space"]
+    parts = {name[6:]: value for name, value in arrays.items() if name.startswith("space_")}
+    model.space_ = _SPACES[kind](**parts, **numbers)
+    model.coder_ = _read_coder(
+        meta["coder"], [column for column in model.columns_ if column.role != "keep"]
+    )
+    return model

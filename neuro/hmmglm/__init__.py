@@ -1,0 +1,1 @@
+"""Switching brain states from spike trains: hidden Markov models with GLM emissions."""

@@ -1,0 +1,142 @@
+"""Comparing states and graphs: matching, agreement, edge scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+THRESHOLD = 0.2
+"""Couplings of models without one-hot edges count as edges above this size; fixed in advance."""
+
+
+def confusion(z_a, z_b, n_a: int | None = None, n_b: int | None = None) -> np.ndarray:
+    """How often each pair of labels occurs together, shape (n_a, n_b)."""
+    z_a, z_b = (np.concatenate([np.ravel(part) for part in _parts(z)]) for z in (z_a, z_b))
+    n_a = int(z_a.max()) + 1 if n_a is None else n_a
+    n_b = int(z_b.max()) + 1 if n_b is None else n_b
+    return np.bincount(z_a * n_b + z_b, minlength=n_a * n_b).reshape(n_a, n_b)
+
+
+def _parts(z):
+    return z if isinstance(z, (list, tuple)) else [np.asarray(z)]
+
+
+def match_states(z_a, z_b, n_a: int | None = None, n_b: int | None = None):
+    """Match the states of two labellings over all their bins.
+
+    Parameters
+    ----------
+    z_a, z_b : ndarray of int, or list of such
+        Labels from 0; all sequences are used together.
+    n_a, n_b : int, optional
+        Number of states; taken from the labels by default. They may differ.
+
+    Returns
+    -------
+    pairs : ndarray of int, shape (min(n_a, n_b), 2)
+        Matched labels, sorted by the first.
+    accuracy : float
+        Share of bins whose labels agree after matching.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    table = confusion(z_a, z_b, n_a, n_b)
+    rows, columns = linear_sum_assignment(-table)
+    return np.column_stack([rows, columns]), float(table[rows, columns].sum() / table.sum())
+
+
+def adjusted_rand(z_a, z_b) -> float:
+    """Adjusted Rand index of two labellings.
+
+    References
+    ----------
+    .. [1] Hubert, L., Arabie, P. (1985). Comparing partitions. J. Classification 2, 193-218.
+    """
+    table = confusion(z_a, z_b).astype(float)
+
+    def pairs(count):
+        return (count * (count - 1) / 2).sum()
+
+    total = pairs(table.sum())
+    together, rows, columns = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
+    chance = rows * columns / total
+    most = (rows + columns) / 2
+    return 1.0 if most == chance else float((together - chance) / (most - chance))
+
+
+def adjusted_mutual_information(z_a, z_b) -> float:
+    """Mutual information of two labellings, adjusted for chance (arithmetic mean of entropies).
+
+    References
+    ----------
+    .. [1] Vinh, N. X., Epps, J., Bailey, J. (2010). Information theoretic measures for
+       clusterings comparison. JMLR 11, 2837-2854.
+    """
+    from scipy.special import gammaln, xlogy
+
+    table = confusion(z_a, z_b).astype(float)
+    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    total = table.sum()
+    a, b = table.sum(axis=1), table.sum(axis=0)
+    entropy_a, entropy_b = (-xlogy(side / total, side / total).sum() for side in (a, b))
+    share = table / total
+    information = (xlogy(share, share) - xlogy(share, np.outer(a, b) / total**2)).sum()
+    expected = 0.0
+    for left in a:
+        for right in b:
+            low, high = max(1.0, left + right - total), min(left, right)
+            n = np.arange(low, high + 1)
+            log_mass = (
+                gammaln(left + 1)
+                + gammaln(right + 1)
+                + gammaln(total - left + 1)
+                + gammaln(total - right + 1)
+                - gammaln(total + 1)
+                - gammaln(n + 1)
+                - gammaln(left - n + 1)
+                - gammaln(right - n + 1)
+                - gammaln(total - left - right + n + 1)
+            )
+            expected += float(
+                (n / total * np.log(total * n / (left * right)) * np.exp(log_mass)).sum()
+            )
+    most = (entropy_a + entropy_b) / 2
+    return float((information - expected) / (most - expected)) if most > expected else 0.0
+
+
+def edge_scores(adjacency, truth, weights=None) -> dict:
+    """How well signed edges are recovered.
+
+    Parameters
+    ----------
+    adjacency : ndarray of int, shape (...)
+        Found edges: -1, 0, +1.
+    truth : ndarray of int, same shape
+    weights : ndarray, same shape, optional
+        With them a curve over thresholds of their size is computed as well.
+
+    Returns
+    -------
+    dict
+        `accuracy`, `balanced` (mean recall of the three classes), `macro_f1`, and `curve`: rows
+        of threshold, accuracy, balanced and macro-F1 of thresholded weights (empty without).
+    """
+    scores = dict(zip(("accuracy", "balanced", "macro_f1"), _three(adjacency, truth)))
+    rows = []
+    if weights is not None:
+        for threshold in np.arange(0.0, 1.01, 0.05):
+            signs = np.sign(weights) * (np.abs(weights) > threshold)
+            rows.append((threshold, *_three(signs, truth)))
+    return {**scores, "curve": np.array(rows).reshape(-1, 4)}
+
+
+def _three(found, truth):
+    found, truth = np.ravel(found).astype(int), np.ravel(truth).astype(int)
+    recall, f1 = [], []
+    for label in (-1, 0, 1):
+        both = np.sum((found == label) & (truth == label))
+        is_true, is_found = np.sum(truth == label), np.sum(found == label)
+        if is_true:
+            recall.append(both / is_true)
+        if is_true + is_found:
+            f1.append(2 * both / (is_true + is_found))
+    return float(np.mean(found == truth)), float(np.mean(recall)), float(np.mean(f1))

@@ -1,0 +1,203 @@
+"""Everything that is written about a fitted model, and its headline figures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from neuro.hmmglm import compare, sweep, tables
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """Tables by name, and the headline figures."""
+
+    tables: dict
+    headline: list
+
+
+def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=None) -> Exported:
+    """All tables and headline figures of one set.
+
+    Parameters
+    ----------
+    model : OneHotHMMGLM
+    binned : neuro.hmmglm.bins.Binned
+    sweep_table, curve : pandas.DataFrame
+    name : str
+        Of the set.
+    switch_s : float, optional
+        Time of a change (s) on the clock of the recordings.
+    truth : dict, optional
+        As :func:`neuro.hmmglm.files.read_truth` gives it.
+
+    Returns
+    -------
+    Exported
+    """
+    units = binned.units["unit"].tolist()
+    states = tables.states_table(model, binned)
+    found = {
+        "states": states,
+        "dwell": tables.dwell_table(states, binned.bin_s),
+        "transitions": tables.transitions_table(model),
+        "weights": tables.weights_table(model, units),
+        "prior": tables.prior_table(model, units),
+        "rates": tables.rates_table(model, binned),
+        "aligned": tables.aligned_table(states, binned),
+    }
+    entries = headline(
+        name,
+        sweep_table,
+        curve,
+        model,
+        switch=None if switch_s is None else switch_agreement(states, switch_s),
+        truth=None if truth is None else recovery(model, binned, truth),
+    )
+    return Exported(found, entries)
+
+
+def headline(name: str, table, curve, model, *, switch=None, truth=None) -> list:
+    """The figures of one set for `report.json`.
+
+    Parameters
+    ----------
+    name : str
+        Of the set.
+    table, curve : pandas.DataFrame
+        Sweep and its summary.
+    model : OneHotHMMGLM
+        The exported one.
+    switch : float, optional
+        Agreement (AMI) of states with before and after the switch.
+    truth : dict, optional
+        Recovery of a planted truth: name to (value, baseline, n).
+
+    Returns
+    -------
+    list of dict
+        `name`, `value`, `unit`, `null`, `baseline`, `n`, `ci_low`, `ci_high`.
+    """
+    k, kind = model.n_states, model.model
+    row = curve[(curve["model"] == kind) & (curve["k"] == k)].iloc[0]
+    folds = int(row["n_folds"])
+    gaussian = model.emission == "gaussian"
+    column, unit = ("score", "nats/bin") if gaussian else ("bits_per_spike", "bits/spike")
+    error = "se" if gaussian else "bits_se"
+    hmm = curve[(curve["model"] == "poisson_hmm") & (curve["k"] == k)]
+    glm = curve[(curve["model"] == kind) & (curve["k"] == 1)]
+    baseline = {}
+    if len(hmm):
+        baseline["HMM without couplings"] = float(hmm[column].iloc[0])
+    if len(glm) and k > 1:
+        baseline["one state"] = float(glm[column].iloc[0])
+    null = curve[curve["model"].str.startswith(f"{kind}:null") & (curve["k"] == k)]
+    spikes = sweep.best_starts(table[(table["model"] == kind) & (table["k"] == k)])
+    half = 1.96 * float(row[error]) if np.isfinite(row[error]) else None
+    value = float(row[column])
+    entries = [
+        _entry(f"{name}: number of states", k, n=folds),
+        _entry(
+            f"{name}: held-out log-likelihood over constant rates"
+            if not gaussian
+            else f"{name}: held-out log-likelihood",
+            value,
+            unit,
+            null=float(null[column].mean()) if len(null) else None,
+            baseline=baseline or None,
+            n=int(spikes["test_bins" if gaussian else "test_spikes"].sum()),
+            ci=None if half is None else (value - half, value + half),
+            primary=True,
+        ),
+        _entry(f"{name}: smallest occupancy", float(model.occupancy_.min()), n=k),
+    ]
+    agree = sweep.restart_agreement(table, kind)
+    agree = agree[agree["k"] == k]
+    if len(agree) and int(agree["n"].iloc[0]) > 1:
+        entries.append(
+            _entry(
+                f"{name}: starts within 0.01 % of the best",
+                float(agree["share"].mean()),
+                n=int(agree["n"].sum()),
+            )
+        )
+    if kind == "onehot":
+        entries.append(
+            _entry(
+                f"{name}: share of possible edges that are present",
+                float(np.mean(model.adjacency_ != 0)),
+                n=int(model.adjacency_.size),
+            )
+        )
+    if switch is not None:
+        entries.append(
+            _entry(
+                f"{name}: agreement with the switch (AMI)", switch, baseline=0.0, n=model.n_bins_
+            )
+        )
+    for what, (number, low, n) in (truth or {}).items():
+        entries.append(_entry(f"{name}: {what}", number, baseline=low, n=n))
+    return entries
+
+
+def _entry(name, value, unit="", *, null=None, baseline=None, n=None, ci=None, primary=False):
+    low, high = ci or (None, None)
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "null": null,
+        "baseline": baseline,
+        "n": n,
+        "ci_low": low,
+        "ci_high": high,
+        "primary": primary,
+    }
+
+
+def switch_agreement(states: pd.DataFrame, switch_s: float) -> float:
+    """Adjusted mutual information of states with before and after a time on the clock."""
+    part = states[states["state"] > 0]
+    after = (part["time_s"].to_numpy() >= switch_s).astype(int)
+    if len(set(after)) < 2:
+        return 0.0
+    return compare.adjusted_mutual_information(part["state"].to_numpy(), after)
+
+
+def recovery(model, binned, truth: dict) -> dict:
+    """How well planted states and edges were found.
+
+    Parameters
+    ----------
+    model : OneHotHMMGLM
+    binned : neuro.hmmglm.bins.Binned
+    truth : dict
+        Arrays `states` (n, T), `adjacency` (K, N, N), `prior` (N, N, 3) and `columns`, the planted
+        neuron of each fitted one.
+
+    Returns
+    -------
+    dict of str to (float, float, int)
+        Value, what guessing gives, n.
+    """
+    found = [gamma.argmax(axis=1) for gamma in model.predict_proba(binned.sequences, binned.masks)]
+    planted = list(truth["states"])
+    pairs, accuracy = compare.match_states(found, planted)
+    share = np.bincount(np.concatenate(planted)).max() / sum(map(len, planted))
+    columns = np.asarray(truth["columns"], dtype=int)
+    adjacency = truth["adjacency"][:, columns][:, :, columns][pairs[:, 1]]
+    scores = compare.edge_scores(model.adjacency_[pairs[:, 0]], adjacency)
+    signed = truth["prior"].argmax(axis=-1)[np.ix_(columns, columns)] - 1
+    hit = float(np.mean(model.to_signed() == signed))
+    return {
+        "bins in the planted state": (accuracy, float(share), sum(map(len, planted))),
+        "balanced accuracy of edges": (scores["balanced"], 1 / 3, int(adjacency.size)),
+        "accuracy of edges": (
+            scores["accuracy"],
+            float(np.mean(adjacency == 0)),
+            int(adjacency.size),
+        ),
+        "edges of the shared graph": (hit, float(np.mean(signed == 0)), int(signed.size)),
+    }

@@ -1,0 +1,156 @@
+"""What a fitted model says about sequences: states, likelihood, criteria, samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.hmmglm import gumbel
+from neuro.hmmglm.baselines import EMPTY, emission_log_b
+from neuro.hmmglm.chain import smooth, viterbi
+from neuro.hmmglm.compare import THRESHOLD
+from neuro.hmmglm.history import check_sequences, make_design
+from neuro.hmmglm.likelihood import Likelihood
+from neuro.hmmglm.simulate import draw
+from neuro.io.problems import InputProblem
+
+
+class Prediction:
+    """Methods of a fitted :class:`neuro.hmmglm.model.OneHotHMMGLM`."""
+
+    def _design(self, sequences, mask=None, covariates=None):
+        if (covariates is not None) != (self.n_covariates_ > 0):
+            wanted = "with" if self.n_covariates_ else "without"
+            raise ValueError(f"covariates: the model was fitted {wanted} them")
+        if covariates is not None:
+            covariates = [
+                (np.asarray(item, np.float64) - self.covariate_mean_) / self.covariate_scale_
+                for item in covariates
+            ]
+            gaps = [~np.isnan(item).any(axis=1) for item in covariates]
+            mask = gaps if mask is None else [a & b for a, b in zip(mask, gaps)]
+            covariates = [np.nan_to_num(item) for item in covariates]
+        return make_design(
+            sequences, self.basis_, mask, covariates, poisson=self.emission == "poisson"
+        )
+
+    def _fitted(self):
+        if not hasattr(self, "theta_"):
+            raise ValueError(f"{type(self).__name__}: not fitted yet; call fit first")
+
+    def _log_b(self, sequences, mask, covariates):
+        self._fitted()
+        sequences, mask, covariates = check_sequences(
+            sequences, mask, covariates, emission=self.emission
+        )
+        if sequences[0].shape[1] != self.layout_.n_neurons:
+            raise InputProblem(
+                f"hmmglm: {sequences[0].shape[1]} neurons, but the model was fitted to "
+                f"{self.layout_.n_neurons}"
+            )
+        design = self._design(sequences, mask, covariates)
+        likelihood = Likelihood(self.emission, self.resolved()["link"])
+        return likelihood.log_b(design, self.theta_, self.noise_), design
+
+    def predict_proba(self, sequences, mask=None, covariates=None) -> list:
+        """State probabilities given the whole sequence.
+
+        Returns
+        -------
+        list of ndarray, shape (T_i, K)
+        """
+        log_b, design = self._log_b(sequences, mask, covariates)
+        gamma = smooth(log_b, design.starts, self.transitions_)[0]
+        return np.split(gamma, design.starts[1:-1])
+
+    def predict(self, sequences, mask=None, covariates=None) -> list:
+        """The most probable state path (Viterbi).
+
+        Returns
+        -------
+        list of ndarray of int, shape (T_i,)
+        """
+        log_b, design = self._log_b(sequences, mask, covariates)
+        return viterbi(np.split(log_b, design.starts[1:-1]), self.transitions_)
+
+    def log_likelihood(self, sequences, mask=None, covariates=None):
+        """Marginal log-likelihood of every sequence.
+
+        Returns
+        -------
+        log_z : ndarray, shape (n,)
+        n_bins : int
+            Bins that entered.
+        """
+        log_b, design = self._log_b(sequences, mask, covariates)
+        return smooth(log_b, design.starts, self.transitions_)[2], design.n_usable
+
+    def score(self, sequences, mask=None, covariates=None) -> float:
+        """Marginal log-likelihood per bin."""
+        log_z, n_bins = self.log_likelihood(sequences, mask, covariates)
+        return float(log_z.sum() / n_bins)
+
+    def bits_per_spike(self, sequences, rates=None, mask=None, covariates=None) -> float:
+        """Log-likelihood gained over constant rates, in bits per spike.
+
+        Parameters
+        ----------
+        sequences, mask, covariates
+            As for :meth:`fit`.
+        rates : ndarray, shape (N,), optional
+            Counts per bin of the comparison; the training means by default.
+
+        Returns
+        -------
+        float
+        """
+        if self.emission == "gaussian":
+            raise ValueError("bits_per_spike: emission 'gaussian' has no spikes; use score")
+        log_b, design = self._log_b(sequences, mask, covariates)
+        log_z = smooth(log_b, design.starts, self.transitions_)[2].sum()
+        counts = design.counts[design.usable].astype(np.float64)
+        rates = self.rates_ if rates is None else np.asarray(rates, np.float64)
+        rates = np.maximum(rates, EMPTY / max(self.n_bins_, 1))
+        flat = emission_log_b(counts, rates, self.emission).sum()
+        return float((log_z - flat) / (counts.sum() * np.log(2)))
+
+    def bic(self, sequences, mask=None, covariates=None) -> float:
+        """Bayesian information criterion; smaller is better."""
+        log_z, n_bins = self.log_likelihood(sequences, mask, covariates)
+        return float(self.n_parameters_ * np.log(n_bins) - 2 * log_z.sum())
+
+    def aic(self, sequences, mask=None, covariates=None) -> float:
+        """Akaike's information criterion; smaller is better."""
+        log_z, _ = self.log_likelihood(sequences, mask, covariates)
+        return float(2 * self.n_parameters_ - 2 * log_z.sum())
+
+    def sample(self, n_bins: int, n_sequences: int = 1, random_state=None):
+        """Draw sequences from the fitted model; the first state of each is uniform.
+
+        Parameters
+        ----------
+        n_bins : int
+        n_sequences : int, default 1
+        random_state : int, optional
+
+        Returns
+        -------
+        counts : ndarray, shape (n_sequences, n_bins, N)
+        states : ndarray of int, shape (n_sequences, n_bins)
+        """
+        self._fitted()
+        return draw(self, n_bins, n_sequences, np.random.default_rng(random_state))
+
+    def to_signed(self) -> np.ndarray:
+        """The signed graph that all states share.
+
+        Returns
+        -------
+        ndarray of int8, shape (N, N)
+            -1, 0, +1; row: target, column: source. For the one-hot model the most probable class
+            of the anatomical prior; otherwise the sign of the mean coupling where above 0.2.
+        """
+        self._fitted()
+        if self.model == "onehot":
+            return gumbel.hard(self.anatomical_prior_)
+        mean = self.weights_.mean(axis=0)
+        return (np.sign(mean) * (np.abs(mean) > THRESHOLD)).astype(np.int8)

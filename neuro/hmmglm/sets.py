@@ -1,0 +1,326 @@
+"""A set of recordings through the stage: binning, fitting, choosing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neuro.hmmglm import bins, events, sweep
+from neuro.hmmglm.files import banner, estimator_settings
+from neuro.hmmglm.model import OneHotHMMGLM
+from neuro.hmmglm.paper import VALUES
+from neuro.io import excluded
+from neuro.io.problems import InputProblem
+from neuro.io.series import read_timeseries_h5
+from neuro.io.spikes import CountData, read_spikes
+from neuro.io.tables import read_tsv
+
+
+def bin_spikes(paths, settings: dict, log=None):
+    """Read the recordings of a set and count their spikes.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        Files or folders of the same units.
+    settings : dict
+        Section `hmmglm` of the configuration.
+    log : callable, optional
+        Gets one line per recording.
+
+    Returns
+    -------
+    binned : neuro.hmmglm.bins.Binned
+    exclusions : list of dict
+    folds : ndarray of int, shape (n_sequences,)
+
+    Raises
+    ------
+    InputProblem
+        All problems of all recordings at once.
+    """
+    parts, problems = [], []
+    for path in paths:
+        try:
+            parts.append(_bin_one(path, settings, log))
+        except InputProblem as problem:
+            problems += problem.problems
+    if problems:
+        raise InputProblem(problems)
+    binned = bins.join(parts)
+    folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
+    binned, exclusions = bins.select_units(binned, settings["min_rate_hz"], folds)
+    return binned, exclusions, folds
+
+
+def _bin_one(path, settings, log):
+    data = read_spikes(
+        path,
+        kind=settings["kind"],
+        time_unit=settings["time_unit"],
+        mat_key=settings["mat_key"],
+        unit_filter=settings["unit_filter"],
+        trial_window=settings["trial_window"],
+    )
+    label = Path(path).name
+    if isinstance(data, CountData):
+        return _from_counts(data, label)
+    if log:
+        log(
+            f"{label}: {len(data.times)} units, {data.n_spikes} spikes, {data.first:.3f} to "
+            f"{data.last:.3f} s on its own clock"
+        )
+    return bins.bin_recording(data, settings["bin_s"], segment_s=settings["segment_s"], label=label)
+
+
+def _from_counts(data, label):
+    sequences, masks = [], []
+    for item in data.sequences:
+        whole = np.asarray(item, dtype=np.float64)
+        mask = ~np.isnan(whole).any(axis=1)
+        whole = np.where(mask[:, None], whole, 0)
+        if (whole == np.round(whole)).all():
+            whole = whole.astype(np.int32)
+        sequences.append(whole)
+        masks.append(mask)
+    n_bins = [len(item) for item in sequences]
+    table = pd.DataFrame(
+        {
+            "sequence": np.arange(len(sequences)),
+            "label": [f"sequence {number}" for number in range(len(sequences))],
+            "source": label,
+            "start_s": 0.0,
+            "n_bins": n_bins,
+            "n_observed": [int(mask.sum()) for mask in masks],
+            "event_s": np.nan,
+        }
+    )
+    return bins.Binned(sequences, masks, table, data.units.copy(), data.bin_s)
+
+
+def read_runs(path, run_keys, outliers=()):
+    """Region series of some runs, and which volumes of the scan they are.
+
+    Parameters
+    ----------
+    path : path-like
+        `timeseries.h5` of the stage fmri.
+    run_keys : list of str
+        Runs of the set; those that were excluded before are not in the file.
+    outliers : sequence of path-like
+        `*_outliers.tsv` in the order of `run_keys`, with a column `kept`; none for tables.
+
+    Returns
+    -------
+    series : neuro.io.series.Timeseries
+    kept : dict of str to ndarray of bool
+    """
+    kept = {
+        key: read_tsv(table)["kept"].to_numpy() == 1
+        for key, table in zip(run_keys, outliers)
+        if not excluded.is_excluded(table)
+    }
+    wanted = set(run_keys)
+    series = read_timeseries_h5(path)
+    chosen = [key for key in series.run_key if key in wanted]
+    return read_timeseries_h5(path, chosen), kept
+
+
+def bin_series(series, outliers, settings: dict):
+    """Point events (or z-scores) of the region series of a cohort.
+
+    Parameters
+    ----------
+    series : neuro.io.series.Timeseries
+        Kept volumes of every run.
+    outliers : dict of str to ndarray of bool
+        By run key, which volumes of the scan were kept; runs without an entry kept all.
+    settings : dict
+
+    Returns
+    -------
+    binned, exclusions, folds, notes
+        As :func:`bin_spikes`, and pairs of regions that are nearly the same.
+    """
+    kept = [
+        outliers.get(key, np.ones(len(item), bool))
+        for key, item in zip(series.run_key, series.series)
+    ]
+    binned, rows, notes = events.bin_series(
+        series.series,
+        kept,
+        series.run_key,
+        series.tr,
+        series.region,
+        kind=settings["events"]["kind"],
+        threshold_z=settings["events"]["threshold_z"],
+    )
+    folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
+    if settings["events"]["kind"] == "counts":
+        binned, more = bins.select_units(binned, 0.0, folds)
+        rows += more
+    return binned, rows, folds, notes
+
+
+def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only=None):
+    """All folds, starts and models of one number of states, with baselines and null data.
+
+    Parameters
+    ----------
+    binned : neuro.hmmglm.bins.Binned
+    folds : ndarray of int, shape (n_sequences,)
+    settings : dict
+        Section `hmmglm` of the configuration.
+    k : int
+        Number of states.
+    seed : int
+    n_threads : int
+        Starts fitted at the same time.
+    only : (int, int), optional
+        One fold and one start; baselines go with start 0.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        See :data:`neuro.hmmglm.sweep.COLUMNS`.
+    best : dict of (str, int) to OneHotHMMGLM
+        Best start by model and fold.
+    """
+    arguments = {**estimator_settings(settings), "n_threads": n_threads}
+    n_starts = settings["n_starts"]
+    chosen = range(settings["folds"]) if only is None else [only[0]]
+    starts = range(n_starts) if only is None else [only[1]]
+    masks, models = binned.masks, settings["model"]
+    rows, best = [], {}
+    for fold in chosen:
+        rounds = [(binned.sequences, models, "")]
+        if settings["input"] == "fmri":
+            rounds += [
+                (events.shifted(binned.sequences, masks, [seed, number, 7]), models[-1:], tag)
+                for number in range(settings["events"]["n_null"])
+                for tag in [f":null-{number}"]
+            ]
+        for sequences, wanted, tag in rounds:
+            new, fitted = sweep.fit_fold(
+                arguments,
+                wanted,
+                sequences,
+                masks,
+                folds,
+                fold,
+                k,
+                starts,
+                seed=seed,
+                dt=binned.bin_s,
+                tag=tag,
+            )
+            rows += new
+            for (name, _), model in fitted.items():
+                key = (name + tag, fold)
+                if key not in best or _objective(model) > _objective(best[key]):
+                    best[key] = model
+        if 0 in starts:
+            rows += sweep.baseline_rows(
+                binned.sequences,
+                masks,
+                folds,
+                fold,
+                k,
+                emission=arguments["emission"],
+                n_history=arguments["n_history"],
+                n_starts=n_starts,
+                seed=seed,
+            )
+    return sweep.as_table(rows), best
+
+
+def _objective(model):
+    return model.starts_[0]["objective"]
+
+
+def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) -> OneHotHMMGLM:
+    """The model that is exported: the last of the wanted ones, on all data.
+
+    Parameters
+    ----------
+    binned : neuro.hmmglm.bins.Binned
+    settings : dict
+    k : int
+    seed : int
+    n_threads : int
+
+    Returns
+    -------
+    OneHotHMMGLM
+    """
+    model = OneHotHMMGLM(
+        **estimator_settings(settings),
+        n_states=k,
+        model=settings["model"][-1],
+        n_threads=n_threads,
+        random_state=int(np.random.SeedSequence([seed, k]).generate_state(1)[0]),
+    )
+    return model.fit(binned.sequences, binned.masks, dt=binned.bin_s)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a sweep in an order that does not depend on how the jobs were cut."""
+    names = list(dict.fromkeys(sorted(table["model"], key=lambda name: (":" in name, name))))
+    rank = table["model"].map({name: number for number, name in enumerate(names)})
+    order = table.assign(rank=rank).sort_values(["k", "fold", "rank", "start"], kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def convergence_table(model: OneHotHMMGLM) -> pd.DataFrame:
+    """Objective of the best start after each iteration, and what every start reached."""
+    path = pd.DataFrame(
+        {
+            "what": "iteration",
+            "number": np.arange(len(model.history_)),
+            "objective": model.history_,
+        }
+    )
+    ends = pd.DataFrame(
+        {
+            "what": "start",
+            "number": np.arange(len(model.starts_)),
+            "objective": [start["objective"] for start in model.starts_],
+        }
+    )
+    return pd.concat([path, ends], ignore_index=True)
+
+
+def sidecar_parameters(model: OneHotHMMGLM, settings: dict) -> dict:
+    """Every setting that shaped the exported model, with 'auto' resolved."""
+    resolved = {**model.resolved(), "alpha": list(model.alpha), "rule": settings["rule"]}
+    resolved["basis_weights"] = model.basis_.tolist()
+    resolved["input"] = settings["input"]
+    if resolved["solver"] == "paper":
+        resolved["paper"] = VALUES
+    return resolved
+
+
+def sidecar_results(model: OneHotHMMGLM, settings: dict) -> dict:
+    """What a reader of the model file should know besides its arrays."""
+    solvers = {
+        "cavi": "3-class spike-and-slab, ours",
+        "relaxed": "Gumbel-softmax objective on batch EM",
+        "paper": "online Adam, paper-era code",
+    }
+    fields = {
+        "BinSeconds": model.dt_,
+        "Weights": "per spike and unit-area history kernel; row target, column source",
+        "ClassOrder": ["inhibitory", "none", "excitatory"],
+        "Starts": model.starts_,
+        "StateOrder": model.order_,
+        "EmptyStates": model.empty_states_,
+        "MostlyOneSign": model.mostly_one_sign_,
+        "FreeParameters": model.n_parameters_,
+    }
+    if model.model == "onehot":
+        fields["OneHotSolver"] = solvers[model.resolved()["solver"]]
+    if note := banner(settings):
+        fields["Note"] = note
+    return fields

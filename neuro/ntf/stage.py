@@ -1,0 +1,254 @@
+"""From the settings of the configuration to calls of the method; what the scripts share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.io.recordings import Recording, read_kernels, read_recording
+from neuro.ntf.alignment import read_events
+from neuro.ntf.backends import require
+from neuro.ntf.identity import Identity
+from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.tensor import build_tensor
+
+BOLD_BIN_TR = 4
+CALCIUM_BIN_S = 1.0
+
+
+def load(source, files, settings, runs="first") -> list:
+    """Recordings of a set.
+
+    Parameters
+    ----------
+    source : {"simulated", "recordings", "fmri"}
+    files : sequence of path-like
+        Recordings, or the region series of the stage `fmri`.
+    settings : dict
+        The group `recordings` of the configuration.
+    runs : {"first", "all"}
+        Runs of a subject, for `fmri`.
+
+    Returns
+    -------
+    list of Recording or PairKernels
+
+    Raises
+    ------
+    InputProblem
+        The problems of all files at once.
+    """
+    if source == "fmri":
+        return from_series(files[0], runs)
+    if source == "simulated":
+        settings = {"content": "traces", "fs_hz": None, "variable": None, "time_axis": None}
+    items, problems = [], []
+    for path in files:
+        try:
+            if settings["content"] == "kernels":
+                items.append(
+                    read_kernels(path, fs=settings["fs_hz"], variable=settings["variable"])
+                )
+            else:
+                items.append(
+                    read_recording(
+                        path,
+                        fs=settings["fs_hz"],
+                        variable=settings["variable"],
+                        time_axis=settings["time_axis"],
+                    )
+                )
+        except InputProblem as error:
+            problems += error.problems
+    if problems:
+        raise InputProblem(problems)
+    return items
+
+
+def from_series(path, runs="first") -> list[Recording]:
+    """Region series of the stage `fmri` as recordings; regions without coverage are missing.
+
+    Parameters
+    ----------
+    path : path-like
+        `timeseries.h5`.
+    runs : {"first", "all"}
+
+    Returns
+    -------
+    list of Recording
+    """
+    from neuro.io.series import read_timeseries_h5
+
+    cohort = read_timeseries_h5(path)
+    items, seen = [], set()
+    for key, person, values, tr in zip(
+        cohort.run_key, cohort.participant_id, cohort.series, cohort.tr
+    ):
+        if runs == "first" and person in seen:
+            continue
+        seen.add(person)
+        name = f"sub-{person}" if runs == "first" and person else key
+        items.append(Recording(name, values, 1.0 / float(tr), list(cohort.region), None, str(path)))
+    return items
+
+
+def tensor_options(source, settings, items) -> dict:
+    """Arguments of :func:`neuro.ntf.tensor.build_tensor` that the settings mean.
+
+    Parameters
+    ----------
+    source : str
+    settings : dict
+        The section `ntf` of the configuration.
+    items : list of Recording or PairKernels
+
+    Returns
+    -------
+    dict
+    """
+    given = settings["affinity"]
+    bold = source == "fmri"
+    kind = given["kind"]
+    if kind == "auto":
+        kind = "edge_ts" if bold else "differential"
+    bin_s = given["bin_s"]
+    if bin_s is None:
+        rate = settings["recordings"]["resample_hz"] or items[0].fs
+        bin_s = BOLD_BIN_TR / rate if bold else max(CALCIUM_BIN_S, 1.0 / rate)
+    return {
+        "kind": kind,
+        "sign": given["sign"],
+        "bin_s": bin_s,
+        "smooth_s": given["smooth_s"],
+        "floor": given["floor"],
+        "snr_min": given["snr_min"],
+        "window_s": given["window_s"],
+        "scale": given["scale"] if source == "recordings" else "none",
+        "resample_hz": settings["recordings"]["resample_hz"],
+        "pre_s": settings["epoch"]["pre_s"],
+        "post_s": settings["epoch"]["post_s"],
+        "order": settings["epoch"]["order"],
+        "identity": Identity(
+            settings["identity"]["rename"],
+            settings["identity"]["merge_lr"],
+            settings["identity"]["complete"],
+        ),
+    }
+
+
+def make_tensor(source, items, settings, events=None, out=None):
+    """The tensor of a set.
+
+    Parameters
+    ----------
+    source : str
+    items : list of Recording or PairKernels
+    settings : dict
+        The section `ntf` of the configuration.
+    events : path-like, optional
+    out : path-like, optional
+        Where the values are written.
+
+    Returns
+    -------
+    PairTensor
+    """
+    table = read_events(events, [item.name for item in items]) if events else None
+    wanted = "none" if source == "fmri" and table is None else settings["time_alignment"]
+    if source == "fmri" and settings["time_alignment"] == "task":
+        wanted = "task"
+    return build_tensor(items, table, wanted, out=out, **tensor_options(source, settings, items))
+
+
+def make_model(tensor, rank, settings, seed):
+    """An unfitted model for a tensor.
+
+    Parameters
+    ----------
+    tensor : PairTensor
+    rank : int
+    settings : dict
+        The section `ntf` of the configuration.
+    seed : int
+
+    Returns
+    -------
+    NonNegativeCP or ConcatenatedNMF
+        Concatenated where animals share no clock, and for a single animal.
+    """
+    torch = settings["device"] != "cpu"
+    options = {
+        "n_starts": settings["n_starts"],
+        "max_iter": settings["max_iter"],
+        "tol": settings["tol"],
+        "backend": "torch" if torch else "numpy",
+        "device": settings["device"],
+        "n_threads": None,
+        "random_state": seed,
+    }
+    if is_concatenated(tensor):
+        return ConcatenatedNMF(rank, **options)
+    return NonNegativeCP(rank, solver=settings["solver"], **options)
+
+
+def is_concatenated(tensor) -> bool:
+    """Whether only motifs can be shared: no common clock, or one animal."""
+    return tensor.concatenated or tensor.values.shape[1] == 1
+
+
+def backends(settings) -> tuple[list[str], list[str]]:
+    """Community back ends that are there, the first decides, and notices about the others.
+
+    Parameters
+    ----------
+    settings : dict
+        The group `communities` of the configuration.
+
+    Returns
+    -------
+    names : list of str
+    notices : list of str
+
+    Raises
+    ------
+    InputProblem
+        When the back end is missing and was not chosen by the preset.
+    """
+    names, notices = [], []
+    for name in dict.fromkeys([settings["backend"], *settings["beside"]]):
+        try:
+            require(name)
+        except ValueError as error:
+            if name == settings["backend"] and not settings["fallback"]:
+                raise InputProblem(f"ntf: {error}") from None
+            notices.append(f"{error}; 'sbm' is used instead" if not names else str(error))
+            name = "sbm"
+        names.append(name)
+    return list(dict.fromkeys(names)), notices
+
+
+def rank_range(settings, tensor) -> list[int]:
+    """Ranks of the sweep: from the first to the last of the settings, as far as they fit."""
+    low, high = settings["ranks"]
+    most = min(tensor.values.shape[0] * tensor.values.shape[1], tensor.values.shape[2])
+    ranks = [rank for rank in range(int(low), int(high) + 1) if rank <= most]
+    if not ranks:
+        raise InputProblem(
+            f"ntf.ranks: got {settings['ranks']}, but the tensor holds {most} components at most"
+        )
+    return ranks
+
+
+def null_seeds(seed: int, chunk: int, per_chunk: int, n_null: int) -> list[int]:
+    """Seeds of one chunk of surrogates; the same whatever the size of the chunks."""
+    every = np.random.default_rng([seed, 11]).integers(0, 2**31, n_null)
+    return [int(value) for value in every[chunk * per_chunk : (chunk + 1) * per_chunk]]
+
+
+def set_name(path) -> str:
+    """Name of a recording as a folder: letters and digits of its file's stem."""
+    stem = Path(path).name.removesuffix(Path(path).suffix)
+    return "".join(letter for letter in stem if letter.isalnum())

@@ -1,0 +1,377 @@
+"""Tables of a set: components, communities, presence, nulls; and the headline figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from neuro.io.tables import exclusion, write_tsv
+from neuro.ntf.communities import active_scale, adjust, communities, motifs, statistic, strength
+
+FEW_ANIMALS = 2.0
+"""Components with a smaller participation are flagged where there are at least four animals."""
+
+
+def find_communities(factors, null, names, settings, seed, log=None):
+    """Communities of all components by all back ends, with their nulls.
+
+    Parameters
+    ----------
+    factors : Factors
+    null : NullMotifs or None
+    names : list of str
+        Back ends; the first decides.
+    settings : dict
+        The group `communities` of the configuration.
+    seed : int
+    log : callable, optional
+
+    Returns
+    -------
+    found : dict of str to list of Communities
+        Per back end one entry per component.
+    statistics : dict of str to ndarray
+        Statistics of the null motifs.
+    """
+    matrices = motifs(factors)
+    scale = active_scale(factors.time_, factors.animals_, factors.lambda_)
+    limit = null.strength_limit() if null is not None else -np.inf
+    background = [strength(m * s) < limit for m, s in zip(matrices, scale)]
+    options = {"transform": settings["transform"], "family": settings["weights"]}
+    found, statistics = {}, {}
+    for backend in names:
+        statistics[backend] = np.array(
+            [
+                statistic(motif, backend, random_state=seed + place, **options)
+                for place, motif in enumerate(null.motifs if null is not None else [])
+            ]
+        )
+        found[backend] = [
+            communities(
+                motif,
+                backend,
+                settings["n_seeds"],
+                statistics[backend],
+                background=weak,
+                random_state=seed,
+                **options,
+            )
+            for motif, weak in zip(matrices, background)
+        ]
+        if log:
+            counts = [item.labels.max() + 1 for item in found[backend]]
+            log(f"{backend}: {counts} communities, {len(statistics[backend])} null motifs")
+    return found, statistics
+
+
+def community_table(factors, found):
+    """One row per component, back end, level and neuron.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `component`, `backend`, `level`, `neuron`, `label`, `background`, `p_value`.
+    """
+    import pandas as pd
+
+    rows = []
+    for backend, items in found.items():
+        for component, item in enumerate(items, start=1):
+            for level, labels in enumerate(item.levels):
+                rows.append(
+                    pd.DataFrame(
+                        {
+                            "component": component,
+                            "backend": backend,
+                            "level": level,
+                            "neuron": factors.names,
+                            "label": labels,
+                            "background": item.background.astype(int),
+                            "p_value": item.p_value,
+                        }
+                    )
+                )
+    table = pd.concat(rows, ignore_index=True)
+    table["label"] = table["label"].where(table["label"] >= 0)
+    return table
+
+
+def component_table(factors, found, alpha=0.05):
+    """One row per component and back end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `component`, `lambda`, `share` (of the sum of squared weights), `participation`,
+        `is_background`, `few_animals`, `backend`, `n_communities`, `n_active`, `modularity`,
+        `description_length`, `statistic`, `z`, `p_value`, `p_adjusted`, `significant`.
+    """
+    import pandas as pd
+
+    squares = factors.lambda_**2 / (factors.lambda_**2).sum()
+    many = len(factors.animals) >= 4
+    rows = []
+    for backend, items in found.items():
+        adjusted = adjust([item.p_value for item in items])
+        for r, item in enumerate(items):
+            active = ~item.background & (item.labels >= 0)
+            rows.append(
+                {
+                    "component": r + 1,
+                    "lambda": factors.lambda_[r],
+                    "share": squares[r],
+                    "participation": factors.participation_[r],
+                    "is_background": int(factors.background_[r]),
+                    "few_animals": int(many and factors.participation_[r] < FEW_ANIMALS),
+                    "backend": backend,
+                    "n_communities": len(np.unique(item.labels[active])),
+                    "n_active": int(active.sum()),
+                    "modularity": item.q,
+                    "description_length": item.dl,
+                    "statistic": item.statistic,
+                    "z": item.z,
+                    "p_value": item.p_value,
+                    "p_adjusted": adjusted[r],
+                    "significant": int(adjusted[r] < alpha) if np.isfinite(adjusted[r]) else 0,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def presence_table(factors):
+    """Loading of every component in every animal.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `component`, `animal`, `loading`, `participation`.
+    """
+    import pandas as pd
+
+    n_animals, rank = factors.animals_.shape
+    return pd.DataFrame(
+        {
+            "component": np.repeat(np.arange(1, rank + 1), n_animals),
+            "animal": list(factors.animals) * rank,
+            "loading": factors.animals_.T.ravel(),
+            "participation": np.repeat(factors.participation_, n_animals),
+        }
+    )
+
+
+def null_table(null, statistics):
+    """Statistic of every null motif by every back end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `surrogate`, `motif`, `backend`, `statistic`, `explained`.
+    """
+    import pandas as pd
+
+    columns = ["surrogate", "motif", "backend", "statistic", "explained"]
+    if null is None:
+        return pd.DataFrame(columns=columns)
+    parts = [
+        pd.DataFrame(
+            {
+                "surrogate": null.run + 1,
+                "motif": np.arange(1, len(null.run) + 1),
+                "backend": backend,
+                "statistic": values,
+                "explained": null.explained[null.run],
+            }
+        )
+        for backend, values in statistics.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def time_map_table(factors):
+    """Where every bin of every animal comes from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `bin`, `animal`, `start_s` (own clock), `condition`, `epoch`, `offset_s` (from
+        the onset of the stimulus), `stimulus_on`.
+    """
+    import pandas as pd
+
+    n_bins, n_animals = factors.time_map["start_s"].shape
+    repeat = {name: np.repeat(factors.time_map[name], n_animals) for name in ("epoch", "offset_s")}
+    condition = np.repeat(factors.time_map["condition"], n_animals)
+    return pd.DataFrame(
+        {
+            "bin": np.repeat(np.arange(n_bins), n_animals),
+            "animal": list(factors.animals) * n_bins,
+            "start_s": factors.time_map["start_s"].ravel(),
+            "condition": [name or None for name in condition],
+            **repeat,
+            "stimulus_on": np.repeat(factors.time_map["on"], n_animals).astype(int),
+        }
+    )
+
+
+def write_membership(path, found) -> None:
+    """Write the memberships of all components, one array per back end.
+
+    Parameters
+    ----------
+    path : path-like
+        A `.npz` file; arrays `<back end>` of shape (n_components, n_neurons, n_neurons).
+    found : dict of str to list of Communities
+    """
+    arrays = {name: np.array([item.membership for item in items]) for name, items in found.items()}
+    write_arrays(path, arrays)
+
+
+def write_arrays(path, arrays) -> None:
+    """Write a mapping of names to arrays as `.npz`."""
+    np.savez_compressed(path, **arrays)
+
+
+def write_motifs(folder, factors, found) -> None:
+    """Write every motif as a table and as a graph with its communities.
+
+    Parameters
+    ----------
+    folder : path-like
+    factors : Factors
+    found : dict of str to list of Communities
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    left, right = np.triu_indices(len(factors.names), 1)
+    names = np.array(factors.names)
+    first = next(iter(found.values()))
+    for r, matrix in enumerate(motifs(factors)):
+        weight = matrix[left, right]
+        table = pd.DataFrame({"neuron_a": names[left], "neuron_b": names[right], "weight": weight})
+        write_tsv(folder / f"motif_{r + 1:02d}.tsv", table)
+        _write_graphml(folder / f"motif_{r + 1:02d}.graphml", names, left, right, weight, first[r])
+
+
+def _write_graphml(path, names, left, right, weight, found) -> None:
+    from xml.sax.saxutils import quoteattr
+
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">',
+        '<key id="community" for="node" attr.name="community" attr.type="int"/>',
+        '<key id="background" for="node" attr.name="background" attr.type="boolean"/>',
+        '<key id="weight" for="edge" attr.name="weight" attr.type="double"/>',
+        '<graph edgedefault="undirected">',
+    ]
+    for name, label, weak in zip(names, found.labels, found.background):
+        lines.append(
+            f'<node id={quoteattr(str(name))}><data key="community">{label}</data>'
+            f'<data key="background">{str(bool(weak)).lower()}</data></node>'
+        )
+    for k in np.flatnonzero(np.nan_to_num(weight) > 0):
+        ends = f"source={quoteattr(str(names[left[k]]))} target={quoteattr(str(names[right[k]]))}"
+        lines.append(f'<edge {ends}><data key="weight">{weight[k]:.6g}</data></edge>')
+    lines += ["</graph>", "</graphml>"]
+    Path(path).write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def exclusions(name, axes, components) -> list[dict]:
+    """What was left out of a set: silent neurons, components that are no motif.
+
+    Parameters
+    ----------
+    name : str
+        The set.
+    axes : PairTensor
+    components : pandas.DataFrame
+        From :func:`component_table`.
+
+    Returns
+    -------
+    list of dict
+    """
+    rows = []
+    for animal, silent in axes.silent.items():
+        for neuron in silent:
+            rows.append(
+                exclusion(f"{name}: {animal} {neuron}", "affinity", "silent trace: affinity is 0")
+            )
+    first = components[components["backend"] == components["backend"].iloc[0]]
+    for row in first.itertuples():
+        what = f"{name}: component {row.component}"
+        if row.is_background:
+            rows.append(exclusion(what, "factorise", "background: near constant in all modes"))
+        if row.few_animals:
+            rows.append(
+                exclusion(
+                    what,
+                    "factorise",
+                    "carried by few animals",
+                    round(float(row.participation), 3),
+                    FEW_ANIMALS,
+                )
+            )
+    return rows
+
+
+def headline(name, factors, null, components) -> list[dict]:
+    """Headline figures of a set.
+
+    Parameters
+    ----------
+    name : str
+    factors : Factors
+    null : NullMotifs or None
+    components : pandas.DataFrame
+
+    Returns
+    -------
+    list of dict
+        With `name`, `value`, `unit`, `null`, `baseline`, `n`, `ci_low`, `ci_high`.
+    """
+
+    def row(what, value, unit, n, null=None, low=None, high=None):
+        return {
+            "name": f"{name}: {what}",
+            "value": value,
+            "unit": unit,
+            "null": null,
+            "baseline": None,
+            "n": n,
+            "ci_low": low,
+            "ci_high": high,
+        }
+
+    n_animals = len(factors.animals)
+    first = components[components["backend"] == components["backend"].iloc[0]]
+    rows = [
+        row("components", len(factors.lambda_), "components", n_animals),
+        row(
+            "explained energy",
+            factors.explained_,
+            "share",
+            n_animals,
+            float(null.explained.mean()) if null is not None else None,
+        ),
+        row(
+            "agreement of restarts",
+            float(factors.similarity_.mean()),
+            "cosine",
+            len(factors.errors_),
+        ),
+        row("neurons", len(factors.names), "neurons", n_animals),
+    ]
+    if null is not None:
+        rows.append(
+            row(
+                f"components with communities beyond chance ({first['backend'].iloc[0]})",
+                int(first["significant"].sum()),
+                "components",
+                len(first),
+                0.05 * len(first),
+            )
+        )
+    return rows

@@ -1,0 +1,95 @@
+"""Spike history: causal, and never across a border."""
+
+import numpy as np
+import pytest
+
+from neuro.hmmglm.history import (
+    after_gap,
+    exponential_basis,
+    history,
+    make_basis,
+    make_design,
+    raised_cosine_basis,
+)
+
+
+def test_the_basis_of_the_paper():
+    basis = exponential_basis()[:, 0]
+    np.testing.assert_allclose(basis, [0.6364, 0.2341, 0.0861, 0.0317, 0.0117], atol=5e-5)
+    assert basis.sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n_basis", [1, 3, 6])
+def test_raised_cosines_have_unit_sum_and_order(n_basis):
+    basis = raised_cosine_basis(12, n_basis)
+    assert basis.shape == (12, n_basis)
+    np.testing.assert_allclose(basis.sum(axis=0), 1.0)
+    assert (basis >= 0).all()
+    assert (np.diff(np.arange(12) @ basis) > 0).all()
+
+
+def test_equals_the_definition_bin_by_bin():
+    rng = np.random.default_rng(0)
+    counts, basis = rng.poisson(1.0, size=(40, 3)), rng.uniform(size=(4, 2))
+    got = history(counts, basis, [0, 15]).reshape(40, 3, 2)
+    for t in range(40):
+        first = 15 if t >= 15 else 0
+        want = np.zeros((3, 2))
+        for lag in range(1, 5):
+            if t - lag >= first:
+                want += counts[t - lag][:, None] * basis[lag - 1]
+        np.testing.assert_allclose(got[t], want)
+
+
+def test_the_present_bin_never_enters():
+    counts = np.zeros((10, 2))
+    counts[4, 0] = 1
+    past = history(counts, exponential_basis(3))
+    assert (past[:5] == 0).all() and past[5, 0] > past[6, 0] > past[7, 0] > 0
+    assert (past[8:] == 0).all() and (past[:, 1] == 0).all()
+
+
+def test_bins_after_a_gap_are_not_usable():
+    observed = np.ones(20, bool)
+    observed[6] = False
+    usable = after_gap(observed, 3, [0, 10])
+    assert np.flatnonzero(~usable).tolist() == [6, 7, 8, 9]
+    observed[9] = False
+    # the gap at the end of a sequence does not reach into the next one
+    assert after_gap(observed, 3, [0, 10])[10:].all()
+
+
+def test_nan_and_mask_mean_the_same():
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(0.5, size=(30, 3)).astype(float)
+    holed = counts.copy()
+    holed[11, 1] = np.nan
+    mask = np.ones(30, bool)
+    mask[11] = False
+    a = make_design([holed], exponential_basis())
+    b = make_design([counts], exponential_basis(), [mask])
+    np.testing.assert_array_equal(a.usable, b.usable)
+    np.testing.assert_array_equal(a.x, b.x)
+    np.testing.assert_array_equal(a.counts, b.counts)
+
+
+def test_products_are_those_of_all_pairs():
+    rng = np.random.default_rng(2)
+    design = make_design([rng.poisson(1.0, size=(50, 4))], exponential_basis())
+    rows, columns = np.triu_indices(5)
+    want = design.x[10:30][:, rows] * design.x[10:30][:, columns]
+    np.testing.assert_array_equal(design.products(10, 30), want)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("cosine", 5, 1.0, 1), "basis: got 'cosine'"),
+        (("exponential", 5, 1.0, 2), "n_basis: got 2"),
+        (("raised_cosine", 3, 1.0, 4), "expected 1 to n_history"),
+        (("exponential", 0, 1.0, 1), "n_history: got 0"),
+    ],
+)
+def test_impossible_bases_are_one_line(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        make_basis(*arguments)

@@ -1,0 +1,299 @@
+from neuro.config import ntf_sets
+
+NTF_SETS = ntf_sets.sets(config["ntf"]) if config["ntf"]["enabled"] else {}
+NTF_PER_CHUNK = 10
+NTF_MODEL = ("solver", "n_starts", "max_iter", "tol", "device")
+NTF_TENSOR = (
+    "recordings",
+    "fmri_runs",
+    "affinity",
+    "time_alignment",
+    "epoch",
+    "identity",
+)
+
+
+def ntf_source(dataset):
+    """Where the series of a set come from."""
+    return dataset if dataset in ("simulated", "fmri") else "recordings"
+
+
+def ntf_simulated():
+    """Files of the planted recordings."""
+    number = config["ntf"]["simulated"]["n_animals"]
+    return [f"results/simulated/calcium/w{k:02d}.npz" for k in range(1, number + 1)]
+
+
+def ntf_files(wildcards):
+    """Recordings of a set."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ntf_simulated()
+    if source == "fmri":
+        return ["results/fmri/timeseries.h5"]
+    return NTF_SETS[wildcards.dataset]
+
+
+def ntf_events(wildcards):
+    """Table of stimuli of a set, where there is one."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ["results/simulated/calcium/events.tsv"]
+    events = config["ntf"]["recordings"]["events"]
+    return [events] if events and source == "recordings" else []
+
+
+def ntf_nulls(wildcards):
+    """Surrogates of a set, some per file."""
+    chunks = -(-config["ntf"]["n_null"] // NTF_PER_CHUNK)
+    return [f"results/ntf/{wildcards.dataset}/null_{k}.npz" for k in range(chunks)]
+
+
+def ntf_tensor_memory(wildcards, input, attempt):
+    """Memory in MB while affinities are computed: the tensor itself is written to disk."""
+    return max(2000, int(1000 + 8 * input.size_mb * attempt))
+
+
+def ntf_fit_memory(wildcards, input, attempt):
+    """Memory in MB of a fit: the tensor once, and the factors of all starts."""
+    return int(1500 + 1.3 * input.size_mb * attempt)
+
+
+def ntf_null_memory(wildcards, input, attempt):
+    """Memory in MB of surrogates, which hold a tensor of their own: about thirty recordings."""
+    return int(2000 + 30 * input.size_mb * attempt)
+
+
+def ntf_gpu(wildcards):
+    """Whether a fit asks for a graphics card."""
+    return 1 if config["ntf"]["device"] == "cuda" else 0
+
+
+def ntf_community_env(wildcards=None):
+    """Environment of the community search; graph-tool is not on PyPI and has its own."""
+    if config["ntf"]["communities"]["backend"] == "graph_tool":
+        return "../../envs/graphtool.yaml"
+    return "../../envs/ntf.yaml"
+
+
+rule ntf:
+    input:
+        stage_targets("ntf"),
+    message:
+        "Stage ntf is complete"
+
+
+rule ntf_simulate:
+    output:
+        recordings=ntf_simulated(),
+        events="results/simulated/calcium/events.tsv",
+        truth="results/simulated/calcium/truth.tsv",
+    log:
+        "results/logs/ntf/ntf_simulate.log",
+    benchmark:
+        "results/benchmarks/ntf/ntf_simulate.tsv"
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=config["ntf"]["simulated"],
+        seed=config["execution"]["seed"],
+        code=stage_digest("simulate/motifs"),
+    message:
+        "Simulating calcium recordings with planted communities"
+    script:
+        "../scripts/ntf_simulate.py"
+
+
+rule ntf_tensor:
+    input:
+        recordings=ntf_files,
+        events=ntf_events,
+    output:
+        values=temp("results/ntf/{dataset}/tensor.npy"),
+        axes="results/ntf/{dataset}/axes.npz",
+    log:
+        "results/logs/ntf/{dataset}/ntf_tensor.log",
+    benchmark:
+        "results/benchmarks/ntf/{dataset}/ntf_tensor.tsv"
+    wildcard_constraints:
+        dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=ntf_tensor_memory,
+        runtime=60,
+    params:
+        source=lambda wildcards: ntf_source(wildcards.dataset),
+        settings=settings("ntf", *NTF_TENSOR),
+        code=stage_digest("ntf"),
+    message:
+        "Computing the affinities of {wildcards.dataset}"
+    script:
+        "../scripts/ntf_tensor.py"
+
+
+rule ntf_rank:
+    input:
+        values="results/ntf/{dataset}/tensor.npy",
+        axes="results/ntf/{dataset}/axes.npz",
+    output:
+        sweep="results/ntf/{dataset}/rank_sweep.tsv",
+        rank="results/ntf/{dataset}/rank.json",
+    log:
+        "results/logs/ntf/{dataset}/ntf_rank.log",
+    benchmark:
+        "results/benchmarks/ntf/{dataset}/ntf_rank.tsv"
+    wildcard_constraints:
+        dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=ntf_fit_memory,
+        runtime=240,
+        gpu=ntf_gpu,
+    params:
+        settings=settings("ntf", "ranks", "rank", "rank_rule", *NTF_MODEL),
+        seed=config["execution"]["seed"],
+        code=stage_digest("ntf"),
+    message:
+        "Choosing the number of components of {wildcards.dataset}"
+    script:
+        "../scripts/ntf_rank.py"
+
+
+rule ntf_factorize:
+    input:
+        values="results/ntf/{dataset}/tensor.npy",
+        axes="results/ntf/{dataset}/axes.npz",
+        rank="results/ntf/{dataset}/rank.json",
+    output:
+        factors="results/ntf/{dataset}/factors.npz",
+        presence="results/ntf/{dataset}/presence.tsv",
+        time_map="results/ntf/{dataset}/time_map.tsv",
+    log:
+        "results/logs/ntf/{dataset}/ntf_factorize.log",
+    benchmark:
+        "results/benchmarks/ntf/{dataset}/ntf_factorize.tsv"
+    wildcard_constraints:
+        dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=ntf_fit_memory,
+        runtime=120,
+        gpu=ntf_gpu,
+    params:
+        settings=settings("ntf", *NTF_MODEL),
+        seed=config["execution"]["seed"],
+        code=stage_digest("ntf"),
+    message:
+        "Factorising {wildcards.dataset}"
+    script:
+        "../scripts/ntf_factorize.py"
+
+
+rule ntf_null:
+    input:
+        recordings=ntf_files,
+        events=ntf_events,
+        rank="results/ntf/{dataset}/rank.json",
+    output:
+        null="results/ntf/{dataset}/null_{chunk}.npz",
+    log:
+        "results/logs/ntf/{dataset}/ntf_null_{chunk}.log",
+    benchmark:
+        "results/benchmarks/ntf/{dataset}/ntf_null_{chunk}.tsv"
+    wildcard_constraints:
+        dataset="[a-zA-Z0-9]+",
+        chunk="[0-9]+",
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=ntf_null_memory,
+        runtime=240,
+        gpu=ntf_gpu,
+    params:
+        source=lambda wildcards: ntf_source(wildcards.dataset),
+        settings=settings("ntf", "n_null", *NTF_TENSOR, *NTF_MODEL),
+        per_chunk=NTF_PER_CHUNK,
+        seed=config["execution"]["seed"],
+        code=stage_digest("ntf"),
+    message:
+        "Running surrogates of {wildcards.dataset}, part {wildcards.chunk}"
+    script:
+        "../scripts/ntf_null.py"
+
+
+rule ntf_communities:
+    input:
+        factors="results/ntf/{dataset}/factors.npz",
+        axes="results/ntf/{dataset}/axes.npz",
+        recordings=ntf_files,
+        nulls=ntf_nulls,
+    output:
+        communities="results/ntf/{dataset}/communities.tsv",
+        components="results/ntf/{dataset}/components.tsv",
+        nulls="results/ntf/{dataset}/nulls.tsv",
+        membership="results/ntf/{dataset}/membership.npz",
+        traces="results/ntf/{dataset}/back_projection.npz",
+        motifs=directory("results/ntf/{dataset}/motifs"),
+        exclusions="results/ntf/{dataset}/exclusions.tsv",
+        report=ensure("results/ntf/{dataset}/report.json", non_empty=True),
+    log:
+        "results/logs/ntf/{dataset}/ntf_communities.log",
+    benchmark:
+        "results/benchmarks/ntf/{dataset}/ntf_communities.tsv"
+    wildcard_constraints:
+        dataset="[a-zA-Z0-9]+",
+    conda:
+        ntf_community_env()
+    threads: 1
+    resources:
+        mem_mb=memory(3, floor=2000),
+        runtime=120,
+    params:
+        source=lambda wildcards: ntf_source(wildcards.dataset),
+        settings=settings("ntf", "communities", "recordings", "identity", "fmri_runs"),
+        seed=config["execution"]["seed"],
+        code=stage_digest("ntf"),
+    message:
+        "Finding the communities of {wildcards.dataset}"
+    script:
+        "../scripts/ntf_communities.py"
+
+
+rule ntf_summary:
+    input:
+        reports=expand("results/ntf/{dataset}/report.json", dataset=NTF_SETS),
+        exclusions=expand("results/ntf/{dataset}/exclusions.tsv", dataset=NTF_SETS),
+    output:
+        sets="results/ntf/sets.tsv",
+        exclusions="results/ntf/exclusions.tsv",
+        description="results/ntf/dataset_description.json",
+        report=ensure("results/ntf/report.json", non_empty=True),
+    log:
+        "results/logs/ntf/ntf_summary.log",
+    benchmark:
+        "results/benchmarks/ntf/ntf_summary.tsv"
+    conda:
+        "../../envs/ntf.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config={"ntf": config["ntf"]},
+        sets=list(NTF_SETS),
+        code=stage_digest("ntf"),
+    message:
+        "Summing up the sets of the tensor factorisation"
+    script:
+        "../scripts/ntf_summary.py"

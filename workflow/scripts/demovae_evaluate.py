@@ -1,0 +1,32 @@
+"""What can be read out of the features of held-out subjects."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro import provenance
+        from neuro.demovae import cohort, judge
+        from neuro.io import tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        folds = None
+        if given.get("folds"):
+            text = {"participant_id": str, "scheme": str, "fold": str}
+            folds = tables.read_tsv(given.folds, dtype=text)
+        found = judge.judge_features(people, params.settings, params.seed, folds, log)
+        for name, table in found.items():
+            path = tables.write_tsv(output[name], table)
+            provenance.sidecar(
+                path,
+                parameters=dict(params.settings),
+                inputs=list(given),
+                seed=params.seed,
+                packages=["numpy", "scipy", "scikit-learn", "torch"],
+            )
+        log(f"{len(people.edges)} runs, {len(found['readouts'])} readouts")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,41 @@
+"""Fit the autoencoder on all subjects, for samples and display; never for a diagnosis."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro import provenance
+        from neuro.demovae import cohort, fold_features
+        from neuro.io import tables
+
+        given, params, output = snakemake.input, snakemake.params, snakemake.output
+        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        model = fold_features.estimator(
+            params.settings, people.columns, params.seed, snakemake.threads
+        ).set_params(verbose=True)
+        fold_features.fit_cohort(model, people)
+        model.save(output.model)
+        tables.write_tsv(output.history, model.history_)
+        tables.write_exclusions(output.exclusions, people.exclusions)
+        provenance.sidecar(
+            output.model,
+            parameters=dict(params.settings),
+            inputs=list(given),
+            seed=params.seed,
+            packages=["numpy", "scipy", "scikit-learn", "torch"],
+            threads=snakemake.threads,
+            device=model.device_,
+            Kind=people.kind,
+            Epoch=model.n_epochs_,
+            Converged=model.converged_,
+            MomentError=model.moment_error_,
+        )
+        log(
+            f"{len(people.edges)} runs, {people.edges.shape[1]} edges, "
+            f"{model.codec_.n_latents} latents, epoch {model.n_epochs_}"
+        )
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

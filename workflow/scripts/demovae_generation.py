@@ -1,0 +1,37 @@
+"""Synthetic connectomes of one half of the subjects against the other half."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import numpy as np
+
+        from neuro import provenance
+        from neuro.demovae import cohort, fold_features, judge
+        from neuro.io import tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        people = cohort.load(given.connectomes, given.participants, params.cohort)
+
+        def build(columns):
+            return fold_features.estimator(params.settings, columns, params.seed)
+
+        found, arrays = judge.judge_generation(people, params.settings, build, params.seed)
+        tables.write_tsv(output.generation, found["generation"])
+        tables.write_tsv(output.maps, found["map_comparison"])
+        np.savez(output.arrays, region=np.array(people.region), **arrays)
+        for path in (output.generation, output.maps, output.arrays):
+            provenance.sidecar(
+                path,
+                parameters=dict(params.settings),
+                inputs=list(given),
+                seed=params.seed,
+                packages=["numpy", "scipy", "scikit-learn", "torch"],
+                Kind=people.kind,
+            )
+        log(f"{params.settings['n_samples']} samples from each half of {len(people.edges)} runs")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,54 @@
+"""Draw synthetic connectomes for given demographics."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import numpy as np
+
+        from neuro import provenance
+        from neuro.demovae import cohort
+        from neuro.demovae.generate import draw_rows
+        from neuro.demovae.model import DemoVAE
+        from neuro.io import InputProblem, tables
+
+        given, output, params = snakemake.input, snakemake.output, snakemake.params
+        model = DemoVAE.load(given.model)
+        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        names = list(model.coder_.terms_)
+        if given.get("grid"):
+            rows = tables.read_tsv(given.grid)
+            absent = [name for name in names if name not in rows]
+            if absent:
+                raise InputProblem(f"{given.grid}: no column '{absent[0]}'; needs {names}")
+        else:
+            rows = people.demographics
+        rows = draw_rows(
+            rows[names], params.settings["n_samples"], params.seed, bool(given.get("grid"))
+        )
+        edges = model.sample(
+            len(rows),
+            rows,
+            psd=params.settings["psd"],
+            residual_noise=params.settings["residual_noise"],
+            random_state=params.seed,
+            kind=people.kind,
+        )
+        np.savez(output.synthetic, edges=edges, region=np.array(people.region))
+        tables.write_tsv(output.demographics, rows)
+        repaired = params.settings["psd"] and people.kind in ("pearson", "fisher_z")
+        provenance.sidecar(
+            output.synthetic,
+            parameters=dict(params.settings),
+            inputs=[given.model],
+            seed=params.seed,
+            packages=["numpy"],
+            Kind=people.kind,
+            CorrelationMatrices=bool(repaired),
+        )
+        log(f"{len(edges)} synthetic connectomes of kind {people.kind}")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

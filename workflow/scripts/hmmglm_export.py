@@ -1,0 +1,41 @@
+"""Tables, graphs and headline figures of one data set."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro import provenance
+        from neuro.hmmglm import export, files, graphml
+        from neuro.hmmglm.model import OneHotHMMGLM
+        from neuro.io import tables
+
+        given, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
+        binned, _ = files.read_counts(given.counts)
+        model = OneHotHMMGLM.load(given.model)
+        found = export.everything(
+            model,
+            binned,
+            files.read_sweep([given.sweep]),
+            tables.read_tsv(given.curve, dtype={"model": str}),
+            name=snakemake.wildcards.dataset,
+            switch_s=settings["switch_s"],
+            truth=files.read_truth(given.truth, binned) if given.truth else None,
+        )
+        paths = dict(output.items())
+        for name, table in found.tables.items():
+            tables.write_tsv(paths[name], table)
+        note = files.banner(settings)
+        graphml.write_graphs(output.graphs, model, binned.units["unit"].tolist(), note)
+        provenance.write_json(output.report, found.headline)
+        provenance.sidecar(
+            output.states,
+            parameters=settings,
+            inputs=[given.model, given.counts],
+            **({"Note": note} if note else {}),
+        )
+        log(f"{len(found.tables['dwell'])} visits, {len(found.headline)} headline figures")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,55 @@
+"""Communities of every component against the surrogates; tables, motifs, traces."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro import provenance
+        from neuro.io import tables
+        from neuro.ntf import files, stage, summary
+        from neuro.ntf.identity import Identity
+        from neuro.ntf.traces import back_projection
+
+        given, out, params = snakemake.input, snakemake.output, snakemake.params
+        settings, name = params.settings, snakemake.wildcards.dataset
+        names, notices = stage.backends(settings["communities"])
+        for notice in notices:
+            log(notice)
+        factors, null = files.read_factors(given.factors), files.read_nulls(given.nulls)
+        found, statistics = summary.find_communities(
+            factors, null, names, settings["communities"], params.seed, log
+        )
+        components = summary.component_table(factors, found, settings["communities"]["alpha"])
+        items = stage.load(
+            params.source, given.recordings, settings["recordings"], settings["fmri_runs"]
+        )
+        first = found[names[0]]
+        projection = back_projection(
+            items,
+            factors,
+            first,
+            Identity(**settings["identity"]),
+            settings["recordings"]["resample_hz"],
+        )
+        tables.write_tsv(out.communities, summary.community_table(factors, found))
+        tables.write_tsv(out.components, components)
+        tables.write_tsv(out.nulls, summary.null_table(null, statistics))
+        summary.write_membership(out.membership, found)
+        summary.write_arrays(out.traces, projection)
+        summary.write_motifs(out.motifs, factors, found)
+        left_out = summary.exclusions(name, files.read_axes(given.axes), components)
+        tables.write_exclusions(out.exclusions, left_out)
+        provenance.write_json(out.report, summary.headline(name, factors, null, components))
+        provenance.sidecar(
+            out.communities,
+            parameters=dict(settings["communities"]) | {"used": names},
+            inputs=[given.factors, *given.nulls],
+            seed=params.seed,
+            packages=["numpy", "scipy", "numba", "networkx", "igraph"],
+        )
+        log(f"{len(first)} components, {int(components['significant'].sum())} rows significant")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
