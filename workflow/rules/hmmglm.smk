@@ -83,10 +83,10 @@ rule hmmglm_bin:
         "results/logs/hmmglm/{dataset}/hmmglm_bin.log",
     benchmark:
         "results/benchmarks/hmmglm/{dataset}/hmmglm_bin.tsv"
-    conda:
-        "../../envs/hmmglm.yaml"
     wildcard_constraints:
         dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/hmmglm.yaml"
     threads: 1
     resources:
         mem_mb=memory(10, floor=2000),
@@ -115,13 +115,13 @@ if config["hmmglm"]["grid"] == "jobs":
             "results/logs/hmmglm/{dataset}/fits/K-{k}_fold-{fold}_start-{start}_hmmglm_fit_one.log",
         benchmark:
             "results/benchmarks/hmmglm/{dataset}/fits/K-{k}_fold-{fold}_start-{start}_hmmglm_fit_one.tsv"
-        conda:
-            "../../envs/hmmglm.yaml"
         wildcard_constraints:
             dataset="[a-zA-Z0-9]+",
             k="[0-9]+",
             fold="[0-9]+",
             start="[0-9]+",
+        conda:
+            "../../envs/hmmglm.yaml"
         threads: 1
         resources:
             mem_mb=memory(40, floor=2000),
@@ -154,11 +154,11 @@ if config["hmmglm"]["grid"] == "jobs":
             "results/logs/hmmglm/{dataset}/fits/K-{k}_hmmglm_fit.log",
         benchmark:
             "results/benchmarks/hmmglm/{dataset}/fits/K-{k}_hmmglm_fit.tsv"
-        conda:
-            "../../envs/hmmglm.yaml"
         wildcard_constraints:
             dataset="[a-zA-Z0-9]+",
             k="[0-9]+",
+        conda:
+            "../../envs/hmmglm.yaml"
         threads: 1
         resources:
             mem_mb=1000,
@@ -186,11 +186,11 @@ else:
             "results/logs/hmmglm/{dataset}/fits/K-{k}_hmmglm_fit.log",
         benchmark:
             "results/benchmarks/hmmglm/{dataset}/fits/K-{k}_hmmglm_fit.tsv"
-        conda:
-            "../../envs/hmmglm.yaml"
         wildcard_constraints:
             dataset="[a-zA-Z0-9]+",
             k="[0-9]+",
+        conda:
+            "../../envs/hmmglm.yaml"
         threads: 1
         resources:
             mem_mb=memory(40, floor=2000),
@@ -228,10 +228,10 @@ rule hmmglm_select:
         "results/logs/hmmglm/{dataset}/hmmglm_select.log",
     benchmark:
         "results/benchmarks/hmmglm/{dataset}/hmmglm_select.tsv"
-    conda:
-        "../../envs/hmmglm.yaml"
     wildcard_constraints:
         dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/hmmglm.yaml"
     threads: 2
     resources:
         mem_mb=memory(40, floor=2000),
@@ -269,10 +269,10 @@ rule hmmglm_export:
         "results/logs/hmmglm/{dataset}/hmmglm_export.log",
     benchmark:
         "results/benchmarks/hmmglm/{dataset}/hmmglm_export.tsv"
-    conda:
-        "../../envs/hmmglm.yaml"
     wildcard_constraints:
         dataset="[a-zA-Z0-9]+",
+    conda:
+        "../../envs/hmmglm.yaml"
     threads: 1
     resources:
         mem_mb=memory(10, floor=1500),

@@ -15,7 +15,9 @@ def hmmglm_sets():
     if len(times) < 2 or not all(times):
         return {"bold": runs()}
     return {
-        f"tr{round(1000 * float(tr))}": [key for key in runs() if _RUNS[key]["tr"] == tr]
+        f"tr{round(1000 * float(tr))}": [
+            key for key in runs() if _RUNS[key]["tr"] == tr
+        ]
         for tr in sorted(times, key=float)
     }
 
