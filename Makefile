@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := dev
+EXTRAS := dev,braindive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -59,7 +59,7 @@ cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install 'snakemake==9.27.1' 'nilearn==0.13.1' 'torch==2.13.0' -e '.[dev,bench]'
+	.venv-lock/bin/python -m pip install 'snakemake==9.27.1' 'nilearn==0.13.1' 'torch==2.13.0' -e '.[dev,braindive,bench]'
 	.venv-lock/bin/python -m pip check
 	{ echo '# All pins of the tested set; made by: make constraints'; .venv-lock/bin/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.txt
 	rm -rf .venv-lock

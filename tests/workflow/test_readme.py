@@ -21,8 +21,8 @@ def test_the_commands_without_make_are_those_of_the_makefile():
     pytest_line = re.search(r"^test:.*\n\t(python .*)$", makefile, re.MULTILINE)[1]
     assert f".venv/bin/{pytest_line}" in text("README.md")
     assert "pip install -c constraints.txt -e '.[$(EXTRAS)]'" in makefile
-    assert ".venv/bin/pip install -c constraints.txt -e '.[dev]'" in text("README.md")
-    assert re.search(r"^EXTRAS := dev$", makefile, re.MULTILINE)
+    assert ".venv/bin/pip install -c constraints.txt -e '.[dev,braindive]'" in text("README.md")
+    assert re.search(r"^EXTRAS := dev,braindive$", makefile, re.MULTILINE)
 
 
 def test_every_target_has_a_help_line():
