@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import glob
 import json
 import os
 from pathlib import Path
@@ -204,7 +205,7 @@ def _key(config):
     from neuro.provenance import config_hash
 
     parts = [neuro.__version__, stage_digest("inputs"), config["data"]]
-    parts.append(config["fmri"]["normalise"])
+    parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])
     else:

@@ -166,6 +166,9 @@ def check(entry: Option, value):
             return entry.default, wrong + ("; quote it" if _scalar(value) else "")
         if entry.choices and value not in entry.choices:
             hint = _suggest(value, entry.choices)
+            if hint and len(wrong) + len(hint) > WIDTH - 50:
+                # The line will be cut: the fix comes before the list.
+                return entry.default, f"got {_short(value)}{hint} {entry.expected()}"
             return entry.default, wrong + hint
         return value, None
     if kind == "mapping":

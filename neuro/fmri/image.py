@@ -42,8 +42,7 @@ class RunFiles:
 
     def pass_on(self, rows) -> None:
         """Leave empty files for a run that an earlier step left out, with the rows it wrote."""
-        excluded.mark(dataclasses.asdict(self).values())
-        tables.write_exclusions(self.exclusions, rows)
+        excluded.mark_with_reasons(dataclasses.asdict(self).values(), self.exclusions, rows)
 
 
 def clean_image(

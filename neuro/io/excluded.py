@@ -21,3 +21,36 @@ def mark(paths: Iterable) -> None:
 def is_excluded(path) -> bool:
     """Whether a result file says that its run was left out."""
     return Path(path).stat().st_size == 0
+
+
+def mark_with_reasons(paths: Iterable, table, rows) -> None:
+    """Make empty files in place of a run's results, and say why in its exclusions table.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+    table : path-like
+        Exclusions table of the run.
+    rows : list of dict
+        See :func:`neuro.io.tables.exclusion`.
+    """
+    from neuro.io.tables import write_exclusions
+
+    mark(paths)
+    write_exclusions(table, rows)
+
+
+def reasons(table) -> list[dict]:
+    """Rows with which an earlier step left a run out; none without a table.
+
+    Parameters
+    ----------
+    table : path-like or None
+
+    Returns
+    -------
+    list of dict
+    """
+    from neuro.io.tables import read_tsv
+
+    return read_tsv(table, dtype=str).to_dict("records") if table else []

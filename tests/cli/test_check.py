@@ -125,6 +125,42 @@ def test_settings_that_spoil_a_run_are_found_without_reading_a_voxel(here, capsy
     assert any(line in found for found in err), err
 
 
+def test_headers_without_interval_or_voxel_size_are_told_together(here, capsys):
+    import nibabel
+    import numpy as np
+
+    datasets.tiny(here / "prep", ["01", "02", "03"])
+    for label in ("02", "03"):
+        datasets.file_of(here / "prep", label, "_bold.json").unlink()
+        path = datasets.file_of(here / "prep", label, "_bold.nii.gz")
+        image = nibabel.load(path)
+        data = np.asarray(image.dataobj)
+        image = nibabel.Nifti1Image(data, image.affine if label == "02" else None)
+        image.header["pixdim"][4] = 0
+        nibabel.save(image, path)
+    settings()
+    code, _, err = check(capsys)
+    assert code == 1
+    assert (
+        sum("no sampling interval in sidecar or header; set data.tr" in line for line in err) == 2
+    )
+    settings(data={"tr": 2.0})
+    code, _, err = check(capsys)
+    assert code == 1
+    assert sum("the header holds no voxel size (all 1, no affine)" in line for line in err) == 1
+    assert all("sub-03" in line for line in err[:-1])
+
+
+def test_a_space_or_strategy_with_a_slip_is_one_line(here, capsys):
+    datasets.tiny(here / "prep", ["01"])
+    settings(data={"space": "MN1"}, fmri={"strategy": "36p"})
+    assert "did you mean '36P'?" in check(capsys)[2][0]
+    settings(data={"space": "MN1"})
+    assert (
+        "data.space: no image in 'MN1'; found MNI (1); did you mean 'MNI'?" in check(capsys)[2][0]
+    )
+
+
 def test_raw_runs_are_checked_for_slice_times(here, capsys):
     import json
 

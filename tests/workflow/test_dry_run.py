@@ -222,3 +222,123 @@ def test_a_users_file_never_gets_the_demo(tmp_path):
 def test_a_single_key_on_the_command_line_extends_the_demo(tmp_path):
     result = snakemake(tmp_path, "-n", "--cores", "1", "--config", 'simulate={"n_subjects": "5"}')
     assert re.search(r"fmri_clean\s+5", result.stdout)
+
+
+IMAGE_RULES = {
+    "fmri_index": 1,
+    "fmri_clean": 2,
+    "fmri_parcellate": 2,
+    "fmri_series": 1,
+    "fmri_connectome": 1,
+    "fmri_qc": 1,
+    "report": 1,
+    "all": 1,
+}
+TABLE_RULES = {
+    "fmri_index": 1,
+    "fmri_table": 1,
+    "fmri_connectome": 1,
+    "fmri_qc": 1,
+    "report": 1,
+    "all": 1,
+}
+
+
+def empty_tree(root, kind):
+    """Empty files of two subjects in the names of each kind of input."""
+    root.mkdir()
+    (root / "labels.nii.gz").write_bytes(b"x")
+    for label in ("01", "02"):
+        base = f"sub-{label}/func/sub-{label}_task-rest"
+        names = {
+            "bids": ["_bold.nii.gz"],
+            "fmriprep": [
+                "_space-MNI_desc-preproc_bold.nii.gz",
+                "_space-MNI_desc-brain_mask.nii.gz",
+                "_desc-confounds_regressors.tsv",
+            ],
+            "xcpd": [
+                "_space-MNI_desc-denoised_bold.nii.gz",
+                "_space-MNI_desc-brain_mask.nii.gz",
+                "_outliers.tsv",
+                "_motion.tsv",
+            ],
+            "xcpd tables": ["_space-MNI_seg-Gordon_stat-mean_timeseries.tsv", "_outliers.tsv"],
+            "nifti": ["_bold.nii.gz", "_mask.nii.gz", "_motion.txt"],
+            "table": ["_timeseries.tsv"],
+        }[kind]
+        for name in names:
+            path = root / f"{base}{name}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        ("fmriprep", IMAGE_RULES),
+        ("nifti", IMAGE_RULES),
+        ("xcpd", IMAGE_RULES),
+        ("xcpd tables", TABLE_RULES),
+        ("table", TABLE_RULES),
+        ("bids", IMAGE_RULES | {"fmri_slicetime": 2, "fmri_realign": 2}),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_every_kind_of_input_named_or_detected(tmp_path, kind, counts, named):
+    empty_tree(tmp_path / "input", kind)
+    config = {
+        "data": {"kind": kind.split()[0] if named else "auto", "root": "input", "tr": 2.0},
+        "fmri": {"atlas": "input/labels.nii.gz"},
+        "adhd": {"enabled": False},
+    }
+    if counts is TABLE_RULES:
+        del config["fmri"]
+    assert planned(tmp_path, config=config) == counts
+
+
+def test_raw_images_without_slice_timing_skip_the_rule(tmp_path):
+    empty_tree(tmp_path / "input", "bids")
+    config = {
+        "data": {"kind": "bids", "root": "input", "tr": 2.0},
+        "fmri": {"atlas": "input/labels.nii.gz", "slice_timing": "off"},
+        "adhd": {"enabled": False},
+    }
+    assert planned(tmp_path, config=config) == IMAGE_RULES | {"fmri_realign": 2}
+
+
+def test_native_images_join_regions_and_template_images_voxels(tmp_path):
+    empty_tree(tmp_path / "input", "bids")
+    config = {
+        "data": {"kind": "bids", "root": "input", "tr": 2.0},
+        "fmri": {"atlas": "input/labels.nii.gz"},
+    }
+    counts = planned(tmp_path, config=config)
+    assert "adhd_graph_roi" in counts and "adhd_graph" not in counts
+    for label in ("01", "02"):
+        (tmp_path / f"{label}.txt").write_text("x")
+    config["fmri"] = {"normalise": {"affine": "{participant_id}.txt"}}
+    counts = planned(tmp_path, config=config)
+    assert counts["adhd_graph"] == counts["fmri_realign"] == 2
+    (tmp_path / "02.txt").unlink()
+    assert "02.txt: no such file; fmri.normalise.affine names it" in refused(tmp_path, config)
+
+
+@pytest.mark.parametrize("kind", ["bids", "auto"])
+def test_native_images_refuse_template_coordinates(tmp_path, kind):
+    empty_tree(tmp_path / "input", "bids")
+    config = {"data": {"kind": kind, "root": "input", "tr": 2.0}, "adhd": {"enabled": False}}
+    assert "power264 holds template coordinates, raw BIDS stays native" in refused(tmp_path, config)
+
+
+def test_several_atlases_of_region_tables_need_a_choice(tmp_path):
+    empty_tree(tmp_path / "input", "xcpd tables")
+    for label in ("01", "02"):
+        name = f"sub-{label}_task-rest_space-MNI_seg-Tian_stat-mean_timeseries.tsv"
+        (tmp_path / "input" / f"sub-{label}" / "func" / name).write_text("x")
+    config = {"data": {"kind": "xcpd", "root": "input", "tr": 2.0}, "adhd": {"enabled": False}}
+    assert "data.atlas: the tables come from several, choose one: Gordon, Tian" in refused(
+        tmp_path, config
+    )
+    config["data"]["atlas"] = "Tian"
+    assert planned(tmp_path, config=config) == TABLE_RULES

@@ -115,3 +115,21 @@ def test_a_changed_threshold_runs_cleaning_and_below_but_not_realignment(done):
     assert planned(folder) == below | {"fmri_realign", "fmri_slicetime"}
     write_settings(folder)
     assert planned(folder) == set()
+
+
+def test_with_an_affine_template_coordinates_serve(done, tmp_path):
+    settings = {
+        "data": {"kind": "bids", "root": f"{done[0]}/raw"},
+        "fmri": {"normalise": {"affine": f"{done[0]}/raw/xfm/sub-{{participant_id}}.txt"}},
+        "adhd": {"enabled": False},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    name = "sub-01_task-rest_atlas-power264_stat-mean_timeseries"
+    target = f"results/fmri/sub-01/func/{name}.tsv"
+    snakemake(tmp_path, target, "--cores", "1", "--configfile", "mine.yaml")
+    table = pd.read_csv(tmp_path / target, sep="\t", na_values="n/a")
+    assert table.shape[1] == 264
+    # the raw brain was placed where the template's is: most regions are covered
+    assert table.notna().all().mean() > 0.8
+    with open(base(tmp_path, "01") + "_desc-denoised_bold.json") as stream:
+        assert json.load(stream)["Space"] == "template, by the affine of the user"

@@ -7,7 +7,6 @@ def main(snakemake):
     with job.run(snakemake) as log:
         from neuro.fmri.denoised import accept_image
         from neuro.fmri.image import RunFiles, clean_image
-        from neuro.fmri.native import earlier_exclusions
         from neuro.io import InputProblem, excluded
 
         given, params = snakemake.input, snakemake.params
@@ -15,7 +14,7 @@ def main(snakemake):
         run_key = snakemake.wildcards.run_key
         before = given.get("before")
         if before and excluded.is_excluded(given.bold):
-            files.pass_on(earlier_exclusions(before))
+            files.pass_on(excluded.reasons(before))
             log("the run was excluded before")
             return
         common = {

@@ -5,21 +5,21 @@ from neuro import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.fmri import native
+        from neuro.fmri import raw_realign
         from neuro.io import InputProblem, excluded, tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
-        files = native.RealignFiles(
+        files = raw_realign.RealignFiles(
             **{name: output[name] for name in ("bold", "motion", "mask", "exclusions")}
         )
         images = [output.bold, output.motion, output.mask]
         if excluded.is_excluded(given.bold):
-            rows = native.earlier_exclusions(given.get("before"))
-            native.mark_excluded(images, output.exclusions, rows)
+            rows = excluded.reasons(given.get("before"))
+            excluded.mark_with_reasons(images, output.exclusions, rows)
             log("the run was excluded before")
             return
         try:
-            found = native.realign_run(
+            found = raw_realign.realign_run(
                 given.bold,
                 files,
                 tr=params.tr,
@@ -34,7 +34,7 @@ def main(snakemake):
                 raise
             key = snakemake.wildcards.run_key
             rows = [tables.exclusion(key, "realign", line) for line in problem.problems]
-            native.mark_excluded(images, output.exclusions, rows)
+            excluded.mark_with_reasons(images, output.exclusions, rows)
             log(f"excluded: {problem.problems[0]}")
             return
         log(f"mean displacement {found['mean_fd']:.3f} mm, {found['n_failed']} volumes failed")

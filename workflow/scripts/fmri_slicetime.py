@@ -7,13 +7,13 @@ def main(snakemake):
     with job.run(snakemake) as log:
         import os
 
-        from neuro.fmri import native
-        from neuro.io import InputProblem, bids, tables
+        from neuro.fmri import raw_slices
+        from neuro.io import InputProblem, bids, excluded, tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         try:
             inside = os.path.relpath(given.bold, params.root).replace(os.sep, "/")
-            note = native.shift_run(
+            note = raw_slices.shift_run(
                 given.bold,
                 output.bold,
                 metadata=bids.metadata(params.root, inside),
@@ -27,7 +27,7 @@ def main(snakemake):
                 raise
             key = snakemake.wildcards.run_key
             rows = [tables.exclusion(key, "slicetime", line) for line in problem.problems]
-            native.mark_excluded([output.bold], output.exclusions, rows)
+            excluded.mark_with_reasons([output.bold], output.exclusions, rows)
             log(f"excluded: {problem.problems[0]}")
             return
         tables.write_exclusions(output.exclusions, [])

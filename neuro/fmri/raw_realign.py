@@ -1,4 +1,4 @@
-"""The light path of raw images, from file to file: slice timing, then rigid realignment.
+"""Realignment of a raw run, from file to file.
 
 It ends in native space (or, with an affine of the user, in a template's): no susceptibility
 correction and no registration of its own. Volumes that are dropped later stay in the image, so
@@ -7,9 +7,8 @@ that positions keep their meaning, but take no part in any estimate.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import gzip
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,17 @@ from neuro.fmri.censor import FAILED
 from neuro.fmri.epi_mask import epi_mask
 from neuro.fmri.qc import framewise_displacement
 from neuro.fmri.realign import RigidRealign
-from neuro.fmri.slice_timing import reference_time, shift_slices
-from neuro.io import excluded, nifti, sampling, tables
+from neuro.io import nifti, sampling, tables
 from neuro.io.confounds import MOTION
 from neuro.io.problems import InputProblem
-from neuro.io.volumes import COMPRESSION, space_code, write_volumes
+from neuro.io.volumes import space_code, write_stream
 
-REFERENCES = {"half_span": 0.5, "middle_slice": "middle"}
-"""Names of the moments that slices are brought to, for :func:`reference_time`."""
 MNI_BOX = ((-78.0, -112.0, -70.0), (78.0, 76.0, 86.0))
 """Corners (mm, RAS+) of a box that holds the MNI brain."""
 MNI_STEP = 4.0
 """Voxel edge (mm) of the default target grid, that of the Athena pipeline."""
+CHUNK = 8
+"""Volumes that are resliced at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,124 +40,6 @@ class RealignFiles:
     motion: str
     mask: str
     exclusions: str
-
-
-def mark_excluded(outputs, exclusions, rows) -> None:
-    """Leave empty images and tables, and say why in the exclusions table.
-
-    Parameters
-    ----------
-    outputs : iterable of path-like
-    exclusions : path-like
-    rows : list of dict
-        See :func:`neuro.io.tables.exclusion`.
-    """
-    excluded.mark(outputs)
-    tables.write_exclusions(exclusions, rows)
-
-
-def earlier_exclusions(path) -> list[dict]:
-    """Rows with which an earlier step left the run out; empty without a file.
-
-    Parameters
-    ----------
-    path : path-like or None
-
-    Returns
-    -------
-    list of dict
-    """
-    if not path:
-        return []
-    return tables.read_tsv(path, dtype=str).to_dict("records")
-
-
-def shift_run(
-    bold, output, *, metadata, tr=None, voxel_size=None, drop=0, reference="half_span"
-) -> str:
-    """Bring the slices of a run to one moment; without slice times the image is copied.
-
-    Parameters
-    ----------
-    bold : path-like
-        4D image.
-    output : path-like
-        `.nii.gz`; its sidecar says what was done.
-    metadata : dict
-        The image's sidecar with all that it inherits: `SliceTiming` (s) and
-        `SliceEncodingDirection`.
-    tr : float, optional
-        Sampling interval (s) where neither sidecar nor header states it.
-    voxel_size : sequence of float, optional
-        In mm, for headers without one.
-    drop : int
-        Volumes at the start that are left as they are, because magnetisation is not steady.
-    reference : {"half_span", "middle_slice"}
-        Half of the acquisition span (fMRIPrep), or the middle slice (Athena).
-
-    Returns
-    -------
-    str
-        One line for log and report.
-
-    Raises
-    ------
-    InputProblem
-        When the image cannot be read or the slice times do not fit it.
-    """
-    image = nifti.load_bold(bold, tr=tr, voxel_size=voxel_size)
-    times = metadata.get("SliceTiming")
-    direction = metadata.get("SliceEncodingDirection") or "k"
-    common = {
-        "parameters": {"slice_reference": reference, "drop_volumes": drop},
-        "inputs": [bold],
-        "packages": ("numpy", "nibabel"),
-        "RepetitionTime": image.tr,
-    }
-    if not times:
-        note = "the sidecar has no SliceTiming: slice timing was skipped"
-        _copy(bold, output)
-        provenance.sidecar(output, **common, SliceTimingCorrected=False, Notes=[note])
-        return note
-    data = np.asarray(image.img.dataobj, dtype=np.float32)
-    try:
-        moved = shift_slices(
-            data[..., drop:], image.tr, times, axis=direction, reference=REFERENCES[reference]
-        )
-    except ValueError as error:
-        raise InputProblem(f"{bold}: {error}") from None
-    # Volumes from `drop` on are replaced in place: one copy of the image less.
-    if data.flags.writeable:
-        data[..., drop:] = moved
-    else:
-        data = moved if not drop else np.concatenate([data[..., :drop], moved], axis=3)
-    del moved
-    start = reference_time(times, REFERENCES[reference])
-    write_volumes(output, data, image.img.affine, image.tr, code=space_code(image.img))
-    note = f"{len(times)} slices along {direction} brought to {start:.4g} s of each volume"
-    provenance.sidecar(
-        output,
-        **common,
-        SliceTimingCorrected=True,
-        StartTime=start,
-        SliceEncodingDirection=direction,
-        Notes=[note],
-    )
-    return note
-
-
-def _copy(source, target):
-    """The same image as `.nii.gz`."""
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    if str(source).endswith(".gz"):
-        shutil.copyfile(source, target)
-        return
-    with (
-        open(source, "rb") as before,
-        open(target, "wb") as after,
-        gzip.GzipFile("", "wb", COMPRESSION, after, mtime=0) as stream,
-    ):
-        shutil.copyfileobj(before, stream)
 
 
 def realign_run(
@@ -217,19 +97,10 @@ def realign_run(
         raise InputProblem(f"{bold}: {drop} volumes to drop, the run has {image.n_volumes}")
     grid, world = _grid(affine, target)
     model, whole = _aligned(bold, image, drop, settings)
+    code = 4 if affine else space_code(image.img)
     try:
-        realigned = model.transform(whole, target=grid, world=world)
-    except ValueError as error:
-        raise InputProblem(f"{bold}: {error}") from None
-    del whole
-    moved = np.asarray(realigned.dataobj)
-    failed = model.failed_
-    mean = np.zeros(moved.shape[:3], dtype=np.float64)
-    for t in np.flatnonzero(~failed):
-        if t >= drop:
-            mean += moved[..., t]
-    try:
-        mask = epi_mask(mean / max(int((~failed[drop:]).sum()), 1)) & model.always_inside_
+        mean, inside, affine_out = _reslice(model, whole, drop, files.bold, grid, world, code)
+        mask = epi_mask(mean) & inside
     except ValueError as error:
         raise InputProblem(f"{bold}: {error}") from None
     if not mask.any():
@@ -237,9 +108,7 @@ def realign_run(
             f"{bold}: no voxel of the brain mask stays inside the image in all volumes"
         )
     table = motion_table_of(model, drop)
-    code = 4 if affine else space_code(image.img)
-    write_volumes(files.bold, moved, realigned.affine, image.tr, code=code)
-    _save_mask(files.mask, mask, realigned.affine, code)
+    _save_mask(files.mask, mask, affine_out, code)
     tables.write_tsv(files.motion, table)
     tables.write_exclusions(files.exclusions, [])
     space = "template, by the affine of the user" if affine else "native"
@@ -254,7 +123,7 @@ def realign_run(
         "Description": "volume to reference, trans in mm, rot in rad about the mask's centre, "
         "R = Rz Ry Rx; framewise_displacement in mm (radius 50 mm)",
         "CenterOfRotation": model.center_,
-        "FailedVolumes": np.flatnonzero(failed),
+        "FailedVolumes": np.flatnonzero(model.failed_),
     }
     provenance.sidecar(files.bold, **side, **motion, RepetitionTime=image.tr)
     provenance.sidecar(files.motion, **side, **motion)
@@ -262,7 +131,7 @@ def realign_run(
     fd = table["framewise_displacement"].to_numpy(dtype=float)
     known = fd[np.isfinite(fd)]
     return {
-        "n_failed": int(failed.sum()),
+        "n_failed": int(model.failed_.sum()),
         "mean_fd": float(known.mean()) if known.size else 0.0,
         "max_fd": float(known.max()) if known.size else 0.0,
         "n_mask": int(mask.sum()),
@@ -307,6 +176,43 @@ def _aligned(bold, image, drop, settings):
         )
         model.failed_ = np.concatenate([np.zeros(drop, dtype=bool), model.failed_])
     return model, whole
+
+
+def _reslice(model, whole, drop, path, grid, world, code):
+    """Write the realigned run a few volumes at a time, so that there is no second image.
+
+    Returns
+    -------
+    mean : ndarray, shape (nx, ny, nz)
+        Of the volumes that take part and could be aligned.
+    inside : ndarray of bool, shape (nx, ny, nz)
+        Voxels that no volume leaves without data.
+    affine : ndarray, shape (4, 4)
+    """
+    import nibabel
+
+    data, n_volumes = np.asarray(whole.dataobj), whole.shape[3]
+    shape, affine = (whole.shape[:3], whole.affine) if grid is None else grid
+    mean = np.zeros(shape, dtype=np.float64)
+    inside = np.ones(shape, dtype=bool)
+    good = ~model.failed_ & (np.arange(n_volumes) >= drop)
+
+    def volumes():
+        nonlocal inside
+        for first in range(0, n_volumes, CHUNK):
+            part = copy.copy(model)
+            part.matrices_ = model.matrices_[first : first + CHUNK]
+            some = nibabel.Nifti1Image(data[..., first : first + CHUNK], whole.affine)
+            moved = np.asarray(part.transform(some, target=grid, world=world).dataobj)
+            inside &= part.always_inside_
+            for t in range(moved.shape[3]):
+                if good[first + t]:
+                    mean[...] += moved[..., t]
+                yield moved[..., t].ravel(order="F")
+
+    tr = float(whole.header.get_zooms()[3])
+    write_stream(path, volumes(), (*shape, n_volumes), affine, tr=tr, code=code)
+    return mean / max(int(good.sum()), 1), inside, affine
 
 
 def motion_table_of(model, drop=0) -> pd.DataFrame:

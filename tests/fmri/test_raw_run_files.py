@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from neuro import provenance
-from neuro.fmri import native
+from neuro.fmri import raw_realign, raw_slices
 from neuro.fmri.slice_timing import shift_slices
 from neuro.io import bids, excluded, nifti, tables
 from neuro.io.confounds import MOTION
@@ -32,7 +32,7 @@ def bold_of(folder):
 
 
 def files_in(folder):
-    return native.RealignFiles(
+    return raw_realign.RealignFiles(
         str(folder / "bold.nii.gz"),
         str(folder / "motion.tsv"),
         str(folder / "mask.nii.gz"),
@@ -44,7 +44,7 @@ def files_in(folder):
 def realigned(raw, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
     files = files_in(folder)
-    return native.realign_run(bold_of(raw[0]), files, drop=2), files
+    return raw_realign.realign_run(bold_of(raw[0]), files, drop=2), files
 
 
 def sidecar(path):
@@ -115,7 +115,7 @@ def test_a_lost_volume_is_flagged_and_never_kept(raw, tmp_path):
     data[..., 7] = 0
     nibabel.save(nibabel.Nifti1Image(data, image.affine, image.header), tmp_path / "x.nii.gz")
     files = files_in(tmp_path)
-    found = native.realign_run(tmp_path / "x.nii.gz", files, tr=2.0)
+    found = raw_realign.realign_run(tmp_path / "x.nii.gz", files, tr=2.0)
     assert found["n_failed"] == 1
     table = pd.read_csv(files.motion, sep="\t", na_values="n/a")
     assert np.flatnonzero(table["realign_failed"]).tolist() == [7]
@@ -134,8 +134,8 @@ def test_an_affine_brings_the_run_to_the_template_in_one_interpolation(raw, tmp_
 
     files = files_in(tmp_path)
     matrix = raw[0] / "xfm" / "sub-01.txt"
-    assert np.allclose(native.read_affine(matrix), pose(NATIVE_TO_MNI))
-    native.realign_run(bold_of(raw[0]), files, affine=matrix)
+    assert np.allclose(raw_realign.read_affine(matrix), pose(NATIVE_TO_MNI))
+    raw_realign.realign_run(bold_of(raw[0]), files, affine=matrix)
     mask = nibabel.load(files.mask)
     assert np.allclose(np.diag(mask.affine)[:3], 4.0)
     # the brain of the template lies in the mask that was found there
@@ -148,7 +148,7 @@ def test_an_affine_brings_the_run_to_the_template_in_one_interpolation(raw, tmp_
     grid = np.diag([10.0, 10.0, 10.0, 1.0])
     grid[:3, 3] = -80
     nibabel.save(nibabel.Nifti1Image(np.zeros((17, 17, 17), np.uint8), grid), target)
-    native.realign_run(bold_of(raw[0]), files, affine=matrix, target=target)
+    raw_realign.realign_run(bold_of(raw[0]), files, affine=matrix, target=target)
     assert nibabel.load(files.bold).shape == (17, 17, 17, 24)
     assert np.allclose(nibabel.load(files.bold).affine, grid)
 
@@ -164,10 +164,10 @@ def test_an_affine_brings_the_run_to_the_template_in_one_interpolation(raw, tmp_
 def test_a_bad_affine_is_one_line(tmp_path, text, line):
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputProblem, match=line) as caught:
-        native.read_affine(tmp_path / "a.txt")
+        raw_realign.read_affine(tmp_path / "a.txt")
     assert len(caught.value.problems) == 1
     with pytest.raises(InputProblem, match="no such file"):
-        native.read_affine(tmp_path / "b.txt")
+        raw_realign.read_affine(tmp_path / "b.txt")
 
 
 def test_images_without_a_brain_are_one_line(tmp_path):
@@ -177,7 +177,7 @@ def test_images_without_a_brain_are_one_line(tmp_path):
     nibabel.save(image, tmp_path / "flat.nii.gz")
     for drop in (0, 12):
         with pytest.raises(InputProblem, match=r"flat\.nii\.gz: ") as caught:
-            native.realign_run(tmp_path / "flat.nii.gz", files_in(tmp_path), drop=drop)
+            raw_realign.realign_run(tmp_path / "flat.nii.gz", files_in(tmp_path), drop=drop)
         assert len(caught.value.problems) == 1
 
 
@@ -185,7 +185,7 @@ def test_slices_are_shifted_and_dropped_volumes_left_alone(raw, tmp_path):
     folder, truth = raw
     content = bids.metadata(folder, f"sub-01/func/{KEY}_bold.nii.gz")
     out = tmp_path / "shifted.nii.gz"
-    note = native.shift_run(bold_of(folder), out, metadata=content, drop=3)
+    note = raw_slices.shift_run(bold_of(folder), out, metadata=content, drop=3)
     before = np.asarray(nibabel.load(bold_of(folder)).dataobj, dtype=np.float32)
     after = np.asarray(nibabel.load(out).dataobj)
     assert np.array_equal(after[..., :3], before[..., :3])
@@ -201,13 +201,13 @@ def test_without_slice_times_the_image_is_handed_on_with_a_note(raw, tmp_path, s
     source = tmp_path / f"x{suffix}"
     nibabel.save(nibabel.load(bold_of(raw[0])), source)
     out = tmp_path / "out" / "same.nii.gz"
-    note = native.shift_run(source, out, metadata={"RepetitionTime": 2.0}, tr=2.0)
+    note = raw_slices.shift_run(source, out, metadata={"RepetitionTime": 2.0}, tr=2.0)
     assert "no SliceTiming" in note
     assert np.array_equal(
         np.asarray(nibabel.load(out).dataobj), np.asarray(nibabel.load(source).dataobj)
     )
     files = files_in(tmp_path)
-    native.realign_run(out, files)
+    raw_realign.realign_run(out, files)
     side = sidecar(files.bold)
     assert side["Notes"] == [note] and side["SliceTimingCorrected"] is False
 
@@ -222,7 +222,7 @@ def test_without_slice_times_the_image_is_handed_on_with_a_note(raw, tmp_path, s
 )
 def test_wrong_slice_times_are_one_line_with_the_file(raw, tmp_path, content, line):
     with pytest.raises(InputProblem, match=line) as caught:
-        native.shift_run(bold_of(raw[0]), tmp_path / "o.nii.gz", metadata=content, tr=2.0)
+        raw_slices.shift_run(bold_of(raw[0]), tmp_path / "o.nii.gz", metadata=content, tr=2.0)
     assert len(caught.value.problems) == 1
     assert f"{KEY}_bold.nii.gz" in caught.value.problems[0]
 
@@ -230,7 +230,7 @@ def test_wrong_slice_times_are_one_line_with_the_file(raw, tmp_path, content, li
 def test_a_left_out_run_hands_its_reason_on(tmp_path):
     rows = [tables.exclusion(KEY, "slicetime", "x: broken")]
     table = tmp_path / "e.tsv"
-    native.mark_excluded([tmp_path / "a.nii.gz"], table, rows)
+    excluded.mark_with_reasons([tmp_path / "a.nii.gz"], table, rows)
     assert excluded.is_excluded(tmp_path / "a.nii.gz")
-    assert native.earlier_exclusions(table)[0]["reason"] == "x: broken"
-    assert native.earlier_exclusions(None) == []
+    assert excluded.reasons(table)[0]["reason"] == "x: broken"
+    assert excluded.reasons(None) == []
