@@ -120,6 +120,7 @@ def _judge_one(train: Cohort, test: Cohort, model, removed, scheme, seed) -> dic
         new,
         columns=read,
         fit_on=fit_on,
+        groups_tr=train.participant_id,
         groups_te=test.participant_id,
         random_state=seed,
     )

@@ -35,6 +35,7 @@ def readouts(
     *,
     columns=None,
     fit_on="train",
+    groups_tr=None,
     groups_te=None,
     squares=True,
     models=("linear", "rbf"),
@@ -54,8 +55,8 @@ def readouts(
         'train' fits the readout on `Ztr`. On these rows the transformer has made demographics
         and features uncorrelated BY CONSTRUCTION, so a linear readout learns nothing and reports
         perfect removal. 'fresh' fits and tests within `Zte` by cross-validation: this counts.
-    groups_te : array, optional
-        Subject of each row of `Zte`, kept together by 'fresh'.
+    groups_tr, groups_te : array, optional
+        Subject of each row, so that runs of one subject stay together in every fold.
     squares : bool, default True
         Also read the square of each standardised continuous column.
     models : sequence of {'linear', 'rbf'}
@@ -82,6 +83,8 @@ def readouts(
         raise ValueError(f"fit_on: got {fit_on!r}, expected 'train' or 'fresh'")
     rng = np.random.default_rng([random_state, 5])
     Ztr, Zte = isometric(Ztr, Zte)
+    groups_tr = np.arange(len(Ztr)) if groups_tr is None else np.asarray(groups_tr)
+    groups_te = np.arange(len(Zte)) if groups_te is None else np.asarray(groups_te)
     rows = []
     for column in parse_columns(columns, demo_te):
         known_tr = ~missing(demo_tr[column.name], column.type)
@@ -90,12 +93,11 @@ def readouts(
             kinds = ("linear",) if column.type == "continuous" else models
             for model in kinds:
                 if fit_on == "train":
-                    splits = [(Ztr[known_tr], y_tr, Zte[known_te], y_te, None)]
+                    known = groups_tr[known_tr]
+                    splits = [(Ztr[known_tr], y_tr, known, Zte[known_te], None)]
                 else:
-                    groups = np.arange(len(Zte)) if groups_te is None else np.asarray(groups_te)
-                    splits = list(
-                        _fresh_splits(Zte[known_te], y_te, groups[known_te], random_state)
-                    )
+                    known = groups_te[known_te]
+                    splits = list(_fresh_splits(Zte[known_te], y_te, known, random_state))
                 row = _score(splits, y_te, model, column.type, rng)
                 if row is not None:
                     rows.append({"target": target, "model": model, "fit_on": fit_on, **row})
@@ -123,7 +125,7 @@ def _fresh_splits(Z, y, groups, random_state):
     fold = np.random.default_rng([random_state, 6]).permutation(len(subjects)) % FRESH
     for part in range(FRESH):
         test = fold[inverse] == part
-        yield Z[~test], y[~test], Z[test], y[test], np.flatnonzero(test)
+        yield Z[~test], y[~test], np.asarray(groups)[~test], Z[test], np.flatnonzero(test)
 
 
 def _score(splits, y_all, model, kind, rng):
@@ -132,11 +134,11 @@ def _score(splits, y_all, model, kind, rng):
         return None
     predicted = np.empty(len(y_all), dtype=float if kind == "continuous" else object)
     train = []
-    for Z, y, Z_new, _, where in splits:
+    for Z, y, groups, Z_new, where in splits:
         if len(set(y.tolist())) < 2:
             return None
         fit = {"continuous": _ridge, "categorical": _classify}[kind]
-        back, new = fit(Z, y, Z_new, model)
+        back, new = fit(Z, y, Z_new, model, groups)
         train.append(metric(y, back, kind))
         predicted[slice(None) if where is None else where] = new
     held = metric(y_all, predicted, kind)
@@ -234,20 +236,25 @@ def compact(Z, Z_new) -> tuple[np.ndarray, np.ndarray]:
     return fitted, np.column_stack([new, np.sqrt(outside)]) / unit
 
 
-def _inner_folds(n: int, y=None) -> np.ndarray:
-    """Inner folds; levels are dealt evenly so that each part knows every level."""
-    order = np.arange(n) if y is None else np.argsort(y, kind="stable")
-    fold = np.empty(n, dtype=int)
-    fold[order] = np.arange(n) % INNER
-    return fold
+def _inner_folds(y, groups=None) -> np.ndarray:
+    """Inner folds over subjects, dealt evenly over the sorted targets."""
+    if groups is None:
+        first = inverse = np.arange(len(y))
+    else:
+        _, first, inverse = np.unique(
+            np.asarray(groups).astype(str), return_index=True, return_inverse=True
+        )
+    fold = np.empty(len(first), dtype=int)
+    fold[np.argsort(y[first], kind="stable")] = np.arange(len(first)) % INNER
+    return fold[inverse]
 
 
-def _ridge(Z, y, Z_new, model=None):
+def _ridge(Z, y, Z_new, model=None, groups=None):
     """Ridge with a penalty chosen by inner folds; predictions for fitted and new rows."""
     Z, Z_new = compact(Z, Z_new)
     penalties = _penalties(Z)
     weight = np.full(len(Z), 1 / len(Z))
-    fold = _inner_folds(len(Z), np.random.default_rng(0).permutation(len(Z)))
+    fold = _inner_folds(y, groups)
     errors = np.zeros(len(penalties))
     for part in range(INNER):
         inside, out = fold != part, fold == part
@@ -277,13 +284,13 @@ def _ridge_path(Z, Y, Z_new, penalties, weight) -> np.ndarray:
     return np.einsum("nk,pk,kt->pnt", new, gain, along, optimize=True) + mean
 
 
-def _classify(Z, y, Z_new, model):
+def _classify(Z, y, Z_new, model, groups=None):
     """Level of each row: a regularised linear discriminant, or an RBF machine."""
     Z, Z_new = compact(Z, Z_new)
-    return (_discriminant if model == "linear" else _machine)(Z, y, Z_new)
+    return (_discriminant if model == "linear" else _machine)(Z, y, Z_new, groups)
 
 
-def _discriminant(Z, y, Z_new):
+def _discriminant(Z, y, Z_new, groups=None):
     """Penalised discriminant analysis with equal priors (Hastie, Buja and Tibshirani 1995).
 
     Ridge on the indicators of the levels, then the nearest level mean among the fitted values, in
@@ -294,7 +301,7 @@ def _discriminant(Z, y, Z_new):
     hot = np.eye(len(levels))[code]
     weight = 1 / hot.sum(axis=0)[code]
     penalties = _penalties(Z)
-    fold = _inner_folds(len(Z), y)
+    fold = _inner_folds(y, groups)
     guess = np.empty((len(penalties), len(y)), dtype=int)
     for part in range(INNER):
         inside, out = fold != part, fold == part
@@ -323,11 +330,11 @@ def _nearest_level(fitted, code, weight) -> np.ndarray:
     return levels[score.argmax(axis=1)]
 
 
-def _machine(Z, y, Z_new):
+def _machine(Z, y, Z_new, groups=None):
     from sklearn.svm import SVC
 
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
-    fold = _inner_folds(len(Z), y)
+    fold = _inner_folds(y, groups)
     scores = []
     for cost in SVM_C:
         guess = np.empty(len(y), dtype=object)

