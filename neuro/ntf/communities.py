@@ -15,6 +15,7 @@ from neuro.ntf.backends import (
     modularity,
     require,
 )
+from neuro.ntf.hals import MIN_SUPPORT
 from neuro.ntf.sbm import by_size, fit_sbm
 
 TRANSFORMS = ("none", "log1p")
@@ -71,17 +72,18 @@ def motifs(model) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (n_components, n_neurons, n_neurons)
-        Diagonal 0; NaN for pairs that were observed in no animal.
+        Diagonal 0; NaN for pairs that were not observed where the component is active (support
+        below :data:`neuro.ntf.hals.MIN_SUPPORT`), in particular for pairs observed nowhere.
     """
-    return motif_matrices(model.pairs_, model.unseen_)
+    return motif_matrices(model.pairs_, model.support_)
 
 
-def motif_matrices(pairs, unseen=None) -> np.ndarray:
-    """The same from pair factors `(n_pairs, n_components)`."""
+def motif_matrices(pairs, support=None) -> np.ndarray:
+    """The same from pair factors and their support, both `(n_pairs, n_components)`."""
     n = round((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
     values = np.array(pairs, np.float32).T
-    if unseen is not None:
-        values[:, unseen] = np.nan
+    if support is not None:
+        values[np.asarray(support).T < MIN_SUPPORT] = np.nan
     full = np.zeros((len(values), n, n), np.float32)
     left, right = np.triu_indices(n, 1)
     full[:, left, right] = values

@@ -72,7 +72,7 @@ def dynamic_connectome(model, animal: int = 0) -> DynamicConnectome:
     -------
     DynamicConnectome
     """
-    return DynamicConnectome(activity(model, animal), motif_matrices(model.pairs_, model.unseen_))
+    return DynamicConnectome(activity(model, animal), motif_matrices(model.pairs_, model.support_))
 
 
 def co_membership(model, communities, animal: int = 0) -> DynamicConnectome:

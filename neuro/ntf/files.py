@@ -133,7 +133,7 @@ class Factors:
     Attributes
     ----------
     model : {"tensor", "concatenated"}
-    time_, animals_, pairs_, lambda_, unseen_, background_, participation_
+    time_, animals_, pairs_, lambda_, unseen_, support_, background_, participation_
         As in :class:`neuro.ntf.models.NonNegativeCP`.
     errors_, similarity_ : ndarray of float64, shape (n_starts,)
     names, animals : list of str
@@ -151,6 +151,7 @@ class Factors:
     pairs_: np.ndarray
     lambda_: np.ndarray
     unseen_: np.ndarray
+    support_: np.ndarray
     background_: np.ndarray
     participation_: np.ndarray
     errors_: np.ndarray
@@ -175,6 +176,7 @@ _ARRAYS = (
     "pairs_",
     "lambda_",
     "unseen_",
+    "support_",
     "background_",
     "participation_",
     "errors_",

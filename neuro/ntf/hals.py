@@ -13,6 +13,10 @@ MAX_COLUMNS = 128
 """Columns of one matrix product; more would not be faster and only take memory."""
 
 
+MIN_SUPPORT = 0.1
+"""Motif entries with less support count as not observed (ours)."""
+
+
 def pack(factor) -> np.ndarray:
     """Products of all column pairs of a factor, `(n, r)` to `(n, r (r + 1) / 2)`."""
     left, right = np.triu_indices(factor.shape[1])
@@ -47,6 +51,26 @@ class Start:
         self.mask = None if mask is None else np.asarray(mask, np.float32)
         self.pairs = self._uniform(rng, shape[2])
         self.history: list[float] = []
+
+    def energies(self) -> np.ndarray:
+        """Squared norm of every component's rows in each group, (n_groups, rank)."""
+        raise NotImplementedError("a kind of start says what its groups are")
+
+    def support(self) -> np.ndarray | None:
+        """Share of a component's energy that lies in animals where a pair was observed.
+
+        A motif entry with little support was hardly seen while the component was active, and its
+        value is arbitrary.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_pairs, rank), or None where everything was observed
+        """
+        if self.mask is None:
+            return None
+        energy = self.energies()
+        total = energy.sum(axis=0)
+        return (self.mask.T @ (energy / np.where(total > 0, total, 1))).astype(np.float32)
 
     def _uniform(self, rng, n) -> np.ndarray:
         return rng.random((n, self.rank)).astype(np.float32)
@@ -131,6 +155,11 @@ class TensorStart(Start):
         """Factors mode by mode."""
         return self.time, self.animals, self.pairs
 
+    def energies(self) -> np.ndarray:
+        """Squared norm of every component's rows in each animal, (n_animals, rank)."""
+        diagonal = np.flatnonzero(np.equal(*np.triu_indices(self.rank)))
+        return self.animals.astype(np.float64) ** 2 * self._time_grams()[:, diagonal]
+
     def rows(self) -> np.ndarray:
         """Products of time and animal factors, (n_rows, rank)."""
         product = self.time[:, None] * self.animals
@@ -179,6 +208,10 @@ class StackedStart(Start):
         """Factors mode by mode."""
         return self.time, self.pairs
 
+    def energies(self) -> np.ndarray:
+        """Squared norm of every component's rows in each group, (n_groups, rank)."""
+        return np.array([(self.time[rows].astype(np.float64) ** 2).sum(0) for rows in self.groups])
+
     def rows(self) -> np.ndarray:
         """The row factors, (n_rows, rank)."""
         return self.time
@@ -222,11 +255,17 @@ class Holdout:
             product[pairs] -= values.T @ factor[rows]
 
     def error(self, start) -> float:
-        """Relative error of a fitted start on what it did not see."""
-        rows = start.rows()
+        """Relative error of a fitted start on what it did not see.
+
+        Motif entries without support predict 0: the fit knows nothing of them.
+        """
+        rows, motif = start.rows(), start.pairs
+        support = start.support()
+        if support is not None:
+            motif = np.where(support >= MIN_SUPPORT, motif, 0)
         total = 0.0
         for place, pairs, values in zip(self.groups, self.pairs, self.values):
-            residual = values - rows[place] @ start.pairs[pairs].T
+            residual = values - rows[place] @ motif[pairs].T
             total += float((residual.astype(np.float64) ** 2).sum())
         return float(np.sqrt(total / self.sq_norm)) if self.sq_norm > 0 else np.nan
 

@@ -7,7 +7,7 @@ import numpy as np
 from neuro.ntf import compare, hals
 from neuro.ntf.estimator import Estimator
 from neuro.ntf.lbfgs import run_lbfgs
-from neuro.ntf.operators import as_operator, check_rank, unseen
+from neuro.ntf.operators import as_operator, check_rank, supported, unseen
 
 
 class _FactorModel(Estimator):
@@ -148,6 +148,8 @@ class NonNegativeCP(_FactorModel):
         Components that ended at weight 0 and were dropped.
     unseen_ : ndarray of bool, shape (n_pairs,)
         Pairs observed in no animal; their motif entries mean nothing.
+    support_ : ndarray of float32, shape (n_pairs, n_components)
+        Share of a component's energy that lies in animals in which the pair was observed.
     participation_ : ndarray of float64, shape (n_components,)
     background_ : ndarray of bool, shape (n_components,)
         Near constant over time and animals.
@@ -232,6 +234,7 @@ class NonNegativeCP(_FactorModel):
             for factor, norm in zip((time, animals, pairs), norms)
         )
         self.unseen_ = unseen(operator)
+        self.support_ = supported(best, operator, order)
         self.participation_ = compare.participation(self.animals_)
         self.background_ = compare.is_background(self.time_, self.animals_)
 
@@ -315,6 +318,7 @@ class ConcatenatedNMF(_FactorModel):
         self.time_ = (cube / np.where(loads > 0, loads, 1)).astype(np.float32)
         self.animals_ = (loads / np.linalg.norm(loads, axis=0)).astype(np.float32)
         self.unseen_ = unseen(operator)
+        self.support_ = supported(best, operator, order)
         self.participation_ = compare.participation(self.animals_)
         seen = self.time_.reshape(n_bins * n_animals, -1)
         if operator.frame_mask is not None:

@@ -100,7 +100,7 @@ def null_motifs(recordings, build, fit, seeds, log=None) -> NullMotifs:
     for number, seed in enumerate(seeds):
         rng = np.random.default_rng([int(seed), 20240214])
         model = fit(build([shifted(item, rng) for item in recordings]))
-        scaled = motif_matrices(model.pairs_, model.unseen_)
+        scaled = motif_matrices(model.pairs_, model.support_)
         scaled *= active_scale(model.time_, model.animals_, model.lambda_)[:, None, None].astype(
             np.float32
         )

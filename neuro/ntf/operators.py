@@ -268,6 +268,14 @@ def unseen(operator) -> np.ndarray:
     return ~operator.pair_mask.any(axis=0)
 
 
+def supported(start, operator, order) -> np.ndarray:
+    """Support of the motif entries of a fitted start, components in the given order."""
+    support = start.support()
+    if support is None:
+        return np.ones((operator.shape[2], len(order)), np.float32)
+    return support[:, order]
+
+
 def check_rank(rank, shape) -> None:
     """Refuse ranks below 1 or above what the tensor can hold.
 

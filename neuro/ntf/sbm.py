@@ -105,21 +105,27 @@ class BlockData:
             description_length(self.stats, np.asarray(b, np.int64), self.prior, self.half_lgamma)
         )
 
-    def optimise(self, b, seed) -> np.ndarray:
+    def _sweep(self, b, n_sweeps, inverse_temperature, rng, pair=(-1, -1)) -> None:
+        """Sweeps of single moves, in place."""
+        from neuro.ntf.sbm_kernels import compact, sweeps
+
+        compact(b)
+        order = rng.permuted(np.tile(np.arange(self.n_nodes), (n_sweeps, 1)), axis=1)
+        draws = rng.random(order.shape)
+        rest = (float(inverse_temperature), self.prior, self.half_lgamma, np.array(pair))
+        sweeps(self.stats, b, order, draws, *rest)
+
+    def optimise(self, b, rng) -> np.ndarray:
         """Shorten the description from a start: single moves, merges and splits in turn."""
-        from neuro.ntf.sbm_kernels import compact, merges, sweeps
+        from neuro.ntf.sbm_kernels import compact, merges
 
         b = np.array(b, np.int64)
-        rest = (self.prior, self.half_lgamma)
-        everywhere = np.array([-1, -1])
-        compact(b)
-        sweeps(self.stats, b, 10, 1.0, seed, *rest, everywhere)
-        for turn in range(20):
+        self._sweep(b, 10, 1.0, rng)
+        for _ in range(20):
             before = self.length(b)
-            compact(b)
-            sweeps(self.stats, b, 50, 0.0, seed + turn, *rest, everywhere)
-            merges(self.stats, b, *rest)
-            self._split(b, np.random.default_rng(seed + turn))
+            self._sweep(b, 50, 0.0, rng)
+            merges(self.stats, b, self.prior, self.half_lgamma)
+            self._split(b, rng)
             if self.length(b) > before - 1e-9:
                 break
         compact(b)
@@ -127,7 +133,7 @@ class BlockData:
 
     def _split(self, b, rng) -> None:
         """Try to cut every block in two, in place."""
-        from neuro.ntf.sbm_kernels import compact, sweeps
+        from neuro.ntf.sbm_kernels import compact
 
         now = self.length(b)
         for r in range(compact(b)):
@@ -137,30 +143,26 @@ class BlockData:
             # start from one node and those it holds to, which cuts better than coin tosses
             pivot = rng.choice(inside)
             held = self.stats[pivot, inside, 2] - 1e9 * (self.stats[pivot, inside, 1] == 0)
-            trial, new = b.copy(), int(b.max()) + 1
-            trial[inside[(held > np.median(held)) | (inside == pivot)]] = new
-            pair = np.array([r, new])
-            seed = int(rng.integers(2**30))
-            sweeps(self.stats, trial, 20, 0.0, seed, self.prior, self.half_lgamma, pair)
+            trial = b.copy()
+            trial[inside[(held > np.median(held)) | (inside == pivot)]] = b.max() + 1
+            compact(trial)
+            pair = trial[inside[0]], trial[inside[trial[inside] != trial[inside[0]]]][:1]
+            if not len(pair[1]):
+                continue
+            self._sweep(trial, 20, 0.0, rng, (int(pair[0]), int(pair[1][0])))
             compact(trial)
             after = self.length(trial)
             if after < now - 1e-9:
                 b[:] = trial
                 now = after
 
-    def sample(self, b, seed, n_samples=SAMPLES) -> np.ndarray:
+    def sample(self, b, rng, n_samples=SAMPLES) -> np.ndarray:
         """Share of Gibbs samples around a partition in which nodes share a block."""
-        from neuro.ntf.sbm_kernels import compact, sweeps
-
         b = np.array(b, np.int64)
         together = np.zeros((self.n_nodes, self.n_nodes), np.float32)
-        everywhere = np.array([-1, -1])
-        for turn in range(n_samples):
-            compact(b)
-            sweeps(
-                self.stats, b, 1 if turn else BURN_IN, 1.0, seed + turn, self.prior,
-                self.half_lgamma, everywhere,
-            )  # fmt: skip
+        self._sweep(b, BURN_IN, 1.0, rng)
+        for _ in range(n_samples):
+            self._sweep(b, 1, 1.0, rng)
             together += b[:, None] == b
         return together / n_samples
 
@@ -194,7 +196,7 @@ def fit_sbm(weights, family="exponential", *, n_starts=10, nested=True, random_s
     rng = np.random.default_rng(random_state)
     best, best_length = None, np.inf
     for start in _starts(weights, n_starts, rng):
-        b = data.optimise(start, int(rng.integers(2**30)))
+        b = data.optimise(start, rng)
         length = data.length(b)
         if length < best_length - 1e-9:
             best, best_length = b, length
@@ -202,7 +204,7 @@ def fit_sbm(weights, family="exponential", *, n_starts=10, nested=True, random_s
     if one <= best_length:
         best, best_length = np.zeros(data.n_nodes, np.int64), one
     labels = by_size(best)
-    membership = data.sample(best, int(rng.integers(2**30)))
+    membership = data.sample(best, rng)
     levels = [labels, *(_upper_levels(weights, labels, family, rng) if nested else [])]
     return BlockModel(labels, levels, best_length, one, membership)
 
@@ -236,7 +238,7 @@ def _upper_levels(weights, labels, family, rng):
         if not (np.nan_to_num(weights)[np.triu_indices(len(weights), 1)] > 0).any():
             break
         data = BlockData(weights, family)
-        trials = [data.optimise(s, int(rng.integers(2**30))) for s in _starts(weights, 8, rng)]
+        trials = [data.optimise(s, rng) for s in _starts(weights, 8, rng)]
         groups = by_size(min(trials, key=data.length))
         current = groups[current]
         if current.max() == 0 or current.max() + 1 == n_blocks:

@@ -9,6 +9,14 @@ EXPONENTIAL, LOGNORMAL = 0, 1
 
 
 @njit(cache=True, nogil=True)
+def _largest(b):
+    top = -1
+    for value in b:
+        top = max(top, value)
+    return top
+
+
+@njit(cache=True, nogil=True)
 def term(m, e, x, xx, prior, half_lgamma):
     """Description length of the pairs between two blocks, in nats.
 
@@ -83,7 +91,7 @@ def block_sums(stats, b, n_blocks):
 @njit(cache=True, nogil=True)
 def description_length(stats, b, prior, half_lgamma):
     """Description length of a graph and its partition, in nats."""
-    n_blocks = b.max() + 1
+    n_blocks = _largest(b) + 1
     sums = block_sums(stats, b, n_blocks)
     sizes = np.zeros(n_blocks, np.int64)
     for r in b:
@@ -98,7 +106,9 @@ def description_length(stats, b, prior, half_lgamma):
 
 @njit(cache=True, nogil=True)
 def _node_sums(stats, b, i, n_blocks, own):
-    own[:n_blocks] = 0.0
+    for s in range(n_blocks):
+        for k in range(4):
+            own[s, k] = 0.0
     for j in range(len(b)):
         if j != i:
             s = b[j]
@@ -107,7 +117,7 @@ def _node_sums(stats, b, i, n_blocks, own):
 
 
 @njit(cache=True, nogil=True)
-def _change(sums, own, sizes, used, r, s, step, prior, half_lgamma):
+def _change(sums, own, sizes, n_nodes, used, r, s, step, prior, half_lgamma):
     """Change of the description length when a node moves from block r to block s."""
     value = 0.0
     for t in range(len(sizes)):
@@ -142,7 +152,6 @@ def _change(sums, own, sizes, used, r, s, step, prior, half_lgamma):
     value += half_lgamma[2 * (n_s + 1)] - half_lgamma[2 * (n_s + 2)]
     blocks = used - (1 if n_r == 1 else 0) + (1 if n_s == 0 else 0)
     if blocks != used:
-        n_nodes = sizes.sum()
         value += _log_choose(n_nodes, blocks, half_lgamma)
         value -= _log_choose(n_nodes, used, half_lgamma)
     return value
@@ -170,7 +179,7 @@ def _move(sums, own, sizes, r, s, n_blocks):
 @njit(cache=True, nogil=True)
 def compact(b):
     """Number the blocks from 0 without gaps, in place; returns their number."""
-    seen = np.full(b.max() + 1, -1)
+    seen = np.full(_largest(b) + 1, -1)
     count = 0
     for i in range(len(b)):
         if seen[b[i]] < 0:
@@ -181,7 +190,7 @@ def compact(b):
 
 
 @njit(cache=True, nogil=True)
-def sweeps(stats, b, n_sweeps, inverse_temperature, seed, prior, half_lgamma, allowed):
+def sweeps(stats, b, order, draws, inverse_temperature, prior, half_lgamma, allowed):
     """Sweeps of single-node moves, in place.
 
     Every node in turn looks at all blocks and one empty block. With a positive inverse
@@ -192,34 +201,33 @@ def sweeps(stats, b, n_sweeps, inverse_temperature, seed, prior, half_lgamma, al
     ----------
     stats : float64 array, shape (n, n, 4)
     b : int64 array, shape (n,)
-    n_sweeps : int
-        With inverse temperature 0 it ends earlier once nothing moves.
+    order : int64 array, shape (n_sweeps, n)
+        Nodes in the order of each sweep. With inverse temperature 0 it ends earlier once nothing
+        moves.
+    draws : float64 array, shape (n_sweeps, n)
+        Uniform random numbers; they come from outside because numpy's generators take seconds
+        to compile.
     inverse_temperature : float
-    seed : int
     prior, half_lgamma : arrays
     allowed : int64 array, shape (2,)
         Two blocks a node may choose from, for splits; (-1, -1) allows all.
     """
-    np.random.seed(seed)
     n = len(b)
-    limit = min(n, b.max() + 2 + n // 2)
-    sums = np.zeros((limit + 1, limit + 1, 4))
-    first = block_sums(stats, b, b.max() + 1)
-    sums[: len(first), : len(first)] = first
+    limit = min(n, _largest(b) + 2 + n // 2)
+    sums = block_sums(stats, b, limit + 1)
     sizes = np.zeros(limit + 1, np.int64)
     for r in b:
         sizes[r] += 1
     own = np.zeros((limit + 1, 4))
     change = np.zeros(limit + 1)
     step = np.zeros(4)
-    order = np.arange(n)
     used = 0
     for size in sizes:
         used += 1 if size > 0 else 0
-    for _ in range(n_sweeps):
+    for turn in range(len(order)):
         moved = 0
-        np.random.shuffle(order)
-        for i in order:
+        for place in range(n):
+            i = order[turn, place]
             r = b[i]
             if allowed[0] >= 0 and r != allowed[0] and r != allowed[1]:
                 continue
@@ -238,7 +246,7 @@ def sweeps(stats, b, n_sweeps, inverse_temperature, seed, prior, half_lgamma, al
                     if used_empty or sizes[r] == 1:
                         continue
                     used_empty = True
-                change[s] = _change(sums, own, sizes, used, r, s, step, prior, half_lgamma)
+                change[s] = _change(sums, own, sizes, n, used, r, s, step, prior, half_lgamma)
                 if change[s] < best_change - 1e-9:
                     best, best_change = s, change[s]
             if inverse_temperature > 0:
@@ -247,7 +255,7 @@ def sweeps(stats, b, n_sweeps, inverse_temperature, seed, prior, half_lgamma, al
                 for s in range(limit):
                     if change[s] < np.inf:
                         total += np.exp(-inverse_temperature * (change[s] - low))
-                draw = np.random.random() * total
+                draw = draws[turn, place] * total
                 best = r
                 for s in range(limit):
                     if change[s] < np.inf:

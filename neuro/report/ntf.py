@@ -1,0 +1,254 @@
+"""Pages of the stage `ntf`: motifs, when and in whom they are active, their communities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from neuro.report import model, ntf_figures
+from neuro.report.labels import Labels
+from neuro.report.overview import read_table
+
+TITLES = {"simulated": "planted recordings", "fmri": "region series", "recordings": "recordings"}
+STATISTICS = {
+    "networkx": "Modularity",
+    "igraph": "Modularity",
+    "sbm": "Nats gained over one block",
+    "graph_tool": "Nats gained over one block",
+}
+MIN_SUPPORT = 0.1
+"""As in the stage: motif entries with less support count as not observed."""
+
+
+def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
+    """Sections of the stage, one per set of recordings, from its result files.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+    config : dict
+    labels : Labels
+    max_subject_figures : int, default 40
+        Not used: this stage draws no single participants.
+
+    Returns
+    -------
+    list of neuro.report.model.Section
+    """
+    folder = results / "ntf"
+    table = read_table(folder / "sets.tsv", set=str)
+    if table is None:
+        return []
+    made = []
+    for name in table["set"]:
+        blocks = _set_blocks(folder / name, name, labels)
+        title = f"Motifs of interaction: {TITLES.get(name, name)}"
+        made.append(model.Section(f"ntf_{name}", title, blocks))
+    return made
+
+
+def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
+    data = _arrays(folder / "factors.npz")
+    components = read_table(folder / "components.tsv", backend=str)
+    if data is None or components is None:
+        return [model.Text("The factorisation of this set has no results.", "note")]
+    facts = json.loads(str(data["text"]))
+    animals = [labels.text(animal) for animal in data["animal_names"]]
+    first = components[components["backend"] == components["backend"].iloc[0]]
+    blocks: list = [_introduction(facts, data), _verdict(first)]
+    sweep = read_table(folder / "rank_sweep.tsv")
+    if sweep is not None and len(sweep) > 1:
+        blocks.append(ntf_figures.rank_sweep(sweep, _rank(folder, data), name))
+    blocks.append(ntf_figures.time_factors(data, name))
+    if len(animals) > 1:
+        if len(animals) <= 24:
+            blocks.append(ntf_figures.animal_bars(data, animals, name))
+        if len(animals) > 12:
+            blocks.append(ntf_figures.presence_map(data, animals, name))
+    blocks += _community_blocks(folder, data, components, first, name)
+    blocks.append(_table(components))
+    return blocks
+
+
+def _introduction(facts, data):
+    concatenated = facts["model"] == "concatenated"
+    one = len(data["animal_names"]) == 1
+    text = (
+        f"Affinity '{facts['kind']}' of {len(data['names'])} neurons or regions in "
+        f"{len(data['animal_names'])} {'recording' if one else 'animals or subjects'}. "
+    )
+    if one:
+        text += "With one recording the model is matrix factorisation; there are no loadings."
+    elif concatenated:
+        text += "They share no clock: the motifs are common, every animal has its own time courses."
+    else:
+        text += (
+            f"They share a clock ({facts['time_alignment']}): time courses and motifs are common, "
+            "every animal has a loading."
+        )
+    return model.Text(text)
+
+
+def _verdict(first):
+    backend = first["backend"].iloc[0]
+    tested = first["p_adjusted"].notna().any()
+    if not tested:
+        return model.Text("No surrogates were run; communities stand without a null.", "warning")
+    found = int(first["significant"].sum())
+    return model.Text(
+        f"{found} of {len(first)} components have more community structure ({backend}) than "
+        f"surrogates; chance gives {model.number(0.05 * len(first), 2)}.",
+        "note",
+    )
+
+
+def _rank(folder: Path, data) -> int:
+    path = folder / "rank.json"
+    if path.is_file():
+        return int(json.loads(path.read_text("utf-8"))["rank"])
+    return len(data["lambda"])
+
+
+def _community_blocks(folder, data, components, first, name) -> list:
+    table = read_table(folder / "communities.tsv", backend=str, neuron=str)
+    backend = first["backend"].iloc[0]
+    blocks: list = []
+    matrices, shared = _motifs(data), data["time"].ndim == 2
+    if table is not None:
+        labels, weak = _labels(table, backend, len(matrices))
+        blocks.append(ntf_figures.motif_maps(matrices, labels, weak, first, name))
+        nested = _levels(table, len(matrices))
+        figure = ntf_figures.hierarchy(nested, name) if nested else None
+        if figure is not None:
+            blocks.append(figure)
+        together = _arrays(folder / "membership.npz")
+        if together is not None and backend in together:
+            curves, names = _together(data, together[backend], labels, weak)
+            if len(curves):
+                bin_s = 1.0 / float(data["fs"])
+                blocks.append(ntf_figures.co_membership(curves, names, bin_s, name, shared))
+    projection = _arrays(folder / "back_projection.npz")
+    if projection is not None and len(projection["values"]):
+        blocks.append(ntf_figures.back_projection(projection, float(data["fs"]), name, shared))
+    nulls = read_table(folder / "nulls.tsv", backend=str)
+    if nulls is not None:
+        for other, part in components.groupby("backend", sort=False):
+            values = nulls.loc[nulls["backend"] == other, "statistic"].dropna().to_numpy(float)
+            if len(values):
+                pairs = list(zip(part["statistic"], part["significant"].astype(bool)))
+                label = f"{STATISTICS.get(other, 'Statistic')} ({other})"
+                blocks.append(ntf_figures.nulls(pairs, values, label, f"{name}_{other}"))
+    return blocks
+
+
+def _motifs(data) -> np.ndarray:
+    n, pairs = len(data["names"]), np.array(data["pairs"], np.float32).T
+    pairs[data["support"].T < MIN_SUPPORT] = np.nan
+    full = np.zeros((len(pairs), n, n), np.float32)
+    left, right = data["pair_index"].T
+    full[:, left, right] = pairs
+    full[:, right, left] = pairs
+    return full
+
+
+def _labels(table, backend, rank):
+    """Finest labels and background of every component, (rank, n_neurons) each."""
+    part = table[(table["backend"] == backend) & (table["level"] == 0)]
+    groups = [part[part["component"] == r + 1] for r in range(rank)]
+    return (
+        np.array([group["label"].to_numpy(float) for group in groups]),
+        np.array([group["background"].to_numpy(bool) for group in groups]),
+    )
+
+
+def _levels(table, rank):
+    """Levels of the block model by component, where one was used."""
+    for backend in ("graph_tool", "sbm"):
+        part = table[table["backend"] == backend]
+        if len(part):
+            return [
+                [
+                    level["label"].to_numpy(float)
+                    for _, level in part[part["component"] == r + 1].groupby("level")
+                ]
+                for r in range(rank)
+            ]
+    return None
+
+
+def _together(data, membership, labels, weak, least=3):
+    """Mean co-membership of every community's members over time, and names of the rows."""
+    time = np.asarray(data["time"], float)
+    weight = np.asarray(data["animals"], float) * data["lambda"]
+    cube = time[:, None] * weight if time.ndim == 2 else time * weight
+    if time.ndim == 3:
+        # without a shared clock a mean over animals means nothing
+        cube = cube[:, [int(cube.sum(axis=(0, 2)).argmax())]]
+    total = cube.sum(axis=2, keepdims=True)
+    share = np.divide(cube, total, out=np.full_like(cube, np.nan), where=total > 0)
+    seen = np.isfinite(share[..., 0])
+    share = (
+        np.where(np.isfinite(share), share, 0).sum(axis=1)
+        / np.maximum(seen.sum(axis=1), 1)[:, None]
+    )
+    share[~seen.any(axis=1)] = np.nan
+    curves, names = [], []
+    for r in range(min(len(labels), ntf_figures.MAX_COMPONENTS)):
+        for label in np.unique(labels[r][np.isfinite(labels[r])]):
+            members = np.flatnonzero((labels[r] == label) & ~weak[r])
+            if len(members) < least:
+                continue
+            inside = membership[:, members][:, :, members]
+            pairs = np.triu_indices(len(members), 1)
+            held = np.nan_to_num(inside[:, pairs[0], pairs[1]]).mean(axis=1)
+            curves.append(share @ held)
+            names.append(f"{r + 1}: community {int(label) + 1}")
+    return np.array(curves), names
+
+
+def _table(components):
+    rows = [
+        {
+            "component": str(row.component),
+            "backend": row.backend,
+            "share": row.share,
+            "participation": row.participation,
+            "n": int(row.n_communities),
+            "statistic": row.statistic,
+            "p": model.p_value(row.p_adjusted) if np.isfinite(row.p_adjusted) else "",
+            "flags": "; ".join(
+                word
+                for word, flag in (
+                    ("background", row.is_background),
+                    ("few animals", row.few_animals),
+                )
+                if flag
+            ),
+            "strong": bool(row.significant),
+        }
+        for row in components.itertuples()
+    ]
+    return model.Table(
+        "Components. Share: of the sum of squared weights; animals: effective number that carries "
+        "the component; p: adjusted over the components; bold: beyond chance.",
+        [
+            model.Column("component", "Component"),
+            model.Column("backend", "Search"),
+            model.Column("share", "Share", 3),
+            model.Column("participation", "Animals", 1),
+            model.Column("n", "Communities", 0),
+            model.Column("statistic", "Statistic", 3),
+            model.Column("p", "p"),
+            model.Column("flags", "Flags"),
+        ],
+        rows,
+    )
+
+
+def _arrays(path: Path):
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
