@@ -187,7 +187,10 @@ def shifted(sequences, masks, seed) -> list:
         kept = item[mask]
         new = item.copy()
         if len(kept) > 1:
-            steps = rng.integers(1, len(kept), size=kept.shape[1])
+            # different for every region, as long as there are enough volumes
+            many = -(-kept.shape[1] // (len(kept) - 1))
+            steps = np.concatenate([rng.permutation(len(kept) - 1) + 1 for _ in range(many)])
+            steps = steps[: kept.shape[1]]
             rows = (np.arange(len(kept))[:, None] - steps) % len(kept)
             new[mask] = np.take_along_axis(kept, rows, axis=0)
         result.append(new)

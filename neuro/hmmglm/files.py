@@ -141,7 +141,7 @@ def write_fits(path, best: dict) -> Path:
         arrays[f"{key}_adjacency"] = model.adjacency_
         arrays[f"{key}_signed"] = model.to_signed()
         arrays[f"{key}_objective"] = np.array(model.starts_[0]["objective"])
-    np.savez(path, **arrays)
+    np.savez(path, **{name: arrays[name] for name in sorted(arrays)})
     return path
 
 

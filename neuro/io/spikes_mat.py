@@ -104,13 +104,14 @@ def _leaf(value, place, trains):
 
 def _load(path):
     """Variables of a MAT file by name."""
+    import h5py
     import scipy.io
 
+    if h5py.is_hdf5(path):
+        return _load_hdf5(path)
     try:
         return scipy.io.loadmat(path)
-    except NotImplementedError:
-        return _load_hdf5(path)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:
         first = str(error).splitlines()[0][:60] if str(error) else type(error).__name__
         raise InputProblem(f"{path}: not a readable MAT file ({first})") from None
 

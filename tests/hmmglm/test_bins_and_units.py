@@ -1,0 +1,134 @@
+"""Spike times to counts: borders, recorded time, segments, trials, units that stay."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuro.hmmglm.bins import (
+    bin_recording,
+    count_spikes,
+    fold_of,
+    join,
+    observed_bins,
+    select_units,
+    whole_bins,
+)
+from neuro.io.problems import InputProblem
+from neuro.io.spikes import SpikeData
+
+
+def recording(times, *, intervals=(), trials=None, labels=None):
+    times = [np.asarray(train, float) for train in times]
+    labels = labels or [str(k + 1) for k in range(len(times))]
+    return SpikeData(
+        times,
+        pd.DataFrame({"unit": labels}),
+        np.asarray(intervals, float).reshape(-1, 2),
+        trials,
+        "x.mat",
+    )
+
+
+def test_counts_equal_a_histogram_on_any_clock():
+    rng = np.random.default_rng(0)
+    times = np.sort(4397 + 20 * rng.uniform(size=500))
+    got = count_spikes(times, 4397.0, 400, 0.05)
+    want = np.histogram(times, 4397.0 + 0.05 * np.arange(401))[0]
+    assert got.sum() == 500
+    assert np.abs(got - want).sum() <= 2  # a spike within rounding of an edge
+
+
+def test_a_spike_on_an_edge_belongs_to_the_later_bin():
+    assert count_spikes(np.array([0.0, 0.5, 1.0]), 0.0, 2, 0.5).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("seconds", "bins"), [(15.0, 750), (0.3, 15), (0.0199, 0), (1.0, 50)])
+def test_whole_bins(seconds, bins):
+    assert whole_bins(seconds, 0.02) == bins
+
+
+def test_bins_start_at_the_first_spike_not_at_zero():
+    data = recording([[4397.0, 4399.9], [4398.0, 4402.31]])
+    binned = bin_recording(data, 0.5)
+    assert binned.table["start_s"].tolist() == [4397.0]
+    assert binned.sequences[0].shape == (10, 2)
+    assert binned.sequences[0][:, 0].tolist() == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_bins_outside_the_recorded_time_are_missing_not_silent():
+    data = recording([[0.1, 9.5], [0.2, 3.0]], intervals=[[0, 4], [6, 10]])
+    binned = bin_recording(data, 1.0)
+    assert binned.masks[0].tolist() == [True] * 4 + [False] * 2 + [True] * 4
+    # a spike outside the recorded time does not count
+    data.times[0] = np.array([0.1, 5.0, 9.5])
+    assert bin_recording(data, 1.0).sequences[0][5, 0] == 0
+
+
+def test_a_bin_across_the_border_of_the_recorded_time_is_missing():
+    assert observed_bins([[0, 2.5]], 0.0, 4, 1.0).tolist() == [True, True, False, False]
+
+
+def test_segments_share_no_bin_and_a_stub_joins_the_last():
+    data = recording([np.arange(0, 10.3, 0.1), [0.0, 10.31]])
+    binned = bin_recording(data, 0.1, segment_s=3.0)
+    assert [len(item) for item in binned.sequences] == [30, 30, 43]
+    np.testing.assert_allclose(binned.table["start_s"], [0, 3, 6])
+    binned = bin_recording(data, 0.1, segment_s=4.0)
+    assert [len(item) for item in binned.sequences] == [40, 40, 23]
+
+
+def test_one_sequence_per_trial_with_its_event():
+    trials = pd.DataFrame({"start": [1.0, 11.0], "stop": [3.0, 12.0], "onset": [1.5, 11.5]})
+    data = recording([[1.2, 11.9], [2.9, 20.0]], trials=trials)
+    binned = bin_recording(data, 0.5)
+    assert [item.shape for item in binned.sequences] == [(4, 2), (2, 2)]
+    assert binned.sequences[0].sum() == 2 and binned.sequences[1].sum() == 1
+    assert binned.table["event_s"].tolist() == [0.5, 0.5]
+    # a segment length overrides the trials
+    assert len(bin_recording(data, 0.5, segment_s=100.0).sequences) == 1
+
+
+def test_a_trial_shorter_than_a_bin_is_one_line():
+    trials = pd.DataFrame({"start": [1.0], "stop": [1.01]})
+    with pytest.raises(InputProblem, match=r"trial 0 lasts 0\.01 s, less than one bin of 0\.5 s"):
+        bin_recording(recording([[1.0], [1.0]], trials=trials), 0.5)
+
+
+def test_recordings_are_joined_by_unit():
+    a = bin_recording(recording([[0.0, 3.0], [1.0], [2.0]]), 1.0, label="a")
+    b = bin_recording(recording([[0.0, 2.0], [1.0]]), 1.0, label="b")
+    both = join([b, a])
+    assert both.units["unit"].tolist() == ["1", "2", "3"]
+    assert both.sequences[0][:, 2].sum() == 0
+    assert both.table["sequence"].tolist() == [0, 1] and both.table["source"].tolist() == ["b", "a"]
+    strange = bin_recording(recording([[0.0, 2.0], [1.0]], labels=["1", "x"]), 1.0)
+    with pytest.raises(InputProblem, match=r"neuron counts differ between sequences \(3, 2\)"):
+        join([a, strange])
+    with pytest.raises(InputProblem, match="do not mix"):
+        join([a, bin_recording(recording([[0.0, 2.0], [1.0]]), 0.5)])
+
+
+@pytest.mark.parametrize("order", ["blocks", "interleaved"])
+def test_folds_are_balanced(order):
+    folds = fold_of(11, 3, order)
+    assert sorted(set(folds)) == [0, 1, 2]
+    assert np.ptp(np.bincount(folds)) <= 1
+    if order == "blocks":
+        assert (np.diff(folds) >= 0).all()
+    with pytest.raises(InputProblem, match="2 sequences for 3 folds"):
+        fold_of(2, 3, order)
+
+
+def test_rare_units_are_left_out_with_a_reason():
+    times = [np.arange(0, 30, 0.5), [1.0, 15.0], [], [1.0, 1.2, 1.3, 1.5], np.arange(0, 30, 0.4)]
+    binned = bin_recording(recording(times), 0.5, segment_s=5.0)
+    folds = fold_of(len(binned.sequences), 3)
+    kept, rows = select_units(binned, 0.1, folds)
+    assert kept.units["unit"].tolist() == ["1", "5"]
+    assert kept.sequences[0].shape[1] == 2
+    assert [row["what"] for row in rows] == ["unit 2", "unit 3", "unit 4"]
+    assert rows[0]["value"] == pytest.approx(2 / 29.5, rel=0.05) and rows[0]["threshold"] == 0.1
+    # unit 4 fires often enough, but in one fold only: a training set would not know it
+    assert "leaves 0 spikes in training folds" in rows[2]["reason"]
+    with pytest.raises(InputProblem, match="0 of 5 units fire above 50 Hz"):
+        select_units(binned, 50.0, folds)
