@@ -19,14 +19,21 @@ import numpy as np
 
 from neuro.io import responses_parts as parts
 from neuro.io.problems import InputProblem
+from neuro.io.responses_parts import LazyStimuli, default_tier, usable
 
+__all__ = [
+    "LazyStimuli",
+    "StimulusResponses",
+    "build",
+    "default_tier",
+    "read_stimulus_response",
+    "write_stimulus_response",
+]
 TIERS = ("train", "validation", "test", "unused")
 KINDS = {2: "temporal", 3: "clips", 4: "image", 5: "movie"}
 """Number of axes of the stimuli -> kind of stimulus."""
 TRIAL_KEYS = ("tier", "stimulus_id", "condition")
 UNIT_KEYS = ("unit", "roi", "session", "known_type")
-GUARD = 64
-"""Samples between training and test part of a continuous recording without tiers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,45 +94,6 @@ class StimulusResponses:
         """
         rows = np.flatnonzero(np.isin(self.tier, tiers))
         return self.stimuli[rows], self.responses[rows]
-
-
-class LazyStimuli:
-    """Stimuli that stay in an HDF5 file until some are asked for.
-
-    Parameters
-    ----------
-    path : path-like
-    name : str
-        Data set, trials first.
-    """
-
-    def __init__(self, path, name="stimuli"):
-        import h5py
-
-        self.path, self.name = str(path), name
-        with h5py.File(self.path, "r") as file:
-            self.shape, self.dtype = file[name].shape, np.dtype(np.float32)
-        self.ndim = len(self.shape)
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, rows):
-        """Trials as float32 in the order asked for."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            data = file[self.name]
-            if isinstance(rows, (int, np.integer, slice)):
-                return parts.unit_range(data[rows])
-            rows = np.asarray(rows)
-            rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-            order, back = np.unique(rows, return_inverse=True)
-            return parts.unit_range(data[order])[back]
-
-    def __array__(self, dtype=None, copy=None):
-        values = self[:]
-        return values if dtype is None else values.astype(dtype)
 
 
 def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusResponses:
@@ -337,77 +305,6 @@ def _units(content, n_units, path):
     if repeated:
         problems.append(f"{path}: unit name '{repeated[0]}' is repeated; names must differ")
     return units, problems
-
-
-def default_tier(n_trials: int, kind: str) -> np.ndarray:
-    """Tiers of a data set that states none.
-
-    Continuous recordings: the first 80 % train, the last 20 % test, with a guard of 64 samples
-    between them. Else 80 % train, 10 % validation, 10 % test, drawn with seed 0.
-
-    Parameters
-    ----------
-    n_trials : int
-    kind : str
-
-    Returns
-    -------
-    ndarray of str
-    """
-    if kind == "discrete":
-        return np.full(n_trials, "train")
-    if kind == "temporal":
-        cut = int(0.8 * n_trials)
-        tier = np.full(n_trials, "train", dtype="<U10")
-        tier[cut:] = "unused"
-        tier[cut + GUARD :] = "test"
-        return tier
-    order = np.random.default_rng(0).permutation(n_trials)
-    tier = np.full(n_trials, "train", dtype="<U10")
-    tier[order[: n_trials // 10]] = "validation"
-    tier[order[n_trials // 10 : 2 * (n_trials // 10)]] = "test"
-    return tier
-
-
-def usable(responses, names, tier, condition, kind):
-    """Units that can be used, and why the others cannot.
-
-    Parameters
-    ----------
-    responses : ndarray, shape (n_trials, n_units)
-    names : list of str
-    tier : ndarray of str
-    condition : ndarray or None
-    kind : str
-
-    Returns
-    -------
-    keep : ndarray of bool
-    excluded : list of (unit, reason)
-    """
-    used = tier != "unused"
-    values = responses[used]
-    reasons = {}
-    bad = ~np.isfinite(values)
-    if kind == "discrete":
-        finite = np.isfinite(values)
-        for label in np.unique(condition[used]):
-            absent = ~finite[condition[used] == label].any(axis=0)
-            for column in np.flatnonzero(absent):
-                reasons.setdefault(column, f"no finite response to condition {label}")
-        bad = np.isinf(values)
-    for column in np.flatnonzero(bad.any(axis=0)):
-        reasons.setdefault(column, f"{int(bad[:, column].sum())} responses are not finite")
-    train = np.where(np.isfinite(responses), responses, np.nan)[tier == "train"]
-    if len(train):
-        with np.errstate(invalid="ignore"):
-            low = np.fmin.reduce(train, axis=0)
-            flat = low == np.fmax.reduce(train, axis=0)
-        for column in np.flatnonzero(flat):
-            reasons.setdefault(column, f"constant in training ({low[column]:g})")
-    keep = np.ones(responses.shape[1], bool)
-    keep[list(reasons)] = False
-    return keep, [(names[column], reasons[column]) for column in sorted(reasons)]
 
 
 def write_stimulus_response(path, stimuli, responses, tier=None, **optional) -> Path:
