@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from common import ROOT, snakemake
-
-from neuro.config import STAGES
+from common import ROOT, only, snakemake
 
 N = 32
 """Subjects of the demo."""
@@ -36,9 +34,7 @@ def planned(workdir, *arguments, config=None):
     """Job counts of a dry-run by rule."""
     if config is not None:
         path = Path(workdir) / "mine.yaml"
-        # Stages that a test does not name are off, so that the counts below stay readable.
-        off = {name: {"enabled": False} for name in STAGES if name not in ("fmri", "adhd")}
-        path.write_text(yaml.safe_dump({**off, **config}))
+        path.write_text(yaml.safe_dump(only(config)))
         arguments = (*arguments, "--configfile", str(path))
     result = snakemake(workdir, "-n", "--cores", "2", *arguments)
     table = result.stdout.split("job", 1)[1] if "job" in result.stdout else ""
@@ -50,7 +46,7 @@ def planned(workdir, *arguments, config=None):
 def refused(workdir, config, *arguments):
     """Lines of a refusal: status 1, no traceback."""
     path = Path(workdir) / "mine.yaml"
-    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(only(config)))
     result = snakemake(
         workdir, "-n", "--cores", "2", "--configfile", str(path), *arguments, check=False
     )
