@@ -141,6 +141,7 @@ def _participants(results: Path) -> set[str]:
 
 def _write_figures(folder: Path, sections) -> None:
     """Figures as files; what an earlier report left in the same folders is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = {}
     for section in sections:
         for figure in section.figures():

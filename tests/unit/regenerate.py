@@ -16,14 +16,14 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cases import CASES, crop_cohort, raw_run, small_tables
-from common import ROOT, UNTRACKED, headings, snakemake
+from common import ROOT, UNTRACKED, headings, only, snakemake
 
 HERE = Path(__file__).parent
 
 
 def finished_run(folder: Path, config: dict, target: str) -> None:
     """Run the workflow in a folder up to a target."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(only(config), sort_keys=False))
     snakemake(folder, target, "--configfile", "config.yaml", "--cores", "2", "--notemp")
 
 

@@ -6,7 +6,7 @@ import datasets
 import pandas as pd
 import pytest
 import yaml
-from common import report_text, snakemake
+from common import only, report_text, snakemake
 
 LABELS = [f"{number:02d}" for number in range(1, 11)]
 
@@ -19,7 +19,7 @@ def settings(folder, **sections):
     }
     for name, keys in sections.items():
         mapping[name] = mapping.get(name, {}) | keys
-    (folder / "mine.yaml").write_text(yaml.safe_dump(mapping))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(mapping)))
 
 
 def run(folder, *targets):

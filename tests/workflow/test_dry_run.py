@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from common import ROOT, snakemake
+from common import ROOT, only, snakemake
 
 N = 32
 """Subjects of the demo."""
@@ -34,7 +34,7 @@ def planned(workdir, *arguments, config=None):
     """Job counts of a dry-run by rule."""
     if config is not None:
         path = Path(workdir) / "mine.yaml"
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(yaml.safe_dump(only(config)))
         arguments = (*arguments, "--configfile", str(path))
     result = snakemake(workdir, "-n", "--cores", "2", *arguments)
     table = result.stdout.split("job", 1)[1] if "job" in result.stdout else ""
@@ -46,7 +46,7 @@ def planned(workdir, *arguments, config=None):
 def refused(workdir, config, *arguments):
     """Lines of a refusal: status 1, no traceback."""
     path = Path(workdir) / "mine.yaml"
-    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(only(config)))
     result = snakemake(
         workdir, "-n", "--cores", "2", "--configfile", str(path), *arguments, check=False
     )
@@ -322,6 +322,10 @@ def test_native_images_join_regions_and_template_images_voxels(tmp_path):
     assert counts["adhd_graph"] == counts["fmri_realign"] == 2
     (tmp_path / "02.txt").unlink()
     assert "02.txt: no such file; fmri.normalise.affine names it" in refused(tmp_path, config)
+
+
+def test_without_bold_only_stages_with_recordings_of_their_own_run(tmp_path):
+    assert planned(tmp_path, config={"data": {"kind": "none"}}) == {"report": 1, "all": 1}
 
 
 @pytest.mark.parametrize("kind", ["bids", "auto"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from common import report_text, snakemake
+from common import only, report_text, snakemake
 
 from neuro.io.connectomes import read_connectomes
 from neuro.simulate.raw import pose, write_raw
@@ -22,7 +22,7 @@ SETTINGS = {
 
 def write_settings(folder, **fmri):
     settings = {**SETTINGS, "fmri": SETTINGS["fmri"] | fmri}
-    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(settings)))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_with_an_affine_template_coordinates_serve(done, tmp_path):
         "fmri": {"normalise": {"affine": f"{done[0]}/raw/xfm/sub-{{participant_id}}.txt"}},
         "adhd": {"enabled": False},
     }
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(only(settings)))
     name = "sub-01_task-rest_atlas-power264_stat-mean_timeseries"
     target = f"results/fmri/sub-01/func/{name}.tsv"
     snakemake(tmp_path, target, "--cores", "1", "--configfile", "mine.yaml")

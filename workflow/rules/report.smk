@@ -1,7 +1,7 @@
 rule report:
     input:
         stages=[path for name in neuro.config.STAGES for path in stage_targets(name)],
-        participants="results/participants.tsv",
+        participants=[] if INPUTS.kind == "none" else "results/participants.tsv",
     output:
         page=ensure("results/report/index.html", non_empty=True),
         figures=report(
