@@ -61,6 +61,14 @@ class FeatureTable:
     def select(self, name: str) -> FeatureTable:
         """Columns of one map, or of several joined by `+`, e.g. `degree+cycle3`.
 
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        FeatureTable
+
         Raises
         ------
         ValueError
@@ -83,6 +91,14 @@ class FeatureTable:
     def rows(self, participant_id) -> FeatureTable:
         """The rows of these subjects, in this order.
 
+        Parameters
+        ----------
+        participant_id : sequence of str
+
+        Returns
+        -------
+        FeatureTable
+
         Raises
         ------
         ValueError
@@ -103,7 +119,16 @@ class FeatureTable:
         return dataclasses.replace(self, X=self.X[order], participant_id=self.participant_id[order])
 
     def save(self, path) -> Path:
-        """Write `features.h5`: the arrays under their own names."""
+        """Write `features.h5`: the arrays under their own names.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
         import h5py
 
         from neuro.io.series import write_strings
@@ -121,6 +146,14 @@ class FeatureTable:
     @classmethod
     def load(cls, path) -> FeatureTable:
         """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        FeatureTable
 
         Raises
         ------
@@ -237,6 +270,15 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
 
     def transform(self, graphs) -> np.ndarray:
         """Feature rows, float32, shape (n_graphs, n_features).
+
+        Parameters
+        ----------
+        graphs : sequence or mapping
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_graphs, n_features)
 
         Raises
         ------
