@@ -24,6 +24,7 @@ DEMO = {
         "latent_dims": [4, 8],
         "permutations": 100,
         "hidden": 200,
+        "age_basis": "linear",
         "n_samples": 60,
     },
     "report": {"title": "neuro demo: a simulated cohort"},

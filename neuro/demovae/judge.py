@@ -24,6 +24,8 @@ RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout")
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
+_CORRELATIONS = {"pearson": np.asarray, "fisher_z": np.tanh}
+"""Kinds of connectomes that are correlation matrices, and the way back to correlations."""
 
 
 def split_strata(cohort: Cohort) -> np.ndarray:
@@ -257,10 +259,10 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     for name, edges in (("real", test.edges), ("synthetic", made)):
         arrays[f"mean_{name}"] = edges.mean(axis=0)
         arrays[f"sd_{name}"] = edges.std(axis=0)
-        if train.kind == "pearson":
-            smallest = minimum_eigenvalues(edges[:_MATRICES], len(train.region))
-            arrays[f"eigenvalue_{name}"] = smallest
-    if train.kind == "pearson":
+        if train.kind in _CORRELATIONS:
+            some = _CORRELATIONS[train.kind](edges[:_MATRICES])
+            arrays[f"eigenvalue_{name}"] = minimum_eigenvalues(some, len(train.region))
+    if train.kind in _CORRELATIONS:
         low = [float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")]
         values.append(("min_eigenvalue", *low))
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}

@@ -24,6 +24,9 @@ _VALUES = {
     "membership_auc": "Membership told from the reconstruction error, AUC",
 }
 
+_FEW = 100
+"""Runs that a fit needs to say something (ours)."""
+
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
     """Sections of the stage, from its result files.
@@ -54,6 +57,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if readouts is None or associations is None:
         blocks.append(model.Text("The features have not been judged.", "note"))
     else:
+        blocks.append(_size(associations))
         blocks.append(_sentence(readouts, associations))
         blocks += figures.associations(associations)
         blocks += figures.readout_dots(readouts)
@@ -67,6 +71,19 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     blocks += _planted(folder)
     blocks = [block for block in blocks if block is not None]
     return [model.Section("demovae", "Connectomes without demographics", blocks)]
+
+
+def _size(associations) -> model.Text | None:
+    """A warning where a fit had too few runs to say much."""
+    n = int(associations["n_train"].min())
+    if n >= _FEW:
+        return None
+    return model.Text(
+        f"The smallest part that a model was fitted on has {n} runs. With fewer than about {_FEW} "
+        "the scores below are mostly chance, and synthetic connectomes are little more than the "
+        "training ones again.",
+        "warning",
+    )
 
 
 def _sentence(readouts, associations) -> model.Text | None:

@@ -80,16 +80,7 @@ def losses(history: pd.DataFrame, epoch: int | None) -> list:
             axes.set_xlabel("Epoch")
             axes.legend(loc="best")
         if epoch is not None:
-            right.annotate(
-                f"epoch {epoch} is used",
-                (epoch, 0.98),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="top",
-                fontsize=7.5,
-                color=draw.INK,
-            )
+            right.set_title(f"Weights of epoch {epoch} are used")
 
     return [
         draw.figure(
@@ -182,7 +173,7 @@ def readout_dots(table: pd.DataFrame) -> list:
             axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
             number = part["metric"].iloc[0] == "r2"
             # a readout far below chance would squeeze the others
-            low = max(float(part["heldout"].min()), chance - 0.3)
+            low = max(float(part["heldout"].min()), chance - 1.0)
             axes.set_xlim(min(low, chance) - 0.05, max(float(part["heldout"].max()), chance) + 0.07)
             axes.set_title(target_name(target, method))
             axes.set_xlabel("R²" if number else "Balanced accuracy")

@@ -70,7 +70,12 @@ def edge_statistics(arrays: dict) -> list:
         for axes, name, word in zip(several, ("mean", "sd"), ("Mean", "Standard deviation")):
             real, made = arrays[f"{name}_real"], arrays[f"{name}_synthetic"]
             ends = [float(min(real.min(), made.min())), float(max(real.max(), made.max()))]
-            axes.hexbin(real, made, gridsize=60, bins="log", cmap="Blues", mincnt=1, linewidths=0)
+            if len(real) < 3000:
+                axes.scatter(real, made, s=7, color=draw.CONTROL, alpha=0.5, lw=0)
+            else:
+                axes.hexbin(
+                    real, made, gridsize=60, bins="log", cmap="Blues", mincnt=1, linewidths=0
+                )
             axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
             axes.set_xlabel(f"{word} of an edge, held-out real")
             axes.set_ylabel("Synthetic")
@@ -183,12 +188,12 @@ def planted(table: pd.DataFrame) -> list:
             place = np.arange(len(targets)) + (i - (len(features) - 1) / 2) * height
             colour = COLOURS.get(kind(name), draw.OTHER)
             left.barh(place, part["error"], height=0.9 * height, color=colour)
-            left.barh([], [], color=colour, label=features_name(name))
+            left.barh(0, 0, height=0, color=colour, label=features_name(name))
         left.set_yticks(range(len(targets)), [target_name(name) for name in targets])
         left.set_ylim(len(targets) - 0.5, -0.5)
         left.axvline(0, color=draw.INK, lw=0.8)
         left.set_xlabel("Score above chance in new subjects")
-        left.legend(loc="lower right")
+        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
         place = np.arange(len(maps))
         right.barh(place - 0.19, maps["baseline"], height=0.34, color=draw.OTHER, label="real")
         right.barh(place + 0.19, maps["recovered"], height=0.34, color=SYNTHETIC, label="samples")
