@@ -13,7 +13,7 @@ from neuro.report import demovae_samples as samples
 from neuro.report import model
 from neuro.report.adhd_scores import SCHEMES, TEXT, scheme_name
 from neuro.report.labels import Labels
-from neuro.report.overview import read_table
+from neuro.report.tables import read_table
 
 _VALUES = {
     "mean_r": "Correlation of the mean connectomes",
