@@ -10,7 +10,7 @@ _HOMES = {
     "pack": "packed",
     "cycles3": "packed",
     "cycles4": "packed",
-    "FeatureTable": "features",
+    "FeatureTable": "feature_table",
     "GraphFeatures": "features",
     "RegionMask": "mask",
     "GraphDiagnosis": "model",
