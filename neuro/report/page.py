@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import neuro
@@ -27,7 +28,7 @@ def build(
     title: str = "neuro report",
     anonymous: bool = True,
     *,
-    methods: list = (),
+    methods: Sequence[tuple] = (),
     max_subject_figures: int | None = None,
 ) -> Path:
     """Write the report of a run from its result files: a first page, and one page per stage.
