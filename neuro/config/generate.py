@@ -19,6 +19,16 @@ DEMO = {
         "permutations": 200,
         "repeats": 2,
     },
+    "hmmglm": {
+        "input": ["simulated", "fmri"],
+        "n_states": [1, 2, 3, 4],
+        "n_starts": 2,
+        "events.n_null": 1,
+        "simulated.n_sequences": 12,
+        "simulated.n_bins": 1000,
+        "simulated.n_neurons": 12,
+        "simulated.n_states": 3,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

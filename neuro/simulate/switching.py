@@ -168,7 +168,7 @@ def write_spikes(counts_path, truth_path, truth: SwitchingTruth, bin_s: float) -
         `.npz` with `seq_0`, `seq_1`, ..., `bin_s` (s) and `unit`.
     truth_path : path-like
         `.npz` with `states`, `weights`, `adjacency`, `prior`, `bias`, `transitions`, `kernel`,
-        `unit`.
+        `log_likelihood` (of every sequence, nats), `unit`.
     truth : SwitchingTruth
     bin_s : float
         Bin width that the counts are said to have (s).
@@ -179,4 +179,10 @@ def write_spikes(counts_path, truth_path, truth: SwitchingTruth, bin_s: float) -
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     np.savez(counts_path, bin_s=np.array(float(bin_s)), unit=units, **sequences)
     names = ("states", "weights", "adjacency", "prior", "bias", "transitions", "kernel")
-    np.savez(truth_path, unit=units, **{name: getattr(truth, name) for name in names})
+    known = {name: getattr(truth, name) for name in names}
+    np.savez(
+        truth_path,
+        unit=units,
+        log_likelihood=truth_log_likelihood(truth, truth.counts),
+        **known,
+    )
