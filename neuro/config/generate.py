@@ -21,7 +21,8 @@ DEMO = {
     },
     "hmmglm": {
         "input": ["simulated", "fmri"],
-        "n_states": [1, 2, 3, 4],
+        "model": ["gaussian", "onehot"],
+        "n_states": [1, 3, 4],
         "n_starts": 2,
         "events.n_null": 1,
         "simulated.n_sequences": 12,

@@ -16,6 +16,11 @@ from neuro.report.tables import read_table
 TITLES = {"simulated": "planted spike trains", "fmri": "point events of region series"}
 MODELS = {"plain": "free couplings", "gaussian": "Gaussian prior", "onehot": "one-hot prior"}
 
+_NO_GRAPH = (
+    "No edge is more likely to be there than not in the graph that all states share, so it is not "
+    "drawn. With few states its probabilities stay close to the prior."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Set:
@@ -65,7 +70,7 @@ class Set:
         n_bins = int(self.tables["sequences"]["n_observed"].sum())
         return (
             f"K = {self.k}, {len(self.units)} {what}, {model.number(n_bins)} bins of "
-            f"{model.compact(self.bin_s)} s"
+            f"{self.bin_s:g} s"
         )
 
 
@@ -137,7 +142,7 @@ def _blocks(data: Set) -> list:
     blocks.append(hmmglm_graphs.rates(data))
     blocks.append(model.Heading("Couplings"))
     blocks.append(hmmglm_graphs.couplings(data))
-    blocks.append(hmmglm_graphs.signed_graph(data))
+    blocks.append(hmmglm_graphs.signed_graph(data) or model.Text(_NO_GRAPH, "note"))
     blocks.append(hmmglm_graphs.confidence(data))
     blocks += [_states_table(data), _models_table(data)]
     return [block for block in blocks if block is not None]

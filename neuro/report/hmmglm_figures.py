@@ -56,26 +56,39 @@ def _score(data):
     return "bits_per_spike", "bits_se", f"Held-out bits per {what}"
 
 
+def _beyond_null(data, column):
+    """What the model gains over its fits to shifted series, fold by fold; None without them."""
+    sweep = data.tables["sweep"]
+    name = "test_ll_per_bin" if column == "score" else "test_bits_per_spike"
+    sweep = sweep[sweep["objective"].notna()]
+    best = sweep.loc[sweep.groupby(["model", "k", "fold"])["objective"].idxmax()]
+    null = best[best["model"].str.startswith(f"{data.kind}:null")]
+    if null.empty:
+        return None
+    chance = null.groupby(["k", "fold"])[name].mean()
+    reached = best[best["model"] == data.kind].set_index(["k", "fold"])[name]
+    gain = (reached - chance).dropna().groupby("k")
+    table = gain.agg(["mean", "std", "size"]).reset_index()
+    table["error"] = table["std"] / np.sqrt(table["size"])
+    return table.rename(columns={"mean": "value"})
+
+
 def selection(data):
     """Held-out score, loss against the best number of states, and BIC."""
     curve = data.tables["curve"]
     column, error, label = _score(data)
-    null = curve[curve["model"].str.startswith(f"{data.kind}:null")]
-    chance = null.groupby("k")[column].mean()
+    beyond = _beyond_null(data, column)
 
     def scores(axes):
         names = [name for name in NAMES if name in set(curve["model"]) and name in COLOURS]
-        if len(chance):
-            names = [name for name in names if name == data.kind]
-        for name in names:
+        for name in [data.kind] if beyond is not None else names:
             part = curve[curve["model"] == name].sort_values("k")
-            values = part[column].to_numpy(float)
-            if len(chance):
-                values = values - chance.reindex(part["k"]).to_numpy(float)
+            part = part.rename(columns={column: "value", error: "error"})
+            part = part if beyond is None else beyond
             axes.errorbar(
                 part["k"],
-                values,
-                part[error],
+                part["value"],
+                part["error"],
                 fmt="s--" if name == "poisson_hmm" else "o-",
                 ms=4,
                 lw=1.2,
@@ -84,7 +97,7 @@ def selection(data):
             )
         if column == "bits_per_spike":
             axes.axhline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        axes.set_ylabel(f"{label},\nbeyond shifted series" if len(chance) else label)
+        axes.set_ylabel(f"{label},\nbeyond shifted series" if beyond is not None else label)
         axes.legend(fontsize=7, loc="best")
 
     def loss(axes):
@@ -116,7 +129,7 @@ def selection(data):
                 color=draw.INK if name == "bic" else draw.OTHER,
                 label=name.upper(),
             )
-        axes.set_ylabel("Above the smallest, thousands")
+        axes.set_ylabel("Above the best, 1000")
         axes.legend(fontsize=7, loc="best")
 
     def paint(canvas):
@@ -126,13 +139,13 @@ def selection(data):
             axes.set_xlabel("States K")
             axes.set_xticks(sorted(set(curve["k"])))
 
-    beyond = "beyond series shifted region by region" if len(chance) else "over constant rates"
+    over = "over constant rates" if beyond is None else "beyond series shifted region by region"
     return picture(
         data,
         "selection",
         paint,
         size=(9.4, 2.9),
-        caption=f"Choosing the number of states. Left: held-out log-likelihood {beyond}, mean and "
+        caption=f"Choosing the number of states. Left: held-out log-likelihood {over}, mean and "
         "standard error over folds. Middle: what each number of states loses against the best, "
         "fold by fold. Right: BIC and AIC of the training folds. Dashed: the chosen number.",
         how_to_read="The smallest number whose loss is within one standard error of zero is taken. "
@@ -171,14 +184,11 @@ def restarts(data):
         axes.set_ylim(bottom=-0.3)
         axes.set_xticks(range(len(sizes)), sizes)
         axes.set_xlabel("States K")
-        axes.set_ylabel("Objective below the best start, nats")
+        axes.set_ylabel("Below the best start, nats")
 
     def converge(axes):
         line = path[path["what"] == "iteration"]
-        ends = path[path["what"] == "start"]
-        axes.plot(line["number"], line["objective"], "-", color=draw.CONTROL, lw=1.4)
-        for value in ends["objective"]:
-            axes.axhline(value, color=draw.OTHER, lw=0.7, ls=(0, (2, 2)), zorder=0)
+        axes.plot(line["number"], line["objective"], "o-", ms=3, color=draw.CONTROL, lw=1.4)
         axes.set_xlabel("Iteration")
         axes.set_ylabel("Objective, nats")
         axes.ticklabel_format(axis="y", useOffset=False, style="plain")
@@ -194,8 +204,8 @@ def restarts(data):
         paint,
         size=(9.4, 2.7),
         caption="Left: how far each start ended below the best one of its fold; above: share of "
-        "starts within 0.01 % of the best. Right: objective of the exported fit by iteration, "
-        "dashed: where each start ended.",
+        "starts within 0.01 % of the best. Right: objective of the exported fit by iteration of "
+        "its last phase.",
         how_to_read="Starts that end at the same height found the same solution. With few that "
         "agree, take more starts before you believe the states.",
         alt="Objectives of the starts and their course",

@@ -34,7 +34,9 @@ def couplings(data):
         if onehot
         else _cube(prior, "sign", units)
     )
-    limit = max(float(np.quantile(np.abs(weights), 0.995)), 1e-6)
+    # self-history is often far stronger than any coupling and would hide them all
+    apart = weights[:, ~np.eye(len(units), dtype=bool)]
+    limit = max(float(np.quantile(np.abs(apart), 0.995)), 1e-6)
     count = len(weights) + 1
 
     def paint(canvas):
@@ -71,7 +73,7 @@ def couplings(data):
         f"share.{note}",
         how_to_read="Entries that are red in all states and in the shared prior are edges of the "
         "anatomy; entries that change between states are what switches. The diagonal is a unit's "
-        "own history.",
+        "own history; colours end at the strongest couplings of others.",
         alt="Coupling matrices by state and the shared prior",
         wide=True,
     )

@@ -9,6 +9,7 @@ from neuro.report.hmmglm_figures import colour, picture
 
 RASTER_BINS = 600
 MAX_MARKS = 20_000
+MAX_LABELS = 40
 
 
 def raster(data):
@@ -85,6 +86,9 @@ def raster(data):
                 color=draw.INK,
             )
             axes.set_ylim(n_units, 0)
+        if n_units <= MAX_LABELS:
+            names = [name[:12] for name in data.units]
+            axes.set_yticks(np.arange(n_units) + 0.5, names, fontsize=6)
         for start in time[~mask]:
             axes.axvspan(start, start + data.bin_s, color="#E4E8EC", lw=0)
         _mark(panels, row, data)

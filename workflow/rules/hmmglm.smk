@@ -289,6 +289,7 @@ rule hmmglm_summary:
         exclusions=hmmglm_files("exclusions.tsv"),
     output:
         exclusions="results/hmmglm/exclusions.tsv",
+        sets="results/hmmglm/sets.tsv",
         description="results/hmmglm/dataset_description.json",
         report=ensure("results/hmmglm/report.json", non_empty=True),
     log:
@@ -303,6 +304,7 @@ rule hmmglm_summary:
         runtime=10,
     params:
         config={"hmmglm": config["hmmglm"]},
+        sets={name: source for name, (source, _) in HMMGLM_SETS.items()},
         code=stage_digest("hmmglm"),
     message:
         "Summing up the stage hmmglm"
