@@ -28,6 +28,7 @@ VOLATILE = {
     "Commit",
     "Dirty",
     "seconds",
+    "cpu_s",
     "peak_mb",
     "Threads",
 }
@@ -170,6 +171,19 @@ def compare_png(a, b):
         raise Difference(f"{a.name}: the picture is blank")
 
 
+def compare_graphml(a, b):
+    """Nodes, edges in both directions, and their numbers."""
+    import networkx
+
+    x, y = networkx.read_graphml(a), networkx.read_graphml(b)
+    if list(x.nodes) != list(y.nodes) or set(x.edges) != set(y.edges):
+        raise Difference(f"{a.name}: nodes or edges differ")
+    for edge, want in y.edges.items():
+        for name, value in want.items():
+            if not math.isclose(x.edges[edge].get(name, math.nan), value, rel_tol=RTOL):
+                raise Difference(f"{a.name}: {name} of {edge} differs")
+
+
 def compare_text(a, b):
     """The same lines."""
     if a.read_text() != b.read_text():
@@ -199,6 +213,7 @@ COMPARATORS = {
     ".json": compare_json,
     ".nii.gz": compare_nifti,
     ".png": compare_png,
+    ".graphml": compare_graphml,
     ".md": compare_text,
     ".bib": compare_text,
     ".bidsignore": compare_text,
