@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, execution, fmri, hmmglm, report, simulate
+from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -10,10 +10,11 @@ _CLASSES = {
     "simulate": simulate.Simulate,
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
+    "demovae": demovae.Demovae,
     "hmmglm": hmmglm.Hmmglm,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "hmmglm": hmmglm}
+_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

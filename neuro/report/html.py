@@ -26,11 +26,12 @@ _SHELL = """<!DOCTYPE html>
 <a class="skip" href="#content">Skip to the content</a>
 <div class="page">
 <header>
+<a class="to-menu" href="#menu">Menu</a>
 {above}<h1>{heading}</h1>
 <p>{subtitle}</p>
 </header>
 <div class="columns">
-<nav aria-label="Pages">
+<nav id="menu" aria-label="Pages">
 {menu}</nav>
 <main id="content">
 {body}{line}</main>

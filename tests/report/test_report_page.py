@@ -65,17 +65,8 @@ def words(index):
 
 
 @pytest.fixture(scope="module")
-def built(planted_results, report_config, report_methods, tmp_path_factory):
-    out = tmp_path_factory.mktemp("report")
-    index = build(
-        planted_results,
-        out,
-        report_config,
-        title="Planted <results>",
-        anonymous=False,
-        methods=report_methods,
-    )
-    return index, pages(index)
+def built(built_report):
+    return built_report, pages(built_report)
 
 
 @pytest.fixture
