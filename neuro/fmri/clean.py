@@ -146,7 +146,7 @@ class Denoiser(Params):
         low, high = check_band(self.low, self.high, tr)
         filtering = self.filter != "none" and is_filtering(low, high, tr)
         rows = values[self.kept_]
-        self.notes_ = []
+        self.notes_: list[str] = []
         self.constant_columns_ = [
             name for name, column in zip(names, rows.T) if _is_constant(column)
         ]
