@@ -25,13 +25,13 @@ demo: $(STAMP) ## install on first use, run all stages on simulated data, end wi
 	@echo "Report: $(CURDIR)/results/report/index.html"
 
 test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cores)
-	python -m pytest -m "not slow and not cluster and not gpu"
+	python -m pytest -n auto -m "not slow and not cluster and not gpu"
 
 test-all: $(STAMP) ## all tests, slow ones and real data included
-	python -m pytest -m "not cluster and not gpu"
+	python -m pytest -n auto -m "not cluster and not gpu"
 
 test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
-	python -m pytest -m realdata
+	python -m pytest -n auto -m realdata
 
 check: $(STAMP) ## lint and format gates
 	ruff check .
@@ -44,7 +44,7 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the rule graph
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the charts
 	python -m neuro.config
 	python docs/rulegraph.py
 
