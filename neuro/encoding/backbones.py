@@ -38,7 +38,7 @@ class Backbone:
 
     def __init__(self, name, size, mean=(0.0,), std=(1.0,), *, unit_norm=False, antialias=True):
         self.name, self.size, self.unit_norm, self.antialias = name, size, unit_norm, antialias
-        self.mean, self.std = tuple(mean), tuple(std)
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.network = None
         self.sha256 = ""
         self.details: dict = {}

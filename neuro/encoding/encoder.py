@@ -79,14 +79,38 @@ class VoxelEncoder:
         self.random_state = random_state
 
     def get_params(self, deep=True) -> dict:
-        """Parameters of the constructor."""
+        """Parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool
+            Not used: no parameter is an estimator.
+
+        Returns
+        -------
+        dict
+        """
         names = ("backbone", "backbone_path", "readout", "alphas", "cv", "n_augment")
         return {
             name: getattr(self, name) for name in (*names, "antialias", "batch", "random_state")
         }
 
     def set_params(self, **params):
-        """Set parameters of the constructor."""
+        """Set parameters of the constructor.
+
+        Parameters
+        ----------
+        **params
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            When there is no such parameter.
+        """
         for name, value in params.items():
             if name not in self.get_params():
                 raise ValueError(f"VoxelEncoder: unknown parameter '{name}'")
@@ -222,7 +246,17 @@ class VoxelEncoder:
         return features
 
     def features(self, images) -> np.ndarray:
-        """Features of images, float32 (n, n_features)."""
+        """Features of images.
+
+        Parameters
+        ----------
+        images : array, shape (n, c, h, w)
+            float32 in [0, 1].
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_features)
+        """
         import torch
 
         images = np.asarray(images)
@@ -250,6 +284,11 @@ class VoxelEncoder:
 
     def score(self, images, betas) -> np.ndarray:
         """R2 per voxel on images that were not fitted.
+
+        Parameters
+        ----------
+        images : array, shape (n, c, h, w)
+        betas : array, shape (n, n_voxels)
 
         Returns
         -------
@@ -305,6 +344,10 @@ class VoxelEncoder:
         path : path-like
         **fields
             Plain values for the header.
+
+        Returns
+        -------
+        pathlib.Path
         """
         import torch
         from safetensors.torch import save_file
@@ -335,6 +378,10 @@ class VoxelEncoder:
         backbone_path : path-like, optional
             Folder of CLIP weights, which are not part of the file.
 
+        Returns
+        -------
+        VoxelEncoder
+
         Raises
         ------
         InputProblem
@@ -355,7 +402,13 @@ class VoxelEncoder:
         return encoder
 
     def fingerprint(self) -> str:
-        """SHA-256 over readout, backbone settings and weights: the same encoder, the same text."""
+        """SHA-256 over readout, backbone settings and weights.
+
+        Returns
+        -------
+        str
+            Hexadecimal; the same for the same encoder.
+        """
         digest = hashlib.sha256(json.dumps(self.backbone_.settings(), sort_keys=True).encode())
         for name, value in sorted(self.backbone_.state().items()):
             digest.update(name.encode() + value.numpy().tobytes())

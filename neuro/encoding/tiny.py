@@ -322,6 +322,8 @@ class CategoryJudge:
         ----------
         images : array, shape (n, c, h, w)
             Values in [0, 1].
+        batch : int
+            Images per forward pass.
 
         Returns
         -------
@@ -338,12 +340,30 @@ class CategoryJudge:
         return np.concatenate(found)
 
     def save(self, path) -> Path:
-        """Write the judge as safetensors."""
+        """Write the judge as safetensors.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
         return save(path, self.backbone, self.head, classes=self.classes)
 
     @classmethod
     def load(cls, path) -> CategoryJudge:
-        """Read a judge that :meth:`save` wrote."""
+        """Read a judge that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        CategoryJudge
+        """
         import torch
 
         header, tensors = read(path)

@@ -371,7 +371,9 @@ def write_scenes(
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         stimuli = np.round(255 * scenes.images).astype(np.uint8)
-        file.create_dataset("stimuli", data=stimuli, chunks=(64, *stimuli.shape[1:]))
+        file.create_dataset(
+            "stimuli", data=stimuli, chunks=(min(64, len(stimuli)), *stimuli.shape[1:])
+        )
         file["responses"] = voxels.responses
         file["signal"] = voxels.signal
         file["size"] = scenes.size.astype(np.float32)

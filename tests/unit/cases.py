@@ -140,6 +140,12 @@ RAW = {
     "adhd": {"enabled": False},
 }
 STILL_SLICES = {**RAW, "fmri": {**RAW["fmri"], "slice_timing": "off"}}
+SCENES = {
+    "data": {"kind": "simulated"},
+    "simulate": {"scenes": {"n_train": 10, "n_test": 3, "n_per_roi": 2}},
+    "adhd": {"enabled": False},
+    "fmri": {"enabled": False},
+}
 S1 = "sub-01/func/sub-01_task-rest"
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
@@ -188,6 +194,13 @@ def demovae_case(inputs, outputs, target, present=()):
 
 
 CASES: dict[str, Case] = {
+    "simulate_scenes": Case(
+        SCENES,
+        (),
+        ("results/simulated/scenes.*",),
+        ("results/simulated/scenes.h5",),
+        "results/simulated/scenes.h5",
+    ),
     "simulate_fmri": Case(
         SIMULATED,
         (),
