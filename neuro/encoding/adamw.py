@@ -65,25 +65,3 @@ def fit_adamw(
         nothing.copy(),
         nothing.copy(),
     )
-
-
-def augment(images, rng):
-    """Brightness x U(0.95, 1.05) and a shift of up to 4 px of the whole batch, edges repeated.
-
-    Parameters
-    ----------
-    images : torch.Tensor, shape (n, c, h, w)
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    torch.Tensor of the same shape
-    """
-    import torch
-    from torch.nn import functional
-
-    gain = torch.as_tensor(rng.uniform(0.95, 1.05, (len(images), 1, 1, 1)).astype(np.float32))
-    height, width = images.shape[-2:]
-    down, right = rng.integers(-4, 5, 2)
-    padded = functional.pad(images * gain.to(images.device), (4, 4, 4, 4), mode="replicate")
-    return padded[..., 4 + down : 4 + down + height, 4 + right : 4 + right + width]

@@ -163,6 +163,7 @@ class VoxelEncoder:
             few images, or weights are missing.
         """
         from neuro.encoding.adamw import fit_adamw
+        from neuro.encoding.augment import augmented_features, minibatches
         from neuro.encoding.preprocess import check_betas, check_images
         from neuro.encoding.ridge import fit_ridge
 
@@ -181,12 +182,14 @@ class VoxelEncoder:
         if len(groups) != len(images):
             raise InputProblem(f"groups: {len(groups)} values for {len(images)} images")
         if self.readout == "ridge":
-            X, Y, who = self._augmented(images, betas, groups)
+            n = self.n_augment
+            X = augmented_features(self, images, n, self.random_state)
+            Y, who = np.tile(betas, (n, 1)), np.tile(groups, n)
             found = fit_ridge(
                 X, Y, who, alphas=self.alphas, cv=self.cv, random_state=self.random_state
             )
         else:
-            found = fit_adamw(self._minibatch(images), betas, random_state=self.random_state)
+            found = fit_adamw(minibatches(self.backbone_, images), betas, random_state=self.random_state)
         self.coef_, self.intercept_ = found.coef, found.intercept
         self.alpha_, self.r2_cv_, self.r_cv_ = found.alpha, found.r2_cv, found.r_cv
         self.channels_ = images.shape[1]
@@ -214,28 +217,7 @@ class VoxelEncoder:
             )[0]
         return backbones.make(name, images.shape, self.backbone_path, antialias=self.antialias)
 
-    def _augmented(self, images, betas, groups):
-        import torch
-
-        from neuro.encoding.adamw import augment
-
-        parts = [self.features(images)]
-        rng = np.random.default_rng([self.random_state, 84])
-        for _ in range(self.n_augment - 1):
-            copies = [
-                augment(torch.as_tensor(images[start : start + 64]), rng).clamp(0, 1).numpy()
-                for start in range(0, len(images), 64)
-            ]
-            parts.append(self.features(np.concatenate(copies)))
-        n = self.n_augment
-        return np.concatenate(parts), np.tile(betas, (n, 1)), np.tile(groups, n)
-
-    def _minibatch(self, images):
-        import torch
-
-        from neuro.encoding.adamw import augment
-
-        def features(rows, rng):
+    def features(rows, rng):
             x = augment(torch.as_tensor(images[rows]), rng)
             noise = rng.normal(0, 0.05, x.shape).astype(np.float32)
             # Noise of SD 0.05 in normalised units, as in the released code.

@@ -109,11 +109,9 @@ def test_features_have_gradients_to_the_pixels(scenes, voxels):
 
         (gradient,) = torch.autograd.grad(value(x), x)
         step = torch.randn(x.shape, dtype=torch.float64, generator=torch.manual_seed(0))
-        slope = (value(x + 1e-5 * step) - value(x - 1e-5 * step)) / 2e-5
-        assert (
-            abs(float((slope - (gradient * step).sum()).detach()))
-            <= 1e-5 * abs(float(slope)) + 1e-9
-        )
+        with torch.no_grad():
+            slope = (value(x + 1e-5 * step) - value(x - 1e-5 * step)) / 2e-5
+        assert abs(float(slope - (gradient * step).sum())) <= 1e-5 * abs(float(slope)) + 1e-9
 
 
 def test_a_small_network_is_trained_saved_and_read(scenes, voxels, tmp_path):
@@ -188,7 +186,9 @@ def test_card_holds_test_r2_and_its_share_of_the_ceiling(scenes, voxels):
     noise = 0.1 * np.random.default_rng(0).standard_normal((400, 20)).astype(np.float32)
     card = encoder.card(scenes.images[twice], voxels.responses[twice] + noise, twice)
     assert list(card.columns) == ["voxel", "roi", "r2", "r2_ceiling", "alpha"]
-    assert (card["r2_ceiling"] >= card["r2"]).all()
+    # Averages of two nearly equal trials: the ceiling is just below 1.
+    assert np.allclose(card["r2_ceiling"], card["r2"], atol=0.02)
+    assert (card["r2_ceiling"].abs() >= card["r2"].abs()).all()
 
 
 @pytest.mark.parametrize(
