@@ -189,7 +189,8 @@ class VoxelEncoder:
                 X, Y, who, alphas=self.alphas, cv=self.cv, random_state=self.random_state
             )
         else:
-            found = fit_adamw(minibatches(self.backbone_, images), betas, random_state=self.random_state)
+            rows = minibatches(self.backbone_, images)
+            found = fit_adamw(rows, betas, random_state=self.random_state)
         self.coef_, self.intercept_ = found.coef, found.intercept
         self.alpha_, self.r2_cv_, self.r_cv_ = found.alpha, found.r2_cv, found.r_cv
         self.channels_ = images.shape[1]
@@ -216,16 +217,6 @@ class VoxelEncoder:
                 log=log,
             )[0]
         return backbones.make(name, images.shape, self.backbone_path, antialias=self.antialias)
-
-    def features(rows, rng):
-            x = augment(torch.as_tensor(images[rows]), rng)
-            noise = rng.normal(0, 0.05, x.shape).astype(np.float32)
-            # Noise of SD 0.05 in normalised units, as in the released code.
-            std = torch.tensor(self.backbone_.std, dtype=x.dtype).view(1, -1, 1, 1)
-            with torch.no_grad():
-                return self.backbone_.features(x + torch.as_tensor(noise) * std)
-
-        return features
 
     def features(self, images) -> np.ndarray:
         """Features of images.
