@@ -28,6 +28,17 @@ DEMO = {
         "age_basis": "linear",
         "n_samples": 60,
     },
+    "hmmglm": {
+        "input": ["simulated", "fmri"],
+        "model": ["gaussian", "onehot"],
+        "n_states": [1, 3, 4],
+        "n_starts": 2,
+        "events.n_null": 1,
+        "simulated.n_sequences": 12,
+        "simulated.n_bins": 1000,
+        "simulated.n_neurons": 12,
+        "simulated.n_states": 3,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

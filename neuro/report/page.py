@@ -7,14 +7,19 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, model, overview, record, site
+from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, overview, record, site
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
 from neuro.report.methods import write as write_methods
 from neuro.report.tables import participants
 
-SECTIONS = {"fmri": fmri.sections, "adhd": adhd.sections, "demovae": demovae.sections}
+SECTIONS = {
+    "fmri": fmri.sections,
+    "adhd": adhd.sections,
+    "demovae": demovae.sections,
+    "hmmglm": hmmglm.sections,
+}
 """Stage to the function that makes its sections, in the order of the chain."""
 
 MAX_SUBJECT_FIGURES = 40
