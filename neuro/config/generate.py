@@ -19,6 +19,14 @@ DEMO = {
         "permutations": 200,
         "repeats": 2,
     },
+    "demovae": {
+        "latent_dim": 4,
+        "latent_dims": [4, 8],
+        "permutations": 100,
+        "hidden": 200,
+        "age_basis": "linear",
+        "n_samples": 60,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

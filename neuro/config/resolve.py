@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import kinds
+from neuro.config import demovae, kinds
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -284,8 +284,13 @@ def _across(config):
             problems.append("fmri.atlas: 'simulated' exists only with data.kind: simulated")
     elif data["root"]:
         problems.append("data.root: given, but data.kind is 'simulated'; remove one of them")
-    if adhd["enabled"] and not fmri["enabled"]:
-        problems.append("fmri.enabled: false, but adhd needs its results; disable adhd as well")
+    if not fmri["enabled"]:
+        problems += [
+            f"fmri.enabled: false, but {name} needs its results; disable {name} as well"
+            for name in ("adhd", "demovae")
+            if config[name]["enabled"]
+        ]
+    problems += demovae.problems(config)
     if fmri["band"][0] >= fmri["band"][1]:
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:

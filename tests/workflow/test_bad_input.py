@@ -6,7 +6,7 @@ import datasets
 import pandas as pd
 import pytest
 import yaml
-from common import only, snakemake
+from common import only, report_text, snakemake
 
 LABELS = [f"{number:02d}" for number in range(1, 11)]
 
@@ -72,7 +72,7 @@ def test_a_bad_run_is_left_out_with_its_reason(spoiled, label, words):
     assert words in reason and "\n" not in reason and len(reason) <= 200
     assert rows["step"].notna().all()
     # the report says the same, and nothing of the run goes further
-    page = (folder / "results/report/index.html").read_text()
+    page = report_text(folder)
     assert f"sub-{label}" in page and html.escape(words, quote=False) in html.unescape(page)
     image = (
         folder / f"results/fmri/sub-{label}/func/sub-{label}_task-rest_desc-denoised_bold.nii.gz"

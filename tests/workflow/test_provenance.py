@@ -1,4 +1,4 @@
-"""Sidecars and data set descriptions: the configuration's hash, checksums, no place of a machine."""
+"""Sidecars and data set descriptions: hash of the settings, checksums, no place of a machine."""
 
 import copy
 import hashlib
@@ -18,7 +18,9 @@ def description(folder, config):
 
 
 @pytest.fixture
-def config():
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
     settings = {"data": {"kind": "fmriprep", "root": "study"}, "adhd": {"enabled": False}}
     assert resolve(settings) == []
     return {"data": settings["data"], "fmri": settings["fmri"]}

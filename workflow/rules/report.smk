@@ -11,6 +11,12 @@ rule report:
             category="{section}",
             labels={"figure": "{name}"},
         ),
+        # A page per stage, and per participant where a stage shows them.
+        pages=[
+            ensure(f"results/report/{name}.html", non_empty=True)
+            for name in [*enabled_stages(), "exclusions", "methods", "record"]
+        ],
+        parts=directory("results/report/pages"),
         methods="results/report/methods.md",
         references="results/report/references.bib",
     log:
