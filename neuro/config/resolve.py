@@ -48,7 +48,17 @@ def resolve(mapping, *, source="config.yaml") -> list[str]:
 
 
 def origins(mapping) -> dict[str, str]:
-    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key."""
+    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key.
+
+    Parameters
+    ----------
+    mapping : dict
+        What the user's file holds; it is not changed.
+
+    Returns
+    -------
+    dict of str to str
+    """
     return _resolve(copy.deepcopy(mapping))[1]
 
 

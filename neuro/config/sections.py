@@ -42,7 +42,17 @@ def needs_runs(name, section) -> bool:
 
 
 def methods(config) -> list[tuple[str, list[str], list[str]]]:
-    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each."""
+    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+
+    Returns
+    -------
+    list of (str, list of str, list of str)
+    """
     return [
         (name, *module.describe(config))
         for name, module in _MODULES.items()
