@@ -12,7 +12,7 @@ from neuro.config import resolve
 
 def description(folder, config):
     path = provenance.dataset_description(
-        folder, name="a stage", config=config, sources=["study", folder / "elsewhere"]
+        folder, name="a stage", config=config, sources=["study", folder.parent.parent / "elsewhere"]
     )
     return json.loads(path.read_text())
 
