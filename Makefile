@@ -44,7 +44,7 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the rule graph
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the charts
 	python -m neuro.config
 	python docs/rulegraph.py
 
@@ -53,8 +53,9 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
 
-cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
-	python -m pytest -m cluster
+cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
+	python tests/cluster/slurm_cluster.py install
+	python -m pytest -n 6 --dist=worksteal -m cluster tests/cluster
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock

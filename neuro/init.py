@@ -329,6 +329,7 @@ def _participants(path, rows):
 
 
 def _stages(kind, root, adhd, short) -> list[str]:
+    from neuro.config import STAGES
     from neuro.config.fmri import Fmri
 
     fmri, lines = [], []
@@ -356,6 +357,10 @@ def _stages(kind, root, adhd, short) -> list[str]:
         lines = ["# fmri:", *(f"# {line.replace('# ', '', 1)}" for line in fmri)]
     if not adhd:
         lines += ["adhd:", "  enabled: false"]
+    further = [name for name in STAGES if name not in ("fmri", "adhd")]
+    if further:
+        lines += _wrap("Further stages; without their line they run with their defaults.")
+        lines += [f"{name}: {{enabled: false}}" for name in further]
     return lines
 
 

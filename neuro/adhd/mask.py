@@ -247,7 +247,16 @@ class RegionMask(BaseEstimator):
         return self
 
     def transform(self, X):
-        """The columns of the kept regions."""
+        """The columns of the kept regions.
+
+        Parameters
+        ----------
+        X : array, shape (n_subjects, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_subjects, n_kept)
+        """
         return np.asarray(X)[:, self.columns_]
 
 

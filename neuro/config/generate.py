@@ -19,6 +19,14 @@ DEMO = {
         "permutations": 200,
         "repeats": 2,
     },
+    "demovae": {
+        "latent_dim": 4,
+        "latent_dims": [4, 8],
+        "permutations": 100,
+        "hidden": 200,
+        "age_basis": "linear",
+        "n_samples": 60,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""
@@ -66,7 +74,12 @@ def _bounds(entry, target):
 
 
 def schema() -> dict:
-    """JSON schema (draft 2020-12) of the configuration."""
+    """JSON schema (draft 2020-12) of the configuration.
+
+    Returns
+    -------
+    dict
+    """
     sections = {}
     for name in SECTIONS:
         top: dict = {
@@ -128,7 +141,12 @@ def _wrap(text, indent):
 
 
 def example() -> str:
-    """The commented config.yaml: every key with the value that the demo uses."""
+    """The commented config.yaml: every key with the value that the demo uses.
+
+    Returns
+    -------
+    str
+    """
     lines = [
         "# Settings of the demo: simulated data, no download. For your own data write a file with",
         "# only the keys that differ from the defaults and start with --configfile FILE; see",
@@ -151,7 +169,17 @@ def example() -> str:
 
 
 def option_table(name) -> str:
-    """Markdown table of a section's keys, for the docs."""
+    """Markdown table of a section's keys, for the docs.
+
+    Parameters
+    ----------
+    name : str
+        A section.
+
+    Returns
+    -------
+    str
+    """
     paper = presets(name).get("paper", {})
     head = "| key | default | allowed | meaning | source |\n|---|---|---|---|---|\n"
     rows = []

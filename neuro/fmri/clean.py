@@ -209,7 +209,18 @@ class Denoiser(Params):
         return out
 
     def fit_transform(self, series, confounds=None, tr=None, keep=None, names=None) -> np.ndarray:
-        """:meth:`fit` and :meth:`transform` in one call."""
+        """:meth:`fit` and :meth:`transform` in one call.
+
+        Parameters
+        ----------
+        series : ndarray, shape (n_timepoints, n_columns)
+        confounds, tr, keep, names
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_kept, n_columns)
+        """
         self.fit(confounds, tr, keep=keep, names=names, n_timepoints=len(series))
         return self.transform(series)
 

@@ -65,6 +65,11 @@ class Parcellator(Params):
     def fit(self, X=None, y=None) -> Parcellator:
         """Place the atlas on the mask's grid; the data are not looked at.
 
+        Parameters
+        ----------
+        X, y
+            Ignored.
+
         Returns
         -------
         Parcellator
@@ -152,7 +157,18 @@ class Parcellator(Params):
         return series
 
     def fit_transform(self, X, y=None) -> np.ndarray:
-        """Fit, then transform."""
+        """Fit, then transform.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n_timepoints, n_voxels)
+        y
+            Ignored.
+
+        Returns
+        -------
+        ndarray, shape (n_timepoints, n_regions)
+        """
         return self.fit().transform(X)
 
     def coverage_table(self):

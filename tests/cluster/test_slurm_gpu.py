@@ -23,7 +23,8 @@ def intervals(folder):
 
 def test_two_gpu_jobs_run_at_once_on_different_devices(cluster, tmp_path):
     # both profiles, as in a real run: the limit of the default profile must stay local
-    status, text = Run(tmp_path, "devices", "--workflow-profile", DEFAULT, cluster=cluster).wait(120)
+    run = Run(tmp_path, "devices", "--workflow-profile", DEFAULT, cluster=cluster)
+    status, text = run.wait(120)
     assert status == 0, text
     first, second = intervals(tmp_path)
     assert first[2] > second[0], "they overlap in time"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -22,6 +23,8 @@ class Case:
         Target of the run from which the case is cut.
     present : tuple of str
         Large files that must be written, but are not stored and compared.
+    prepare : callable, optional
+        Makes what the stage reads, so that only its own rules run when the case is made.
     """
 
     config: dict
@@ -30,6 +33,7 @@ class Case:
     targets: tuple
     run_target: str = "all"
     present: tuple = ()
+    prepare: Callable | None = None
 
 
 def small_tables(folder: Path) -> None:
@@ -70,6 +74,31 @@ def raw_run(folder: Path) -> None:
     from neuro.simulate.raw import write_raw
 
     write_raw(folder, n_subjects=1, voxel_mm=12, n_volumes=13, noise=0)
+
+
+def planted_study(folder: Path) -> None:
+    """Connectomes, participants and folds of 48 planted subjects, as other stages leave them."""
+    from neuro.adhd.splits import make_folds
+    from neuro.io import tables
+    from neuro.io.connectomes import write_connectomes
+    from neuro.simulate.connectomes import planted_connectomes
+
+    made = planted_connectomes(48, 8, 60, 5, random_state=2, effect=3)
+    people = made.participants.assign(mean_fd=0.1)
+    (folder / "results/fmri").mkdir(parents=True)
+    (folder / "results/adhd").mkdir()
+    tables.write_tsv(folder / "results/participants.tsv", people)
+    keys = [f"sub-{name}_task-rest" for name in people["participant_id"]]
+    write_connectomes(
+        folder / "results/fmri/connectomes.h5",
+        made.edges,
+        people["participant_id"],
+        keys,
+        made.region,
+        "pearson",
+    )
+    folds = make_folds(people.assign(site_group=people["site"]), outer_folds=3, repeats=1)
+    tables.write_tsv(folder / "results/adhd/folds.tsv", folds)
 
 
 IMAGES = {
@@ -120,6 +149,42 @@ ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv
 def adhd(*names):
     """Result files of the stage with their sidecars."""
     return tuple(f"results/adhd/{name}" for name in names)
+
+
+DEMOVAE = {
+    "data": {"kind": "simulated"},
+    "fmri": {"atlas": "simulated", "connectome": "pearson"},
+    "adhd": {"bootstrap": 100},
+    "demovae": {
+        "latent_dim": 3,
+        "latent_dims": [3, 200],
+        "hidden": 20,
+        "n_epochs": 5,
+        "n_samples": 12,
+        "permutations": 3,
+        "folds": 3,
+        "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
+    },
+}
+STUDY = ("results/fmri/connectomes.h5", "results/participants.tsv")
+
+
+def demovae(*names):
+    """Result files of the stage."""
+    return tuple(f"results/demovae/{name}" for name in names)
+
+
+def demovae_case(inputs, outputs, target, present=()):
+    """A case of the stage, cut from its own rules on a planted study."""
+    return Case(
+        DEMOVAE,
+        inputs,
+        demovae(*outputs),
+        demovae(target),
+        "results/demovae/report.json",
+        demovae(*present),
+        planted_study,
+    )
 
 
 CASES: dict[str, Case] = {
@@ -304,6 +369,38 @@ CASES: dict[str, Case] = {
         ),
         ("results/adhd/report.json",),
     ),
+    "demovae_fit": demovae_case(
+        STUDY, ("history.tsv", "exclusions_fit.tsv", "model.json"), "model.npz", ("model.npz",)
+    ),
+    "demovae_features": demovae_case(
+        (*STUDY, *demovae("model.npz")), ("latents.*", "deconfounded.*"), "latents.tsv"
+    ),
+    "demovae_sample": demovae_case(
+        (*STUDY, *demovae("model.npz")), ("synthetic*",), "synthetic.npz"
+    ),
+    "demovae_evaluate": demovae_case(
+        (*STUDY, "results/adhd/folds.tsv"),
+        ("readouts.*", "associations.*", "reconstruction.*"),
+        "readouts.tsv",
+    ),
+    "demovae_generation": demovae_case(
+        STUDY, ("generation.*", "map_comparison.*"), "generation.tsv"
+    ),
+    "demovae_diagnosis": demovae_case(
+        (*STUDY, "results/adhd/folds.tsv"),
+        ("dx_without_demographics.*", "exclusions_diagnosis.tsv"),
+        "dx_without_demographics.tsv",
+    ),
+    "demovae_planted": demovae_case((), ("planted.*",), "planted.tsv"),
+    "demovae_summary": demovae_case(
+        demovae(
+            *("readouts.tsv", "associations.tsv", "reconstruction.tsv", "generation.tsv"),
+            *("map_comparison.tsv", "dx_without_demographics.tsv", "exclusions_*.tsv"),
+            *("planted.tsv", "model.npz", "latents.tsv", "synthetic.npz"),
+        ),
+        ("exclusions.tsv", "dataset_description.json", ".bidsignore", "report.json"),
+        "report.json",
+    ),
     "report": Case(
         ROI,
         (
@@ -312,10 +409,10 @@ CASES: dict[str, Case] = {
             *adhd("scores.tsv", "predictions.tsv", "mask.tsv", "group_maps.tsv", "graphs.tsv"),
             *adhd("permutations.tsv", "exclusions.tsv", "report.json", "pattern.tsv"),
         ),
-        ("results/report/index.html", "results/report/methods.md", "results/report/references.bib"),
+        ("results/report/*.html", "results/report/methods.md", "results/report/references.bib"),
         ("results/report/index.html",),
         "all",
-        ("results/report/figures/*/*.png", "results/report/methods.html"),
+        ("results/report/figures/*/*.png",),
     ),
 }
 """One case per rule with a body."""

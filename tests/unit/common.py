@@ -187,6 +187,11 @@ def headings(page):
     return re.findall(r"<h[1-4][^>]*>(.*?)</h[1-4]>", page.read_text())
 
 
+def report_text(workdir: Path) -> str:
+    """All pages of the report of a run as one text of HTML."""
+    return "".join(p.read_text() for p in sorted((workdir / "results/report").rglob("*.html")))
+
+
 COMPARATORS = {
     ".npz": compare_npz,
     ".h5": compare_h5,
@@ -260,6 +265,14 @@ def snakemake(workdir, *arguments, check=True, checkout=ROOT, timeout=600):
     return result
 
 
+def only(settings: dict) -> dict:
+    """Settings in which no stage runs beside `fmri` and `adhd` that they do not name."""
+    from neuro.config import STAGES
+
+    off = {name: {"enabled": False} for name in STAGES if name not in ("fmri", "adhd")}
+    return off | settings
+
+
 def fill_input(folder: Path):
     """Stand-ins for the input files that a rule does not read, so that the scan finds all runs."""
     from neuro.simulate.names import run_files, subject_labels
@@ -278,12 +291,16 @@ def fill_input(folder: Path):
 
 def run_rule(rule: str, tmp_path: Path, present=()):
     """Run one rule's stored case and check its output."""
+    import yaml
+
     case = Path(__file__).parent / rule
     workdir = tmp_path / "run"
     if (case / "data").exists():
         shutil.copytree(case / "data", workdir)
     workdir.mkdir(exist_ok=True)
     expected = case / "expected"
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump(only(yaml.safe_load((case / "config.yaml").read_text()))))
     if "root: input" in (case / "config.yaml").read_text():
         fill_input(workdir / "input")
     given = files(workdir)
@@ -292,7 +309,7 @@ def run_rule(rule: str, tmp_path: Path, present=()):
         workdir,
         *targets,
         "--configfile",
-        str(case / "config.yaml"),
+        str(settings),
         "--force",
         "--cores=1",
         "--notemp",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cases import TABLES, small_tables
-from common import snakemake
+from common import only, snakemake
 
 ADHD = {
     "features": ["degree", "cycle3"],
@@ -30,7 +30,7 @@ def lines(folder: Path, adhd=False, target="all", **sections):
     """What a run that must fail prints; no traceback is among it."""
     config = copy.deepcopy(TABLES) | sections
     config["adhd"] = {"enabled": True, **ADHD} if adhd else {"enabled": False}
-    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(config)))
     result = snakemake(folder, target, "--configfile", "mine.yaml", "--cores", "1", check=False)
     assert result.returncode == 1
     text = result.stderr + result.stdout
@@ -40,7 +40,7 @@ def lines(folder: Path, adhd=False, target="all", **sections):
 
 def exclusions(folder: Path):
     """The table of what was left out after a run that must succeed."""
-    (folder / "mine.yaml").write_text(yaml.safe_dump(TABLES))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
     snakemake(folder, "fmri", "--configfile", "mine.yaml", "--cores", "1")
     return (folder / "results/fmri/exclusions.tsv").read_text()
 
@@ -119,6 +119,6 @@ def test_distances_without_coordinates_are_an_error(study):
         **TABLES,
         "adhd": {"enabled": True, **ADHD, "features": ["distdegree"], "primary": "distdegree"},
     }
-    (study / "mine.yaml").write_text(yaml.safe_dump(config))
+    (study / "mine.yaml").write_text(yaml.safe_dump(only(config)))
     result = snakemake(study, "adhd", "--configfile", "mine.yaml", "--cores", "1", check=False)
     assert "no map 'distdegree' was computed; give fmri.atlas a label image" in result.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from common import snakemake
+from common import only, report_text, snakemake
 
 from neuro.io.connectomes import read_connectomes
 from neuro.simulate.raw import pose, write_raw
@@ -22,7 +22,7 @@ SETTINGS = {
 
 def write_settings(folder, **fmri):
     settings = {**SETTINGS, "fmri": SETTINGS["fmri"] | fmri}
-    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(settings)))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_sidecars_and_report_say_native_and_slice_timing(done):
         with open(f"{base(folder, label)}_desc-denoised_bold.json") as stream:
             side = json.load(stream)
         assert side["Space"] == "native" and side["Parameters"]["strategy"] == "24P"
-    page = (folder / "results/report/index.html").read_text()
+    page = report_text(folder)
     assert "no normalisation was applied" in page
     assert "Slice timing was corrected in 1 of 2 runs" in page
     methods = (folder / "results/report/methods.md").read_text()
@@ -123,7 +123,7 @@ def test_with_an_affine_template_coordinates_serve(done, tmp_path):
         "fmri": {"normalise": {"affine": f"{done[0]}/raw/xfm/sub-{{participant_id}}.txt"}},
         "adhd": {"enabled": False},
     }
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(only(settings)))
     name = "sub-01_task-rest_atlas-power264_stat-mean_timeseries"
     target = f"results/fmri/sub-01/func/{name}.tsv"
     snakemake(tmp_path, target, "--cores", "1", "--configfile", "mine.yaml")

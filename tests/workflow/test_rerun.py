@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 from cases import TABLES, small_tables
-from common import ROOT, snakemake
+from common import ROOT, only, report_text, snakemake
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def done(tmp_path_factory):
     """A finished small run in a folder of its own."""
     folder = tmp_path_factory.mktemp("run")
     small_tables(folder / "input")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(TABLES))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
     result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
     assert "Traceback" not in result.stderr
     return folder
@@ -44,7 +44,7 @@ def change(folder, **sections):
 
 
 def test_a_finished_run_has_a_report_and_exclusions_with_reasons(done):
-    page = (done / "results/report/index.html").read_text()
+    page = report_text(done)
     assert "scan too short" in page
     assert str(done) not in page
     assert (done / "results/fmri/exclusions.tsv").read_text().count("\n") == 2
@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     small_tables(folder / "input")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(TABLES))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", "mine.yaml", "--cores", "1"]
     process = subprocess.Popen(

@@ -9,7 +9,7 @@ def main(snakemake):
 
         from neuro import provenance
         from neuro.adhd import evaluate, final, subjects, variants
-        from neuro.adhd.features import FeatureTable
+        from neuro.adhd.feature_table import FeatureTable
         from neuro.io import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
