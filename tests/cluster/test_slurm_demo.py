@@ -29,7 +29,7 @@ def test_the_results_of_a_cluster_equal_the_local_ones(cluster, tmp_path):
         cores = [] if where else ["--cores", "2"]
         runs.append(Run(folder, "--configfile", "mine.yaml", *cores, own=True, **where))
     for run in runs:
-        status, text = run.wait(290)
+        status, text = run.wait(500)
         assert status == 0, text
     local, remote = (tmp_path / name / "results" for name in ("local", "cluster"))
     assert files(local) == files(remote)
