@@ -11,8 +11,9 @@ import textwrap
 from neuro.config.model import Option, _show, walk
 from neuro.config.sections import SECTIONS, presets, section_class
 
-DEMO = {
+DEMO: dict[str, dict] = {
     "data": {"kind": "simulated"},
+    "simulate": {"scenes.n_train": 3000, "scenes.n_test": 400, "scenes.n_per_roi": 24},
     "fmri": {"atlas": "simulated"},
     "adhd": {
         "features": ["degree", "distdegree", "cycle3", "fc"],
@@ -26,6 +27,17 @@ DEMO = {
         "hidden": 200,
         "age_basis": "linear",
         "n_samples": 60,
+    },
+    "hmmglm": {
+        "input": ["simulated", "fmri"],
+        "model": ["gaussian", "onehot"],
+        "n_states": [1, 3, 4],
+        "n_starts": 2,
+        "events.n_null": 1,
+        "simulated.n_sequences": 12,
+        "simulated.n_bins": 1000,
+        "simulated.n_neurons": 12,
+        "simulated.n_states": 3,
     },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
