@@ -80,8 +80,9 @@ def run(snakemake):
             log(f"error: {line}")
             print(f"{snakemake.rule}: {line}", file=sys.stderr)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
         log(traceback.format_exc())
+        log(f"error: {type(error).__name__}: {' '.join(str(error).split())}")
         raise
     log(f"done in {time.perf_counter() - start:.1f} s")
 
