@@ -199,6 +199,17 @@ def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
 
     Whoever holds the weights can compute it, so a high value means that a released model
     identifies participants.
+
+    Parameters
+    ----------
+    model : fitted transformer
+        With `score(X, demographics=table)`.
+    train, held_out : array, shape (n_rows, n_edges)
+    demo_train, demo_held_out : pandas.DataFrame
+
+    Returns
+    -------
+    float
     """
     from sklearn.metrics import roc_auc_score
 

@@ -245,27 +245,27 @@ class DemoVAE(TransformerMixin, BaseEstimator):
     @property
     def levels_(self):
         """Levels of the categorical columns."""
-        return {
-            name: list(term.levels_)
-            for name, term in self.coder_.terms_.items()
-            if hasattr(term, "levels_")
-        }
+        terms = self.coder_.terms_.items()
+        return {name: list(term.levels_) for name, term in terms if hasattr(term, "levels_")}
 
     @property
     def ranges_(self):
         """Training range of the continuous columns."""
-        return {
-            name: term.range_
-            for name, term in self.coder_.terms_.items()
-            if hasattr(term, "range_")
-        }
+        terms = self.coder_.terms_.items()
+        return {name: term.range_ for name, term in terms if hasattr(term, "range_")}
 
     def transform(self, X) -> np.ndarray:
         """Latents, float32, shape (n_rows, latent_dim); no demographics are needed."""
         return self.codec_.encode(self.space_.project(self._checked(X)))
 
     def inverse_transform(self, Z, demographics) -> np.ndarray:
-        """Decode latents for given demographics, float32, shape (n_rows, n_edges)."""
+        """Decode latents for given demographics, float32, shape (n_rows, n_edges).
+
+        Raises
+        ------
+        ValueError
+            When `Z` has another number of latents.
+        """
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.codec_.n_latents:
             raise ValueError(f"Z: shape {Z.shape}, expected (n_rows, {self.codec_.n_latents})")
@@ -340,7 +340,13 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         )
 
     def score(self, X, y=None, *, demographics=None) -> float:
-        """Minus the RMSE per edge of the reconstruction with the rows' own demographics."""
+        """Minus the RMSE per edge of the reconstruction with the rows' own demographics.
+
+        Raises
+        ------
+        ValueError
+            When demographics are not given.
+        """
         if demographics is None:
             raise ValueError("demographics: missing; score(X, demographics=table) needs them")
         told = self._told(schema.match_rows(X, demographics))
