@@ -1,7 +1,7 @@
 """Public names exist, load lazily and are documented as numpydoc.
 
-Functions need Parameters, Returns and Raises where they have them, classes Parameters or Attributes,
-methods a docstring that says when they raise.
+Functions need Parameters, Returns and Raises where they have them, classes Parameters or
+Attributes, methods a docstring that says when they raise.
 """
 
 import ast
