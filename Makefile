@@ -33,9 +33,10 @@ test-all: $(STAMP) ## all tests, slow ones and real data included
 test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
 	python -m pytest -n auto -m realdata
 
-check: $(STAMP) ## lint and format gates
+check: $(STAMP) ## lint, format and type gates
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check .
 	snakemake --lint
 

@@ -168,7 +168,7 @@ def decide(config, inputs) -> list[str]:
     list of str
         One line per decision, with the reason.
     """
-    lines = []
+    lines: list[str] = []
     if inputs.kind == "none":
         return lines
     if config["data"]["kind"] == "auto":

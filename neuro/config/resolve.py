@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import demovae, kinds
+from neuro.config import demovae, hmmglm_sets, kinds
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -48,7 +48,17 @@ def resolve(mapping, *, source="config.yaml") -> list[str]:
 
 
 def origins(mapping) -> dict[str, str]:
-    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key."""
+    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key.
+
+    Parameters
+    ----------
+    mapping : dict
+        What the user's file holds; it is not changed.
+
+    Returns
+    -------
+    dict of str to str
+    """
     return _resolve(copy.deepcopy(mapping))[1]
 
 
@@ -306,6 +316,7 @@ def _across(config):
                 f"fmri.atlas: got '{value}', expected {', '.join(BUNDLED_ATLASES)} or a .nii.gz "
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
             )
+    problems += hmmglm_sets.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def settings(**sections):
-    return {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}, **sections}
+    base = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
+    return {**base, "hmmglm": {"enabled": False}, **sections}
 
 
 def problems(**sections):

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, crop_cohort, raw_run, small_tables
+from cases import CASES, crop_cohort, raw_run, small_tables, spike_table
 from common import ROOT, UNTRACKED, headings, only, snakemake
 
 HERE = Path(__file__).parent
@@ -80,7 +80,9 @@ def main(rules):
                     small_tables(folder / "input")
                 elif case.config["data"]["kind"] == "bids":
                     raw_run(folder / "input")
-                elif case.config["data"]["kind"] != "simulated":
+                elif "sets" in case.config.get("hmmglm", {}):
+                    spike_table(folder / "input")
+                elif case.config["data"]["kind"] not in ("simulated", "none"):
                     crop_cohort(folder / "input")
                 finished_run(folder, case.config, case.run_target, rules)
                 runs[key] = folder

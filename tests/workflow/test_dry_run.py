@@ -33,6 +33,12 @@ DEMO = {
     "demovae_diagnosis": 1,
     "demovae_planted": 1,
     "demovae_summary": 1,
+    "hmmglm_simulate": 1,
+    "hmmglm_bin": 2,
+    "hmmglm_fit": 6,
+    "hmmglm_select": 2,
+    "hmmglm_export": 2,
+    "hmmglm_summary": 1,
     "report": 1,
     "all": 1,
 }

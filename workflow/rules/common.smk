@@ -249,6 +249,8 @@ def summary_inputs(wildcards):
             "results/adhd/exclusions_diagnose.tsv",
         ],
     }
+    if INPUTS.kind == "simulated":
+        files["truth"] = "results/simulated/truth.json"
     if voxels():
         files["mask"] = "results/adhd/group_mask.nii.gz"
         files["labels"] = "results/adhd/regions.tsv"
