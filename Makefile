@@ -53,6 +53,8 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
+	python benchmarks/realign.py --out benchmarks/results/realign.md
+	python benchmarks/memory.py --out benchmarks/results/memory.md
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
 	python -m pytest -m cluster

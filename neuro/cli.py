@@ -122,7 +122,7 @@ def _check(config, arguments):
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
-    found = inputs.load(config)
+    found = inputs.load(config, again=True)
     if found.problems:
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
@@ -155,9 +155,7 @@ def _refuse(problems) -> int:
 def _scan(config, arguments):
     from neuro import inputs
 
-    if arguments.refresh:
-        inputs.STATE.unlink(missing_ok=True)
-    found = inputs.load(config)
+    found = inputs.load(config, again=arguments.refresh)
     for line in found.problems:
         print(line, file=sys.stderr)
     subjects = {run["participant_id"] for run in found.runs}
