@@ -59,8 +59,9 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
 
-cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
-	python -m pytest -m cluster
+cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
+	python tests/cluster/slurm_cluster.py install
+	python -m pytest -n 6 --dist=worksteal -m cluster tests/cluster
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock
