@@ -1,7 +1,7 @@
-"""Connectomes without their demographics, and new ones for given demographics (Orlichenko 2024).
+"""Connectomes without their demographics, and synthetic ones (Orlichenko et al. 2024).
 
-Arrays are subjects first: edges `(n_subjects, n_edges)` in `numpy.triu_indices(n, 1)` order;
-demographics are a table with one row per subject.
+Arrays: edges `(n_rows, n_edges)` in the order of `numpy.triu_indices(n_regions, 1)`, latents
+`(n_rows, n_latents)`; demographics are a table with a row per row of edges.
 """
 
 from neuro.lazy import attach
@@ -10,12 +10,18 @@ _HOMES = {
     "DemoVAE": "model",
     "PCALatents": "baselines",
     "ConfoundResidualizer": "baselines",
-    "DemographicCoder": "coding",
-    "FoldFeatures": "fold_features",
+    "Column": "schema",
     "parse_columns": "schema",
-    "nearest_correlations": "generate",
+    "correlations": "evaluate",
+    "null_bound": "evaluate",
+    "group_maps": "evaluate",
+    "compare_maps": "evaluate",
     "nearest_distances": "evaluate",
+    "privacy_ratio": "evaluate",
     "membership_auc": "evaluate",
+    "edge_stats": "evaluate",
+    "nearest_correlations": "generate",
+    "minimum_eigenvalues": "generate",
 }
 
 __all__ = sorted(_HOMES)

@@ -30,18 +30,18 @@ class PCALatents(TransformerMixin, BaseEstimator):
         self.latent_dim = latent_dim
 
     def fit(self, X, y=None, *, demographics=None, groups=None):
-        """Fit on training rows; demographics are not used.
+        """Fit on training rows.
 
         Parameters
         ----------
         X : array, shape (n_rows, n_edges)
-        y, demographics, groups
-            Ignored.
+        y, demographics, groups : optional
+            Never used.
 
         Raises
         ------
         ValueError
-            When the rows do not span that many components.
+            When edges cannot be used, or there are more latents than directions.
         """
         X = _rows(X)
         self.space_ = row_space(X, self.latent_dim)[0]
@@ -51,7 +51,7 @@ class PCALatents(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X) -> np.ndarray:
-        """Component scores, float32, shape (n_rows, latent_dim).
+        """Component scores.
 
         Parameters
         ----------
@@ -69,8 +69,8 @@ class PCALatents(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array, shape (n_rows, n_edges)
-        y, demographics
-            Ignored.
+        y, demographics : optional
+            Never used.
 
         Returns
         -------
@@ -111,17 +111,17 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array, shape (n_rows, n_edges)
-        y : ignored
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+        y : array, optional
+            Never used; a column to be removed that equals it is refused.
         demographics : pandas.DataFrame
-            One row per row of `X`.
-        groups : array of str, shape (n_rows,), optional
-            Subject of each row.
+        groups : array, shape (n_rows,), optional
+            Subject of each row, for counting levels.
 
         Raises
         ------
         ValueError
-            When columns are missing or have no values to learn from.
+            All problems of the demographics at once, one line each.
         """
         table = schema.match_rows(X, demographics)
         columns = [
@@ -147,13 +147,13 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X, demographics=None) -> np.ndarray:
-        """Residual edges around the training mean, float32, shape (n_rows, n_edges).
+        """Residual edges around the training mean.
 
         Parameters
         ----------
-        X : array, shape (n_rows, n_edges)
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
         demographics : pandas.DataFrame
-            One row per row of `X`.
+            Of the same rows.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When demographics are not given or cannot be coded.
+            When demographics are missing or do not fit.
         """
         if demographics is None:
             raise ValueError("demographics: missing; linear residuals need those of new rows")
