@@ -39,6 +39,20 @@ DEMO: dict[str, dict] = {
         "simulated.n_neurons": 12,
         "simulated.n_states": 3,
     },
+    "braindive": {
+        "enabled": True,
+        "objectives": ["face", "word"],
+        "encoder.epochs": 3,
+        "independent.epochs": 8,
+        "judge.epochs": 6,
+        "generator.vae_channels": [8, 16, 32],
+        "generator.vae_steps": 500,
+        "generator.unet_channels": [32, 64],
+        "generator.unet_steps": 300,
+        "n_seeds": 16,
+        "batch_size": 16,
+        "device": "cpu",
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

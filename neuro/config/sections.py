@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, report, simulate
+from neuro.config import adhd, braindive, data, demovae, execution, fmri, hmmglm, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -12,9 +12,16 @@ _CLASSES = {
     "adhd": adhd.Adhd,
     "demovae": demovae.Demovae,
     "hmmglm": hmmglm.Hmmglm,
+    "braindive": braindive.Braindive,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm}
+_MODULES = {
+    "fmri": fmri,
+    "adhd": adhd,
+    "demovae": demovae,
+    "hmmglm": hmmglm,
+    "braindive": braindive,
+}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -8,7 +8,18 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, overview, record, site
+from neuro.report import (
+    adhd,
+    braindive,
+    demovae,
+    exclusions,
+    fmri,
+    hmmglm,
+    model,
+    overview,
+    record,
+    site,
+)
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
@@ -20,6 +31,7 @@ SECTIONS = {
     "adhd": adhd.sections,
     "demovae": demovae.sections,
     "hmmglm": hmmglm.sections,
+    "braindive": braindive.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
 
