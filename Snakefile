@@ -36,6 +36,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/fmri.smk"
 include: "workflow/rules/adhd.smk"
+include: "workflow/rules/ntf.smk"
 include: "workflow/rules/report.smk"
 
 

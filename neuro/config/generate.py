@@ -19,6 +19,12 @@ DEMO = {
         "permutations": 200,
         "repeats": 2,
     },
+    "ntf": {
+        "sources": ["simulated", "fmri"],
+        "ranks": [2, 8],
+        "n_starts": 5,
+        "n_null": 10,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, execution, fmri, report, simulate
+from neuro.config import adhd, data, execution, fmri, ntf, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -10,9 +10,10 @@ _CLASSES = {
     "simulate": simulate.Simulate,
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
+    "ntf": ntf.Ntf,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd}
+_MODULES = {"fmri": fmri, "adhd": adhd, "ntf": ntf}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -7,12 +7,12 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, fmri, html, overview, record
+from neuro.report import adhd, fmri, html, ntf, overview, record
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import section as methods_section
 from neuro.report.methods import write as write_methods
 
-SECTIONS = {"fmri": fmri.sections, "adhd": adhd.sections}
+SECTIONS = {"fmri": fmri.sections, "adhd": adhd.sections, "ntf": ntf.sections}
 """Stage to the function that makes its sections, in the order of the chain."""
 
 MAX_SUBJECT_FIGURES = 40
