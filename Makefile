@@ -44,7 +44,7 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the rule graph
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the charts
 	python -m neuro.config
 	python docs/rulegraph.py
 

@@ -128,7 +128,10 @@ def _check(config, arguments):
     for line in inputs.decide(config, found):
         print(line)
     table, exclusions, problems = check.inputs(config, inputs.read())
-    print(check.as_text(table))
+    if found.kind == "none":
+        print("data.kind is none: there are no images or region tables to look at")
+    else:
+        print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
     for line in problems:

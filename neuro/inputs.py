@@ -107,6 +107,8 @@ def load(config, *, refresh=True) -> Inputs:
     rows = read()
     usable = [row for row in rows if row["status"] == "ok"]
     inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})
+    if inputs.kind == "none":
+        return inputs
     if not usable:
         inputs.problems = _nothing(config, rows)
     elif not config["execution"]["skip_bad_subjects"]:
@@ -167,6 +169,8 @@ def decide(config, inputs) -> list[str]:
         One line per decision, with the reason.
     """
     lines = []
+    if inputs.kind == "none":
+        return lines
     if config["data"]["kind"] == "auto":
         lines.append(f"data.kind: auto is {inputs.kind} ({inputs.why})")
     config["data"]["kind"] = inputs.kind
@@ -208,7 +212,7 @@ def _key(config):
     parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])
-    else:
+    elif config["data"]["kind"] != "none":
         parts.append(_fingerprint(config["data"]["root"]))
         parts.append(_stat(config["data"]["root"]))
         parts.append(_stat(config["data"]["participants"]))

@@ -352,3 +352,8 @@ def describe(config):
             f"surrogate motifs, at a false discovery rate of {ntf['communities']['alpha']:g}."
         )
     return sentences, keys
+
+
+def needs_runs(section) -> bool:
+    """Whether the stage reads what the stage `fmri` leaves."""
+    return "fmri" in section["sources"]

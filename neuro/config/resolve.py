@@ -11,7 +11,14 @@ from pathlib import Path
 from neuro.config import kinds, ntf_sets
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
-from neuro.config.sections import RENAMED, SECTIONS, presets, section_class
+from neuro.config.sections import (
+    RENAMED,
+    SECTIONS,
+    STAGES,
+    needs_runs,
+    presets,
+    section_class,
+)
 
 WIDTH = 160
 """A problem line is never longer than this."""
@@ -60,6 +67,10 @@ def _resolve(mapping):
     # A density that the user gives beats the threshold of a preset.
     if origin.get("adhd.density") == "user" and origin.get("adhd.threshold") == "preset":
         resolved["adhd"]["threshold"] = None
+    if not problems and resolved["data"]["kind"] == "none":
+        for name in STAGES:
+            if origin[f"{name}.enabled"] == "default" and needs_runs(name, resolved[name]):
+                resolved[name]["enabled"] = False
     if not problems:
         problems += _across(resolved)
     return resolved, origin, problems
@@ -265,7 +276,9 @@ def _across(config):
     """Problems that concern several keys."""
     problems = []
     data, fmri, adhd = config["data"], config["fmri"], config["adhd"]
-    if data["kind"] != "simulated":
+    if data["kind"] == "none":
+        problems += _without_runs(config)
+    elif data["kind"] != "simulated":
         problems += _paths(data)
         if fmri["atlas"] == "simulated":
             problems.append("fmri.atlas: 'simulated' exists only with data.kind: simulated")
@@ -308,6 +321,18 @@ def _across(config):
                 f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{name}'"
             )
     return problems
+
+
+def _without_runs(config):
+    """Settings that need images or region tables where there are none."""
+    found = [
+        f"{name}.enabled: true, but data.kind is 'none'; disable {name} or name the input in data"
+        for name in STAGES
+        if config[name]["enabled"] and needs_runs(name, config[name])
+    ]
+    if config["data"]["root"]:
+        found.append("data.root: given, but data.kind is 'none'; remove one of them")
+    return found
 
 
 BUNDLED_ATLASES = ("power264", "dosenbach160", "seitzman300", "simulated")

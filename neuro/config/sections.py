@@ -35,6 +35,12 @@ def presets(name) -> dict:
     return getattr(_MODULES.get(name), "PRESETS", {})
 
 
+def needs_runs(name, section) -> bool:
+    """Whether a stage works on the runs of section `data`; one that may do without says so."""
+    judge = getattr(_MODULES[name], "needs_runs", None)
+    return judge(section) if judge else True
+
+
 def methods(config) -> list[tuple[str, list[str], list[str]]]:
     """Methods text of the enabled stages: `(stage, sentences, citation keys)` each."""
     return [

@@ -18,7 +18,7 @@ _RIM = 2
 
 
 def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list:
-    """Folded pictures run by run, of the runs that moved most where there are too many.
+    """Pictures run by run, a page per participant, of the runs that moved most if they are many.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list
             )
         )
         keys = shown
+    people: dict[str, list] = {}
     for key in keys:
         arrays = _load(files[key])
         if key in atlas:
@@ -59,8 +60,16 @@ def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list
             arrays |= {k: v for k, v in _load(atlas[key]).items() if k not in arrays}
         pictures = _pictures(labels.text(key), arrays, settings)
         if pictures:
-            out.append(model.Details(_summary(labels.text(key), key, qc), pictures))
-    return [*notes, model.Details(title, out)] if out else notes
+            people.setdefault(key.split("_")[0], []).append((key, pictures))
+    for person, of_runs in people.items():
+        name = labels.text(person)
+        words = [_summary(labels.text(key), key, qc) for key, _ in of_runs]
+        parts = []
+        for line, (_, pictures) in zip(words, of_runs):
+            parts += [model.Heading(line), *pictures]
+        short = [word.partition(": ")[2] for word in words]
+        out.append(model.SubPage(name, name, "; ".join(word for word in short if word), parts))
+    return [*notes, model.Heading(title), *out] if out else notes
 
 
 def find(folder: Path) -> tuple[dict, dict]:

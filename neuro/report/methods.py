@@ -198,6 +198,8 @@ def section(methods) -> model.Section:
     if order:
         blocks.append(model.Heading("References"))
         blocks.append(model.References([reference(known[key]) for key in order]))
+    if not blocks:
+        blocks = [model.Text("No stage has described its methods.")]
     return model.Section("methods", "Methods", blocks)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro.report import model, ntf_figures
 from neuro.report.labels import Labels
-from neuro.report.overview import read_table
+from neuro.report.tables import read_table
 
 TITLES = {"simulated": "planted recordings", "fmri": "region series", "recordings": "recordings"}
 STATISTICS = {

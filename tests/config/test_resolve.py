@@ -60,6 +60,15 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             "mine.yaml: data.root: no such folder: nowhere",
         ),
         (
+            {"data": {"kind": "none"}, "fmri": {"enabled": True}},
+            "mine.yaml: fmri.enabled: true, but data.kind is 'none'; disable fmri or name the "
+            "input in data",
+        ),
+        (
+            {"data": {"kind": "none", "root": "x"}, "fmri": {}},
+            "mine.yaml: data.root: given, but data.kind is 'none'; remove one of them",
+        ),
+        (
             {"fmri": {"enabled": False}},
             "mine.yaml: fmri.enabled: false, but adhd needs its results; disable adhd as well",
         ),

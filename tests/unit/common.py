@@ -187,6 +187,11 @@ def headings(page):
     return re.findall(r"<h[1-4][^>]*>(.*?)</h[1-4]>", page.read_text())
 
 
+def report_text(workdir: Path) -> str:
+    """All pages of the report of a run as one text of HTML."""
+    return "".join(p.read_text() for p in sorted((workdir / "results/report").rglob("*.html")))
+
+
 COMPARATORS = {
     ".npz": compare_npz,
     ".h5": compare_h5,

@@ -6,7 +6,7 @@ import datasets
 import pandas as pd
 import pytest
 import yaml
-from common import only, snakemake
+from common import only, report_text, snakemake
 
 LABELS = [f"{number:02d}" for number in range(1, 11)]
 
@@ -40,7 +40,7 @@ def test_bad_runs_are_left_out_with_their_reasons_and_the_others_go_on(tmp_path)
     code, _ = run(tmp_path)
     assert code == 0
     table = pd.read_csv(tmp_path / "results/fmri/exclusions.tsv", sep="\t", dtype=str)
-    page = (tmp_path / "results/report/index.html").read_text()
+    page = report_text(tmp_path)
     for label, words in told.items():
         rows = table[table["what"].str.startswith(f"sub-{label}")]
         assert len(rows) == 1, (label, rows)

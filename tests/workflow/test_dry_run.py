@@ -324,6 +324,10 @@ def test_native_images_join_regions_and_template_images_voxels(tmp_path):
     assert "02.txt: no such file; fmri.normalise.affine names it" in refused(tmp_path, config)
 
 
+def test_without_bold_only_stages_with_recordings_of_their_own_run(tmp_path):
+    assert planned(tmp_path, config={"data": {"kind": "none"}}) == {"report": 1, "all": 1}
+
+
 @pytest.mark.parametrize("kind", ["bids", "auto"])
 def test_native_images_refuse_template_coordinates(tmp_path, kind):
     empty_tree(tmp_path / "input", "bids")

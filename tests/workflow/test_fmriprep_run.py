@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from common import ROOT, snakemake
+from common import ROOT, report_text, snakemake
 
 from neuro.io.connectomes import read_connectomes
 
@@ -99,7 +99,7 @@ def test_planted_networks_are_seen_in_the_connectomes(done):
 
 
 def test_the_report_shows_the_runs_and_names_no_path(done):
-    page = (done[0] / "results/report/index.html").read_text()
+    page = report_text(done[0])
     assert "sub-04_ses-2_task-rest_run-2" in page
     assert str(done[0]) not in page
     assert "strategy 36P" in (done[0] / "results/report/methods.md").read_text()
