@@ -21,8 +21,8 @@ DEMO = {
     },
     "ntf": {
         "sources": ["simulated", "fmri"],
-        "ranks": [2, 8],
-        "n_starts": 5,
+        "ranks": [2, 6],
+        "n_starts": 4,
         "n_null": 10,
     },
     "report": {"title": "neuro demo: a simulated cohort"},

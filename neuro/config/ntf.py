@@ -70,6 +70,13 @@ class Recordings:
         "Table of stimuli: animal, onset_s, duration_s, condition.",
         nullable=True,
     )
+    assemblies: str | None = option(
+        None,
+        "path",
+        "Published groups to compare with (one recording): a line per group, neurons counted "
+        "from 1.",
+        nullable=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
