@@ -43,7 +43,7 @@ def test_reconstruction_is_the_sum_of_outer_products(small):
     model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values)
     slow = np.zeros(SMALL)
     for r in range(3):
-        outer = np.multiply.outer(np.outer(model.time_[:, r], model.animals_[:, r]), np.ones(1))
+        outer = np.outer(model.time_[:, r], model.animals_[:, r])[:, :, None]
         slow += model.lambda_[r] * outer * model.pairs_[:, r]
     np.testing.assert_allclose(model.reconstruct(), slow, rtol=1e-4, atol=1e-5)
     for factor in factors(model):
@@ -129,6 +129,12 @@ def test_one_animal_is_matrix_factorisation(small):
     )
 
 
+def exact_objective(operator, start, values, weight):
+    """Squared residuals of a start in double precision."""
+    fitted = start.rows().astype(float) @ start.pairs.astype(float).T
+    return float((weight * (values - fitted.reshape(values.shape)) ** 2).sum())
+
+
 @pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_objective_never_rises(small, cls, masked):
@@ -136,11 +142,18 @@ def test_the_objective_never_rises(small, cls, masked):
     rng = np.random.default_rng(0)
     mask = rng.random(SMALL[1:]) < 0.7 if masked else None
     frames = rng.random(SMALL[:2]) < 0.9 if masked else None
-    for seed in range(3):
-        model = cls(6, n_starts=1, tol=0, max_iter=60, random_state=seed)
-        model.fit(values, mask=mask, frame_mask=frames)
-        step = np.diff(model.history_) / model.history_[:-1]
-        assert len(step) > 10 and step.max() <= 1e-6
+    operator = DenseRows(values, mask, frames)
+    weight = np.ones(SMALL)
+    if masked:
+        weight = weight * mask * frames[:, :, None]
+    for start in cls.starts(operator, 6, 3, 0):
+        exact = []
+        for _ in range(40):
+            hals._sweep(operator, [start], 2)
+            exact.append(exact_objective(operator, start, values, weight))
+        assert (np.diff(exact) / exact[:-1]).max() <= 1e-6
+        # what the sweeps report is the same, rounded to single precision of the energy
+        np.testing.assert_allclose(start.history, exact, atol=1e-6 * operator.sq_norm)
 
 
 @pytest.mark.slow
@@ -175,7 +188,7 @@ def test_masked_entries_do_not_matter(small):
     rng = np.random.default_rng(0)
     mask, frames = rng.random(SMALL[1:]) < 0.7, rng.random(SMALL[:2]) < 0.9
     spoiled = np.where(mask & frames[:, :, None], values, 1e3 * rng.random(SMALL))
-    spoiled[0, ~mask[0].any() if False else 0][~mask[0]] = np.nan
+    spoiled[:, 0, ~mask[0]] = np.nan
     a, b = (
         NonNegativeCP(3, n_starts=2, random_state=0).fit(x, mask=mask, frame_mask=frames)
         for x in (values, spoiled)
@@ -227,14 +240,15 @@ def test_a_mask_of_true_is_no_mask(small):
         values, mask=np.ones(SMALL[1:], bool), frame_mask=np.ones(SMALL[:2], bool)
     )
     np.testing.assert_allclose(plain.reconstruct(), full.reconstruct(), atol=1e-5)
-    # and through the masked code: one pair of one animal that is 0 in all factors anyway
+    # and through the code for masks
     operator = DenseRows(values)
     a, b = (hals.TensorStart(SMALL, 4, np.random.default_rng(0), mask) for mask in (None, True))
     b.mask = np.ones(SMALL[1:], np.float32)
     for start in (a, b):
         hals.run(operator, [start], max_iter=15, tol=0)
     np.testing.assert_allclose(a.pairs, b.pairs, rtol=1e-3, atol=1e-4)
-    assert a.history[-1] == pytest.approx(b.history[-1], rel=1e-5)
+    exact = [exact_objective(operator, start, values, 1.0) for start in (a, b)]
+    assert exact[0] == pytest.approx(exact[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
@@ -345,15 +359,14 @@ def test_torch_computes_the_same_products(small):
 
 def test_lbfgs_descends_the_same_objective(middle):
     values, truth, _ = middle
+    values = values[::4, :, ::4]
     model = NonNegativeCP(6, solver="lbfgs", n_starts=2, max_iter=300, random_state=0).fit(values)
     hals_model = NonNegativeCP(6, n_starts=2, random_state=0).fit(values)
     assert model.error_ == pytest.approx(hals_model.error_, abs=1e-3)
-    assert compare.similarity(factors(model), truth) > 0.98
+    assert compare.similarity(factors(model), [truth[0][::4], truth[1], truth[2][::4]]) > 0.98
 
 
-def test_lbfgs_gradient_is_the_derivative():
-    from scipy.optimize import check_grad  # noqa: F401
-
+def test_lbfgs_fits_an_exact_tensor_exactly():
     from neuro.ntf.lbfgs import fit_lbfgs
 
     rng = np.random.default_rng(0)
@@ -426,7 +439,7 @@ def test_estimators_can_be_cloned_and_pickled(small, cls):
     ("make", "line"),
     [
         (lambda x: -x, "X has 57600 negative values (min -"),
-        (lambda x: np.where(x > 2, np.nan, x), "NaN or infinite values; mask what was not obser"),
+        (lambda x: np.where(x > x.mean(), np.nan, x), "NaN or infinite values; mask what was not obser"),
         (lambda x: 0 * x, "X is 0 wherever it was observed; there is nothing to factorise"),
         (lambda x: x[:, 0], "X: shape (60, 120), expected (n_bins, n_animals, n_pairs)"),
     ],
