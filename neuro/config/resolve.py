@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import kinds, ntf_sets
+from neuro.config import demovae, hmmglm_sets, kinds, ntf_sets
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -48,7 +48,17 @@ def resolve(mapping, *, source="config.yaml") -> list[str]:
 
 
 def origins(mapping) -> dict[str, str]:
-    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key."""
+    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key.
+
+    Parameters
+    ----------
+    mapping : dict
+        What the user's file holds; it is not changed.
+
+    Returns
+    -------
+    dict of str to str
+    """
     return _resolve(copy.deepcopy(mapping))[1]
 
 
@@ -284,8 +294,13 @@ def _across(config):
             problems.append("fmri.atlas: 'simulated' exists only with data.kind: simulated")
     elif data["root"]:
         problems.append("data.root: given, but data.kind is 'simulated'; remove one of them")
-    if adhd["enabled"] and not fmri["enabled"]:
-        problems.append("fmri.enabled: false, but adhd needs its results; disable adhd as well")
+    if not fmri["enabled"]:
+        problems += [
+            f"fmri.enabled: false, but {name} needs its results; disable {name} as well"
+            for name in ("adhd", "demovae")
+            if config[name]["enabled"]
+        ]
+    problems += demovae.problems(config)
     if fmri["band"][0] >= fmri["band"][1]:
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:
@@ -302,6 +317,7 @@ def _across(config):
                 f"fmri.atlas: got '{value}', expected {', '.join(BUNDLED_ATLASES)} or a .nii.gz "
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
             )
+    problems += hmmglm_sets.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:

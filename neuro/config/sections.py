@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, execution, fmri, ntf, report, simulate
+from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, ntf, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -10,10 +10,12 @@ _CLASSES = {
     "simulate": simulate.Simulate,
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
+    "demovae": demovae.Demovae,
     "ntf": ntf.Ntf,
+    "hmmglm": hmmglm.Hmmglm,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "ntf": ntf}
+_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "ntf": ntf, "hmmglm": hmmglm}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""
@@ -42,7 +44,17 @@ def needs_runs(name, section) -> bool:
 
 
 def methods(config) -> list[tuple[str, list[str], list[str]]]:
-    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each."""
+    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+
+    Returns
+    -------
+    list of (str, list of str, list of str)
+    """
     return [
         (name, *module.describe(config))
         for name, module in _MODULES.items()

@@ -14,6 +14,7 @@ __all__ = [
     "edge_stats",
     "group_maps",
     "membership_auc",
+    "nearest_distances",
     "null_bound",
     "privacy_ratio",
     "readouts",
@@ -61,6 +62,16 @@ def null_bound(n_train: int, n_test: int, n_correlations: int) -> float:
 
     Latents that are exactly uncorrelated with a column on n_train rows have held-out correlations
     of variance 1/n_train + 1/n_test; Bonferroni over the correlations that are inspected.
+
+    Parameters
+    ----------
+    n_train, n_test : int
+        Rows of the fit, and held-out rows.
+    n_correlations : int
+
+    Returns
+    -------
+    float
     """
     from scipy.stats import norm
 
@@ -120,6 +131,11 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
 def compare_maps(real: dict, synthetic: dict) -> pd.DataFrame:
     """Pattern and size of synthetic group maps against real ones.
 
+    Parameters
+    ----------
+    real, synthetic : dict of str to ndarray, shape (n_edges,)
+        As made by :func:`group_maps`; names that `synthetic` lacks are left out.
+
     Returns
     -------
     pandas.DataFrame
@@ -157,25 +173,49 @@ def _nearest(A, B, skip_self=False) -> np.ndarray:
     return square.min(axis=1) + (A**2).sum(axis=1, dtype=np.float64)
 
 
-def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:
-    """Share of synthetic rows that lie nearer to a training row than to any held-out row.
+def nearest_distances(synthetic, train, held_out, random_state=0):
+    """Distance of each synthetic row to its nearest training row and its nearest held-out row.
 
-    Both sets are cut to the same size. 0.5 says that samples know nothing about the people they
-    were learned from; 1 that they copy them.
+    Both sets are cut to the same size, because more people are nearer by chance.
 
     Parameters
     ----------
     synthetic, train, held_out : array, shape (n_rows, n_edges)
     random_state : int
         Of the rows that are kept of the larger set.
+
+    Returns
+    -------
+    to_train, to_held_out : ndarray, shape (n_synthetic,)
+        Root mean square difference per edge.
     """
     rng = np.random.default_rng(random_state)
     size = min(len(train), len(held_out))
-    train, held_out = (
-        rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
-        for rows in (np.asarray(train), np.asarray(held_out))
-    )
-    return float((_nearest(synthetic, train) < _nearest(synthetic, held_out)).mean())
+    found = []
+    for rows in (np.asarray(train), np.asarray(held_out)):
+        part = rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
+        square = np.maximum(_nearest(synthetic, part), 0)
+        found.append(np.sqrt(square / part.shape[1]))
+    return found[0], found[1]
+
+
+def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:
+    """Share of synthetic rows that lie nearer to a training row than to any held-out row.
+
+    0.5 says that samples know nothing about the people they were learned from; 1 that they copy
+    them.
+
+    Parameters
+    ----------
+    synthetic, train, held_out, random_state
+        See :func:`nearest_distances`.
+
+    Returns
+    -------
+    float
+    """
+    to_train, to_held_out = nearest_distances(synthetic, train, held_out, random_state)
+    return float((to_train < to_held_out).mean())
 
 
 def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
@@ -183,6 +223,19 @@ def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
 
     Whoever holds the weights can compute it, so a high value means that a released model
     identifies participants.
+
+    Parameters
+    ----------
+    model : DemoVAE
+        Fitted on `train`.
+    train, held_out : array, shape (n_rows, n_edges)
+    demo_train, demo_held_out : pandas.DataFrame
+        Demographics of the same rows.
+
+    Returns
+    -------
+    float
+        Area under the ROC curve.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -201,6 +254,10 @@ def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
 
 def edge_stats(real, synthetic) -> dict[str, float]:
     """Means and standard deviations over rows, edge by edge, real against synthetic.
+
+    Parameters
+    ----------
+    real, synthetic : array, shape (n_rows, n_edges)
 
     Returns
     -------
