@@ -114,7 +114,9 @@ def test_edge_time_series_equal_their_definition(sign):
     edge = z[:, :, None] * z[:, None, :]
     part = {"positive": np.maximum(edge, 0), "negative": np.maximum(-edge, 0), "blind": abs(edge)}
     expected = binned(part[sign], frame_bins(len(x), FS, 2.0))
-    np.testing.assert_allclose(affinity(x, FS, "edge_ts", sign=sign, bin_s=2.0), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        affinity(x, FS, "edge_ts", sign=sign, bin_s=2.0), expected, atol=1e-5
+    )
 
 
 def test_sliding_window_is_a_weighted_correlation():
@@ -184,10 +186,7 @@ def test_identical_and_mirrored_traces_reach_one_on_active_runs():
     bins = frame_bins(len(x), FS, 1.0)
     got = affinity(x, FS)[:, 0]
     active = np.array(
-        [
-            np.abs(d[a:b, 0]).min() >= 0.1 and np.ptp(np.sign(d[a:b, 0])) == 0
-            for a, b in zip(*bins)
-        ]
+        [np.abs(d[a:b, 0]).min() >= 0.1 and np.ptp(np.sign(d[a:b, 0])) == 0 for a, b in zip(*bins)]
     )
     # a run that reaches its usual peak has affinity 1
     strong = active & np.array([np.abs(d[a:b, 0]).max() >= 1 for a, b in zip(*bins)])
@@ -218,7 +217,9 @@ def test_the_gate_keeps_traces_with_a_signal():
     assert not silent.any() and ratio.min() > 2
     both = np.column_stack([x, np.random.default_rng(1).standard_normal((960, 20))])
     assert list(np.flatnonzero(scaled_derivatives(both, FS)[1])) == list(range(20, 40))
-    assert np.array_equal(scaled_derivatives(1e4 * both + 3, FS)[1], scaled_derivatives(both, FS)[1])
+    assert np.array_equal(
+        scaled_derivatives(1e4 * both + 3, FS)[1], scaled_derivatives(both, FS)[1]
+    )
 
 
 def test_noise_level_is_that_of_the_noise():
@@ -230,7 +231,10 @@ def test_noise_level_is_that_of_the_noise():
 def test_half_the_sampling_rate_gives_nearly_the_same_bins():
     t = np.arange(0, 120, 1 / 8.0)
     x = np.column_stack(
-        [np.sin(2 * np.pi * t / 20 + k) + 0.5 * np.sin(2 * np.pi * t / 13 + 2 * k) for k in range(6)]
+        [
+            np.sin(2 * np.pi * t / 20 + k) + 0.5 * np.sin(2 * np.pi * t / 13 + 2 * k)
+            for k in range(6)
+        ]
     )
     for kind in ("differential", "product"):
         fine, coarse = affinity(x, 8.0, kind), affinity(x[::2], 4.0, kind)
