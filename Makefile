@@ -53,6 +53,9 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
+	python -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q -r benchmarks/demovae_peers.txt
+	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
 
