@@ -4,7 +4,7 @@ CPU seconds (user and system) and peak memory of the whole command, first with a
 runs, then from the cache. Nothing is compared with a peer: Snakemake itself is the yardstick,
 and the last row is its start with no workflow at all.
 
-    python benchmarks/planning.py [--subjects 10 100 1000 5000] [--out benchmarks/results/planning.md]
+    python benchmarks/planning.py [--subjects 10 100 1000] [--out benchmarks/results/planning.md]
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def main(arguments=None) -> None:
         "",
         f"    python benchmarks/planning.py --subjects {' '.join(map(str, options.subjects))}",
         "",
-        "| input | subjects | jobs | first time, CPU s | again, CPU s | one subject, CPU s | peak, MB |",
+        "| input | subjects | jobs | first, CPU s | again, CPU s | one subject, CPU s | peak, MB |",
         "|---|---|---|---|---|---|---|",
     ]
     for shape in SHAPES:

@@ -1,6 +1,6 @@
 """Print time and memory per rule of finished runs as a Markdown table, for docs/cluster.md.
 
-    python docs/sizes.py [RESULTS ...]
+python docs/sizes.py [RESULTS ...]
 """
 
 from __future__ import annotations

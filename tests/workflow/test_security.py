@@ -7,7 +7,6 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,9 +75,10 @@ def faults(text):
             top = name.split(".")[0]
             if top in RUNNING_FORMATS or (top in NETWORK and name != "socket"):
                 found.append(f"imports {name}")
-        if isinstance(node, ast.Attribute) and dotted(node).startswith("socket."):
-            if node.attr != "gethostname":
-                found.append(f"uses {dotted(node)}")
+        if isinstance(node, ast.Attribute) and re.fullmatch(
+            r"socket\.(?!gethostname$)\w+", dotted(node)
+        ):
+            found.append(f"uses {dotted(node)}")
         if isinstance(node, ast.Call):
             found += call_faults(node)
     return found
