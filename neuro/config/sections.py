@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, braindive, data, demovae, execution, fmri, hmmglm, report, simulate
+from neuro.config import (
+    adhd,
+    braindive,
+    data,
+    demovae,
+    execution,
+    fmri,
+    hmmglm,
+    ntf,
+    report,
+    simulate,
+)
 
 _CLASSES = {
     "data": data.Data,
@@ -11,6 +22,7 @@ _CLASSES = {
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
     "demovae": demovae.Demovae,
+    "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
     "braindive": braindive.Braindive,
     "report": report.Report,
@@ -19,6 +31,7 @@ _MODULES = {
     "fmri": fmri,
     "adhd": adhd,
     "demovae": demovae,
+    "ntf": ntf,
     "hmmglm": hmmglm,
     "braindive": braindive,
 }

@@ -16,6 +16,7 @@ from neuro.report import (
     fmri,
     hmmglm,
     model,
+    ntf,
     overview,
     record,
     site,
@@ -30,6 +31,7 @@ SECTIONS = {
     "fmri": fmri.sections,
     "adhd": adhd.sections,
     "demovae": demovae.sections,
+    "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
     "braindive": braindive.sections,
 }

@@ -81,7 +81,7 @@ rule braindive_generator:
         "results/benchmarks/braindive/{dataset}/braindive_generator.tsv"
     conda:
         "../../envs/braindive.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=braindive_memory,
         runtime=120,
