@@ -81,12 +81,13 @@ class Objective:
         for label, weight in wanted.items():
             parts = [part.strip() for part in str(label).split("+")]
             rows = np.array([area in parts for area in roi])
-            if not rows.any():
+            as_region = rows.any()
+            if not as_region:
                 rows = np.array([item in parts for item in unit])
             if not rows.any():
                 known = ", ".join(list(dict.fromkeys(roi))[:8])
                 raise InputProblem(f"objective '{label}': no such region or voxel; known: {known}")
-            early.append(all(part.upper().rstrip("DV") in EARLY for part in parts))
+            early.append(as_region and all(p.upper().rstrip("DV") in EARLY for p in parts))
             valid = rows & (np.array(unit) != "")
             total[valid] += float(weight) / (rows.sum() if legacy_mask else max(valid.sum(), 1))
         if all(early) and not allow_early:

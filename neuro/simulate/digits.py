@@ -1,6 +1,6 @@
 """Digits of another source than the experiment's: images for a generator, a category judge.
 
-`python -m neuro.simulate.digits FOLDER [six nine]` writes `images.npy` and `judge.safetensors`
+`python -m neuro.simulate.digits FOLDER [NAME NAME]` writes `images.npy` and `judge.safetensors`
 from the 8 x 8 digits that come with scikit-learn, enlarged to 28 x 28 and framed to 32 x 32.
 """
 

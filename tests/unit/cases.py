@@ -293,7 +293,7 @@ CASES: dict[str, Case] = {
         ("results/simulated/scenes.h5",),
         braindive("generator/recipe.json", "generator/*/*.json"),
         braindive("generator"),
-        braindive("face/block-0.tsv")[0],
+        "results/braindive/report.json",
         braindive("generator/manifest.json", "generator/*.npy", "generator/*/*.safetensors"),
     ),
     "braindive_encode": Case(
@@ -301,7 +301,7 @@ CASES: dict[str, Case] = {
         ("results/simulated/scenes.h5",),
         braindive("encoder_card.tsv", "independent_card.tsv"),
         braindive("encoder_card.tsv", "independent_card.tsv"),
-        braindive("face/block-0.tsv")[0],
+        "results/braindive/report.json",
         braindive("encoder.safetensors", "independent.safetensors"),
     ),
     "braindive_sample": Case(
@@ -314,7 +314,7 @@ CASES: dict[str, Case] = {
         ),
         braindive("face/block-0.tsv", "face/*.png"),
         braindive("face/block-0.tsv"),
-        braindive("face/block-0.tsv")[0],
+        "results/braindive/report.json",
         braindive("face/*.json"),
     ),
     "braindive_judge": Case(

@@ -46,6 +46,11 @@ DEMO = {
     "hmmglm_select": 2,
     "hmmglm_export": 2,
     "hmmglm_summary": 1,
+    "simulate_scenes": 1,
+    "braindive_generator": 1,
+    "braindive_encode": 3,
+    "braindive_sample": 2,
+    "braindive_judge": 1,
     "report": 1,
     "all": 1,
 }

@@ -1,0 +1,84 @@
+"""The digit images and voxels of van Gerven 2010: does the encoder predict what was measured?"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("NEURO_TEST_DATA", ROOT / "../shared/data"))
+ARCHIVE = DATA / "responses/fmri_digits69.tar.gz"
+
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"{ARCHIVE}: not there"),
+]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from neuro.braindive.dataset import read_data
+
+    return read_data(ARCHIVE)
+
+
+def held_out(images, betas, digit, folds=10):
+    """Ten-fold predictions by image, from 2 x 2 means, and the responses they should meet.
+
+    Both are taken from the mean of the images that were fitted, of all of them or of the same
+    digit: a prediction that knows nothing is that mean, which correlates negatively with what
+    was held out.
+
+    Returns
+    -------
+    overall, within : tuple of ndarray
+        (prediction, response) each.
+    """
+    from neuro.encoding import VoxelEncoder
+    from neuro.encoding.ridge import fold_numbers
+
+    fold = fold_numbers(np.arange(len(images)), folds)
+    overall, within = np.empty((2, *betas.shape)), np.empty((2, *betas.shape))
+    for k in range(folds):
+        train = fold != k
+        encoder = VoxelEncoder("pixels").fit(images[train], betas[train])
+        both = np.stack([encoder.predict(images), betas])
+        overall[:, ~train] = both[:, ~train] - both[:, train].mean(axis=1, keepdims=True)
+        for d in np.unique(digit):
+            mean = both[:, train & (digit == d)].mean(axis=1, keepdims=True)
+            rows = ~train & (digit == d)
+            within[:, rows] = both[:, rows] - mean
+    return overall, within
+
+
+def correlations(x, y):
+    scale = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))
+    return (x * y).sum(axis=0) / np.where(scale > 0, scale, np.inf)
+
+
+def test_pixels_predict_voxels_also_within_a_digit(digits):
+    train = ~digits.test
+    images, betas = digits.images[train], digits.betas[train]
+    assert images.shape == (90, 1, 32, 32) and betas.shape[1] > 3000
+    (guess, real), same = held_out(images, betas, digits.condition[train])
+    r = correlations(guess, real)
+    print(f"mean r {r.mean():.3f}, 90th percentile {np.percentile(r, 90):.2f}")
+    assert r.mean() >= 0.10
+    within = correlations(*same).mean()
+    print(f"within {within:.3f}")
+    assert within >= 0.05
+    best = np.argsort(-r)[:500]
+    z = [(x - x.mean(axis=0)) / (x.std(axis=0) + 1e-9) for x in (guess[:, best], real[:, best])]
+    match = np.corrcoef(*z)[:90, 90:]
+    rank = (match >= np.diag(match)[:, None]).sum(axis=1)
+    print(f"median rank {np.median(rank):.0f}")
+    assert np.median(rank) <= 10
+
+
+def test_shuffled_pairs_are_not_predicted(digits):
+    train = ~digits.test
+    betas = np.random.default_rng(0).permutation(digits.betas[train])
+    overall, within = held_out(digits.images[train], betas, digits.condition[train])
+    assert abs(correlations(*overall).mean()) < 0.03
+    assert abs(correlations(*within).mean()) < 0.03
