@@ -26,9 +26,9 @@ def digits():
 def held_out(images, betas, digit, folds=10):
     """Ten-fold predictions by image, from 2 x 2 means, and the responses they should meet.
 
-    Both are taken from the mean of the images that were fitted, of all of them or of the same
-    digit: a prediction that knows nothing is that mean, which correlates negatively with what
-    was held out.
+    Both are taken from the mean of the images that were fitted: a prediction that knows nothing
+    is that mean, which correlates negatively with what was held out. Within a digit both are
+    taken from their mean over the held-out images of the same fold and digit.
 
     Returns
     -------
@@ -46,9 +46,8 @@ def held_out(images, betas, digit, folds=10):
         both = np.stack([encoder.predict(images), betas])
         overall[:, ~train] = both[:, ~train] - both[:, train].mean(axis=1, keepdims=True)
         for d in np.unique(digit):
-            mean = both[:, train & (digit == d)].mean(axis=1, keepdims=True)
             rows = ~train & (digit == d)
-            within[:, rows] = both[:, rows] - mean
+            within[:, rows] = both[:, rows] - both[:, rows].mean(axis=1, keepdims=True)
     return overall, within
 
 
