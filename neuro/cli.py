@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `neuro check`, `neuro scan`, `neuro methods`."""
+    """The command line: `neuro init`, `check`, `scan`, `status` and `methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -34,6 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--refresh", action="store_true", help="scan again even if nothing seems to change"
             )
+    text = "say how far a run is: jobs per stage, failures, time left"
+    command = commands.add_parser("status", help=text, description=text)
+    command.add_argument("--watch", action="store_true", help="look again until the run ends")
+    command.add_argument(
+        "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
+    )
     text = "look at a data set and write a settings file with what was found"
     command = commands.add_parser("init", help=text, description=text)
     source = command.add_mutually_exclusive_group(required=True)
@@ -70,6 +76,10 @@ def main(argv=None) -> int:
     try:
         if arguments.command == "init":
             return _init(arguments)
+        if arguments.command == "status":
+            from neuro import status
+
+            return status.show(arguments.directory, watch=arguments.watch)
         config = read_config(arguments.config)
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:
@@ -122,7 +132,7 @@ def _check(config, arguments):
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
-    found = inputs.load(config)
+    found = inputs.load(config, again=True)
     if found.problems:
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
@@ -155,9 +165,7 @@ def _refuse(problems) -> int:
 def _scan(config, arguments):
     from neuro import inputs
 
-    if arguments.refresh:
-        inputs.STATE.unlink(missing_ok=True)
-    found = inputs.load(config)
+    found = inputs.load(config, again=arguments.refresh)
     for line in found.problems:
         print(line, file=sys.stderr)
     subjects = {run["participant_id"] for run in found.runs}

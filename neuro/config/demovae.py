@@ -269,7 +269,8 @@ def problems(config) -> list[str]:
     -------
     list of str
     """
-    section, found = config["demovae"], []
+    section = config["demovae"]
+    found: list[str] = []
     if not section["enabled"]:
         return found
     grid = section["grid"]

@@ -11,8 +11,9 @@ import textwrap
 from neuro.config.model import Option, _show, walk
 from neuro.config.sections import SECTIONS, presets, section_class
 
-DEMO = {
+DEMO: dict[str, dict] = {
     "data": {"kind": "simulated"},
+    "simulate": {"scenes.n_train": 3000, "scenes.n_test": 400, "scenes.n_per_roi": 24},
     "fmri": {"atlas": "simulated"},
     "adhd": {
         "features": ["degree", "distdegree", "cycle3", "fc"],

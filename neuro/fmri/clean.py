@@ -20,8 +20,8 @@ from neuro.fmri.filters import (
     is_filtering,
     out_of_band_columns,
 )
-from neuro.fmri.params import Params
 from neuro.io.problems import InputProblem
+from neuro.params import Params
 
 FEW_DOF = 10
 """Fewer degrees of freedom than this give a warning."""
@@ -146,7 +146,7 @@ class Denoiser(Params):
         low, high = check_band(self.low, self.high, tr)
         filtering = self.filter != "none" and is_filtering(low, high, tr)
         rows = values[self.kept_]
-        self.notes_ = []
+        self.notes_: list[str] = []
         self.constant_columns_ = [
             name for name, column in zip(names, rows.T) if _is_constant(column)
         ]
@@ -326,7 +326,8 @@ def orthonormal_basis(columns, rtol=1e-7) -> tuple[np.ndarray, list[int], list[i
     """
     columns = np.asarray(columns, dtype=np.float64)
     basis = np.empty((columns.shape[0], min(columns.shape)), order="F")
-    used, left_out = [], []
+    used: list[int] = []
+    left_out: list[int] = []
     for j, column in enumerate(columns.T):
         norm = np.linalg.norm(column)
         rank = len(used)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from neuro.fmri.atlases import Atlas, load_atlas
-from neuro.fmri.params import Params
 from neuro.io.nifti import check_grid, masked_series
+from neuro.params import Params
 
 _ROWS = 64
 
@@ -229,17 +229,17 @@ def _spheres(atlas: Atlas, mask_img, radius_mm: float):
     offsets = np.stack(
         np.meshgrid(*(np.arange(-half, half + 1) for half in reach), indexing="ij"), axis=-1
     ).reshape(-1, 3)
-    region, voxel, distance = [], [], []
+    regions, voxels, distances = [], [], []
     for number, centre in enumerate(centres):
         near = np.rint(centre).astype(int) + offsets
         away = np.linalg.norm((near - centre) @ affine[:3, :3].T, axis=1)
         reached = away <= radius_mm + 1e-6
-        region.append(np.full(np.count_nonzero(reached), number))
-        voxel.append(near[reached])
-        distance.append(away[reached])
-    region, voxel = np.concatenate(region), np.concatenate(voxel)
+        regions.append(np.full(np.count_nonzero(reached), number))
+        voxels.append(near[reached])
+        distances.append(away[reached])
+    region, voxel = np.concatenate(regions), np.concatenate(voxels)
     # rounded, so that equal distances stay equal and the first region of the atlas wins
-    distance = np.round(np.concatenate(distance), 6)
+    distance = np.round(np.concatenate(distances), 6)
     order = np.lexsort((region, distance, voxel[:, 2], voxel[:, 1], voxel[:, 0]))
     region, voxel = region[order], voxel[order]
     first = np.ones(len(order), dtype=bool)

@@ -87,7 +87,7 @@ def section(results: Path, stages, labels: Labels) -> model.Section:
     title = "Exclusions"
     if table.empty:
         return model.Section("exclusions", title, [model.Text("Nothing was excluded.")])
-    blocks = [
+    blocks: list = [
         model.Text(
             "Nothing is dropped silently: every participant, run, site, neuron or edge that a "
             "stage left out stands here, with the step, the reason, the value and the limit."

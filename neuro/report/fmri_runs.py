@@ -74,7 +74,8 @@ def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list
 
 def find(folder: Path) -> tuple[dict, dict]:
     """Figure arrays by run key: of the cleaning, and of the atlas. Excluded runs are empty."""
-    cleaning, atlas = {}, {}
+    cleaning: dict[str, Path] = {}
+    atlas: dict[str, Path] = {}
     for pattern in ("sub-*/func", "sub-*/ses-*/func"):
         for path in folder.glob(f"{pattern}/*{_SUFFIX}"):
             if not path.stat().st_size:
@@ -166,8 +167,8 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
 
 
 def _carpet(picture, arrays: dict, settings: dict) -> None:
-    shown = (("Before", "carpet_before"), ("After", "carpet_after"))
-    shown = [(label, arrays[key]) for label, key in shown if np.size(arrays.get(key, ()))]
+    both = (("Before", "carpet_before"), ("After", "carpet_after"))
+    shown = [(label, arrays[key]) for label, key in both if np.size(arrays.get(key, ()))]
     n_volumes = np.shape(shown[0][1])[1]
     kept = np.asarray(arrays.get("kept", np.ones(n_volumes, bool)), bool)
     tr = float(arrays.get("tr", 1.0))

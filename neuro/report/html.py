@@ -70,9 +70,9 @@ def page(title, subtitle, page, *, menu=(), before=None, after=None, footer="") 
     above = ""
     if page.path != first:
         heading = page.title
-        above = [writer.anchor(first, title)]
-        above += [writer.anchor(p, t) for p, t, _ in menu if p == page.parent]
-        above = f'<p class="above">{" › ".join(above)}</p>\n'
+        path = [writer.anchor(first, title)]
+        path += [writer.anchor(p, t) for p, t, _ in menu if p == page.parent]
+        above = f'<p class="above">{" › ".join(path)}</p>\n'
     return _SHELL.format(
         window=escape(title if heading == title else f"{heading} · {title}"),
         above=above,
@@ -135,7 +135,7 @@ class _Writer:
         self.here = here
         self.alone = alone
         self.contents: list[tuple[str, str]] = []
-        self._counts = {}
+        self._counts: dict[tuple[str, bool], int] = {}
         self._depth = 0
         self._section = ""
 

@@ -191,7 +191,7 @@ def section(methods) -> model.Section:
     def cite(keys):
         return "[" + ", ".join(str(number) for number in sorted(place[key] for key in keys)) + "]"
 
-    blocks = []
+    blocks: list = []
     for title, paragraph in paragraphs(methods, cite):
         blocks += [model.Heading(title)] if title else []
         blocks.append(model.Text(paragraph))

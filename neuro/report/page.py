@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import neuro
@@ -32,7 +33,7 @@ def build(
     title: str = "neuro report",
     anonymous: bool = True,
     *,
-    methods: list = (),
+    methods: Sequence[tuple] = (),
     max_subject_figures: int | None = None,
 ) -> Path:
     """Write the report of a run from its result files: a first page, and one page per stage.
@@ -73,11 +74,12 @@ def build(
     if max_subject_figures is None:
         wanted = config.get("report", {}).get("max_subject_figures", MAX_SUBJECT_FIGURES)
         max_subject_figures = int(wanted)
-    stages = [name for name in SECTIONS if config.get(name, {}).get("enabled", False)]
+    stages = [name for name in TITLES if config.get(name, {}).get("enabled", False)]
     labels = Labels(_participants(results), anonymous)
     pages = []
     for stage in stages:
-        sections = SECTIONS[stage](results, config, labels, max_subject_figures)
+        make = SECTIONS.get(stage)
+        sections = make(results, config, labels, max_subject_figures) if make else []
         pages.append(_stage_page(stage, sections))
     pages += [
         _about(exclusions.section(results, stages, labels), exclusions.PAGE),
@@ -91,7 +93,7 @@ def build(
     _write_figures(out / "figures", [section for page in pages for section in page.sections])
     write_methods(methods, out)
     site.write(out, without_machine(title), _subtitle(results, config), pages, _footer())
-    for stage in set(SECTIONS) - set(stages):
+    for stage in set(TITLES) - set(stages):
         (out / f"{stage}.html").unlink(missing_ok=True)
     return out / "index.html"
 
@@ -154,7 +156,7 @@ def _write_figures(folder: Path, sections) -> None:
             if path in wanted:
                 raise ValueError(f"report: figure '{section.slug}/{figure.name}' is made twice")
             wanted[path] = figure.png
-    for name in {section.slug for section in sections} | set(SECTIONS):
+    for name in {section.slug for section in sections} | set(TITLES):
         for path in (folder / name).glob("*.png"):
             if path not in wanted:
                 path.unlink()

@@ -165,13 +165,14 @@ def planted_connectomes(
             for part, noise_sd in zip(site_maps, sigma)
         ]
     )
+    maps = {name: effect[upper].astype(np.float32) for name, effect in effects.items()}
+    maps["site"] = (levels - levels.mean(axis=0)).astype(np.float32)
     truth = {
         "factors": factors,
-        "maps": {name: effect[upper].astype(np.float32) for name, effect in effects.items()},
+        "maps": maps,
         "noise": dict(zip(sites, sigma.tolist())),
         "random_state": random_state,
     }
-    truth["maps"]["site"] = (levels - levels.mean(axis=0)).astype(np.float32)
     return PlantedConnectomes(edges, people, [f"R{i + 1:03d}" for i in range(n_regions)], truth)
 
 

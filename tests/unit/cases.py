@@ -152,6 +152,10 @@ RAW = {
     "adhd": {"enabled": False},
 }
 STILL_SLICES = {**RAW, "fmri": {**RAW["fmri"], "slice_timing": "off"}}
+SCENES = {
+    "data": {"kind": "none"},
+    "simulate": {"scenes": {"n_train": 10, "n_test": 3, "n_per_roi": 2}},
+}
 SWITCHING = {
     "data": {"kind": "none"},
     "hmmglm": {
@@ -230,6 +234,13 @@ COUNTS = hmmglm("counts.npz", "sequences.tsv", "units.tsv")
 
 
 CASES: dict[str, Case] = {
+    "simulate_scenes": Case(
+        SCENES,
+        (),
+        ("results/simulated/scenes.*",),
+        ("results/simulated/scenes.h5",),
+        "results/simulated/scenes.h5",
+    ),
     "simulate_fmri": Case(
         SIMULATED,
         (),
