@@ -132,7 +132,7 @@ PAPER = {
     "paper plain 30": lambda data: fit_row(data, "plain", 30, 1, preset="paper"),
     "paper onehot 30": lambda data: fit_row(data, "onehot", 30, 1, preset="paper"),
 }
-PEERS = ("hmmlearn 30", "dynamax 3")
+PEERS = ("hmmlearn 10", "dynamax 3")
 NAMES = {
     "plain 30": "neuro, free couplings",
     "gaussian 30": "neuro, Gaussian prior",
@@ -144,7 +144,7 @@ NAMES = {
     "onehot 3": "neuro, one-hot prior (spike-and-slab, ours)",
     "paper plain 30": "neuro, preset paper, free couplings",
     "paper onehot 30": "neuro, preset paper, one-hot prior",
-    "hmmlearn 30": "hmmlearn PoissonHMM (no couplings)",
+    "hmmlearn 10": "hmmlearn PoissonHMM (no couplings)",
     "dynamax 3": "dynamax, own emission, 20 iterations",
 }
 

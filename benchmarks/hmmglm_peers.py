@@ -156,7 +156,6 @@ ROWS = {
     "hmmlearn 10": lambda data: hmmlearn_row(data, 10),
     "hmmlearn 30": lambda data: hmmlearn_row(data, 30),
     "dynamax 3": lambda data: dynamax_row(data, 3),
-    "dynamax 30": lambda data: dynamax_row(data, 30),
 }
 
 
