@@ -159,7 +159,7 @@ SCENES = {
 IMAGINED = {
     "data": {"kind": "none"},
     "hmmglm": {"enabled": False},
-    "simulate": {"scenes": {"n_train": 60, "n_test": 12, "n_per_roi": 2, "noise": 0.2}},
+    "simulate": {"scenes": {"n_train": 16, "n_test": 3, "n_per_roi": 2, "noise": 0.2}},
     "braindive": {
         "enabled": True,
         "objectives": ["face"],
@@ -176,7 +176,7 @@ IMAGINED = {
         "seed_block": 2,
         "steps": 2,
         "min_voxels": 2,
-        "min_r2": -10,
+        "min_r2": -1000000,
         "device": "cpu",
     },
 }
