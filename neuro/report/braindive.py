@@ -119,7 +119,6 @@ def _table(summary) -> model.Table:
             {
                 **row,
                 "ci": model.interval(row["ci_low"], row["ci_high"], 2),
-                "p": model.p_value(row["p"]),
                 "flag": "adversarial" if row["adversarial"] else "",
                 "n": model.number(int(row["n"])),
                 "J": 100 * row["J"],
@@ -136,7 +135,6 @@ def _table(summary) -> model.Table:
         model.Column("gain_B", "Gain, independent", 2),
         model.Column("ci", "95 % interval", 0),
         model.Column("t", "Paired t", 1),
-        model.Column("p", "p", 0),
         model.Column("J", "Category, %", 0),
         model.Column("J_twin", "Unguided, %", 0),
         model.Column("shape", "Diversity", 0),
