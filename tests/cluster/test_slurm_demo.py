@@ -55,7 +55,7 @@ def test_the_demo_is_planned_alike_with_the_cluster_profile(cluster, tmp_path):
         (tmp_path / name).mkdir()
         where = {"cluster": cluster} if name == "cluster" else {}
         cores = [] if where else ["--cores", "2"]
-        status, text = Run(tmp_path / name, "-n", "--quiet", *cores, own=True, **where).wait(200)
+        status, text = Run(tmp_path / name, "-n", *cores, own=True, **where).wait(200)
         assert status == 0, text
         plans.append(dict(re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE)))
     assert plans[0] == plans[1]
