@@ -92,6 +92,13 @@ def test_people_without_row_value_or_variation(small):
     assert len(gather(stored(small), people, columns, missing_rule="impute").edges) == 59
 
 
+def test_nothing_to_remove_is_one_line(small):
+    people = small.participants.drop(columns="sex").assign(site="x")
+    columns = columns_from_text({"sex": "categorical remove", "site": "categorical remove"})
+    with pytest.raises(InputProblem, match=r"no column to remove \(sex, site\) has two values"):
+        gather(stored(small), people, columns)
+
+
 def test_sites_can_count_as_one(small):
     columns = columns_from_text({"site": "categorical remove"})
     groups = {"north": ["alpha", "beta"]}
