@@ -37,6 +37,7 @@ include: "workflow/rules/simulate.smk"
 include: "workflow/rules/fmri.smk"
 include: "workflow/rules/adhd.smk"
 include: "workflow/rules/demovae.smk"
+include: "workflow/rules/ntf.smk"
 include: "workflow/rules/hmmglm.smk"
 include: "workflow/rules/report.smk"
 

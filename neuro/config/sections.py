@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, report, simulate
+from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, ntf, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -11,10 +11,11 @@ _CLASSES = {
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
     "demovae": demovae.Demovae,
+    "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm}
+_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "ntf": ntf, "hmmglm": hmmglm}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -178,6 +178,16 @@ SPIKES = {
         "folds": 2,
     },
 }
+MOTIFS = {
+    "data": {"kind": "none"},
+    "ntf": {
+        "sources": ["simulated"],
+        "simulated": {"n_animals": 3, "n_neurons": 12, "n_conditions": 2, "epoch_s": 20.0},
+        "ranks": [2, 3],
+        "n_starts": 2,
+        "n_null": 2,
+    },
+}
 S1 = "sub-01/func/sub-01_task-rest"
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
@@ -223,6 +233,20 @@ def demovae_case(inputs, outputs, target, present=()):
         demovae(*present),
         planted_study,
     )
+
+
+def ntf(*names):
+    """Result files of the planted set of the stage."""
+    return tuple(f"results/ntf/simulated/{name}" for name in names)
+
+
+def ntf_case(inputs, outputs, target, present=()):
+    """A case of the stage, cut from a run on planted recordings."""
+    return Case(MOTIFS, inputs, outputs, (target,), "results/ntf/report.json", present)
+
+
+CALCIUM = ("results/simulated/calcium/w*.npz", "results/simulated/calcium/events.tsv")
+TENSOR = ntf("tensor.npy", "axes.npz")
 
 
 def hmmglm(*names):
@@ -528,6 +552,50 @@ CASES: dict[str, Case] = {
         ),
         ("results/hmmglm/report.json",),
         "hmmglm",
+    ),
+    "ntf_simulate": ntf_case(
+        (),
+        ("results/simulated/calcium/*",),
+        "results/simulated/calcium/events.tsv",
+    ),
+    "ntf_tensor": ntf_case(CALCIUM, ntf("axes.*"), TENSOR[0], TENSOR[:1]),
+    "ntf_rank": ntf_case(TENSOR, ntf("rank_sweep.*", "rank.json"), *ntf("rank.json")),
+    "ntf_factorize": ntf_case(
+        (*TENSOR, *ntf("rank.json")),
+        ntf("factors.*", "presence.tsv", "time_map.tsv"),
+        *ntf("factors.npz"),
+    ),
+    "ntf_null": ntf_case((*CALCIUM, *ntf("rank.json")), ntf("null_0.npz"), *ntf("null_0.npz")),
+    "ntf_communities": ntf_case(
+        (
+            *CALCIUM[:1],
+            "results/simulated/calcium/truth.tsv",
+            *ntf("axes.npz", "factors.npz", "null_0.npz"),
+        ),
+        ntf(
+            "communities.*",
+            "components.tsv",
+            "nulls.tsv",
+            "membership.npz",
+            "back_projection.npz",
+            "known.tsv",
+            "motifs/*.tsv",
+            "exclusions.tsv",
+            "report.json",
+        ),
+        *ntf("report.json"),
+        ntf("motifs/*.graphml"),
+    ),
+    "ntf_summary": ntf_case(
+        ntf("report.json", "exclusions.tsv"),
+        (
+            "results/ntf/sets.tsv",
+            "results/ntf/exclusions.tsv",
+            "results/ntf/dataset_description.json",
+            "results/ntf/.bidsignore",
+            "results/ntf/report.json",
+        ),
+        "results/ntf/report.json",
     ),
     "report": Case(
         ROI,
