@@ -235,6 +235,11 @@ ARRAYS = {
     "counts npz": ("x.npz", COUNTS, function("spikes", "read_spikes")),
     "traces npz": ("x.npz", TRACES, function("recordings", "read_recording")),
     "kernels npz": ("x.npz", KERNELS, function("recordings", "read_kernels")),
+    "model file": (
+        "x.npz",
+        {"meta": np.array('{"format": "x", "version": 1}'), "weights": SERIES},
+        function("model_files", "read_model_file", formats=("x",), version=1),
+    ),
     "responses npz": ("x.npz", STIMULI, function("responses", "read_stimulus_response")),
     "spikes mat": ("x.mat", SPIKES_MAT, function("spikes", "read_spikes")),
     "traces mat": ("x.mat", TRACES_MAT, function("recordings", "read_recording")),
