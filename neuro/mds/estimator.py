@@ -436,7 +436,9 @@ class MostDiscriminativeStimuli:
         self.responses_ = self._space.respond(self._space.tensor(self.stimuli_))
         self.kept_ = runs.index(best)
         ari = self.stability()["restart_ari"] if len(runs) > 1 else float("nan")
-        self.verdict_ = verdict(self.n_clusters_, ari, float(np.exp(self.objective_)) / len(final.stimuli))
+        self.verdict_ = verdict(
+            self.n_clusters_, ari, float(np.exp(self.objective_)) / len(final.stimuli)
+        )
         return self
 
     def _polished(self, run, log):

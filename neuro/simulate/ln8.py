@@ -213,7 +213,9 @@ def one_type(kind=0, n_cells=240, random_state=0) -> Population:
     rng = np.random.default_rng(random_state)
     shift = rng.normal(0, 0.4, (n_cells, 2))
     sizes = 1 + rng.normal(0, 0.08, n_cells)
-    angles = (kind - 4) * 45.0 + rng.normal(0, 5, n_cells) if kind >= 4 else np.full(n_cells, np.nan)
+    angles = (
+        (kind - 4) * 45.0 + rng.normal(0, 5, n_cells) if kind >= 4 else np.full(n_cells, np.nan)
+    )
     kinds = np.full(n_cells, kind)
     return _population(rng, kinds, angles, shift, sizes, np.ones(n_cells), _CENTRED)
 
