@@ -33,9 +33,10 @@ test-all: $(STAMP) ## all tests, slow ones and real data included
 test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
 	python -m pytest -n auto -m realdata
 
-check: $(STAMP) ## lint and format gates
+check: $(STAMP) ## lint, format and type gates
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check .
 	snakemake --lint
 
@@ -44,7 +45,7 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the rule graph
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the charts
 	python -m neuro.config
 	python docs/rulegraph.py
 
@@ -52,6 +53,8 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
+	python benchmarks/realign.py --out benchmarks/results/realign.md
+	python benchmarks/memory.py --out benchmarks/results/memory.md
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
 	python -m pytest -m cluster

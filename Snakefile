@@ -36,6 +36,8 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/fmri.smk"
 include: "workflow/rules/adhd.smk"
+include: "workflow/rules/demovae.smk"
+include: "workflow/rules/hmmglm.smk"
 include: "workflow/rules/report.smk"
 
 

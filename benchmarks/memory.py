@@ -9,6 +9,7 @@ volumes, a brain of a quarter of them). The yardstick is the float32 size of the
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import resource
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 JOBS = ("fmri_slicetime", "fmri_realign", "fmri_clean", "fmri_parcellate")
 TR = 2.0
+LIMIT = 3
+"""Sizes of the float32 image that a job may take at most."""
 
 
 def make_data(folder: Path, shape) -> None:
@@ -107,8 +110,9 @@ def table(shape, folder: Path) -> str:
     """Measure all jobs; a markdown table."""
     size = 4 * shape[0] * shape[1] * shape[2] * shape[3] / 2**20
     lines = [
-        f"Image {' x '.join(map(str, shape))}: {size:.0f} MB as float32. Peak memory of a job in a "
-        "process of its own, Python and its packages included.",
+        f"{datetime.date.today()}, `python benchmarks/memory.py`. Image "
+        f"{' x '.join(map(str, shape))}, a quarter of it brain: {size:.0f} MB as float32. Peak "
+        "memory of a job in a process of its own, Python and its packages included.",
         "",
         "| job | peak MB | x float32 image | CPU s |",
         "|---|---|---|---|",
@@ -116,6 +120,8 @@ def table(shape, folder: Path) -> str:
     for name in JOBS:
         peak, cpu = measure(name, folder)
         lines.append(f"| `{name}` | {peak:.0f} | {peak / size:.2f} | {cpu:.1f} |")
+        if peak > LIMIT * size:
+            raise SystemExit(f"{name}: {peak:.0f} MB, more than {LIMIT} x {size:.0f} MB")
     return "\n".join(lines) + "\n"
 
 

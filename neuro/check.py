@@ -52,7 +52,7 @@ def inputs(config, rows):
         # What was left out on purpose, or is known to be missing, needs no mending.
         if row["status"] != "excluded":
             problems += found
-    if kind != "simulated":
+    if kind not in ("simulated", "none"):
         problems += check_images.check_settings(config)
         problems += _people(config, kind, table)
     return table, exclusions, problems

@@ -122,13 +122,16 @@ def _check(config, arguments):
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
-    found = inputs.load(config)
+    found = inputs.load(config, again=True)
     if found.problems:
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
         print(line)
     table, exclusions, problems = check.inputs(config, inputs.read())
-    print(check.as_text(table))
+    if found.kind == "none":
+        print("data.kind is none: there are no images or region tables to look at")
+    else:
+        print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
     for line in problems:
@@ -152,9 +155,7 @@ def _refuse(problems) -> int:
 def _scan(config, arguments):
     from neuro import inputs
 
-    if arguments.refresh:
-        inputs.STATE.unlink(missing_ok=True)
-    found = inputs.load(config)
+    found = inputs.load(config, again=arguments.refresh)
     for line in found.problems:
         print(line, file=sys.stderr)
     subjects = {run["participant_id"] for run in found.runs}

@@ -83,7 +83,7 @@ class Inputs:
     native: bool = False
 
 
-def load(config, *, refresh=True) -> Inputs:
+def load(config, *, refresh=True, again=False) -> Inputs:
     """The runs of the configuration, from the cache where it is still true.
 
     Parameters
@@ -92,11 +92,14 @@ def load(config, *, refresh=True) -> Inputs:
         Resolved configuration.
     refresh : bool
         Whether a stale cache is renewed; False in jobs, which trust it.
+    again : bool
+        Whether the input is scanned although nothing seems to have changed. A file that was
+        mended in place leaves no trace in the folder's times.
     """
     state = _state()
     if refresh or not state:
         key = _key(config)
-        if state.get("key") != key or not TABLE.exists():
+        if again or state.get("key") != key or not TABLE.exists() or _stops(config):
             try:
                 found = scan(config)
             except InputProblem as error:
@@ -107,6 +110,8 @@ def load(config, *, refresh=True) -> Inputs:
     rows = read()
     usable = [row for row in rows if row["status"] == "ok"]
     inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})
+    if inputs.kind == "none":
+        return inputs
     if not usable:
         inputs.problems = _nothing(config, rows)
     elif not config["execution"]["skip_bad_subjects"]:
@@ -122,6 +127,11 @@ def load(config, *, refresh=True) -> Inputs:
         if line not in known  # those of a kind that was named are told with the settings
     ]
     return inputs
+
+
+def _stops(config) -> bool:
+    """Whether runs of the cached table would stop the workflow: they may have been mended."""
+    return not config["execution"]["skip_bad_subjects"] and bool(bad_runs(read()))
 
 
 def bad_runs(rows) -> list[str]:
@@ -166,7 +176,9 @@ def decide(config, inputs) -> list[str]:
     list of str
         One line per decision, with the reason.
     """
-    lines = []
+    lines: list[str] = []
+    if inputs.kind == "none":
+        return lines
     if config["data"]["kind"] == "auto":
         lines.append(f"data.kind: auto is {inputs.kind} ({inputs.why})")
     config["data"]["kind"] = inputs.kind
@@ -208,7 +220,7 @@ def _key(config):
     parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])
-    else:
+    elif config["data"]["kind"] != "none":
         parts.append(_fingerprint(config["data"]["root"]))
         parts.append(_stat(config["data"]["root"]))
         parts.append(_stat(config["data"]["participants"]))

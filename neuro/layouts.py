@@ -329,6 +329,7 @@ def _participants_file(data):
 
 
 _READERS = {
+    "none": lambda config: Found("none", "settings", []),
     "simulated": _simulated,
     "adhd200": _adhd200,
     "table": _tables,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.features import COUNTS, FeatureTable
+from neuro.adhd.feature_table import COUNTS, FeatureTable
 from neuro.adhd.maps import group_maps
 from neuro.adhd.variants import Variant, baselines, imaging_variants
 

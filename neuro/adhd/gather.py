@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.adhd.features import FeatureTable, GraphFeatures, edge_table, join_features
+from neuro.adhd.feature_table import FeatureTable, join_features
+from neuro.adhd.features import GraphFeatures, edge_table
 from neuro.io import connectomes, excluded, graph_maps, nifti, tables
 
 

@@ -49,7 +49,22 @@ class Guard(BaseEstimator):
             )
 
     def fit(self, X, y, groups=None, **rows):
-        """Fit the wrapped classifier; `groups` (subject of each row) is needed."""
+        """Fit the wrapped classifier; `groups` (subject of each row) is needed.
+
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_features)
+        y : array of 0 and 1, shape (n_rows,)
+        groups : array of str, shape (n_rows,)
+            Subject of each row.
+        **rows
+            Other arguments with one value per row; those that the classifier names are passed on.
+
+        Raises
+        ------
+        ValueError
+            When `groups` is not given.
+        """
         if groups is None:
             raise ValueError("guard: groups (the subject of each row) is needed")
         self.seen_ = self._note("fit", groups)
@@ -60,6 +75,17 @@ class Guard(BaseEstimator):
     def decision_function(self, X, groups, **rows):
         """Decision of the wrapped classifier, above 0 for cases.
 
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_features)
+        groups : array of str, shape (n_rows,)
+        **rows
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+
         Raises
         ------
         ValueError
@@ -69,14 +95,34 @@ class Guard(BaseEstimator):
         return decision(self.estimator_, X, **rows)
 
     def decide_many(self, train: Rows, labels, test: Rows):
-        """Decisions for many label vectors, shape (n_test, n_labels)."""
+        """Decisions for many label vectors, shape (n_test, n_labels).
+
+        Parameters
+        ----------
+        train, test : Rows
+        labels : ndarray of bool, shape (n_train, n_labels)
+
+        Returns
+        -------
+        ndarray, shape (n_test, n_labels)
+        """
         self.seen_ = self._note("fit", train.groups)
         self._check(test.groups)
         return self.estimator.decide_many(train, labels, test)
 
 
 def guard(estimator) -> Guard:
-    """Wrap an estimator; `record` of the result lists who was fitted and who was judged."""
+    """Wrap an estimator; `record` of the result lists who was fitted and who was judged.
+
+    Parameters
+    ----------
+    estimator : classifier
+
+    Returns
+    -------
+    Guard
+        The same object, if it is one already.
+    """
     return estimator if isinstance(estimator, Guard) else Guard(estimator, record=[])
 
 

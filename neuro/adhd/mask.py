@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,6 +12,9 @@ from sklearn.base import BaseEstimator
 from neuro.adhd.lda import discriminant, project_stack
 from neuro.adhd.scaling import FeatureScaler
 from neuro.adhd.splits import stratified_group_folds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RULES = ("top", "se", "none")
 _BLOCK = 300_000
@@ -25,7 +29,7 @@ class Rows:
     groups: np.ndarray
     strata: np.ndarray
     site: np.ndarray | None = None
-    covariates: object = None
+    covariates: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -99,10 +103,10 @@ def region_hits(rows: Rows, labels, columns, scaler, n_folds, random_state, k, s
 
 def _count(flags) -> np.ndarray:
     """Sum of booleans over axis 1; bytes add up many times faster than integers."""
-    total = 0
+    total = np.zeros((len(flags), *flags.shape[2:]), dtype=np.int64)
     for low in range(0, flags.shape[1], 255):
         part = flags[:, low : low + 255].view(np.uint8)
-        total = total + np.add.reduce(part, axis=1, dtype=np.uint8).astype(np.int64)
+        total += np.add.reduce(part, axis=1, dtype=np.uint8).astype(np.int64)
     return total
 
 
@@ -247,7 +251,16 @@ class RegionMask(BaseEstimator):
         return self
 
     def transform(self, X):
-        """The columns of the kept regions."""
+        """The columns of the kept regions.
+
+        Parameters
+        ----------
+        X : array, shape (n_subjects, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_subjects, n_kept)
+        """
         return np.asarray(X)[:, self.columns_]
 
 

@@ -245,7 +245,26 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         return dataclasses.replace(rows, X=log_counts(rows.X, self.log1p))
 
     def decision_function(self, X, site=None, covariates=None):
-        """Log odds of being a case, shape (n_rows,)."""
+        """Log odds of being a case, shape (n_rows,).
+
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_features)
+            Features as they come from the graphs.
+        site : array of str, shape (n_rows,), optional
+            Needed where sites are harmonised.
+        covariates : pandas.DataFrame, optional
+            Needed for `deconfound`; one row per row of `X`.
+
+        Returns
+        -------
+        ndarray, shape (n_rows,)
+
+        Raises
+        ------
+        ValueError
+            When the number of features is not that of the fit.
+        """
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X: shape {X.shape}, expected (n_rows, {self.n_features_in_})")
@@ -254,11 +273,31 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         return Z @ self.coef_ + self.intercept_
 
     def predict(self, X, site=None, covariates=None):
-        """1 (case) or 0 (control) for each row."""
+        """1 (case) or 0 (control) for each row.
+
+        Parameters
+        ----------
+        X, site, covariates
+            As in :meth:`decision_function`.
+
+        Returns
+        -------
+        ndarray of int, shape (n_rows,)
+        """
         return (self.decision_function(X, site, covariates) > 0).astype(int)
 
     def predict_proba(self, X, site=None, covariates=None):
-        """Probabilities of control and case under equal priors, shape (n_rows, 2)."""
+        """Probabilities of control and case under equal priors, shape (n_rows, 2).
+
+        Parameters
+        ----------
+        X, site, covariates
+            As in :meth:`decision_function`.
+
+        Returns
+        -------
+        ndarray, shape (n_rows, 2)
+        """
         from scipy.special import expit
 
         decision = self.decision_function(X, site, covariates)
@@ -282,6 +321,14 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
     @classmethod
     def load(cls, path) -> GraphDiagnosis:
         """Read what :meth:`save` wrote; the result predicts, and can be cloned and refitted.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        GraphDiagnosis
 
         Raises
         ------

@@ -54,14 +54,15 @@ def write_model(model, path) -> Path:
             arrays[f"param_{name}"] = value.astype(str) if value.dtype == object else value
         else:
             params[name] = value
+    sites = sorted(getattr(scaler, "site_", {}))
     meta = {
         "format": f"neuro.adhd.{kind}",
         "version": VERSION,
         "params": params,
         "fitted": {name: getattr(model, name) for name in _VALUES[kind]},
-        "sites": sorted(getattr(scaler, "site_", {})),
+        "sites": sites,
     }
-    for number, site in enumerate(meta["sites"]):
+    for number, site in enumerate(sites):
         arrays[f"site_{number}"] = np.stack(scaler.site_[site])
     if hasattr(scaler, "encoder_"):
         arrays["scaler_centre_"], arrays["scaler_slope_"] = scaler.centre_, scaler.slope_

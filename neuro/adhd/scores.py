@@ -163,3 +163,40 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
                 figure[key] = float(row[column]) if np.isfinite(row[column]) else None
             found.append(figure)
     return found
+
+
+def recovered_regions(maps: pd.DataFrame, planted, name: str, n: int) -> dict:
+    """Headline entry of a planted cohort: do the regions that were planted stand out?
+
+    Parameters
+    ----------
+    maps : pandas.DataFrame
+        Group maps: `region`, `map`, `difference`, `p`.
+    planted : sequence of str
+        Regions in which cases differ.
+    name : str
+        The map, such as `cycle3`.
+    n : int
+        Number of subjects.
+
+    Returns
+    -------
+    dict
+        As the entries of :func:`headline`, with `planted`, `recovered` and `error`: as many
+        regions as were planted, those with the smallest p, then the largest difference.
+    """
+    part = maps[maps["map"] == name]
+    part = part.assign(size=-part["difference"].abs()).sort_values(["p", "size", "region"])
+    top = part["region"].astype(str).head(len(planted)).tolist()
+    missed = sorted(set(planted) - set(top))
+    return {
+        "name": f"regions in which cases differ ({name})",
+        "value": len(planted) - len(missed),
+        "unit": "regions",
+        "null": round(len(planted) ** 2 / max(len(part), 1), 3),
+        "baseline": None,
+        "n": n,
+        "planted": ", ".join(sorted(planted)),
+        "recovered": ", ".join(sorted(top)),
+        "error": f"{len(missed)} of {len(planted)} missed",
+    }

@@ -114,7 +114,7 @@ def masks(rows: Rows, labels, plan: Plan):
             plan.region_components,
             plan.shrinkage,
         )
-        kept.append([kept_regions(*hits, labels, plan.rule, cut) for cut in plan.cuts])
+        kept.append([kept_regions(hits[0], hits[1], labels, plan.rule, cut) for cut in plan.cuts])
         scores.append((hits[0] + hits[1]) / 2)
     return kept, scores
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.features import FeatureTable
+from neuro.adhd.feature_table import FeatureTable
 from neuro.adhd.splits import make_folds, select_subjects
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv

@@ -15,7 +15,7 @@ from neuro.adhd.baselines import (
     MajorityBaseline,
 )
 from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.features import FeatureTable
+from neuro.adhd.feature_table import FeatureTable
 from neuro.adhd.model import GraphDiagnosis
 from neuro.adhd.permutation import PERMUTATION_COLUMNS, permute_within_site
 from neuro.adhd.scores import add_null, empty_scores, score_predictions

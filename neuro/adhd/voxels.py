@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.features import parcels
 from neuro.io import nifti
 from neuro.io.problems import InputProblem
 
@@ -123,3 +122,26 @@ def _table(coords_mm, names):
     for axis, name in enumerate("xyz"):
         table[name] = centre[:, axis].round(3)
     return table.assign(n_voxels=count), codes + 1
+
+
+def parcels(coords_mm, n_regions: int = 100, random_state: int = 0) -> np.ndarray:
+    """K-means parcels of voxel coordinates: regions where there is no atlas.
+
+    Parameters
+    ----------
+    coords_mm : array, shape (n_voxels, 3)
+    n_regions : int, default 100
+    random_state : int, default 0
+
+    Returns
+    -------
+    ndarray of str, shape (n_voxels,)
+        'parcel-001' and so on.
+    """
+    from sklearn.cluster import KMeans
+
+    coords_mm = np.asarray(coords_mm, dtype=float)
+    if not 1 <= n_regions <= len(coords_mm):
+        raise ValueError(f"n_regions: got {n_regions} for {len(coords_mm)} voxels")
+    labels = KMeans(n_regions, n_init=1, random_state=random_state).fit(coords_mm).labels_
+    return np.array([f"parcel-{label + 1:03d}" for label in labels])

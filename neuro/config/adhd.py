@@ -154,7 +154,17 @@ PRESETS = {
 
 
 def primary_maps(adhd) -> list[str]:
-    """Maps of the variant that was declared in advance, e.g. `cycle3+mask` -> `['cycle3']`."""
+    """Maps of the variant that was declared in advance, e.g. `cycle3+mask` -> `['cycle3']`.
+
+    Parameters
+    ----------
+    adhd : dict
+        The resolved section.
+
+    Returns
+    -------
+    list of str
+    """
     return adhd["primary"].removesuffix("+mask").split("+")
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from neuro.config.model import option
 
-KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep", "xcpd", "bids")
+KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep", "xcpd", "bids", "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +16,12 @@ class Data:
     kind: str = option(
         "auto",
         "string",
-        "Layout of the input; 'auto' looks at the folder and says what it decided.",
+        "Layout of the input; 'auto' looks at the folder and says what it decided; 'none': no "
+        "BOLD, the stages that need it are off and the others read their own recordings.",
         choices=KINDS,
     )
     root: str | None = option(
-        None, "path", "Folder of the input (not used by 'simulated').", nullable=True
+        None, "path", "Folder of the input (not used by 'simulated' and 'none').", nullable=True
     )
     participants: str | None = option(
         None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from neuro.config.model import enabled, group, option
 
@@ -54,6 +55,22 @@ class LossWeights:
         low=0,
         nullable=True,
         source="released package",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """Planted connectomes beside simulated data (`data.kind: simulated`): what comes back."""
+
+    n_subjects: int = option(300, "integer", "Planted connectomes, half of them to fit.", low=40)
+    n_regions: int = option(40, "integer", "Regions.", low=8)
+    latent_dim: int = option(20, "integer", "Number of latents.", low=1)
+    effect: float = option(
+        4.0,
+        "number",
+        "Factor on the effects of age, sex, site and diagnosis; 1 is about as strong as in real "
+        "cohorts, where 1000 subjects and 264 regions are needed to see them.",
+        low=0,
     )
 
 
@@ -210,6 +227,7 @@ class Demovae:
         "Whether deconfounded connectomes keep what the bottleneck loses (contaminated on new "
         "subjects, see the docs).",
     )
+    planted: Planted = group(Planted)
     device: str = option(
         "auto",
         "string",
@@ -239,19 +257,31 @@ PRESETS = {
 }
 
 
-def problems(section) -> list[str]:
-    """What is wrong with a resolved section beyond single keys, one line each.
+def problems(config) -> list[str]:
+    """What is wrong with the resolved section beyond single keys, one line each.
 
     Parameters
     ----------
-    section : dict
+    config : dict
+        The resolved configuration.
 
     Returns
     -------
     list of str
     """
+    section = config["demovae"]
+    found: list[str] = []
+    if not section["enabled"]:
+        return found
+    grid = section["grid"]
+    if grid and not Path(grid).is_file():
+        found.append(f"demovae.grid: no such file: {grid}")
+    return found + _columns(section["columns"])
+
+
+def _columns(columns) -> list[str]:
     found = []
-    for name, text in section["columns"].items():
+    for name, text in columns.items():
         key = f"demovae.columns.{name}"
         words = str(text).split(None, 2)
         if not words or words[0] not in TYPES:
@@ -265,7 +295,7 @@ def problems(section) -> list[str]:
             )
         elif words[0] == "continuous" and len(words) > 2 and not _is_number(words[2]):
             found.append(f"{key}: reference '{words[2]}' is not a number")
-    roles = [str(text).split()[1:2] for text in section["columns"].values()]
+    roles = [str(text).split()[1:2] for text in columns.values()]
     if not found and not any(role in ([], ["remove"]) for role in roles):
         found.append("demovae.columns: no column has role remove; disable demovae or name one")
     return found

@@ -62,8 +62,6 @@ class Normalise:
 class Fmri:
     """From raw or preprocessed images or region tables to clean series and connectomes."""
 
-    enabled: bool
-    preset: str
     enabled: bool = enabled()
     preset: str = preset()
     drop_volumes: int = option(

@@ -11,13 +11,33 @@ import textwrap
 from neuro.config.model import Option, _show, walk
 from neuro.config.sections import SECTIONS, presets, section_class
 
-DEMO = {
+DEMO: dict[str, dict] = {
     "data": {"kind": "simulated"},
+    "simulate": {"scenes.n_train": 3000, "scenes.n_test": 400, "scenes.n_per_roi": 24},
     "fmri": {"atlas": "simulated"},
     "adhd": {
         "features": ["degree", "distdegree", "cycle3", "fc"],
         "permutations": 200,
         "repeats": 2,
+    },
+    "demovae": {
+        "latent_dim": 4,
+        "latent_dims": [4, 8],
+        "permutations": 100,
+        "hidden": 200,
+        "age_basis": "linear",
+        "n_samples": 60,
+    },
+    "hmmglm": {
+        "input": ["simulated", "fmri"],
+        "model": ["gaussian", "onehot"],
+        "n_states": [1, 3, 4],
+        "n_starts": 2,
+        "events.n_null": 1,
+        "simulated.n_sequences": 12,
+        "simulated.n_bins": 1000,
+        "simulated.n_neurons": 12,
+        "simulated.n_states": 3,
     },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
@@ -66,7 +86,12 @@ def _bounds(entry, target):
 
 
 def schema() -> dict:
-    """JSON schema (draft 2020-12) of the configuration."""
+    """JSON schema (draft 2020-12) of the configuration.
+
+    Returns
+    -------
+    dict
+    """
     sections = {}
     for name in SECTIONS:
         top: dict = {
@@ -128,7 +153,12 @@ def _wrap(text, indent):
 
 
 def example() -> str:
-    """The commented config.yaml: every key with the value that the demo uses."""
+    """The commented config.yaml: every key with the value that the demo uses.
+
+    Returns
+    -------
+    str
+    """
     lines = [
         "# Settings of the demo: simulated data, no download. For your own data write a file with",
         "# only the keys that differ from the defaults and start with --configfile FILE; see",
@@ -151,7 +181,17 @@ def example() -> str:
 
 
 def option_table(name) -> str:
-    """Markdown table of a section's keys, for the docs."""
+    """Markdown table of a section's keys, for the docs.
+
+    Parameters
+    ----------
+    name : str
+        A section.
+
+    Returns
+    -------
+    str
+    """
     paper = presets(name).get("paper", {})
     head = "| key | default | allowed | meaning | source |\n|---|---|---|---|---|\n"
     rows = []

@@ -6,6 +6,8 @@ import dataclasses
 
 from neuro.config.model import enabled, group, option, preset
 
+INPUTS = ("spikes", "fmri", "simulated")
+
 
 @dataclasses.dataclass(frozen=True)
 class Events:
@@ -42,12 +44,12 @@ class Hmmglm:
 
     enabled: bool = enabled()
     preset: str = preset()
-    input: str = option(
-        "fmri",
-        "string",
+    input: list = option(
+        ["fmri"],
+        "strings",
         "Spike recordings (see `sets`), point events of the region series of stage fmri (not "
-        "spikes), or planted spike trains.",
-        choices=("spikes", "fmri", "simulated"),
+        "spikes), or planted spike trains; one or several.",
+        choices=INPUTS,
     )
     sets: dict = option(
         {},
@@ -223,6 +225,11 @@ PRESETS = {
 }
 
 
+def needs_runs(section) -> bool:
+    """Whether the stage works on the runs of section `data`."""
+    return "fmri" in section["input"]
+
+
 def describe(config):
     """Sentences for the methods section, with the citation keys they need.
 
@@ -246,7 +253,7 @@ def describe(config):
     }
     models = "; ".join(names[name] for name in hmmglm["model"])
     sizes = ", ".join(str(k) for k in hmmglm["n_states"])
-    sentences = [_source(hmmglm)]
+    sentences = [_source(hmmglm, name) for name in hmmglm["input"]]
     sentences.append(
         f"Hidden Markov models with generalised linear emissions [@li2024] were fitted with "
         f"{models}."
@@ -277,8 +284,8 @@ def describe(config):
     return sentences, keys
 
 
-def _source(hmmglm):
-    if hmmglm["input"] == "fmri":
+def _source(hmmglm, source):
+    if source == "fmri":
         what = (
             f"upward crossings of z = {hmmglm['events']['threshold_z']:g}"
             if hmmglm["events"]["kind"] == "counts"
@@ -288,7 +295,7 @@ def _source(hmmglm):
             f"Region series of each run entered as {what}, one bin per volume: point events of ROI "
             "series, not spikes; signs of couplings are descriptive."
         )
-    if hmmglm["input"] == "simulated":
+    if source == "simulated":
         planted = hmmglm["simulated"]
         return (
             f"Spike counts of {planted['n_neurons']} neurons in {planted['n_sequences']} sequences "

@@ -8,10 +8,17 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import kinds
+from neuro.config import demovae, hmmglm_sets, kinds
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
-from neuro.config.sections import RENAMED, SECTIONS, presets, section_class
+from neuro.config.sections import (
+    RENAMED,
+    SECTIONS,
+    STAGES,
+    needs_runs,
+    presets,
+    section_class,
+)
 
 WIDTH = 160
 """A problem line is never longer than this."""
@@ -41,7 +48,17 @@ def resolve(mapping, *, source="config.yaml") -> list[str]:
 
 
 def origins(mapping) -> dict[str, str]:
-    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key."""
+    """Where each resolved value comes from: 'user', 'preset' or 'default', by dotted key.
+
+    Parameters
+    ----------
+    mapping : dict
+        What the user's file holds; it is not changed.
+
+    Returns
+    -------
+    dict of str to str
+    """
     return _resolve(copy.deepcopy(mapping))[1]
 
 
@@ -60,6 +77,10 @@ def _resolve(mapping):
     # A density that the user gives beats the threshold of a preset.
     if origin.get("adhd.density") == "user" and origin.get("adhd.threshold") == "preset":
         resolved["adhd"]["threshold"] = None
+    if not problems and resolved["data"]["kind"] == "none":
+        for name in STAGES:
+            if origin[f"{name}.enabled"] == "default" and needs_runs(name, resolved[name]):
+                resolved[name]["enabled"] = False
     if not problems:
         problems += _across(resolved)
     return resolved, origin, problems
@@ -265,14 +286,21 @@ def _across(config):
     """Problems that concern several keys."""
     problems = []
     data, fmri, adhd = config["data"], config["fmri"], config["adhd"]
-    if data["kind"] != "simulated":
+    if data["kind"] == "none":
+        problems += _without_runs(config)
+    elif data["kind"] != "simulated":
         problems += _paths(data)
         if fmri["atlas"] == "simulated":
             problems.append("fmri.atlas: 'simulated' exists only with data.kind: simulated")
     elif data["root"]:
         problems.append("data.root: given, but data.kind is 'simulated'; remove one of them")
-    if adhd["enabled"] and not fmri["enabled"]:
-        problems.append("fmri.enabled: false, but adhd needs its results; disable adhd as well")
+    if not fmri["enabled"]:
+        problems += [
+            f"fmri.enabled: false, but {name} needs its results; disable {name} as well"
+            for name in ("adhd", "demovae")
+            if config[name]["enabled"]
+        ]
+    problems += demovae.problems(config)
     if fmri["band"][0] >= fmri["band"][1]:
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:
@@ -288,6 +316,7 @@ def _across(config):
                 f"fmri.atlas: got '{value}', expected {', '.join(BUNDLED_ATLASES)} or a .nii.gz "
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
             )
+    problems += hmmglm_sets.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:
@@ -307,6 +336,18 @@ def _across(config):
                 f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{name}'"
             )
     return problems
+
+
+def _without_runs(config):
+    """Settings that need images or region tables where there are none."""
+    found = [
+        f"{name}.enabled: true, but data.kind is 'none'; disable {name} or name the input in data"
+        for name in STAGES
+        if config[name]["enabled"] and needs_runs(name, config[name])
+    ]
+    if config["data"]["root"]:
+        found.append("data.root: given, but data.kind is 'none'; remove one of them")
+    return found
 
 
 BUNDLED_ATLASES = ("power264", "dosenbach160", "seitzman300", "simulated")

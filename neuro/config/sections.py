@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, execution, fmri, report, simulate
+from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -10,9 +10,11 @@ _CLASSES = {
     "simulate": simulate.Simulate,
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
+    "demovae": demovae.Demovae,
+    "hmmglm": hmmglm.Hmmglm,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd}
+_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""
@@ -34,8 +36,24 @@ def presets(name) -> dict:
     return getattr(_MODULES.get(name), "PRESETS", {})
 
 
+def needs_runs(name, section) -> bool:
+    """Whether a stage works on the runs of section `data`; one that may do without says so."""
+    judge = getattr(_MODULES[name], "needs_runs", None)
+    return judge(section) if judge else True
+
+
 def methods(config) -> list[tuple[str, list[str], list[str]]]:
-    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each."""
+    """Methods text of the enabled stages: `(stage, sentences, citation keys)` each.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+
+    Returns
+    -------
+    list of (str, list of str, list of str)
+    """
     return [
         (name, *module.describe(config))
         for name, module in _MODULES.items()

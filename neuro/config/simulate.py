@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
-from neuro.config.model import option
+from neuro.config.model import group, option
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+    """A visual world of five categories of small scenes, and voxels that prefer them."""
+
+    n_train: int = option(12000, "integer", "Scenes of the tiers train and validation.", low=10)
+    n_test: int = option(2000, "integer", "Scenes of the tier test.", low=2)
+    n_repeats: int = option(2, "integer", "Trials per test scene.", low=1)
+    n_per_roi: int = option(40, "integer", "Voxels of each of the five regions.", low=2)
+    noise: float = option(
+        1.0, "number", "SD of a trial's noise; the signal's SD is about 0.5.", low=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,3 +39,4 @@ class Simulate:
     motion: float = option(
         1.0, "number", "Factor on all head motion; 0 leaves none.", low=0, high=10
     )
+    scenes: Scenes = group(Scenes)

@@ -14,6 +14,7 @@ __all__ = [
     "edge_stats",
     "group_maps",
     "membership_auc",
+    "nearest_distances",
     "null_bound",
     "privacy_ratio",
     "readouts",
@@ -157,25 +158,40 @@ def _nearest(A, B, skip_self=False) -> np.ndarray:
     return square.min(axis=1) + (A**2).sum(axis=1, dtype=np.float64)
 
 
-def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:
-    """Share of synthetic rows that lie nearer to a training row than to any held-out row.
+def nearest_distances(synthetic, train, held_out, random_state=0):
+    """Distance of each synthetic row to its nearest training row and its nearest held-out row.
 
-    Both sets are cut to the same size. 0.5 says that samples know nothing about the people they
-    were learned from; 1 that they copy them.
+    Both sets are cut to the same size, because more people are nearer by chance.
 
     Parameters
     ----------
     synthetic, train, held_out : array, shape (n_rows, n_edges)
     random_state : int
         Of the rows that are kept of the larger set.
+
+    Returns
+    -------
+    to_train, to_held_out : ndarray, shape (n_synthetic,)
+        Root mean square difference per edge.
     """
     rng = np.random.default_rng(random_state)
     size = min(len(train), len(held_out))
-    train, held_out = (
-        rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
-        for rows in (np.asarray(train), np.asarray(held_out))
-    )
-    return float((_nearest(synthetic, train) < _nearest(synthetic, held_out)).mean())
+    found = []
+    for rows in (np.asarray(train), np.asarray(held_out)):
+        part = rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
+        square = np.maximum(_nearest(synthetic, part), 0)
+        found.append(np.sqrt(square / part.shape[1]))
+    return found[0], found[1]
+
+
+def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:
+    """Share of synthetic rows that lie nearer to a training row than to any held-out row.
+
+    0.5 says that samples know nothing about the people they were learned from; 1 that they copy
+    them. See :func:`nearest_distances`.
+    """
+    to_train, to_held_out = nearest_distances(synthetic, train, held_out, random_state)
+    return float((to_train < to_held_out).mean())
 
 
 def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:

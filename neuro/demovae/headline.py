@@ -30,7 +30,9 @@ def figure(name, value, unit="", null=None, baseline=None, n=None, ci_low=None, 
     }
 
 
-def figures(readouts, associations, reconstruction, generation, scores, *, main) -> list[dict]:
+def figures(
+    readouts, associations, reconstruction, generation, scores, *, main, planted=None
+) -> list[dict]:
     """Headline figures of the stage.
 
     Parameters
@@ -41,12 +43,15 @@ def figures(readouts, associations, reconstruction, generation, scores, *, main)
         Scores of the diagnosis.
     main : str
         Name of the features that are reported, e.g. 'network-60'.
+    planted : pandas.DataFrame, optional
+        Table of :func:`neuro.demovae.recovery.recover`.
 
     Returns
     -------
     list of dict
-        `name`, `value`, `unit`, `null`, `baseline`, `n`, `ci_low`, `ci_high`. The baseline of a
-        readout is the raw connectome, of the reconstruction the principal components.
+        `name`, `value`, `unit`, `null`, `baseline`, `n`, `ci_low`, `ci_high`; of planted effects
+        also `planted`, `recovered`, `error`. The baseline of a readout is the raw connectome, of
+        the reconstruction the principal components.
     """
     found = []
     fresh = readouts[(readouts["scheme"] == "halves") & (readouts["fit_on"] == "fresh")]
@@ -95,7 +100,37 @@ def figures(readouts, associations, reconstruction, generation, scores, *, main)
         if key in values.index:
             row = values.loc[key]
             found.append(figure(name, row["value"], "", row["reference"]))
-    return found + _diagnosis(scores, main)
+    return found + _diagnosis(scores, main) + _planted(planted)
+
+
+_PLANTED = {
+    "removed": "{name} in features of new people ({features}, planted cohort)",
+    "kept": "{name} in features of new people ({features}, planted cohort)",
+    "maps": "{name} map of synthetic connectomes ({features}, planted cohort)",
+}
+
+
+def _planted(table) -> list[dict]:
+    """What should come back, what did; raw and compressed features are not listed."""
+    if table is None:
+        return []
+    ours = table["features"].str.startswith(("network", "linear"))
+    main = table.loc[ours, "features"].iloc[-1]
+    rows = table[(table["features"] == main) & (table["unit"] != "amplitude")]
+    found = []
+    for _, row in rows.iterrows():
+        name = _PLANTED[row["group"]].format(name=row["name"], features=main)
+        entry = figure(
+            name,
+            row["recovered"],
+            _UNITS.get(row["unit"], row["unit"]),
+            row["planted"] if row["group"] == "removed" else 0.0,
+            row["baseline"],
+            row["n"],
+        )
+        told = {key: round(float(row[key]), 4) for key in ("planted", "recovered", "error")}
+        found.append(entry | told)
+    return found
 
 
 def _diagnosis(scores, main) -> list[dict]:

@@ -24,6 +24,8 @@ RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout")
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
+_CORRELATIONS = {"pearson": np.asarray, "fisher_z": np.tanh}
+"""Kinds of connectomes that are correlation matrices, and the way back to correlations."""
 
 
 def split_strata(cohort: Cohort) -> np.ndarray:
@@ -192,7 +194,8 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
         `generation` (name, value, reference), `map_comparison` (map, r, amplitude, rmse,
         rms_real, r_halves: what one half of the real people reaches on the other).
     arrays : dict of str to ndarray
-        Of the first half: maps, edge means and standard deviations, smallest eigenvalues.
+        Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
+        halves: distances of samples to the nearest training and the nearest held-out person.
     """
     fold = deal_folds(cohort.participant_id, split_strata(cohort), _HALVES, seed + 1)
     values, maps, arrays = [], [], []
@@ -202,6 +205,8 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
         )
         for store, item in zip((values, maps, arrays), found):
             store.append(item)
+    for name in ("nearest_train", "nearest_heldout"):
+        arrays[0][name] = np.concatenate([part[name] for part in arrays])
     generation = pd.concat(values).groupby("name", sort=False, as_index=False).mean()
     comparison = pd.concat(maps).groupby("map", sort=False, as_index=False).mean()
     return {"generation": generation, "map_comparison": comparison}, arrays[0]
@@ -241,21 +246,23 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     maps = evaluate.compare_maps(real, synthetic)
     maps["r_halves"] = maps["map"].map(evaluate.compare_maps(real, other).set_index("map")["r"])
     statistics = evaluate.edge_stats(test.edges, made)
+    near = evaluate.nearest_distances(made, train.edges, test.edges, seed)
     values = [(name, value, np.nan) for name, value in statistics.items()]
     values += [
-        ("privacy_ratio", evaluate.privacy_ratio(made, train.edges, test.edges, seed), 0.5),
+        ("privacy_ratio", float((near[0] < near[1]).mean()), 0.5),
         ("membership_auc", known, 0.5),
     ]
     values += _transfer(made, rows, train, test, told, seed)
     arrays = {f"real_{name}": value for name, value in real.items()}
     arrays |= {f"synthetic_{name}": value for name, value in synthetic.items()}
+    arrays |= {"nearest_train": near[0], "nearest_heldout": near[1]}
     for name, edges in (("real", test.edges), ("synthetic", made)):
         arrays[f"mean_{name}"] = edges.mean(axis=0)
         arrays[f"sd_{name}"] = edges.std(axis=0)
-        if train.kind == "pearson":
-            smallest = minimum_eigenvalues(edges[:_MATRICES], len(train.region))
-            arrays[f"eigenvalue_{name}"] = smallest
-    if train.kind == "pearson":
+        if train.kind in _CORRELATIONS:
+            some = _CORRELATIONS[train.kind](edges[:_MATRICES])
+            arrays[f"eigenvalue_{name}"] = minimum_eigenvalues(some, len(train.region))
+    if train.kind in _CORRELATIONS:
         low = [float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")]
         values.append(("min_eigenvalue", *low))
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}

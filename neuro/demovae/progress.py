@@ -30,7 +30,7 @@ class Progress:
         """Take note of one finished epoch."""
         if self.bar is not None:
             self.bar.update(1 if record["epoch"] else 0)
-        elif record["epoch"] % 100 == 0:
+        elif record["epoch"] and record["epoch"] % 100 == 0:
             print(
                 f"epoch {record['epoch']} of {self.n_epochs}: loss {record['total']:.4g}, "
                 f"reconstruction {record['rec']:.4g}",

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Atlas:
     labels: list[str]
     coords_mm: np.ndarray
     codes: np.ndarray
-    img: object = None
+    img: Any = None
     path: str = ""
 
 

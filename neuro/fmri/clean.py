@@ -146,7 +146,7 @@ class Denoiser(Params):
         low, high = check_band(self.low, self.high, tr)
         filtering = self.filter != "none" and is_filtering(low, high, tr)
         rows = values[self.kept_]
-        self.notes_ = []
+        self.notes_: list[str] = []
         self.constant_columns_ = [
             name for name, column in zip(names, rows.T) if _is_constant(column)
         ]
@@ -209,7 +209,18 @@ class Denoiser(Params):
         return out
 
     def fit_transform(self, series, confounds=None, tr=None, keep=None, names=None) -> np.ndarray:
-        """:meth:`fit` and :meth:`transform` in one call."""
+        """:meth:`fit` and :meth:`transform` in one call.
+
+        Parameters
+        ----------
+        series : ndarray, shape (n_timepoints, n_columns)
+        confounds, tr, keep, names
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray, shape (n_kept, n_columns)
+        """
         self.fit(confounds, tr, keep=keep, names=names, n_timepoints=len(series))
         return self.transform(series)
 
@@ -315,7 +326,8 @@ def orthonormal_basis(columns, rtol=1e-7) -> tuple[np.ndarray, list[int], list[i
     """
     columns = np.asarray(columns, dtype=np.float64)
     basis = np.empty((columns.shape[0], min(columns.shape)), order="F")
-    used, left_out = [], []
+    used: list[int] = []
+    left_out: list[int] = []
     for j, column in enumerate(columns.T):
         norm = np.linalg.norm(column)
         rank = len(used)

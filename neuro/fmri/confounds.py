@@ -231,7 +231,8 @@ def select(
     ]
     if problems:
         raise InputProblem(problems)
-    parts, notes = [], []
+    parts: list = []
+    notes: list[str] = []
     if strategy in ("24P", "36P", "36P_nogsr", "acompcor_lite"):
         parts.append(expand(_base_values(table, bases, where), bases, FOUR_TERMS))
     elif strategy in ("6P", "athena"):

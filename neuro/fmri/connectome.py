@@ -76,7 +76,22 @@ class Connectome(Params):
         self.kind = kind
 
     def fit(self, series=None, y=None) -> Connectome:
-        """Nothing is learned; checks the kind only."""
+        """Nothing is learned; checks the kind only.
+
+        Parameters
+        ----------
+        series, y
+            Ignored.
+
+        Returns
+        -------
+        Connectome
+
+        Raises
+        ------
+        ValueError
+            When the kind is unknown, or is 'tangent', which is an estimator of its own.
+        """
         if self.kind == "tangent":
             raise ValueError(
                 "kind: 'tangent' learns a group mean and is no kind of file; "
@@ -113,7 +128,18 @@ class Connectome(Params):
         return edges
 
     def fit_transform(self, series, y=None) -> np.ndarray:
-        """Same as :meth:`transform`."""
+        """Same as :meth:`transform`.
+
+        Parameters
+        ----------
+        series : sequence of arrays, each (n_timepoints, n_regions)
+        y
+            Ignored.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_runs, n_edges)
+        """
         return self.fit(series).transform(series)
 
     def _matrix(self, values) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.fmri.connectome import to_matrix
+from neuro.fmri.connectome import average_by_participant, to_matrix
 from neuro.fmri.run_qc import QC_COLUMNS
 from neuro.io import excluded, tables
 from neuro.io.problems import InputProblem
@@ -129,6 +129,34 @@ def _smallest_coverage(paths, coverage) -> dict:
         key = str(tables.read_tsv(path, dtype={"run_key": str})["run_key"][0])
         found[key] = float(tables.read_tsv(table)["coverage"].min())
     return found
+
+
+def by_participant(edges, runs: pd.DataFrame, kind: str):
+    """Edges and head motion with one row per participant.
+
+    The runs of a person are no independent observations, so a test over runs would find too much.
+
+    Parameters
+    ----------
+    edges : ndarray, shape (n_runs, n_edges)
+    runs : pandas.DataFrame
+        `participant_id`, `n_kept` and `mean_fd` (mm) of each run, in the order of `edges`.
+    kind : str
+        Of connectome, see :func:`neuro.fmri.connectome.average_runs`.
+
+    Returns
+    -------
+    edges : ndarray of float32, shape (n_participants, n_edges)
+        Weighted by the kept volumes.
+    mean_fd : ndarray, shape (n_participants,)
+        Mean over the runs that have a value; NaN without any.
+    """
+    # Volumes are not known of every table; such runs weigh alike.
+    kept = pd.to_numeric(runs["n_kept"], errors="coerce").fillna(4).clip(lower=4)
+    labels = runs["participant_id"].astype(str).tolist()
+    names, means = average_by_participant(edges, labels, kept.to_numpy(), kind)
+    fd = pd.to_numeric(runs["mean_fd"], errors="coerce").groupby(labels).mean()
+    return means, fd.reindex(names).to_numpy(float)
 
 
 def join_exclusions(paths) -> pd.DataFrame:

@@ -65,6 +65,11 @@ class Parcellator(Params):
     def fit(self, X=None, y=None) -> Parcellator:
         """Place the atlas on the mask's grid; the data are not looked at.
 
+        Parameters
+        ----------
+        X, y
+            Ignored.
+
         Returns
         -------
         Parcellator
@@ -152,7 +157,18 @@ class Parcellator(Params):
         return series
 
     def fit_transform(self, X, y=None) -> np.ndarray:
-        """Fit, then transform."""
+        """Fit, then transform.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n_timepoints, n_voxels)
+        y
+            Ignored.
+
+        Returns
+        -------
+        ndarray, shape (n_timepoints, n_regions)
+        """
         return self.fit().transform(X)
 
     def coverage_table(self):
@@ -213,17 +229,17 @@ def _spheres(atlas: Atlas, mask_img, radius_mm: float):
     offsets = np.stack(
         np.meshgrid(*(np.arange(-half, half + 1) for half in reach), indexing="ij"), axis=-1
     ).reshape(-1, 3)
-    region, voxel, distance = [], [], []
+    regions, voxels, distances = [], [], []
     for number, centre in enumerate(centres):
         near = np.rint(centre).astype(int) + offsets
         away = np.linalg.norm((near - centre) @ affine[:3, :3].T, axis=1)
         reached = away <= radius_mm + 1e-6
-        region.append(np.full(np.count_nonzero(reached), number))
-        voxel.append(near[reached])
-        distance.append(away[reached])
-    region, voxel = np.concatenate(region), np.concatenate(voxel)
+        regions.append(np.full(np.count_nonzero(reached), number))
+        voxels.append(near[reached])
+        distances.append(away[reached])
+    region, voxel = np.concatenate(regions), np.concatenate(voxels)
     # rounded, so that equal distances stay equal and the first region of the atlas wins
-    distance = np.round(np.concatenate(distance), 6)
+    distance = np.round(np.concatenate(distances), 6)
     order = np.lexsort((region, distance, voxel[:, 2], voxel[:, 1], voxel[:, 0]))
     region, voxel = region[order], voxel[order]
     first = np.ones(len(order), dtype=bool)

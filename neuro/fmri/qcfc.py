@@ -6,6 +6,9 @@ import dataclasses
 
 import numpy as np
 
+LEAST = 4
+"""Subjects that a correlation needs at least."""
+
 
 @dataclasses.dataclass(frozen=True)
 class QcFc:
@@ -114,8 +117,10 @@ def qc_fc(edges, mean_fd, distances=None, alpha=0.05) -> QcFc:
             raise ValueError(f"distances: {distances.size} values for {edges.shape[1]} edges")
     known = np.isfinite(mean_fd)
     edges, mean_fd = edges[known], mean_fd[known]
-    if mean_fd.size < 4:
-        raise ValueError(f"mean_fd: {mean_fd.size} subjects with a value, at least 4 are needed")
+    if mean_fd.size < LEAST:
+        raise ValueError(
+            f"mean_fd: {mean_fd.size} subjects with a value, at least {LEAST} are needed"
+        )
     from scipy.special import stdtr
 
     have = np.isfinite(edges)
@@ -127,7 +132,7 @@ def qc_fc(edges, mean_fd, distances=None, alpha=0.05) -> QcFc:
         motion = np.where(have, motion - motion.sum(axis=0) / n, 0.0)
         spread = np.sqrt((x**2).sum(axis=0) * (motion**2).sum(axis=0))
         r = np.clip((x * motion).sum(axis=0) / spread, -1, 1)
-    flat = (n < 4) | ~(spread > 1e-12 * np.sqrt(n))
+    flat = (n < LEAST) | ~(spread > 1e-12 * np.sqrt(n))
     r[flat] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         t = r * np.sqrt((n - 2) / (1 - r**2))

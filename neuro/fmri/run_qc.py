@@ -190,6 +190,7 @@ def orthogonal_slices(mask_img, **maps) -> dict:
         `voxel_mm` (3,).
     """
     import nibabel as nib
+    from nibabel.affines import voxel_sizes
 
     mask = np.asarray(mask_img.dataobj) > 0
     turn = nib.io_orientation(mask_img.affine)
@@ -198,7 +199,7 @@ def orthogonal_slices(mask_img, **maps) -> dict:
         return nib.apply_orientation(volume, turn)
 
     inside = upright(mask)
-    size = nib.affines.voxel_sizes(mask_img.affine)
+    size = voxel_sizes(mask_img.affine)
     source = np.argsort(turn[:, 0])
     index = [round(float(np.mean(place))) for place in np.nonzero(inside)]
     out = {

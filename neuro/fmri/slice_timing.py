@@ -154,7 +154,7 @@ def shift_slices(data, tr, slice_times, axis=2, reference=0.5, *, reverse=False)
         for start in range(0, len(flat), width):
             part = slice(start, start + width)
             moved[part] = flat[part].astype(np.float64) @ matrices[shift]
-        place = [slice(None)] * 4
+        place: list = [slice(None)] * 4
         place[axis] = k
         out[tuple(place)] = moved.reshape(before.shape)
     return out

@@ -112,7 +112,18 @@ class TangentConnectome(Params):
         return matrices[:, row, column].astype(np.float32)
 
     def fit_transform(self, series: Sequence, y=None) -> np.ndarray:
-        """Fit and transform the same runs."""
+        """Fit and transform the same runs.
+
+        Parameters
+        ----------
+        series : sequence of arrays, each (n_timepoints, n_regions)
+        y
+            Ignored.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_runs, n_edges)
+        """
         return self.fit(series).transform(series)
 
 

@@ -39,6 +39,8 @@ def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=
     """
     units = binned.units["unit"].tolist()
     states = tables.states_table(model, binned)
+    if truth is not None:
+        states["planted"] = planted_states(states, truth)
     found = {
         "states": states,
         "dwell": tables.dwell_table(states, binned.bin_s),
@@ -54,12 +56,13 @@ def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=
         curve,
         model,
         switch=None if switch_s is None else switch_agreement(states, switch_s),
-        truth=None if truth is None else recovery(model, binned, truth),
     )
+    if truth is not None:
+        entries += recovery(model, binned, truth, sweep_table, name=name)
     return Exported(found, entries)
 
 
-def headline(name: str, table, curve, model, *, switch=None, truth=None) -> list:
+def headline(name: str, table, curve, model, *, switch=None) -> list:
     """The figures of one set for `report.json`.
 
     Parameters
@@ -72,8 +75,6 @@ def headline(name: str, table, curve, model, *, switch=None, truth=None) -> list
         The exported one.
     switch : float, optional
         Agreement (AMI) of states with before and after the switch.
-    truth : dict, optional
-        Recovery of a planted truth: name to (value, baseline, n).
 
     Returns
     -------
@@ -94,18 +95,29 @@ def headline(name: str, table, curve, model, *, switch=None, truth=None) -> list
     if len(glm) and k > 1:
         baseline["one state"] = float(glm[column].iloc[0])
     null = curve[curve["model"].str.startswith(f"{kind}:null") & (curve["k"] == k)]
+    chance = float(null[column].mean()) if len(null) else None
     spikes = sweep.best_starts(table[(table["model"] == kind) & (table["k"] == k)])
     half = 1.96 * float(row[error]) if np.isfinite(row[error]) else None
     value = float(row[column])
-    entries = [
-        _entry(f"{name}: number of states", k, n=folds),
+    entries = [_entry(f"{name}: number of states", k, n=folds)]
+    if chance is not None:
+        entries.append(
+            _entry(
+                f"{name}: held-out log-likelihood beyond shifted series",
+                value - chance,
+                unit,
+                baseline=0.0,
+                n=len(null),
+            )
+        )
+    entries += [
         _entry(
             f"{name}: held-out log-likelihood over constant rates"
             if not gaussian
             else f"{name}: held-out log-likelihood",
             value,
             unit,
-            null=float(null[column].mean()) if len(null) else None,
+            null=chance,
             baseline=baseline or None,
             n=int(spikes["test_bins" if gaussian else "test_spikes"].sum()),
             ci=None if half is None else (value - half, value + half),
@@ -137,8 +149,6 @@ def headline(name: str, table, curve, model, *, switch=None, truth=None) -> list
                 f"{name}: agreement with the switch (AMI)", switch, baseline=0.0, n=model.n_bins_
             )
         )
-    for what, (number, low, n) in (truth or {}).items():
-        entries.append(_entry(f"{name}: {what}", number, baseline=low, n=n))
     return entries
 
 
@@ -166,7 +176,25 @@ def switch_agreement(states: pd.DataFrame, switch_s: float) -> float:
     return compare.adjusted_mutual_information(part["state"].to_numpy(), after)
 
 
-def recovery(model, binned, truth: dict) -> dict:
+def planted_states(states: pd.DataFrame, truth: dict) -> np.ndarray:
+    """Planted state of every bin under the number of the fitted state that matches it.
+
+    Planted states without a match are numbered behind the fitted ones; 0 marks missing bins.
+    """
+    found = states["state"].to_numpy()
+    planted = np.concatenate(truth["states"])
+    seen = found > 0
+    pairs, _ = compare.match_states(found[seen] - 1, planted[seen])
+    number = {int(there): int(here) + 1 for here, there in pairs}
+    more = max(int(found.max()), 1) + 1
+    for state in range(int(planted.max()) + 1):
+        if state not in number:
+            number[state], more = more, more + 1
+    lookup = np.array([number[state] for state in range(int(planted.max()) + 1)])
+    return np.where(seen, lookup[planted], 0)
+
+
+def recovery(model, binned, truth: dict, table: pd.DataFrame, *, name: str) -> list:
     """How well planted states and edges were found.
 
     Parameters
@@ -174,13 +202,17 @@ def recovery(model, binned, truth: dict) -> dict:
     model : OneHotHMMGLM
     binned : neuro.hmmglm.bins.Binned
     truth : dict
-        Arrays `states` (n, T), `adjacency` (K, N, N), `prior` (N, N, 3) and `columns`, the planted
-        neuron of each fitted one.
+        As :func:`neuro.hmmglm.files.read_truth` gives it.
+    table : pandas.DataFrame
+        Sweep.
+    name : str
+        Of the set.
 
     Returns
     -------
-    dict of str to (float, float, int)
-        Value, what guessing gives, n.
+    list of dict
+        Entries for `report.json`; besides value, baseline (what guessing gives) and n they have
+        `planted`, `recovered` and `error`.
     """
     found = [gamma.argmax(axis=1) for gamma in model.predict_proba(binned.sequences, binned.masks)]
     planted = list(truth["states"])
@@ -191,13 +223,80 @@ def recovery(model, binned, truth: dict) -> dict:
     scores = compare.edge_scores(model.adjacency_[pairs[:, 0]], adjacency)
     signed = truth["prior"].argmax(axis=-1)[np.ix_(columns, columns)] - 1
     hit = float(np.mean(model.to_signed() == signed))
-    return {
-        "bins in the planted state": (accuracy, float(share), sum(map(len, planted))),
-        "balanced accuracy of edges": (scores["balanced"], 1 / 3, int(adjacency.size)),
-        "accuracy of edges": (
+    size = len(truth["adjacency"])
+    there = f"{np.count_nonzero(adjacency)} edges in {size} states"
+
+    def entry(what, value, low, n, known, got):
+        return {
+            **_entry(f"{name}: {what}", value, baseline=low, n=n),
+            "planted": known,
+            "recovered": got,
+            "error": 1 - value,
+        }
+
+    entries = [
+        {
+            **_entry(f"{name}: number of states found", model.n_states, n=len(found)),
+            "planted": size,
+            "recovered": model.n_states,
+            "error": model.n_states - size,
+        },
+        entry(
+            "bins in the planted state",
+            accuracy,
+            float(share),
+            sum(map(len, planted)),
+            f"{size} states",
+            f"{100 * accuracy:.1f} % of bins",
+        ),
+        entry(
+            "balanced accuracy of edges",
+            scores["balanced"],
+            1 / 3,
+            int(adjacency.size),
+            there,
+            f"{np.count_nonzero(model.adjacency_[pairs[:, 0]])} edges",
+        ),
+        entry(
+            "accuracy of edges",
             scores["accuracy"],
             float(np.mean(adjacency == 0)),
             int(adjacency.size),
+            there,
+            f"{100 * scores['accuracy']:.1f} % right",
         ),
-        "edges of the shared graph": (hit, float(np.mean(signed == 0)), int(signed.size)),
-    }
+        entry(
+            "edges of the shared graph",
+            hit,
+            float(np.mean(signed == 0)),
+            int(signed.size),
+            f"{np.count_nonzero(signed)} edges",
+            f"{np.count_nonzero(model.to_signed())} edges",
+        ),
+    ]
+    return entries + _likelihood_gap(model, binned, truth, table, name)
+
+
+def _likelihood_gap(model, binned, truth, table, name):
+    """Held-out log-likelihood beside that of the planted parameters, where all units are kept."""
+    every = len(truth["columns"]) == truth["adjacency"].shape[1]
+    if not every or not all(mask.all() for mask in binned.masks):
+        return []
+    rows = sweep.best_starts(
+        table[(table["model"] == model.model) & (table["k"] == model.n_states)]
+    )
+    reached = float(np.average(rows["test_ll_per_bin"], weights=rows["test_bins"]))
+    best = float(np.sum(truth["log_likelihood"]) / sum(map(len, binned.sequences)))
+    return [
+        {
+            **_entry(
+                f"{name}: held-out log-likelihood of a bin",
+                reached,
+                "nats",
+                n=int(rows["test_bins"].sum()),
+            ),
+            "planted": best,
+            "recovered": reached,
+            "error": best - reached,
+        }
+    ]

@@ -191,11 +191,11 @@ def read_truth(path, binned: Binned) -> dict:
     Returns
     -------
     dict
-        `states`, `adjacency`, `prior`, `columns`.
+        `states`, `adjacency`, `prior`, `log_likelihood` (nats per sequence), `columns`.
     """
     path = path if isinstance(path, (str, Path)) else next(iter(path))
     with np.load(path, allow_pickle=False) as file:
-        truth = {name: file[name] for name in ("states", "adjacency", "prior")}
+        truth = {name: file[name] for name in ("states", "adjacency", "prior", "log_likelihood")}
         place = {str(name): number for number, name in enumerate(file["unit"])}
     return {**truth, "columns": [place[name] for name in binned.units["unit"]]}
 

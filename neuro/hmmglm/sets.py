@@ -262,7 +262,9 @@ def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) 
         n_threads=n_threads,
         random_state=int(np.random.SeedSequence([seed, k]).generate_state(1)[0]),
     )
-    return model.fit(binned.sequences, binned.masks, dt=binned.bin_s)
+    model.fit(binned.sequences, binned.masks, dt=binned.bin_s)
+    # changes no result, so the files do not depend on it
+    return model.set_params(n_threads=1)
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:

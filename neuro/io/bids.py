@@ -187,7 +187,7 @@ def metadata(root, bold: str) -> dict:
     """
     tree = Tree(root)
     folder = os.path.dirname(bold)
-    names = tree.list(folder)[0] if os.path.isdir(os.path.join(root, folder)) else []
+    names = tree.listed(folder)[0] if os.path.isdir(os.path.join(root, folder)) else []
     image = next((name for name in names if name.path == bold), None)
     if image is None:
         raise InputProblem(f"{bold}: no such file in {root}")
@@ -289,7 +289,7 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> 
         problems.append(f"{image.path}: a file of sub-{label} in the folder {folder}")
     if layout == "bids":
         problems += _raw_problems(image)
-    found = {"bold": image}
+    found: dict[str, Name | None] = {"bold": image}
     masks = [name for name in names if _is_mask(name, layout)]
     if layout == "nifti":
         masks += [name for name in tree.flat.get("", ()) if _is_mask(name, layout)]

@@ -31,14 +31,14 @@ class Tree:
             raise InputProblem(f"{root}: no such folder")
         self._listed: dict = {}
         self._json: dict = {}
-        self.top, folders = self.list("")
+        self.top, folders = self.listed("")
         self.flat: dict = {}
         for name in self.top:
             self.flat.setdefault(name.entities.get("sub", ""), []).append(name)
         self.folders = {f.removeprefix("sub-") for f in folders if f.startswith("sub-")}
         self.subjects = sorted(self.folders | (set(self.flat) - {""}))
 
-    def list(self, relative: str) -> tuple[list[Name], list[str]]:
+    def listed(self, relative: str) -> tuple[list[Name], list[str]]:
         """Names and folders of one folder."""
         if relative not in self._listed:
             self._listed[relative] = listing(self.root, relative)
@@ -48,7 +48,7 @@ class Tree:
         """JSON files of one folder by subject; `""` holds those of all subjects."""
         if relative not in self._json:
             found: dict = {}
-            for name in self.list(relative)[0]:
+            for name in self.listed(relative)[0]:
                 if name.extension == ".json":
                     found.setdefault(name.entities.get("sub", ""), []).append(name)
             self._json[relative] = found
@@ -87,23 +87,23 @@ class Tree:
         if label not in self.folders:
             return []
         top = f"sub-{label}"
-        return [top, *(f for f in self.list(top)[1] if f.rpartition("/")[2].startswith("ses-"))]
+        return [top, *(f for f in self.listed(top)[1] if f.rpartition("/")[2].startswith("ses-"))]
 
     def files(self, label: str) -> list[Name]:
         """Names in the root, the subject's and session folders and their `func`."""
         names = list(self.flat.get(label, ()))
         for folder in self.sessions(label):
-            names += self.list(folder)[0]
-            if f"{folder}/func" in self.list(folder)[1]:
-                names += self.list(f"{folder}/func")[0]
+            names += self.listed(folder)[0]
+            if f"{folder}/func" in self.listed(folder)[1]:
+                names += self.listed(f"{folder}/func")[0]
         return names
 
     def anatomy(self, label: str) -> list[Name]:
         """Names in the subject's `anat` folders."""
         names: list[Name] = []
         for folder in self.sessions(label):
-            if f"{folder}/anat" in self.list(folder)[1]:
-                names += self.list(f"{folder}/anat")[0]
+            if f"{folder}/anat" in self.listed(folder)[1]:
+                names += self.listed(f"{folder}/anat")[0]
         return names
 
 
@@ -129,7 +129,8 @@ class Intervals:
     """Sampling intervals from sidecars; each file is read once."""
 
     def __init__(self, root, tree: Tree):
-        self.root, self.tree, self.read = str(root), tree, {}
+        self.root, self.tree = str(root), tree
+        self.read: dict = {}
 
     def interval(self, image: Name):
         """Interval or None, its source, the nearest sidecar, problem lines."""

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Bold:
     path : str
     """
 
-    img: object
+    img: Any
     tr: float
     tr_source: str
     path: str = ""
@@ -45,7 +46,8 @@ class Bold:
     @property
     def voxel_size(self) -> tuple[float, float, float]:
         """Voxel edges in mm."""
-        return tuple(float(size) for size in np.linalg.norm(self.img.affine[:3, :3], axis=0))
+        x, y, z = np.linalg.norm(self.img.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
 
 
 def load_bold(path, tr: float | None = None, voxel_size=None, sidecar=None) -> Bold:

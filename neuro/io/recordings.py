@@ -210,15 +210,15 @@ def read_kernels(path, *, fs=None, variable=None) -> PairKernels:
             f"{path}: '{key}' has shape {kernels.shape}, expected responder x stimulated x sample"
         )
     problems = []
-    names = _names(arrays)
-    if names is None or len(names) != len(kernels):
-        found = "no names" if names is None else f"{len(names)} names"
+    names = _names(arrays) or []
+    if len(names) != len(kernels):
+        found = f"{len(names)} names" if names else "no names"
         problems.append(f"{path}: {found} for {len(kernels)} neurons; add an array 'names'")
     if fs is None and "t" in arrays and len(arrays["t"]) > 1:
         fs = 1.0 / float(np.median(np.diff(arrays["t"].astype(float))))
     if fs is None:
         problems.append(f"{path}: no sampling rate in the file; set recordings.fs_hz")
-    if problems:
+    if problems or fs is None:
         raise InputProblem(problems)
     stem = path.name.removesuffix(path.suffix)
     return PairKernels(stem, kernels.astype(np.float32), float(fs), names, str(path))

@@ -216,11 +216,10 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     trials = {}
     for key in TRIAL_KEYS:
         values = content.get(key)
-        trials[key] = None if values is None else parts.labels(values)
-        if values is not None and len(trials[key]) != n_trials:
-            problems.append(
-                f"{path}: {len(trials[key]):,} values of '{key}' for {n_trials:,} trials"
-            )
+        given = None if values is None else parts.labels(values)
+        trials[key] = given
+        if given is not None and len(given) != n_trials:
+            problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
     tier = trials.pop("tier")
     unknown = sorted(set() if tier is None else set(tier.tolist()) - set(TIERS))
     if unknown:
@@ -235,7 +234,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     if problems:
         raise InputProblem(problems)
-    kind = "discrete" if discrete else KINDS[len(stimuli.shape)]
+    kind = "discrete" if discrete or stimuli is None else KINDS[len(stimuli.shape)]
     notes = list(content.get("notes", []))
     if tier is None:
         tier = default_tier(n_trials, kind)

@@ -77,7 +77,9 @@ def _files(path, ending) -> dict[str, bytes]:
         with tarfile.open(path, "r:gz") as file:
             for member in file:
                 if member.isfile() and member.name.endswith(ending):
-                    found[member.name.rpartition("/")[2]] = file.extractfile(member).read()
+                    content = file.extractfile(member)
+                    if content is not None:
+                        found[member.name.rpartition("/")[2]] = content.read()
     else:
         for item in path.rglob(f"*{ending}"):
             found[item.name] = item.read_bytes()
@@ -173,7 +175,8 @@ def load_rasters(path, variable=None) -> dict:
     """
     from scipy.io import loadmat
 
-    neurons, conditions = {}, set()
+    neurons: dict[str, tuple] = {}
+    seen: set[str] = set()
     for name, content in _files(path, "raster_data.mat").items():
         data = loadmat(io.BytesIO(content), squeeze_me=True, struct_as_record=False)
         try:
@@ -184,8 +187,8 @@ def load_rasters(path, variable=None) -> dict:
         start, stop = IT_WINDOW
         rate = raster[:, start:stop].sum(axis=1) / ((stop - start) / 1000)
         neurons[name.removesuffix("_raster_data.mat")] = (labels, rate)
-        conditions |= set(labels.tolist())
-    conditions = sorted(conditions)
+        seen |= set(labels.tolist())
+    conditions = sorted(seen)
     most = max(
         int((labels == condition).sum())
         for labels, _ in neurons.values()

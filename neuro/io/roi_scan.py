@@ -106,8 +106,8 @@ def scan_roi_tables(
         sites = dict(zip(participants["participant_id"], participants["site"]))
     for row in rows:
         if not row["site"]:
-            known = sites.get(row["participant_id"])
-            row["site"] = known if isinstance(known, str) else ""
+            place = sites.get(row["participant_id"])
+            row["site"] = place if isinstance(place, str) else ""
         _finish(row, folder, (site_tr or {}).get(row["site"], tr))
     _mark_repeated(rows)
     rows.sort(key=lambda row: (row["participant_id"], row["session"], row["task"], row["run_key"]))
@@ -238,10 +238,11 @@ def _from_plain_names(root: Path, files: list[str], participants) -> list[dict]:
     known = None
     if participants is not None:
         known = sorted(participants["participant_id"].astype(str), key=len, reverse=True)
-    rows, lost = [], []
+    rows: list[dict] = []
+    lost: list[str] = []
     for path in files:
         stem = path.removesuffix(Path(path).suffix)
-        label = stem
+        label: str | None = stem
         if known is not None:
             whole = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])"
             label = next((k for k in known if re.search(whole.format(re.escape(k)), stem)), None)

@@ -187,7 +187,9 @@ def write_timeseries_h5(path, runs: Iterable[RegionSeries]) -> Path:
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {name: [] for name in ("run_key", "participant_id", "site", "tr", "n_volumes")}
+    columns: dict[str, list] = {
+        name: [] for name in ("run_key", "participant_id", "site", "tr", "n_volumes")
+    }
     problems: list[str] = []
     regions: list[str] | None = None
     unfinished = path.with_name(path.name + ".part")

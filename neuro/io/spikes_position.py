@@ -44,6 +44,6 @@ def read_position(path) -> pd.DataFrame:
         raise InputProblem(f"{path}: the header states no clockrate")
     body = content[place + len(END) :]
     records = np.frombuffer(body[: len(body) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
-    table = pd.DataFrame({name: records[name].astype(np.int64) for name in _RECORD.names})
+    table = pd.DataFrame({name: records[name].astype(np.int64) for name in _RECORD.names or ()})
     table["time"] = records["time"] / int(match[1])
     return table

@@ -108,9 +108,10 @@ def _leading(names, lines, mark) -> tuple[int, list[str]]:
         while skip < len(names) - 1 and names[skip].lower() in _LEADING:
             skip += 1
         if not skip and names[0].lower() in _COUNTERS:
-            column = [_number(line.split(mark, 1)[0]) for line in lines]
-            steps = None if None in column else np.diff(column)
-            skip = int(steps is not None and len(steps) > 0 and np.allclose(steps, steps[0]))
+            counts = [_number(line.split(mark, 1)[0]) for line in lines]
+            known = [count for count in counts if count is not None]
+            steps = np.diff(known)
+            skip = int(len(known) == len(counts) > 1 and np.allclose(steps, steps[0]))
         if skip:
             return skip, []
     column = [_clean(line.split(mark, 1)[0]) for line in lines]

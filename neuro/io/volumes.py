@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def write_stream(
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as file:
         if path.suffix == ".gz":
-            stream = gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0)
+            stream: Any = gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0)
         else:
             stream = file
         header.write_to(stream)

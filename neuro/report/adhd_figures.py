@@ -192,7 +192,9 @@ def _compared(totals, scheme: str):
     """Which inputs a ROC figure shows: primary, best other brain input, two baselines."""
     part = totals[(totals["scheme"] == scheme) & (totals["metric"] == "balanced_accuracy")]
     chosen = part[part["primary"]]
-    out = [(row["input"], row["mask"], draw.CASE, "-") for row in chosen.to_dict("records")[:1]]
+    out: list[tuple] = [
+        (row["input"], row["mask"], draw.CASE, "-") for row in chosen.to_dict("records")[:1]
+    ]
     if not out and part["imaging"].any():
         row = part[part["imaging"]].iloc[0]
         out.append((row["input"], row["mask"], draw.CASE, "-"))

@@ -94,9 +94,9 @@ def by_site(axes, table, value: str, label: str, *, lines=()) -> None:
     sites = sorted(table["site"].fillna("n/a").astype(str).unique())
     site = table["site"].fillna("n/a").astype(str)
     known = [group for group in GROUPS if _members(table, group[0]).any()]
-    for group, name, colour, marker in known:
+    for number, (group, name, colour, marker) in enumerate(known):
         member = _members(table, group)
-        place = (known.index((group, name, colour, marker)) - (len(known) - 1) / 2) * 0.32
+        place = (number - (len(known) - 1) / 2) * 0.32
         for x, wanted in enumerate(sites):
             values = table.loc[member & (site == wanted), value].dropna().to_numpy(float)
             if not len(values):

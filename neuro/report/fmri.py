@@ -34,7 +34,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if qc is not None:
         qc = _with_group(qc, participants(results))
     settings = config.get("fmri", {})
-    blocks = [_intro(runs, qc, config)]
+    blocks: list = [_intro(runs, qc, config)]
     blocks += fmri_input.blocks(folder, runs, config)
     if qc is not None and len(qc):
         blocks += [_site_table(qc), *_qc_figures(qc, settings)]
@@ -149,7 +149,7 @@ def _run_table(qc, labels: Labels) -> model.Table:
 
 
 def _qc_figures(qc, settings: dict) -> list:
-    charts = (
+    charts: tuple = (
         (
             "mean_fd",
             "Mean FD (mm)",

@@ -56,7 +56,7 @@ def qc_fc(folder: Path) -> list:
         axes.set_xlim(-reach, reach)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
-    out = [model.Heading("QC-FC: does motion shape the connectome?")]
+    out: list = [model.Heading("QC-FC: does motion shape the connectome?")]
     out.append(
         draw.figure(
             "qc_fc",
@@ -168,7 +168,7 @@ def connectomes(folder: Path) -> list:
     # One scale for both, so that the two matrices can be compared.
     both = np.concatenate([np.ravel(values) for values in (before, after) if values is not None])
     limit = float(np.nanpercentile(np.abs(both), 98)) if np.isfinite(both).any() else 1.0
-    out = [model.Heading("Mean connectome")]
+    out: list = [model.Heading("Mean connectome")]
     n_people = len(set(found.participant_id))
     how = (
         "Red pairs rise and fall together, blue ones in turn. Blocks are networks; a matrix that "

@@ -18,7 +18,7 @@ _RIM = 2
 
 
 def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list:
-    """Folded pictures run by run, of the runs that moved most where there are too many.
+    """Pictures run by run, a page per participant, of the runs that moved most if they are many.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list
             )
         )
         keys = shown
+    people: dict[str, list] = {}
     for key in keys:
         arrays = _load(files[key])
         if key in atlas:
@@ -59,13 +60,22 @@ def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list
             arrays |= {k: v for k, v in _load(atlas[key]).items() if k not in arrays}
         pictures = _pictures(labels.text(key), arrays, settings)
         if pictures:
-            out.append(model.Details(_summary(labels.text(key), key, qc), pictures))
-    return [*notes, model.Details(title, out)] if out else notes
+            people.setdefault(key.split("_")[0], []).append((key, pictures))
+    for person, of_runs in people.items():
+        name = labels.text(person)
+        words = [_summary(labels.text(key), key, qc) for key, _ in of_runs]
+        parts = []
+        for line, (_, pictures) in zip(words, of_runs):
+            parts += [model.Heading(line), *pictures]
+        short = [word.partition(": ")[2] for word in words]
+        out.append(model.SubPage(name, name, "; ".join(word for word in short if word), parts))
+    return [*notes, model.Heading(title), *out] if out else notes
 
 
 def find(folder: Path) -> tuple[dict, dict]:
     """Figure arrays by run key: of the cleaning, and of the atlas. Excluded runs are empty."""
-    cleaning, atlas = {}, {}
+    cleaning: dict[str, Path] = {}
+    atlas: dict[str, Path] = {}
     for pattern in ("sub-*/func", "sub-*/ses-*/func"):
         for path in folder.glob(f"{pattern}/*{_SUFFIX}"):
             if not path.stat().st_size:
@@ -157,8 +167,8 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
 
 
 def _carpet(picture, arrays: dict, settings: dict) -> None:
-    shown = (("Before", "carpet_before"), ("After", "carpet_after"))
-    shown = [(label, arrays[key]) for label, key in shown if np.size(arrays.get(key, ()))]
+    both = (("Before", "carpet_before"), ("After", "carpet_after"))
+    shown = [(label, arrays[key]) for label, key in both if np.size(arrays.get(key, ()))]
     n_volumes = np.shape(shown[0][1])[1]
     kept = np.asarray(arrays.get("kept", np.ones(n_volumes, bool)), bool)
     tr = float(arrays.get("tr", 1.0))

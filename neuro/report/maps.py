@@ -71,12 +71,13 @@ def _volumes(folder: Path) -> dict[str, dict[str, Path]]:
 def _read_volume(path: Path):
     """A 3D map in RAS+ order and the size of its voxels in mm."""
     import nibabel
+    from nibabel.affines import voxel_sizes
 
     image = nibabel.as_closest_canonical(nibabel.load(path))
     data = np.asarray(image.dataobj, dtype=np.float32)
     if data.ndim == 4:
         data = data.sum(axis=3)
-    return data, nibabel.affines.voxel_sizes(image.affine), image.affine
+    return data, voxel_sizes(image.affine), image.affine
 
 
 def _volume_figure(name: str, kinds: dict[str, Path]) -> model.Figure:

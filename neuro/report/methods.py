@@ -191,13 +191,15 @@ def section(methods) -> model.Section:
     def cite(keys):
         return "[" + ", ".join(str(number) for number in sorted(place[key] for key in keys)) + "]"
 
-    blocks = []
+    blocks: list = []
     for title, paragraph in paragraphs(methods, cite):
         blocks += [model.Heading(title)] if title else []
         blocks.append(model.Text(paragraph))
     if order:
         blocks.append(model.Heading("References"))
         blocks.append(model.References([reference(known[key]) for key in order]))
+    if not blocks:
+        blocks = [model.Text("No stage has described its methods.")]
     return model.Section("methods", "Methods", blocks)
 
 

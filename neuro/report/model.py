@@ -1,7 +1,8 @@
-"""What a report is made of: sections that hold texts, figures, tables and folded parts."""
+"""What a report is made of: sections that hold texts, figures, tables, folded and linked parts."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -55,6 +56,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link to a page of the report; stands in a cell of a table or in :class:`Links`.
+
+    Attributes
+    ----------
+    text : str
+    page : str
+        File of the page, seen from the report's folder: `fmri.html`, `pages/fmri_sub-01.html`.
+    """
+
+    text: str
+    page: str
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a table.
 
@@ -81,8 +97,8 @@ class Table:
     caption : str
     columns : list of Column
     rows : list of dict
-        Values may be numbers (NaN shows as `n/a`), texts or None (an empty cell); a
-        key `strong` that is true sets a row in bold.
+        Values may be numbers (NaN shows as `n/a`), texts, :class:`Link` or None (an empty
+        cell); a key `strong` that is true sets a row in bold.
     """
 
     caption: str
@@ -96,6 +112,39 @@ class Details:
 
     summary: str
     blocks: list
+
+
+@dataclass(frozen=True)
+class SubPage:
+    """A part with a page of its own, such as a participant; its place shows a link.
+
+    Attributes
+    ----------
+    slug : str
+        File name without suffix; unique in its section. Other signs than letters, digits,
+        `.`, `_` and `-` become `-`.
+    title : str
+    summary : str
+        One line beside the link.
+    blocks : list
+        As of :class:`Section`.
+    """
+
+    slug: str
+    title: str
+    summary: str
+    blocks: list
+
+    def path(self, section: str) -> str:
+        """File of the page, seen from the report's folder."""
+        return f"pages/{re.sub(r'[^A-Za-z0-9._-]+', '-', f'{section}_{self.slug}')}.html"
+
+
+@dataclass(frozen=True)
+class Links:
+    """A list of links, each `(link, words beside it)`."""
+
+    items: list[tuple[Link, str]]
 
 
 @dataclass(frozen=True)
@@ -123,7 +172,7 @@ class Section:
     title : str
     blocks : list
         :class:`Text`, :class:`Heading`, :class:`Figure`, :class:`Table`, :class:`Details`,
-        :class:`Code` and :class:`References` in reading order.
+        :class:`SubPage`, :class:`Links`, :class:`Code` and :class:`References` in reading order.
     """
 
     slug: str
@@ -131,16 +180,20 @@ class Section:
     blocks: list = field(default_factory=list)
 
     def figures(self):
-        """All figures of the section, folded ones included."""
-        return list(_figures(self.blocks))
+        """All figures of the section, those of folded parts and sub-pages included."""
+        return list(_of_kind(self.blocks, Figure))
+
+    def subpages(self):
+        """All sub-pages of the section."""
+        return list(_of_kind(self.blocks, SubPage))
 
 
-def _figures(blocks):
+def _of_kind(blocks, kind):
     for block in blocks:
-        if isinstance(block, Figure):
+        if isinstance(block, kind):
             yield block
-        elif isinstance(block, Details):
-            yield from _figures(block.blocks)
+        if isinstance(block, (Details, SubPage)):
+            yield from _of_kind(block.blocks, kind)
 
 
 def number(value, digits: int = 3) -> str:

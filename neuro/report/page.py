@@ -1,18 +1,26 @@
-"""Put the report together: sections of the enabled stages, figure files, methods text."""
+"""Put the report together: pages of the enabled stages, figure files, methods text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, fmri, html, overview, record
+from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, overview, record, site
 from neuro.report.labels import Labels, without_machine
+from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
 from neuro.report.methods import write as write_methods
+from neuro.report.tables import participants
 
-SECTIONS = {"fmri": fmri.sections, "adhd": adhd.sections}
+SECTIONS = {
+    "fmri": fmri.sections,
+    "adhd": adhd.sections,
+    "demovae": demovae.sections,
+    "hmmglm": hmmglm.sections,
+}
 """Stage to the function that makes its sections, in the order of the chain."""
 
 MAX_SUBJECT_FIGURES = 40
@@ -25,18 +33,19 @@ def build(
     title: str = "neuro report",
     anonymous: bool = True,
     *,
-    methods: list = (),
+    methods: Sequence[tuple] = (),
     max_subject_figures: int | None = None,
 ) -> Path:
-    """Write the HTML report of a run from its result files.
+    """Write the report of a run from its result files: a first page, and one page per stage.
 
     Parameters
     ----------
     results : path-like
         Folder that holds `participants.tsv` and one folder per stage.
     out : path-like
-        Folder of the report; made if missing. `index.html` needs no other file; the figures
-        are also written to `figures/<section>/<name>.png`.
+        Folder of the report; made if missing. Every page holds its pictures and style;
+        pages of single participants stand in `pages/`. The figures are also written to
+        `figures/<section>/<name>.png`.
     config : dict
         The resolved configuration; `<stage>.enabled` decides which stages appear.
     title : str
@@ -65,28 +74,59 @@ def build(
     if max_subject_figures is None:
         wanted = config.get("report", {}).get("max_subject_figures", MAX_SUBJECT_FIGURES)
         max_subject_figures = int(wanted)
-    stages = [name for name in SECTIONS if config.get(name, {}).get("enabled", False)]
+    stages = [name for name in TITLES if config.get(name, {}).get("enabled", False)]
     labels = Labels(_participants(results), anonymous)
-    sections = [overview.section(results, config, stages, labels)]
+    pages = []
     for stage in stages:
-        sections += SECTIONS[stage](results, config, labels, max_subject_figures)
-    sections.append(record.section(results, config, stages, labels))
-    if methods:
-        sections.append(methods_section(methods))
+        make = SECTIONS.get(stage)
+        sections = make(results, config, labels, max_subject_figures) if make else []
+        pages.append(_stage_page(stage, sections))
+    pages += [
+        _about(exclusions.section(results, stages, labels), exclusions.PAGE),
+        _about(methods_section(methods), "methods.html"),
+        _about(record.section(results, config, stages, labels), "record.html"),
+    ]
+    overall = overview.section(results, config, stages, [_contents(pages)])
+    pages.insert(0, site.Page("index.html", "Overview", [overall]))
 
     out.mkdir(parents=True, exist_ok=True)
-    _write_figures(out / "figures", sections)
-    title = without_machine(title)
+    _write_figures(out / "figures", [section for page in pages for section in page.sections])
     write_methods(methods, out)
-    alone = html.page(f"{title}: methods", "", [methods_section(methods)], _footer())
-    (out / "methods.html").write_text(alone, "utf-8")
-    count = overview.participants(results)
-    subtitle = f"neuro {neuro.__version__}"
-    if count is not None:
-        subtitle = f"{len(count)} participants · {subtitle}"
-    page = out / "index.html"
-    page.write_text(html.page(title, subtitle, sections, _footer()), "utf-8")
-    return page
+    site.write(out, without_machine(title), _subtitle(results, config), pages, _footer())
+    for stage in set(TITLES) - set(stages):
+        (out / f"{stage}.html").unlink(missing_ok=True)
+    return out / "index.html"
+
+
+def _stage_page(stage: str, sections: list) -> site.Page:
+    if not sections:
+        note = model.Text("The stage has run and left nothing to show.", "note")
+        sections = [model.Section(stage, TITLES.get(stage, stage), [note])]
+    title = sections[0].title if len(sections) == 1 else TITLES.get(stage, stage)
+    return site.Page(f"{stage}.html", title, sections, "Stages")
+
+
+def _about(section: model.Section, path: str) -> site.Page:
+    return site.Page(path, section.title, [section], "About this run")
+
+
+def _contents(pages) -> model.Links:
+    """Links to all pages, with what there is to see on each."""
+    items = []
+    for page in pages:
+        n_figures = sum(len(section.figures()) for section in page.sections)
+        n_parts = sum(len(section.subpages()) for section in page.sections)
+        words = [f"{n_figures} figure{'s' * (n_figures > 1)}"] if n_figures else []
+        words += [f"{n_parts} page{'s' * (n_parts > 1)} of single participants"] if n_parts else []
+        items.append((model.Link(page.title, page.path), ", ".join(words)))
+    return model.Links(items)
+
+
+def _subtitle(results: Path, config: dict) -> str:
+    words = ["simulated data"] if config.get("data", {}).get("kind") == "simulated" else []
+    count = participants(results)
+    words += [f"{len(count)} participants"] if count is not None else []
+    return " · ".join([*words, f"neuro {neuro.__version__}"])
 
 
 def _footer() -> str:
@@ -108,6 +148,7 @@ def _participants(results: Path) -> set[str]:
 
 def _write_figures(folder: Path, sections) -> None:
     """Figures as files; what an earlier report left in the same folders is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
     wanted = {}
     for section in sections:
         for figure in section.figures():
@@ -115,7 +156,7 @@ def _write_figures(folder: Path, sections) -> None:
             if path in wanted:
                 raise ValueError(f"report: figure '{section.slug}/{figure.name}' is made twice")
             wanted[path] = figure.png
-    for name in {section.slug for section in sections} | set(SECTIONS):
+    for name in {section.slug for section in sections} | set(TITLES):
         for path in (folder / name).glob("*.png"):
             if path not in wanted:
                 path.unlink()

@@ -1,4 +1,4 @@
-"""Last page: time and memory, seeds, software and the settings of the run."""
+"""Page of the run itself: time and memory, seeds, software and the settings of the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def section(results: Path, config: dict, stages, labels: Labels) -> model.Sectio
         blocks.append(
             model.Details("All settings of this run, with their origin", [model.Code(text)])
         )
-    return model.Section("record", "Run times, seeds and settings", blocks)
+    return model.Section("record", "Run times and provenance", blocks)
 
 
 def rule_name(path: Path, stage: str) -> str:

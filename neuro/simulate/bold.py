@@ -51,7 +51,7 @@ def make_brain(template: Template, labels: np.ndarray, table: list[dict]) -> Bra
     volume = BASELINE * (template.gm + 0.8 * template.wm + 1.2 * template.csf)
     spacing = float(template.affine[0, 0])
     # A moving edge changes a voxel by minus (gradient . displacement).
-    gradient = np.stack([slope[inside] for slope in np.gradient(volume, spacing)])
+    gradient = np.stack([np.gradient(volume, spacing, axis=axis)[inside] for axis in range(3)])
     arm = template.coords_mm.T - template.coords_mm.mean(axis=0)[:, None]
     turn = np.stack(
         [

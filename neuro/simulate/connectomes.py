@@ -57,6 +57,7 @@ def planted_connectomes(
     noise=NOISE,
     age_scale: float = _AGE_SCALE,
     dx_scale: float = _DX_SCALE,
+    effect: float = 1.0,
 ) -> PlantedConnectomes:
     """Make correlation matrices whose causes are known.
 
@@ -80,6 +81,8 @@ def planted_connectomes(
         Change of a loading per standard deviation of age, and per unit of its square.
     dx_scale : float, default 0.024
         Change of a loading in cases.
+    effect : float, default 1.0
+        Factor on the effects of age, sex, site and diagnosis; small cohorts need more to show.
 
     Returns
     -------
@@ -107,12 +110,12 @@ def planted_connectomes(
     strength = _FACTOR_SCALE * _FACTOR_DECAY ** np.arange(n_factors)
     patterns = strength[:, None, None] * _smooth(rng, (n_factors, *shape), network)
     maps = {
-        "age": age_scale * _smooth(rng, shape, network),
-        "age2": age_scale * _smooth(rng, shape, network),
-        "sex": _SEX_SCALE * _smooth(rng, shape, network),
-        "dx": dx_scale * _smooth(rng, shape, network),
+        "age": effect * age_scale * _smooth(rng, shape, network),
+        "age2": effect * age_scale * _smooth(rng, shape, network),
+        "sex": effect * _SEX_SCALE * _smooth(rng, shape, network),
+        "dx": effect * dx_scale * _smooth(rng, shape, network),
     }
-    site_maps = _SITE_SCALE * _smooth(rng, (len(sites), *shape), network)
+    site_maps = effect * _SITE_SCALE * _smooth(rng, (len(sites), *shape), network)
 
     factors = rng.standard_normal((n_subjects, n_factors))
     age = ((people["age"] - AGE_MEAN) / AGE_SD).to_numpy()
@@ -162,13 +165,14 @@ def planted_connectomes(
             for part, noise_sd in zip(site_maps, sigma)
         ]
     )
+    maps = {name: effect[upper].astype(np.float32) for name, effect in effects.items()}
+    maps["site"] = (levels - levels.mean(axis=0)).astype(np.float32)
     truth = {
         "factors": factors,
-        "maps": {name: effect[upper].astype(np.float32) for name, effect in effects.items()},
+        "maps": maps,
         "noise": dict(zip(sites, sigma.tolist())),
         "random_state": random_state,
     }
-    truth["maps"]["site"] = (levels - levels.mean(axis=0)).astype(np.float32)
     return PlantedConnectomes(edges, people, [f"R{i + 1:03d}" for i in range(n_regions)], truth)
 
 

@@ -220,7 +220,7 @@ def write_recordings(folder, planted: PlantedEpochs) -> None:
             fs=np.float64(item.fs),
         )
     write_tsv(folder / "events.tsv", planted.events)
-    names = sorted({name for item in planted.recordings for name in item.names})
+    names = sorted({name for item in planted.recordings for name in item.names or ()})
     truth = pd.DataFrame(planted.communities.T, columns=planted.conditions)
     truth.insert(0, "neuron", [f"N{number:03d}" for number in range(1, len(truth) + 1)])
     write_tsv(folder / "truth.tsv", truth[truth["neuron"].isin(names)])

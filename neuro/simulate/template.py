@@ -44,7 +44,7 @@ def _volume(tissue: str):
     import nibabel
 
     spec = importlib.util.find_spec("nilearn")
-    folders = list(spec.submodule_search_locations) if spec else []
+    folders = list(spec.submodule_search_locations or ()) if spec else []
     for folder in folders:
         path = Path(folder) / "datasets" / "data" / _FILE.format(tissue)
         if path.exists():

@@ -6,7 +6,14 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from neuro.adhd.metrics import METRICS, bootstrap_metrics, interval, score_metrics
-from neuro.adhd.scores import SCORE_COLUMNS, add_null, empty_scores, headline, score_predictions
+from neuro.adhd.scores import (
+    SCORE_COLUMNS,
+    add_null,
+    empty_scores,
+    headline,
+    recovered_regions,
+    score_predictions,
+)
 
 
 @pytest.fixture
@@ -186,3 +193,21 @@ def test_headline_shows_the_declared_variant_and_the_baselines_only():
     ]
     assert figures[0]["baseline"] == pytest.approx(figures[1]["value"])
     assert figures[0]["null"] is None and figures[0]["n"] == 40
+
+
+def test_planted_regions_are_compared_with_those_that_stand_out():
+    maps = pd.DataFrame(
+        {
+            "region": ["A", "B", "C", "D", "A"],
+            "map": ["cycle3"] * 4 + ["degree"],
+            "difference": [0.1, -0.9, 0.5, 0.2, 9.0],
+            "p": [0.5, 0.01, 0.01, 0.02, 0.0],
+        }
+    )
+    entry = recovered_regions(maps, ["B", "C"], "cycle3", 30)
+    assert (entry["planted"], entry["recovered"]) == ("B, C", "B, C")
+    assert entry["error"] == "0 of 2 missed" and entry["value"] == 2
+    # Chance: two of four regions hold one of the two planted ones on average.
+    assert entry["null"] == 1.0
+    entry = recovered_regions(maps, ["A"], "cycle3", 30)
+    assert (entry["recovered"], entry["error"], entry["value"]) == ("B", "1 of 1 missed", 0)

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from neuro.adhd.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
 from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.features import FeatureTable
+from neuro.adhd.feature_table import FeatureTable
 from neuro.adhd.model import GraphDiagnosis
 from neuro.adhd.permutation import chunk_numbers, permute_labels, permute_within_site
 from neuro.adhd.splits import make_folds, select_subjects

@@ -250,3 +250,48 @@ def test_the_oddities_of_adhd200_are_listed_in_one_pass(here, capsys):
     )
     code, _, err = check(capsys)
     assert code == 1 and any("dx holds only one class" in line for line in err)
+
+
+def test_a_file_that_was_mended_in_place_is_looked_at_again(here, capsys):
+    datasets.tiny(here / "prep", ["01", "02"])
+    side = datasets.file_of(here / "prep", "01", "_bold.json")
+    good = side.read_text()
+    side.write_text("{not json")
+    settings()
+    code, _, err = check(capsys)
+    assert code == 1 and "not readable as JSON" in err[0]
+    # writing over a file changes nothing that the folder shows
+    side.write_text(good)
+    assert check(capsys)[0] == 0
+    side.write_text(good.replace("2.0", "2.1"))
+    code, _, err = check(capsys)
+    assert code == 1 and "2.1 s in the sidecar but 2 s in the header" in err[0]
+
+
+def test_a_scan_is_cached_until_the_folders_change_or_it_is_asked_for(here, capsys):
+    datasets.tiny(here / "prep", ["01", "02"])
+    settings()
+    assert main(["scan", "--config", "mine.yaml"]) == 0
+    assert capsys.readouterr().out == "results/inputs.tsv: 2 runs of 2 subjects (fmriprep)\n"
+    table = Path("results/inputs.tsv")
+    first = table.read_text()
+    side = datasets.file_of(here / "prep", "01", "_bold.json")
+    side.write_text(side.read_text().replace("2.0", "2.001"))
+    assert main(["scan", "--config", "mine.yaml"]) == 0
+    assert table.read_text() == first, "from the cache"
+    before = table.stat().st_mtime_ns
+    assert main(["scan", "--config", "mine.yaml", "--refresh"]) == 0
+    assert "2.001" in table.read_text() and table.stat().st_mtime_ns > before
+    func = here / "prep/sub-03/func"
+    func.mkdir(parents=True)
+    for path in (here / "prep/sub-02/func").iterdir():
+        (func / path.name.replace("sub-02", "sub-03")).write_bytes(path.read_bytes())
+    capsys.readouterr()
+    assert main(["scan", "--config", "mine.yaml"]) == 0
+    assert "3 runs of 3 subjects" in capsys.readouterr().out
+    for path in func.iterdir():
+        path.unlink()
+    func.rmdir()
+    func.parent.rmdir()
+    assert main(["scan", "--config", "mine.yaml"]) == 0
+    assert "2 runs of 2 subjects" in capsys.readouterr().out

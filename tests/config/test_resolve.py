@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def settings(**sections):
-    return {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}, **sections}
+    base = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
+    return {**base, "hmmglm": {"enabled": False}, **sections}
 
 
 def problems(**sections):
@@ -60,7 +61,16 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             "mine.yaml: data.root: no such folder: nowhere",
         ),
         (
-            {"fmri": {"enabled": False}},
+            {"data": {"kind": "none"}, "fmri": {"enabled": True}},
+            "mine.yaml: fmri.enabled: true, but data.kind is 'none'; disable fmri or name the "
+            "input in data",
+        ),
+        (
+            {"data": {"kind": "none", "root": "x"}, "fmri": {}},
+            "mine.yaml: data.root: given, but data.kind is 'none'; remove one of them",
+        ),
+        (
+            {"fmri": {"enabled": False}, "demovae": {"enabled": False}},
             "mine.yaml: fmri.enabled: false, but adhd needs its results; disable adhd as well",
         ),
         (
@@ -85,6 +95,15 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             {"adhd": {"harmonise": "location_scale"}},
             "mine.yaml: adhd.harmonise: an unseen site cannot be harmonised; set "
             "adhd.transductive: true or drop leave_site_out from adhd.schemes",
+        ),
+        (
+            {"fmri": {"enabled": False}, "adhd": {"enabled": False}},
+            "mine.yaml: fmri.enabled: false, but demovae needs its results; disable demovae as "
+            "well",
+        ),
+        (
+            {"demovae": {"grid": "absent.tsv"}},
+            "mine.yaml: demovae.grid: no such file: absent.tsv",
         ),
         ({"fmri": 3}, "mine.yaml: fmri: got 3, expected a mapping of keys"),
     ],

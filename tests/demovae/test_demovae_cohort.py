@@ -242,22 +242,23 @@ def test_numbers_of_latents_that_do_not_fit_are_listed(small):
     assert fold_features.fitting_dims(people, folds, list(people.columns), settings)[0] == [31]
 
 
-def test_section_problems():
-    good = section.Demovae().columns
-    assert section.problems({"columns": good}) == []
-    lines = section.problems(
-        {
-            "columns": {
-                "age": "contineous remove",
-                "sex": "categorical drop",
-                "dx": "categorical remove",
-                "iq": "continuous keep high",
-            }
-        }
-    )
+def test_section_problems(tmp_path):
+    def problems(grid=None, **keys):
+        own = {"enabled": True, "grid": grid, "columns": section.Demovae().columns, **keys}
+        return section.problems({"demovae": own})
+
+    assert problems() == problems(enabled=False, grid="absent.tsv") == []
+    assert problems(grid="absent.tsv") == ["demovae.grid: no such file: absent.tsv"]
+    columns = {
+        "age": "contineous remove",
+        "sex": "categorical drop",
+        "dx": "categorical remove",
+        "iq": "continuous keep high",
+    }
+    lines = problems(columns=columns)
     assert len(lines) == 4
     assert "'dx' is the prediction target" in lines[2]
-    assert section.problems({"columns": {"age": "continuous keep"}}) == [
+    assert problems(columns={"age": "continuous keep"}) == [
         "demovae.columns: no column has role remove; disable demovae or name one"
     ]
 

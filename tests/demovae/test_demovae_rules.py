@@ -21,7 +21,8 @@ class Files(dict):
     """Named files that can be iterated over and asked by attribute, as Snakemake's are."""
 
     def __iter__(self):
-        return iter(self.values())
+        for value in self.values():
+            yield from value if isinstance(value, list) else [value]
 
     def __getitem__(self, key):
         return list(self.values())[key] if isinstance(key, int) else super().__getitem__(key)
@@ -117,7 +118,7 @@ def study(tmp_path_factory, settings):
             out(synthetic="synthetic.npz", demographics="synthetic_demographics.tsv"),
         ),
         "demovae_evaluate": (
-            data | {"folds": str(folder / "folds.tsv")},
+            data | {"folds": [str(folder / "folds.tsv")]},
             out(
                 readouts="readouts.tsv",
                 associations="associations.tsv",

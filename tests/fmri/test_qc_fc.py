@@ -1,9 +1,11 @@
 """Motion and connectivity over subjects: planted edges, planted distance, missing values."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from neuro.fmri.group import by_participant
 from neuro.fmri.qcfc import benjamini_hochberg, qc_fc
 
 
@@ -89,3 +91,38 @@ def test_bad_shapes_are_one_line():
         qc_fc(edges, mean_fd, np.ones(5))
     with pytest.raises(ValueError, match="at least 4"):
         qc_fc(edges, np.full(20, np.nan))
+
+
+def test_runs_of_a_person_are_averaged_and_do_not_count_twice():
+    edges, mean_fd, _ = planted(4, 30, 40)
+    once = qc_fc(edges, mean_fd)
+    runs = pd.DataFrame(
+        {
+            "participant_id": [f"{k:02d}" for k in range(30)] * 2,
+            "n_kept": [103] * 30 + [53] * 30,
+            "mean_fd": np.r_[mean_fd - 0.01, mean_fd + 0.01],
+        }
+    )
+    shift = np.full((30, 1), 0.03)
+    values, fd = by_participant(np.r_[edges - shift, edges + 2 * shift], runs, "fisher_z")
+    np.testing.assert_allclose(values, edges, atol=1e-6)
+    np.testing.assert_allclose(fd, mean_fd)
+    again = qc_fc(values, fd)
+    assert again.n_subjects == 30
+    np.testing.assert_allclose(again.p, once.p, rtol=1e-3)
+
+
+def test_participants_without_motion_or_with_one_run_less():
+    runs = pd.DataFrame(
+        {
+            "participant_id": ["b", "a", "b", "c"],
+            "n_kept": [100, 100, np.nan, np.nan],
+            "mean_fd": [0.1, np.nan, 0.3, np.nan],
+        }
+    )
+    edges = np.array([[1.0, np.nan], [2, 2], [3, 4], [5, 5]])
+    values, fd = by_participant(edges, runs.assign(n_kept=np.nan), "fisher_z")
+    np.testing.assert_allclose(values, [[2, 4], [2, 2], [5, 5]])
+    np.testing.assert_allclose(fd, [0.2, np.nan, np.nan])
+    weighted = by_participant(edges, runs, "fisher_z")[0]
+    assert weighted[0, 0] == pytest.approx((97 * 1 + 1 * 3) / 98)

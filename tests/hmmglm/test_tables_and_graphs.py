@@ -8,7 +8,7 @@ import pytest
 from neuro.hmmglm import export, graphml, sets, sweep, tables
 from neuro.hmmglm.bins import Binned, fold_of
 from neuro.hmmglm.model import OneHotHMMGLM
-from neuro.simulate.switching import switching_glm
+from neuro.simulate.switching import switching_glm, truth_log_likelihood
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,7 @@ def test_headline_names_the_baselines(fitted):
         "adjacency": truth.adjacency,
         "prior": truth.prior,
         "columns": list(range(6)),
+        "log_likelihood": truth_log_likelihood(truth, truth.counts),
     }
     found = export.everything(
         model,

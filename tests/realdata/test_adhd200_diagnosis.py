@@ -9,7 +9,8 @@ import pytest
 
 from neuro.adhd.baselines import CovariateBaseline, LinearReference
 from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.features import GraphFeatures, combine_runs, edge_table, join_features
+from neuro.adhd.feature_table import join_features
+from neuro.adhd.features import GraphFeatures, combine_runs, edge_table
 from neuro.adhd.permutation import permute_labels, permute_within_site
 from neuro.adhd.scores import score_predictions
 from neuro.adhd.splits import make_folds, select_subjects

@@ -383,3 +383,13 @@ def report_methods():
 @pytest.fixture(scope="session")
 def planted_results(tmp_path_factory):
     return make_results(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="session")
+def built_report(planted_results, tmp_path_factory):
+    """`index.html` of a report of the planted results, with names and methods."""
+    from neuro.report import build
+
+    out = tmp_path_factory.mktemp("report")
+    settings = {"title": "Planted <results>", "anonymous": False, "methods": METHODS}
+    return build(planted_results, out, CONFIG, **settings)

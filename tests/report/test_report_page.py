@@ -1,5 +1,6 @@
-"""The whole page: self-contained, anonymous, complete, and the same at every build."""
+"""The whole report: self-contained, anonymous, complete, and the same at every build."""
 
+import itertools
 import json
 import re
 import shutil
@@ -49,18 +50,23 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def pages(index):
+    """All pages of a report by their path."""
+    folder = index.parent
+    return {
+        path.relative_to(folder).as_posix(): Page(path.read_text("utf-8"))
+        for path in sorted(folder.rglob("*.html"))
+    }
+
+
+def words(index):
+    """Visible text of all pages together."""
+    return " ".join(page.text for page in pages(index).values())
+
+
 @pytest.fixture(scope="module")
-def built(planted_results, report_config, report_methods, tmp_path_factory):
-    out = tmp_path_factory.mktemp("report")
-    page = build(
-        planted_results,
-        out,
-        report_config,
-        title="Planted <results>",
-        anonymous=False,
-        methods=report_methods,
-    )
-    return page, Page(page.read_text("utf-8"))
+def built(built_report):
+    return built_report, pages(built_report)
 
 
 @pytest.fixture
@@ -73,27 +79,64 @@ def bare(planted_results, tmp_path):
     return root
 
 
-def test_page_needs_no_other_file_and_no_network(built):
-    path, page = built
+def test_every_page_is_there(built):
+    _, found = built
+    assert set(found) == {
+        *(f"{name}.html" for name in ("index", "fmri", "adhd", "exclusions", "methods", "record")),
+        *(f"pages/fmri_sub-{number:02d}.html" for number in (1, 2, 3)),
+    }
+
+
+def test_pages_need_no_other_file_and_no_network(built):
+    index, found = built
     loaded = {"script", "iframe", "object", "embed", "video", "audio", "source", "base"}
-    assert not loaded & {tag for tag, _ in page.tags}
-    assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
-    assert [a["href"] for tag, a in page.tags if tag == "link"] == ["data:,"]
-    style = re.search(r"<style>(.*?)</style>", path.read_text(), re.S)[1]
-    assert "url(" not in style and "@import" not in style
-    outside = [link for link in page.links if not link.startswith("#")]
-    assert all(link.startswith("https://") for link in outside)
-    # Only references point outside.
-    assert len(outside) == len([t for t, _ in page.tags if t == "li"]) - len(
-        [link for link in page.links if link.startswith("#")][1:]
-    )
+    for name, page in found.items():
+        assert not loaded & {tag for tag, _ in page.tags}
+        assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
+        assert [a["href"] for tag, a in page.tags if tag == "link"] == ["data:,"]
+        style = re.search(r"<style>(.*?)</style>", (index.parent / name).read_text(), re.S)[1]
+        assert "url(" not in style and "@import" not in style
+        outside = [link for link in page.links if "//" in link]
+        # Only references point outside.
+        assert len(outside) == (5 if name == "methods.html" else 0)
+        assert all(link.startswith("https://") for link in outside)
 
 
-def test_every_link_inside_the_page_has_its_target(built):
-    _, page = built
-    inside = {link[1:] for link in page.links if link.startswith("#")}
-    assert inside <= set(page.ids)
-    assert len(page.ids) == len(set(page.ids))
+def test_every_link_has_its_target(built):
+    index, found = built
+    for name, page in found.items():
+        assert len(page.ids) == len(set(page.ids))
+        for link in page.links:
+            if "//" in link:
+                continue
+            path, _, anchor = link.partition("#")
+            target = (index.parent / name).parent / path if path else index.parent / name
+            target = target.resolve().relative_to(index.parent.resolve()).as_posix()
+            assert target in found, f"{name}: {link}"
+            assert not anchor or anchor in found[target].ids, f"{name}: {link}"
+
+
+def test_every_page_is_reached_from_the_first(built):
+    index, found = built
+    seen, todo = set(), ["index.html"]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for link in found[name].links:
+            if not link.startswith(("#", "https://")):
+                target = ((index.parent / name).parent / link.partition("#")[0]).resolve()
+                todo.append(target.relative_to(index.parent.resolve()).as_posix())
+    assert seen == set(found)
+
+
+def test_headings_go_down_one_level_at_a_time(built):
+    index, found = built
+    for name in found:
+        levels = [int(n) for n in re.findall(r"<h([1-6])", (index.parent / name).read_text())]
+        assert levels[0] == 1 and levels.count(1) == 1
+        assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), name
 
 
 def test_every_figure_is_explained_and_none_is_empty(built):
@@ -101,10 +144,10 @@ def test_every_figure_is_explained_and_none_is_empty(built):
 
     from matplotlib.image import imread
 
-    path, page = built
-    html = path.read_text("utf-8")
+    path, found = built
+    html = "".join((path.parent / name).read_text("utf-8") for name in found)
     figures = re.findall(r"<figure.*?</figure>", html, re.S)
-    assert len(figures) == len(page.images) >= 15
+    assert len(figures) == sum(len(page.images) for page in found.values()) >= 15
     for figure in figures:
         assert "How to read this:" in figure
         assert re.search(r'alt="[^"]{15,}"', figure)
@@ -145,15 +188,56 @@ def test_figures_the_stages_promise_are_there(built):
         assert f"figures/{name}.png" in names
 
 
-def test_sample_headline_and_exclusions_come_first(built):
-    _, page = built
-    text = page.text
-    assert text.index("Sample") < text.index("Headline figures") < text.index("Exclusions")
-    assert text.index("Exclusions") < text.index("Images, motion and connectomes", 400)
-    assert "less than 240 s kept after censoring" in text
-    assert "one class only: 12 controls, no case" in text
+def test_real_data_start_with_the_headline_figures(built):
+    _, found = built
+    text = found["index.html"].text
+    # The first mention is the menu's.
+    assert text.index("Headline figures", text.index("Headline figures") + 1) < text.index(
+        "The sample by site"
+    )
+    assert "Planted truth" not in text
     assert "site 0.610; phenotype 0.660" in text
     assert "[0.710, 0.850]" in text
+    assert "less than 240 s kept after censoring" in text
+    assert "one class only: 12 controls, no case" in text
+    assert "sub-12_task-rest clean less than 240 s kept" in found["exclusions.html"].text
+
+
+def test_simulated_data_start_with_planted_truth_and_what_was_recovered(
+    bare, report_config, tmp_path
+):
+    entries = [
+        {"name": "region", "value": "A", "planted": "A", "recovered": "B", "error": "1 of 1"},
+        {
+            "name": "number of states",
+            "value": 3,
+            "planted": 4,
+            "recovered": 3,
+            "error": -1,
+            "unit": "states",
+        },
+        {"name": "speed", "value": 9.0, "unit": "s"},
+    ]
+    (bare / "adhd" / "report.json").write_text(json.dumps(entries))
+    config = {**report_config, "data": {"kind": "simulated"}}
+    index = build(bare, tmp_path, config)
+    html = index.read_text("utf-8")
+    first = re.search(r"<table.*?</table>", html, re.S)[0]
+    rows = [re.findall(r"<t[hd][^>]*>(?:<a[^>]*>)?([^<]*)", row) for row in first.split("<tr")[1:]]
+    assert rows == [
+        ["Stage", "What", "Planted", "Recovered", "Error"],
+        ["adhd", "region", "A", "B", "1 of 1"],
+        ["adhd", "number of states", "4", "3", "−1"],
+    ]
+    assert (
+        html.index("<main")
+        < html.index("Planted truth, and what was recovered</h2>")
+        < html.index("These data are simulated")
+    )
+    assert "speed" in Page(html).text
+    # Without a truth the headline figures come first, as for real data.
+    (bare / "adhd" / "report.json").write_text(json.dumps(entries[2:]))
+    assert "Planted truth" not in build(bare, tmp_path, config).read_text("utf-8")
 
 
 def test_no_path_user_or_host_is_named(bare, report_config, tmp_path, monkeypatch):
@@ -174,21 +258,24 @@ def test_no_path_user_or_host_is_named(bare, report_config, tmp_path, monkeypatc
             assert not re.search(r"\bann\b", text)
             assert "/home/" not in text and "/scratch" not in text and "Users" not in text
             assert str(tmp_path) not in text
-    assert "x.nii.gz: truncated" in page.read_text("utf-8")
+    assert "x.nii.gz: truncated" in (page.parent / "exclusions.html").read_text("utf-8")
 
 
 def test_title_is_shown_as_text(built):
-    path, page = built
-    assert "Planted <results>" in page.text
-    assert "<results>" not in path.read_text("utf-8")
+    path, found = built
+    for name, page in found.items():
+        assert "Planted <results>" in page.text
+        assert "<results>" not in (path.parent / name).read_text("utf-8")
 
 
 def test_disabled_stage_leaves_no_trace(planted_results, report_config, report_methods, tmp_path):
     config = {**report_config, "adhd": {"enabled": False}}
+    (tmp_path / "adhd.html").write_text("of an earlier run")
     page = build(
         planted_results, tmp_path, config, methods=report_methods[:1], max_subject_figures=0
     )
-    text = Page(page.read_text("utf-8")).text
+    text = words(page)
+    assert not (tmp_path / "adhd.html").exists()
     for word in ("Graph maps", "3-cycle", "adhd", "Balanced accuracy", "one class only"):
         assert word.lower() not in text.lower()
     assert not (tmp_path / "figures" / "adhd").exists()
@@ -205,7 +292,11 @@ def test_same_results_same_bytes(built, planted_results, report_config, report_m
         anonymous=False,
         methods=report_methods,
     )
-    assert again.read_bytes() == first.read_bytes()
+    files = [path for path in first.parent.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    for path in files:
+        other = again.parent / path.relative_to(first.parent)
+        assert other.read_bytes() == path.read_bytes(), path.name
 
 
 def test_anonymous_report_shows_numbers_and_the_runs_that_moved_most(
@@ -213,10 +304,12 @@ def test_anonymous_report_shows_numbers_and_the_runs_that_moved_most(
 ):
     config = {**report_config, "adhd": {"enabled": False}}
     page = build(planted_results, tmp_path, config, anonymous=True, max_subject_figures=1)
-    html = page.read_text("utf-8")
-    assert not re.search(r"sub-\d", html)
-    assert "sub-P001_task-rest" in html and "sub-P012_task-rest" in html
-    text = Page(html).text
+    for path in page.parent.rglob("*"):
+        assert not re.search(r"sub-\d", path.name)
+        if path.suffix == ".html":
+            assert not re.search(r"sub-\d", path.read_text("utf-8"))
+    text = words(page)
+    assert "sub-P001_task-rest" in text and "sub-P012_task-rest" in text
     assert "Pictures of 1 of 3 runs" in text and "largest mean FD" in text
     shown = sorted(file.name for file in (tmp_path / "figures" / "fmri").glob("*_carpet.png"))
     qc = pd.read_csv(planted_results / "fmri" / "group_qc.tsv", sep="\t")
@@ -224,22 +317,25 @@ def test_anonymous_report_shows_numbers_and_the_runs_that_moved_most(
     assert shown == [f"sub-P00{qc['mean_fd'][:3].argmax() + 1}_task-rest_carpet.png"]
 
 
-def test_pictures_of_an_earlier_report_do_not_stay(bare, report_config, tmp_path):
+def test_pictures_and_pages_of_an_earlier_report_do_not_stay(bare, report_config, tmp_path):
     stale = tmp_path / "out" / "figures" / "fmri" / "sub-99_task-rest_carpet.png"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"old")
     own = tmp_path / "out" / "figures" / "notes" / "mine.png"
     own.parent.mkdir()
     own.write_bytes(b"mine")
+    page = tmp_path / "out" / "pages" / "fmri_sub-99.html"
+    page.parent.mkdir()
+    page.write_text("old")
     build(bare, tmp_path / "out", report_config)
-    assert not stale.exists() and own.exists()
+    assert not stale.exists() and own.exists() and not page.exists()
 
 
 def test_report_is_written_from_almost_nothing(report_config, tmp_path):
     root = tmp_path / "results"
     root.mkdir()
     page = build(root, tmp_path / "out", report_config)
-    text = Page(page.read_text("utf-8")).text
+    text = words(page)
     assert "Nothing was excluded." in text
     assert "The diagnosis has no scores." in text
 
@@ -249,9 +345,20 @@ def test_long_list_of_exclusions_is_summed_up(bare, report_config, tmp_path):
     rows += [exclusion("sub-77", "read", "the file is empty")]
     write_exclusions(bare / "fmri" / "exclusions.tsv", rows)
     config = {**report_config, "adhd": {"enabled": False}}
-    page = Page(build(bare, tmp_path / "out", config, anonymous=False).read_text("utf-8"))
-    assert "All 61 exclusions" in page.text
-    assert "fmri clean too much motion 60" in page.text
+    page = build(bare, tmp_path / "out", config, anonymous=False)
+    first = Page(page.read_text("utf-8")).text
+    assert "All 61 exclusions, one by one" in first
+    assert "fmri clean too much motion 60" in first and "sub-59" not in first
+    assert "sub-59 clean too much motion 59 40" in words(page)
+
+
+def test_same_reason_about_other_files_is_counted_once(bare, report_config, tmp_path):
+    rows = [exclusion(f"sub-{n:02d}", "scan", f"func/sub-{n:02d}_bold.json: empty") for n in (1, 2)]
+    write_exclusions(bare / "fmri" / "exclusions.tsv", rows)
+    config = {**report_config, "adhd": {"enabled": False}}
+    page = build(bare, tmp_path / "out", config, anonymous=False)
+    assert "fmri scan a file: empty 2" in Page(page.read_text("utf-8")).text
+    assert "sub-02_bold.json: empty" in words(page)
 
 
 def test_exclusions_of_the_input_check_are_joined(bare, report_config, tmp_path):
@@ -259,8 +366,9 @@ def test_exclusions_of_the_input_check_are_joined(bare, report_config, tmp_path)
         "subject\trun\tstage\treason\tvalue\tlimit\n"
         "05\trun-1\tcheck\tno confounds table\tn/a\tn/a\n"
     )
-    page = Page(build(bare, tmp_path / "out", report_config, anonymous=False).read_text("utf-8"))
-    assert "sub-05 run-1 input check no confounds table" in page.text
+    page = build(bare, tmp_path / "out", report_config, anonymous=False)
+    assert "Stage input" in words(page)
+    assert "sub-05 run-1 check no confounds table" in words(page)
 
 
 @pytest.mark.parametrize("content", ["{not json", '{"name": "x"}', '["x"]'])
@@ -283,7 +391,7 @@ def test_simulated_data_are_named_as_such(bare, report_config, tmp_path):
 
 
 def test_headline_values_are_those_of_the_stage(planted_results, built):
-    _, page = built
+    page = built[1]["index.html"]
     for entry in json.loads((planted_results / "fmri" / "report.json").read_text()):
         assert entry["name"] in page.text
         if isinstance(entry["value"], int):

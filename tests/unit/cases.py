@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -22,6 +23,8 @@ class Case:
         Target of the run from which the case is cut.
     present : tuple of str
         Large files that must be written, but are not stored and compared.
+    prepare : callable, optional
+        Makes what the stage reads, so that only its own rules run when the case is made.
     """
 
     config: dict
@@ -30,6 +33,7 @@ class Case:
     targets: tuple
     run_target: str = "all"
     present: tuple = ()
+    prepare: Callable | None = None
 
 
 def small_tables(folder: Path) -> None:
@@ -72,6 +76,43 @@ def raw_run(folder: Path) -> None:
     write_raw(folder, n_subjects=1, voxel_mm=12, n_volumes=13, noise=0)
 
 
+def planted_study(folder: Path) -> None:
+    """Connectomes, participants and folds of 48 planted subjects, as other stages leave them."""
+    from neuro.adhd.splits import make_folds
+    from neuro.io import tables
+    from neuro.io.connectomes import write_connectomes
+    from neuro.simulate.connectomes import planted_connectomes
+
+    made = planted_connectomes(48, 8, 60, 5, random_state=2, effect=3)
+    people = made.participants.assign(mean_fd=0.1)
+    (folder / "results/fmri").mkdir(parents=True)
+    (folder / "results/adhd").mkdir()
+    tables.write_tsv(folder / "results/participants.tsv", people)
+    keys = [f"sub-{name}_task-rest" for name in people["participant_id"]]
+    write_connectomes(
+        folder / "results/fmri/connectomes.h5",
+        made.edges,
+        people["participant_id"],
+        keys,
+        made.region,
+        "pearson",
+    )
+    folds = make_folds(people.assign(site_group=people["site"]), outer_folds=3, repeats=1)
+    tables.write_tsv(folder / "results/adhd/folds.tsv", folds)
+
+
+def spike_table(folder: Path) -> None:
+    """Spike times of four units, one of them all but silent, in a text table."""
+    import numpy as np
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    units = np.r_[rng.integers(0, 3, 400), 3]
+    times = np.sort(rng.uniform(5, 65, len(units)))
+    lines = [f"{time:.4f}\t{unit + 1}" for time, unit in zip(times, units)]
+    (folder / "spikes.txt").write_text("\n".join(lines) + "\n")
+
+
 IMAGES = {
     "data": {"kind": "fmriprep", "root": "input"},
     "fmri": {
@@ -111,6 +152,32 @@ RAW = {
     "adhd": {"enabled": False},
 }
 STILL_SLICES = {**RAW, "fmri": {**RAW["fmri"], "slice_timing": "off"}}
+SCENES = {
+    "data": {"kind": "none"},
+    "simulate": {"scenes": {"n_train": 10, "n_test": 3, "n_per_roi": 2}},
+}
+SWITCHING = {
+    "data": {"kind": "none"},
+    "hmmglm": {
+        "input": ["simulated"],
+        "simulated": {"n_sequences": 4, "n_bins": 150, "n_neurons": 4, "n_states": 2},
+        "model": ["gaussian", "onehot"],
+        "n_states": [1, 2],
+        "n_starts": 2,
+        "folds": 2,
+    },
+}
+SINGLE_FITS = {**SWITCHING, "hmmglm": {**SWITCHING["hmmglm"], "grid": "jobs"}}
+SPIKES = {
+    "data": {"kind": "none"},
+    "hmmglm": {
+        "input": ["spikes"],
+        "sets": {"one": "input/spikes.txt"},
+        "segment_s": 10,
+        "min_rate_hz": 0.1,
+        "folds": 2,
+    },
+}
 S1 = "sub-01/func/sub-01_task-rest"
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
@@ -122,7 +189,58 @@ def adhd(*names):
     return tuple(f"results/adhd/{name}" for name in names)
 
 
+DEMOVAE = {
+    "data": {"kind": "simulated"},
+    "fmri": {"atlas": "simulated", "connectome": "pearson"},
+    "adhd": {"bootstrap": 100},
+    "demovae": {
+        "latent_dim": 3,
+        "latent_dims": [3, 200],
+        "hidden": 20,
+        "n_epochs": 5,
+        "n_samples": 12,
+        "permutations": 3,
+        "folds": 3,
+        "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
+    },
+}
+STUDY = ("results/fmri/connectomes.h5", "results/participants.tsv")
+
+
+def demovae(*names):
+    """Result files of the stage."""
+    return tuple(f"results/demovae/{name}" for name in names)
+
+
+def demovae_case(inputs, outputs, target, present=()):
+    """A case of the stage, cut from its own rules on a planted study."""
+    return Case(
+        DEMOVAE,
+        inputs,
+        demovae(*outputs),
+        demovae(target),
+        "results/demovae/report.json",
+        demovae(*present),
+        planted_study,
+    )
+
+
+def hmmglm(*names):
+    """Result files of the planted set of the stage."""
+    return tuple(f"results/hmmglm/planted/{name}" for name in names)
+
+
+COUNTS = hmmglm("counts.npz", "sequences.tsv", "units.tsv")
+
+
 CASES: dict[str, Case] = {
+    "simulate_scenes": Case(
+        SCENES,
+        (),
+        ("results/simulated/scenes.*",),
+        ("results/simulated/scenes.h5",),
+        "results/simulated/scenes.h5",
+    ),
     "simulate_fmri": Case(
         SIMULATED,
         (),
@@ -304,6 +422,113 @@ CASES: dict[str, Case] = {
         ),
         ("results/adhd/report.json",),
     ),
+    "demovae_fit": demovae_case(
+        STUDY, ("history.tsv", "exclusions_fit.tsv", "model.json"), "model.npz", ("model.npz",)
+    ),
+    "demovae_features": demovae_case(
+        (*STUDY, *demovae("model.npz")), ("latents.*", "deconfounded.*"), "latents.tsv"
+    ),
+    "demovae_sample": demovae_case(
+        (*STUDY, *demovae("model.npz")), ("synthetic*",), "synthetic.npz"
+    ),
+    "demovae_evaluate": demovae_case(
+        (*STUDY, "results/adhd/folds.tsv"),
+        ("readouts.*", "associations.*", "reconstruction.*"),
+        "readouts.tsv",
+    ),
+    "demovae_generation": demovae_case(
+        STUDY, ("generation.*", "map_comparison.*"), "generation.tsv"
+    ),
+    "demovae_diagnosis": demovae_case(
+        (*STUDY, "results/adhd/folds.tsv"),
+        ("dx_without_demographics.*", "exclusions_diagnosis.tsv"),
+        "dx_without_demographics.tsv",
+    ),
+    "demovae_planted": demovae_case((), ("planted.*",), "planted.tsv"),
+    "demovae_summary": demovae_case(
+        demovae(
+            *("readouts.tsv", "associations.tsv", "reconstruction.tsv", "generation.tsv"),
+            *("map_comparison.tsv", "dx_without_demographics.tsv", "exclusions_*.tsv"),
+            *("planted.tsv", "model.npz", "latents.tsv", "synthetic.npz"),
+        ),
+        ("exclusions.tsv", "dataset_description.json", ".bidsignore", "report.json"),
+        "report.json",
+    ),
+    "hmmglm_simulate": Case(
+        SWITCHING,
+        (),
+        ("results/simulated/spikes*",),
+        ("results/simulated/spikes.npz",),
+        "results/simulated/spikes.npz",
+    ),
+    "hmmglm_bin": Case(
+        SPIKES,
+        ("input/spikes.txt",),
+        tuple(
+            f"results/hmmglm/one/{name}"
+            for name in ("counts.*", "sequences.tsv", "units.tsv", "exclusions.tsv")
+        ),
+        ("results/hmmglm/one/counts.npz",),
+        "results/hmmglm/one/counts.npz",
+    ),
+    "hmmglm_fit": Case(
+        SWITCHING,
+        COUNTS,
+        hmmglm("fits/K-2.npz", "fits/K-2.tsv"),
+        hmmglm("fits/K-2.npz"),
+        "hmmglm",
+    ),
+    "hmmglm_fit_one": Case(
+        SINGLE_FITS,
+        COUNTS,
+        hmmglm("fits/K-2_fold-1_start-0.npz", "fits/K-2_fold-1_start-0.tsv"),
+        hmmglm("fits/K-2_fold-1_start-0.npz"),
+        "results/hmmglm/planted/fits/K-2.npz",
+    ),
+    "hmmglm_select": Case(
+        SWITCHING,
+        (*COUNTS, *hmmglm("fits/*")),
+        hmmglm("sweep.tsv", "curve.tsv", "restarts.tsv", "convergence.tsv", "model.*"),
+        hmmglm("model.npz"),
+        "hmmglm",
+    ),
+    "hmmglm_export": Case(
+        SWITCHING,
+        (
+            *COUNTS,
+            *hmmglm("sweep.tsv", "curve.tsv", "model.*"),
+            "results/simulated/spikes_truth.npz",
+        ),
+        hmmglm(
+            "states.*",
+            "dwell.tsv",
+            "transitions.tsv",
+            "weights.tsv",
+            "prior.tsv",
+            "rates.tsv",
+            "events_aligned.tsv",
+            "graphs/*",
+            "report.json",
+        ),
+        hmmglm("report.json"),
+        "hmmglm",
+    ),
+    "hmmglm_summary": Case(
+        SWITCHING,
+        hmmglm("report.json", "exclusions.tsv"),
+        tuple(
+            f"results/hmmglm/{name}"
+            for name in (
+                "exclusions.tsv",
+                "sets.tsv",
+                "dataset_description.json",
+                ".bidsignore",
+                "report.json",
+            )
+        ),
+        ("results/hmmglm/report.json",),
+        "hmmglm",
+    ),
     "report": Case(
         ROI,
         (
@@ -312,10 +537,10 @@ CASES: dict[str, Case] = {
             *adhd("scores.tsv", "predictions.tsv", "mask.tsv", "group_maps.tsv", "graphs.tsv"),
             *adhd("permutations.tsv", "exclusions.tsv", "report.json", "pattern.tsv"),
         ),
-        ("results/report/index.html", "results/report/methods.md", "results/report/references.bib"),
+        ("results/report/*.html", "results/report/methods.md", "results/report/references.bib"),
         ("results/report/index.html",),
         "all",
-        ("results/report/figures/*/*.png", "results/report/methods.html"),
+        ("results/report/figures/*/*.png",),
     ),
 }
 """One case per rule with a body."""

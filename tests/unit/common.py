@@ -28,6 +28,7 @@ VOLATILE = {
     "Commit",
     "Dirty",
     "seconds",
+    "cpu_s",
     "peak_mb",
     "Threads",
 }
@@ -61,7 +62,10 @@ def compare_npz(a, b):
         if set(x.files) != set(y.files):
             raise Difference(f"{a.name}: arrays {sorted(x.files)}, expected {sorted(y.files)}")
         for name in y.files:
-            _close(x[name], y[name], f"{a.name}:{name}")
+            if y[name].dtype.kind == "U" and str(y[name])[:1] == "{":
+                _same_json(json.loads(str(x[name])), json.loads(str(y[name])), f"{a.name}:{name}")
+            else:
+                _close(x[name], y[name], f"{a.name}:{name}")
 
 
 def compare_h5(a, b):
@@ -121,25 +125,25 @@ def compare_tsv(a, b):
 
 def compare_json(a, b):
     """Recursive, numbers within tolerance, volatile keys ignored."""
+    _same_json(json.loads(a.read_text()), json.loads(b.read_text()), a.name)
 
-    def same(x, y, where):
-        if isinstance(y, dict):
-            if not isinstance(x, dict) or set(x) - VOLATILE != set(y) - VOLATILE:
-                raise Difference(f"{where}: keys differ")
-            for key in set(y) - VOLATILE:
-                same(x[key], y[key], f"{where}.{key}")
-        elif isinstance(y, list):
-            if not isinstance(x, list) or len(x) != len(y):
-                raise Difference(f"{where}: lists differ in length")
-            for number, (left, right) in enumerate(zip(x, y)):
-                same(left, right, f"{where}[{number}]")
-        elif isinstance(y, float) and isinstance(x, float):
-            if not math.isclose(x, y, rel_tol=RTOL, abs_tol=1e-9):
-                raise Difference(f"{where}: {x}, expected {y}")
-        elif x != y or isinstance(x, bool) != isinstance(y, bool):
-            raise Difference(f"{where}: {x!r}, expected {y!r}")
 
-    same(json.loads(a.read_text()), json.loads(b.read_text()), a.name)
+def _same_json(x, y, where):
+    if isinstance(y, dict):
+        if not isinstance(x, dict) or set(x) - VOLATILE != set(y) - VOLATILE:
+            raise Difference(f"{where}: keys differ")
+        for key in set(y) - VOLATILE:
+            _same_json(x[key], y[key], f"{where}.{key}")
+    elif isinstance(y, list):
+        if not isinstance(x, list) or len(x) != len(y):
+            raise Difference(f"{where}: lists differ in length")
+        for number, (left, right) in enumerate(zip(x, y)):
+            _same_json(left, right, f"{where}[{number}]")
+    elif isinstance(y, float) and isinstance(x, float):
+        if not math.isclose(x, y, rel_tol=RTOL, abs_tol=1e-9):
+            raise Difference(f"{where}: {x}, expected {y}")
+    elif x != y or isinstance(x, bool) != isinstance(y, bool):
+        raise Difference(f"{where}: {x!r}, expected {y!r}")
 
 
 def compare_nifti(a, b):
@@ -170,6 +174,19 @@ def compare_png(a, b):
         raise Difference(f"{a.name}: the picture is blank")
 
 
+def compare_graphml(a, b):
+    """Nodes, edges in both directions, and their numbers."""
+    import networkx
+
+    x, y = networkx.read_graphml(a), networkx.read_graphml(b)
+    if list(x.nodes) != list(y.nodes) or set(x.edges) != set(y.edges):
+        raise Difference(f"{a.name}: nodes or edges differ")
+    for edge, want in y.edges.items():
+        for name, value in want.items():
+            if not math.isclose(x.edges[edge].get(name, math.nan), value, rel_tol=RTOL):
+                raise Difference(f"{a.name}: {name} of {edge} differs")
+
+
 def compare_text(a, b):
     """The same lines."""
     if a.read_text() != b.read_text():
@@ -187,6 +204,11 @@ def headings(page):
     return re.findall(r"<h[1-4][^>]*>(.*?)</h[1-4]>", page.read_text())
 
 
+def report_text(workdir: Path) -> str:
+    """All pages of the report of a run as one text of HTML."""
+    return "".join(p.read_text() for p in sorted((workdir / "results/report").rglob("*.html")))
+
+
 COMPARATORS = {
     ".npz": compare_npz,
     ".h5": compare_h5,
@@ -194,6 +216,7 @@ COMPARATORS = {
     ".json": compare_json,
     ".nii.gz": compare_nifti,
     ".png": compare_png,
+    ".graphml": compare_graphml,
     ".md": compare_text,
     ".bib": compare_text,
     ".bidsignore": compare_text,

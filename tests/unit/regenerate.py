@@ -15,16 +15,17 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, crop_cohort, raw_run, small_tables
+from cases import CASES, crop_cohort, raw_run, small_tables, spike_table
 from common import ROOT, UNTRACKED, headings, only, snakemake
 
 HERE = Path(__file__).parent
 
 
-def finished_run(folder: Path, config: dict, target: str) -> None:
-    """Run the workflow in a folder up to a target."""
+def finished_run(folder: Path, config: dict, target: str, rules=()) -> None:
+    """Run the workflow in a folder up to a target, with the named rules only where there are."""
     (folder / "config.yaml").write_text(yaml.safe_dump(only(config), sort_keys=False))
-    snakemake(folder, target, "--configfile", "config.yaml", "--cores", "2", "--notemp")
+    some = ("--allowed-rules", *rules) if rules else ()
+    snakemake(folder, target, "--configfile", "config.yaml", "--cores", "2", "--notemp", *some)
 
 
 def headings_only(page: Path) -> str:
@@ -71,13 +72,19 @@ def main(rules):
             if key not in runs:
                 folder = Path(top) / str(len(runs))
                 folder.mkdir()
-                if case.config["data"]["kind"] == "table":
+                rules = ()
+                if case.prepare:
+                    case.prepare(folder)
+                    rules = [rule for rule, other in CASES.items() if other.config is case.config]
+                elif case.config["data"]["kind"] == "table":
                     small_tables(folder / "input")
                 elif case.config["data"]["kind"] == "bids":
                     raw_run(folder / "input")
-                elif case.config["data"]["kind"] != "simulated":
+                elif "sets" in case.config.get("hmmglm", {}):
+                    spike_table(folder / "input")
+                elif case.config["data"]["kind"] not in ("simulated", "none"):
                     crop_cohort(folder / "input")
-                finished_run(folder, case.config, case.run_target)
+                finished_run(folder, case.config, case.run_target, rules)
                 runs[key] = folder
             store(name, case, runs[key])
     size = sum(path.stat().st_size for path in HERE.rglob("*") if path.is_file())

@@ -25,6 +25,20 @@ DEMO = {
     "adhd_diagnose": 1,
     "adhd_permute": 2,
     "adhd_summary": 1,
+    "demovae_fit": 1,
+    "demovae_features": 1,
+    "demovae_sample": 1,
+    "demovae_evaluate": 1,
+    "demovae_generation": 1,
+    "demovae_diagnosis": 1,
+    "demovae_planted": 1,
+    "demovae_summary": 1,
+    "hmmglm_simulate": 1,
+    "hmmglm_bin": 2,
+    "hmmglm_fit": 6,
+    "hmmglm_select": 2,
+    "hmmglm_export": 2,
+    "hmmglm_summary": 1,
     "report": 1,
     "all": 1,
 }
@@ -62,7 +76,8 @@ def test_the_demo_plans_every_stage(tmp_path):
 def test_the_demo_without_diagnosis(tmp_path):
     config = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
     counts = planned(tmp_path, config={**config, "adhd": {"enabled": False}})
-    assert counts == {name: n for name, n in DEMO.items() if not name.startswith("adhd")}
+    bold = ("simulate_fmri", "fmri", "report", "all")
+    assert counts == {name: n for name, n in DEMO.items() if name.startswith(bold)}
 
 
 def test_region_level_graphs_of_images(tmp_path):
@@ -322,6 +337,10 @@ def test_native_images_join_regions_and_template_images_voxels(tmp_path):
     assert counts["adhd_graph"] == counts["fmri_realign"] == 2
     (tmp_path / "02.txt").unlink()
     assert "02.txt: no such file; fmri.normalise.affine names it" in refused(tmp_path, config)
+
+
+def test_without_bold_only_stages_with_recordings_of_their_own_run(tmp_path):
+    assert planned(tmp_path, config={"data": {"kind": "none"}}) == {"report": 1, "all": 1}
 
 
 @pytest.mark.parametrize("kind", ["bids", "auto"])

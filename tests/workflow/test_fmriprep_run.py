@@ -1,5 +1,6 @@
 """From `neuro init` to the report with the commands of the README, on sessions and runs."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from common import ROOT, snakemake
+from common import ROOT, report_text, snakemake
 
 from neuro.io.connectomes import read_connectomes
 
@@ -99,11 +100,46 @@ def test_planted_networks_are_seen_in_the_connectomes(done):
 
 
 def test_the_report_shows_the_runs_and_names_no_path(done):
-    page = (done[0] / "results/report/index.html").read_text()
+    page = report_text(done[0])
     assert "sub-04_ses-2_task-rest_run-2" in page
     assert str(done[0]) not in page
     assert "strategy 36P" in (done[0] / "results/report/methods.md").read_text()
     assert "native space" not in page
+
+
+def test_results_are_a_bids_derivative_that_names_its_sources(done):
+    folder = done[0]
+    top = folder / "results/fmri"
+    side = json.loads((top / "dataset_description.json").read_text())
+    assert side["DatasetType"] == "derivative" and side["Name"] and side["HowToAcknowledge"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", side["BIDSVersion"])
+    assert side["SourceDatasets"] == [{"URL": "derivatives"}]
+    (made,) = side["GeneratedBy"]
+    assert made["Name"] == "neuro" and set(made) == {
+        "Name",
+        "Version",
+        "CodeURL",
+        "ConfigurationHash",
+    }
+    assert re.fullmatch(r"[0-9a-f]{16}", made["ConfigurationHash"])
+    assert (top / ".bidsignore").exists()
+    here = {path.name: path for path in (folder / "derivatives").rglob("*") if path.is_file()}
+    images = sorted(top.glob("sub-*/ses-*/func/*_desc-denoised_bold.nii.gz"))
+    assert len(images) == 16
+    for image in images:
+        text = image.with_name(image.name.replace(".nii.gz", ".json")).read_text()
+        assert str(folder) not in text
+        side = json.loads(text)
+        assert {"Parameters", "Versions", "GeneratedBy", "RepetitionTime"} <= set(side)
+        assert len(side["Sources"]) == 3
+        for source in side["Sources"]:
+            content = (folder / source["Name"]).read_bytes()
+            assert here[Path(source["Name"]).name].read_bytes() == content
+            assert source["SHA256"] == hashlib.sha256(content).hexdigest()
+            assert source["Size"] == len(content)
+    # every series and table of the stage says how it was made
+    for path in [*top.glob("sub-*/ses-*/func/*_timeseries.tsv"), top / "group_qc.tsv"]:
+        assert path.with_suffix(".json").exists(), path.name
 
 
 def planned(folder):

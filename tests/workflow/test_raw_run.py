@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from common import only, snakemake
+from common import only, report_text, snakemake
 
 from neuro.io.connectomes import read_connectomes
 from neuro.simulate.raw import pose, write_raw
@@ -72,7 +72,7 @@ def test_sidecars_and_report_say_native_and_slice_timing(done):
         with open(f"{base(folder, label)}_desc-denoised_bold.json") as stream:
             side = json.load(stream)
         assert side["Space"] == "native" and side["Parameters"]["strategy"] == "24P"
-    page = (folder / "results/report/index.html").read_text()
+    page = report_text(folder)
     assert "no normalisation was applied" in page
     assert "Slice timing was corrected in 1 of 2 runs" in page
     methods = (folder / "results/report/methods.md").read_text()

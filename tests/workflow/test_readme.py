@@ -1,7 +1,9 @@
-"""README, Makefile and CI say the same commands; the rule graph is up to date."""
+"""README, Makefile and CI say the same commands; the charts are up to date."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,12 +39,41 @@ def test_the_stamp_is_touched_last_and_depends_on_the_pins():
     assert recipe[2].rstrip().splitlines()[-1].strip() == "@touch $@"
 
 
-def test_the_rule_graph_is_up_to_date(monkeypatch):
+@pytest.fixture
+def rulegraph(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     import rulegraph
 
-    readme = text("README.md")
-    assert readme == rulegraph.updated(readme, rulegraph.rule_graph()), "run: make docs"
+    return rulegraph
+
+
+def test_the_charts_are_up_to_date(rulegraph):
+    for name, wanted in rulegraph.texts().items():
+        assert text(name) == wanted, f"{name}: run: make docs"
+
+
+def test_the_stage_chart_names_the_stages_of_the_workflow(rulegraph):
+    import neuro.config
+
+    known = [name for name in rulegraph.STAGES if name != "report"]
+    assert [name for name in known if name in neuro.config.STAGES] == list(neuro.config.STAGES)
+    chart = text("README.md").split("```mermaid")[1].split("```")[0]
+    for name in neuro.config.STAGES:
+        assert f'{name}["{name}:' in chart
+        assert re.search(rf"^  {name} --> report$", chart, re.MULTILINE)
+
+
+def test_the_stage_chart_joins_the_rules_of_a_stage(rulegraph):
+    edges = [
+        ("adhd_b", "report"),
+        ("fmri_a", "adhd_b"),
+        ("fmri_a", "fmri_b"),
+        ("fmri_b", "adhd_b"),
+        ("simulate_fmri", "fmri_a"),
+    ]
+    lines = rulegraph.stage_chart(edges).splitlines()
+    assert lines[0] == "flowchart LR" and lines[-2:] == ["  fmri --> adhd", "  adhd --> report"]
+    assert not any("simulate" in line for line in lines)
 
 
 def test_links_between_documents_lead_somewhere():

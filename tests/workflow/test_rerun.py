@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 from cases import TABLES, small_tables
-from common import ROOT, only, snakemake
+from common import ROOT, only, report_text, snakemake
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def change(folder, **sections):
 
 
 def test_a_finished_run_has_a_report_and_exclusions_with_reasons(done):
-    page = (done / "results/report/index.html").read_text()
+    page = report_text(done)
     assert "scan too short" in page
     assert str(done) not in page
     assert (done / "results/fmri/exclusions.tsv").read_text().count("\n") == 2

@@ -150,11 +150,15 @@ def stage_targets(stage):
     return [f"results/{stage}/report.json"] if config[stage]["enabled"] else []
 
 
+def enabled_stages():
+    """Names of the stages that are switched on, in the order of the chain."""
+    return [name for name in neuro.config.STAGES if config[name]["enabled"]]
+
+
 def all_targets():
     """Targets of the enabled stages and the report."""
-    stages = [name for name in neuro.config.STAGES if config[name]["enabled"]]
     return [
-        *(path for name in stages for path in stage_targets(name)),
+        *(path for name in enabled_stages() for path in stage_targets(name)),
         "results/report/index.html",
     ]
 
@@ -245,6 +249,8 @@ def summary_inputs(wildcards):
             "results/adhd/exclusions_diagnose.tsv",
         ],
     }
+    if INPUTS.kind == "simulated":
+        files["truth"] = "results/simulated/truth.json"
     if voxels():
         files["mask"] = "results/adhd/group_mask.nii.gz"
         files["labels"] = "results/adhd/regions.tsv"

@@ -18,6 +18,13 @@ def demovae_exclusions(wildcards):
     return tables
 
 
+def demovae_planted(wildcards):
+    """Planted connectomes beside simulated images: what should come back is known."""
+    return (
+        ["results/demovae/planted.tsv"] if config["data"]["kind"] == "simulated" else []
+    )
+
+
 DEMOVAE_COHORT = settings("demovae", "columns", "missing") | {
     "site_groups": config["adhd"]["site_groups"]
 }
@@ -228,6 +235,30 @@ rule demovae_diagnosis:
         "../scripts/demovae_diagnosis.py"
 
 
+rule demovae_planted:
+    output:
+        table="results/demovae/planted.tsv",
+        arrays="results/demovae/planted.npz",
+    log:
+        "results/logs/demovae/demovae_planted.log",
+    benchmark:
+        "results/benchmarks/demovae/demovae_planted.tsv"
+    conda:
+        "../../envs/demovae.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=DEMOVAE_MODEL | settings("demovae", "planted"),
+        seed=DEMOVAE_SEED,
+        code=stage_digest("demovae", "simulate"),
+    message:
+        "Planting demographics in connectomes and looking what comes back"
+    script:
+        "../scripts/demovae_planted.py"
+
+
 rule demovae_summary:
     input:
         readouts="results/demovae/readouts.tsv",
@@ -236,6 +267,7 @@ rule demovae_summary:
         generation="results/demovae/generation.tsv",
         maps="results/demovae/map_comparison.tsv",
         diagnosis=demovae_diagnosis,
+        planted=demovae_planted,
         exclusions=demovae_exclusions,
         model="results/demovae/model.npz",
         latents="results/demovae/latents.tsv",

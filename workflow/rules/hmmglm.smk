@@ -1,9 +1,7 @@
 include: "hmmglm_helpers.smk"
 
 
-HMMGLM_SETS = hmmglm_sets()
 HMMGLM_READ_KEYS = (
-    "input",
     "kind",
     "time_unit",
     "mat_key",
@@ -17,7 +15,6 @@ HMMGLM_READ_KEYS = (
     "events",
 )
 HMMGLM_FIT_KEYS = (
-    "input",
     "model",
     "solver",
     "emission",
@@ -92,7 +89,7 @@ rule hmmglm_bin:
         mem_mb=memory(10, floor=2000),
         runtime=20,
     params:
-        settings=settings("hmmglm", *HMMGLM_READ_KEYS),
+        settings=hmmglm_settings(*HMMGLM_READ_KEYS),
         run_keys=hmmglm_runs,
         code=stage_digest("hmmglm"),
     message:
@@ -127,7 +124,7 @@ if config["hmmglm"]["grid"] == "jobs":
             mem_mb=memory(40, floor=2000),
             runtime=60,
         params:
-            settings=settings("hmmglm", *HMMGLM_FIT_KEYS),
+            settings=hmmglm_settings(*HMMGLM_FIT_KEYS),
             seed=config["execution"]["seed"],
             code=stage_digest("hmmglm"),
         message:
@@ -196,7 +193,7 @@ else:
             mem_mb=memory(40, floor=2000),
             runtime=240,
         params:
-            settings=settings("hmmglm", *HMMGLM_FIT_KEYS),
+            settings=hmmglm_settings(*HMMGLM_FIT_KEYS),
             seed=config["execution"]["seed"],
             code=stage_digest("hmmglm"),
         message:
@@ -237,7 +234,7 @@ rule hmmglm_select:
         mem_mb=memory(40, floor=2000),
         runtime=120,
     params:
-        settings=settings("hmmglm", *HMMGLM_FIT_KEYS, "rule", "n_states"),
+        settings=hmmglm_settings(*HMMGLM_FIT_KEYS, "rule", "n_states"),
         seed=config["execution"]["seed"],
         code=stage_digest("hmmglm"),
     message:
@@ -278,7 +275,7 @@ rule hmmglm_export:
         mem_mb=memory(10, floor=1500),
         runtime=20,
     params:
-        settings=settings("hmmglm", "input", "events", "switch_s"),
+        settings=hmmglm_settings("events", "switch_s"),
         code=stage_digest("hmmglm"),
     message:
         "Writing states, couplings and graphs of {wildcards.dataset}"
@@ -292,6 +289,7 @@ rule hmmglm_summary:
         exclusions=hmmglm_files("exclusions.tsv"),
     output:
         exclusions="results/hmmglm/exclusions.tsv",
+        sets="results/hmmglm/sets.tsv",
         description="results/hmmglm/dataset_description.json",
         report=ensure("results/hmmglm/report.json", non_empty=True),
     log:
@@ -306,6 +304,7 @@ rule hmmglm_summary:
         runtime=10,
     params:
         config={"hmmglm": config["hmmglm"]},
+        sets={name: source for name, (source, _) in HMMGLM_SETS.items()},
         code=stage_digest("hmmglm"),
     message:
         "Summing up the stage hmmglm"

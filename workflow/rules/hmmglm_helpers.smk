@@ -1,31 +1,25 @@
 # Helper functions of the stage hmmglm.
+from neuro.config import hmmglm_sets
+
+HMMGLM_SETS = (
+    hmmglm_sets.sets(config["hmmglm"], _RUNS) if config["hmmglm"]["enabled"] else {}
+)
 
 
-def hmmglm_sets():
-    """Files of every data set by its name; region series have one set per repetition time."""
-    section = config["hmmglm"]
-    if section["input"] == "simulated":
-        return {"planted": ["results/simulated/spikes.npz"]}
-    if section["input"] == "spikes":
-        return {
-            name: paths if isinstance(paths, list) else [paths]
-            for name, paths in section["sets"].items()
-        }
-    times = {run["tr"] for run in _RUNS.values()}
-    if len(times) < 2 or not all(times):
-        return {"bold": runs()}
-    return {
-        f"tr{round(1000 * float(tr))}": [
-            key for key in runs() if _RUNS[key]["tr"] == tr
-        ]
-        for tr in sorted(times, key=float)
-    }
+def hmmglm_settings(*keys):
+    """Params function: the named keys of the section, and the input of the set."""
+
+    def find(wildcards):
+        source, _ = HMMGLM_SETS[wildcards.dataset]
+        return {**settings("hmmglm", *keys), "input": source}
+
+    return find
 
 
 def hmmglm_bin_inputs(wildcards):
     """What the counts of a set are made from."""
-    files = HMMGLM_SETS[wildcards.dataset]
-    if config["hmmglm"]["input"] != "fmri":
+    source, files = HMMGLM_SETS[wildcards.dataset]
+    if source != "fmri":
         return {"files": files}
     inputs = {"series": "results/fmri/timeseries.h5"}
     if not from_tables():
@@ -35,12 +29,13 @@ def hmmglm_bin_inputs(wildcards):
 
 def hmmglm_runs(wildcards):
     """Run keys of a set of region series; none for spikes."""
-    return HMMGLM_SETS[wildcards.dataset] if config["hmmglm"]["input"] == "fmri" else []
+    source, files = HMMGLM_SETS[wildcards.dataset]
+    return files if source == "fmri" else []
 
 
 def hmmglm_truth(wildcards):
     """The planted truth, where there is one."""
-    simulated = config["hmmglm"]["input"] == "simulated"
+    simulated = HMMGLM_SETS[wildcards.dataset][0] == "simulated"
     return ["results/simulated/spikes_truth.npz"] if simulated else []
 
 

@@ -1,7 +1,7 @@
 rule report:
     input:
         stages=[path for name in neuro.config.STAGES for path in stage_targets(name)],
-        participants="results/participants.tsv",
+        participants=[] if INPUTS.kind == "none" else "results/participants.tsv",
     output:
         page=ensure("results/report/index.html", non_empty=True),
         figures=report(
@@ -11,6 +11,12 @@ rule report:
             category="{section}",
             labels={"figure": "{name}"},
         ),
+        # A page per stage, and per participant where a stage shows them.
+        pages=[
+            ensure(f"results/report/{name}.html", non_empty=True)
+            for name in [*enabled_stages(), "exclusions", "methods", "record"]
+        ],
+        parts=directory("results/report/pages"),
         methods="results/report/methods.md",
         references="results/report/references.bib",
     log:

@@ -18,10 +18,36 @@ rule simulate_fmri:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=config["simulate"],
+        settings={
+            key: value for key, value in config["simulate"].items() if key != "scenes"
+        },
         seed=config["execution"]["seed"],
         code=stage_digest("simulate"),
     message:
         "Simulating a cohort with known truth in MNI space"
     script:
         "../scripts/simulate_fmri.py"
+
+
+rule simulate_scenes:
+    output:
+        scenes="results/simulated/scenes.h5",
+        sidecar="results/simulated/scenes.json",
+    log:
+        "results/logs/simulate/simulate_scenes.log",
+    benchmark:
+        "results/benchmarks/simulate/simulate_scenes.tsv"
+    conda:
+        "../../envs/fmri.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=config["simulate"]["scenes"],
+        seed=config["execution"]["seed"],
+        code=stage_digest("simulate/scenes"),
+    message:
+        "Simulating scenes and the voxels that see them"
+    script:
+        "../scripts/simulate_scenes.py"

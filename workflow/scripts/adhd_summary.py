@@ -1,5 +1,8 @@
 """Set every score beside its null distribution, its interval and the baselines."""
 
+import json
+from pathlib import Path
+
 from neuro import job
 
 
@@ -9,7 +12,9 @@ def main(snakemake):
 
         from neuro import provenance
         from neuro.adhd import evaluate, final, subjects, variants
-        from neuro.adhd.features import FeatureTable
+        from neuro.adhd.feature_table import FeatureTable
+        from neuro.adhd.scores import recovered_regions
+        from neuro.config import primary_maps
         from neuro.io import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -41,7 +46,13 @@ def main(snakemake):
         provenance.dataset_description(
             "results/adhd", name="neuro adhd: graph maps and diagnosis", config=settings
         )
-        provenance.write_json(output.report, evaluate.headline(scores))
+        figures = evaluate.headline(scores)
+        if given.get("truth"):
+            planted = json.loads(Path(given.truth).read_text("utf-8"))["case_regions"]["name"]
+            name, n = primary_maps(settings)[0], len(everybody)
+            if (maps["map"] == name).any():
+                figures.insert(0, recovered_regions(maps, planted, name, n))
+        provenance.write_json(output.report, figures)
         log(f"{len(scores)} scores, {len(permutations)} permuted values")
 
 

@@ -14,7 +14,7 @@ def main(snakemake):
         folds = None
         if given.get("folds"):
             text = {"participant_id": str, "scheme": str, "fold": str}
-            folds = tables.read_tsv(given.folds, dtype=text)
+            folds = tables.read_tsv(given.folds[0], dtype=text)
         found = judge.judge_features(people, params.settings, params.seed, folds, log)
         for name, table in found.items():
             path = tables.write_tsv(output[name], table)

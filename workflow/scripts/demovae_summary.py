@@ -14,6 +14,7 @@ def main(snakemake):
         given, output = snakemake.input, snakemake.output
         settings = snakemake.params.config["demovae"]
         scores = tables.read_tsv(given.diagnosis[0]) if given.get("diagnosis") else None
+        planted = tables.read_tsv(given.planted[0]) if given.get("planted") else None
         figures = headline.figures(
             tables.read_tsv(given.readouts),
             tables.read_tsv(given.associations),
@@ -21,6 +22,7 @@ def main(snakemake):
             tables.read_tsv(given.generation),
             scores,
             main=headline.main_features(settings),
+            planted=planted,
         )
         left_out = pd.concat([tables.read_tsv(path, dtype=str) for path in given.exclusions])
         tables.write_tsv(output.exclusions, left_out.drop_duplicates())

@@ -19,17 +19,20 @@ def main(snakemake):
         qc = group.group_qc(snakemake.input.qc, rows, people, coverage)
         after = connectomes.read_connectomes(snakemake.input.connectomes)
         apart = group.distances(group.region_table([snakemake.input.regions]))
-        fd = qc.set_index("run_key")["mean_fd"].reindex(after.run_key).to_numpy(float)
-        edges = {"after": after.edges}
+        runs = qc.set_index("run_key").reindex(after.run_key).reset_index()
+        runs["participant_id"] = after.participant_id
+        edges = {"after": (after.edges, after.kind)}
         used = [
             path for path in snakemake.input.get("preproc", []) if not excluded.is_excluded(path)
         ]
         if used:
             raw = [series.read_series_tsv(path).series for path in used]
-            edges["before"] = Connectome("fisher_z").transform(raw)
+            edges["before"] = Connectome("fisher_z").transform(raw), "fisher_z"
         motion = {}
-        if np.isfinite(fd).sum() >= 4:
-            motion = {name: qcfc.qc_fc(value, fd, apart) for name, value in edges.items()}
+        for name, (values, kind) in edges.items():
+            mean, fd = group.by_participant(values, runs, kind)
+            if np.isfinite(fd).sum() >= qcfc.LEAST:
+                motion[name] = qcfc.qc_fc(mean, fd, apart)
         parts = [item.table(after.index, name, apart) for name, item in sorted(motion.items())]
         columns = ["stage", "edge", "i", "j", "r", "p", "distance_mm"]
         tables.write_tsv(

@@ -23,6 +23,8 @@ def main(snakemake):
             table["what"] = Path(path).parent.name + ": " + table["what"]
             parts.append(table)
         tables.write_exclusions(output.exclusions, pd.concat(parts).to_dict("records"))
+        sets = snakemake.params.sets
+        tables.write_tsv(output.sets, pd.DataFrame({"set": list(sets), "input": sets.values()}))
         provenance.dataset_description(
             Path(output.report).parent,
             name="neuro hmmglm: switching network states",

@@ -1,0 +1,107 @@
+"""Which recordings make a set, and what does not fit together in the section `hmmglm`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from neuro.config.hmmglm import INPUTS
+
+
+def sets(section, runs) -> dict[str, tuple[str, list[str]]]:
+    """Sets that are fitted on their own.
+
+    Parameters
+    ----------
+    section : dict
+        The resolved section.
+    runs : dict of str to dict
+        Usable runs by key, with `tr`; read where region series are an input. Runs of different
+        repetition times do not mix.
+
+    Returns
+    -------
+    dict of str to (str, list of str)
+        Name of the set to its input and its files (for region series: run keys).
+    """
+    found: dict[str, tuple[str, list[str]]] = {}
+    for source in section["input"]:
+        if source == "spikes":
+            found |= {name: (source, files(value)) for name, value in section["sets"].items()}
+        elif source == "simulated":
+            found["planted"] = (source, ["results/simulated/spikes.npz"])
+        else:
+            found |= {name: (source, keys) for name, keys in _by_interval(runs).items()}
+    return found
+
+
+def _by_interval(runs):
+    times = {run["tr"] for run in runs.values()}
+    if len(times) < 2 or not all(times):
+        return {"bold": sorted(runs)}
+    return {
+        f"tr{round(1000 * float(tr))}": sorted(key for key in runs if runs[key]["tr"] == tr)
+        for tr in sorted(times, key=float)
+    }
+
+
+def files(value) -> list[str]:
+    """Files of a set: one path or a list of them."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+def problems(config) -> list[str]:
+    """What does not fit together in the section, one line each.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+
+    Returns
+    -------
+    list of str
+    """
+    section = config["hmmglm"]
+    if not section["enabled"]:
+        return []
+    found = []
+    source = section["input"]
+    if not source:
+        found.append("hmmglm.input: empty; name one of " + ", ".join(INPUTS))
+    for key in ("model", "n_states"):
+        if not section[key]:
+            found.append(f"hmmglm.{key}: empty; name at least one")
+    if "fmri" in source and not config["fmri"]["enabled"] and config["data"]["kind"] != "none":
+        found.append(
+            "hmmglm.input: 'fmri' needs fmri.enabled: true; enable fmri, or disable hmmglm"
+        )
+    if "spikes" in source:
+        found += _set_problems(section["sets"], reserved=len(source) > 1)
+    elif section["sets"]:
+        found.append("hmmglm.sets: given, but hmmglm.input has no 'spikes'")
+    planted = section["simulated"]["n_sequences"]
+    if "simulated" in source and planted < section["folds"]:
+        found.append(
+            f"hmmglm.simulated.n_sequences: got {planted}, expected at least hmmglm.folds "
+            f"({section['folds']})"
+        )
+    return found
+
+
+def _set_problems(given, reserved):
+    if not given:
+        return ["hmmglm.sets: empty, but hmmglm.input has 'spikes'; name the recordings"]
+    found = []
+    for name, value in given.items():
+        key = f"hmmglm.sets.{name}"
+        if not re.fullmatch("[a-zA-Z0-9]+", str(name)):
+            found.append(f"{key}: the name of a set has letters and digits only")
+        if reserved and re.fullmatch("planted|bold|tr[0-9]+", str(name)):
+            found.append(f"{key}: this name stands for an input of its own; take another")
+        texts = value if isinstance(value, list) else [value]
+        if not texts or not all(isinstance(item, str) and item for item in texts):
+            found.append(f"{key}: expected a path or a list of paths")
+            continue
+        found += [f"{key}: no such file: {item}" for item in texts if not Path(item).exists()]
+    return found

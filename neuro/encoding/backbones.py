@@ -1,0 +1,305 @@
+"""Frozen image features: CLIP from a local folder, pixels, Gabor energies, small networks.
+
+A backbone is a function of images and nothing else; gradients flow through it to the pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from neuro.encoding.preprocess import prepare
+from neuro.io.problems import InputProblem
+
+NAMES = ("clip", "tiny", "tiny_cnn", "pixels", "gabor")
+ALIASES = {"clip_b16": "clip", "tiny_vit": "tiny"}
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+LAYOUT = "a folder with config.json and model.safetensors (transformers layout)"
+
+
+class Backbone:
+    """Images in, features out.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+        Edge of the images that the backbone sees.
+    mean, std : sequence of float
+        Statistics of the channels.
+    unit_norm : bool
+        Whether features are scaled to length 1.
+    antialias : bool
+        See :func:`neuro.encoding.preprocess.prepare`.
+    """
+
+    def __init__(self, name, size, mean=(0.0,), std=(1.0,), *, unit_norm=False, antialias=True):
+        self.name, self.size, self.unit_norm, self.antialias = name, size, unit_norm, antialias
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        self.network = None
+        self.sha256 = ""
+        self.details: dict = {}
+
+    def _features(self, x):
+        raise NotImplementedError
+
+    def features(self, images):
+        """Features of a batch.
+
+        Parameters
+        ----------
+        images : torch.Tensor, shape (n, c, h, w)
+            Values in [0, 1].
+
+        Returns
+        -------
+        torch.Tensor of float32, shape (n, n_features)
+        """
+        import torch
+
+        mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device)
+        std = torch.tensor(self.std, dtype=images.dtype, device=images.device)
+        x = self._features(prepare(images, self.size, mean, std, antialias=self.antialias))
+        if self.unit_norm:
+            x = x / (x.pow(2).sum(dim=1, keepdim=True) + 1e-12).sqrt()
+        return x
+
+    def to(self, device):
+        """Move the weights to a device."""
+        if self.network is not None:
+            self.network.to(device)
+        return self
+
+    def double(self):
+        """Turn the weights to float64, for gradient checks."""
+        if self.network is not None:
+            self.network.double()
+        return self
+
+    def settings(self) -> dict:
+        """What is needed to make the same backbone again, apart from weights."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "unit_norm": self.unit_norm,
+            "antialias": self.antialias,
+            "sha256": self.sha256,
+            **self.details,
+        }
+
+    def state(self) -> dict:
+        """Weights that belong in the encoder's file; empty where they have a file of their own."""
+        return {}
+
+
+class Pixels(Backbone):
+    """Pixel values, means over squares of `pool` pixels."""
+
+    def __init__(self, size, channels=3, pool=2, antialias=True):
+        super().__init__("pixels", size, (0.5,) * channels, (1.0,) * channels, antialias=antialias)
+        self.details = {"channels": channels, "pool": pool}
+
+    def _features(self, x):
+        from torch.nn import functional
+
+        pool = self.details["pool"]
+        return (functional.avg_pool2d(x, pool) if pool > 1 else x).flatten(1)
+
+
+class Gabor(Backbone):
+    """Energies of Gabor filters: three scales, four orientations, means over a grid of places.
+
+    The energy of a filter pair is `sqrt(even^2 + odd^2)` of the grey image, averaged over a grid
+    of 4 x 4 places, then log(0.01 + energy).
+    """
+
+    def __init__(self, size, grid=4, orientations=4, scales=3, antialias=True):
+        super().__init__("gabor", size, (0.5,), (1.0,), antialias=antialias)
+        self.details = {"grid": grid, "orientations": orientations, "scales": scales}
+        self._bank = None
+
+    def _filters(self, x):
+        import torch
+
+        if self._bank is None or self._bank[0].device != x.device or self._bank[0].dtype != x.dtype:
+            bank = []
+            for scale in range(self.details["scales"]):
+                wave = self.size / 8 * 2**scale / 2
+                half = max(2, round(wave))
+                y, x_ = np.mgrid[-half : half + 1, -half : half + 1]
+                window = np.exp(-(x_**2 + y**2) / (2 * (0.4 * wave) ** 2))
+                pairs = []
+                for number in range(self.details["orientations"]):
+                    angle = np.pi * number / self.details["orientations"]
+                    phase = 2 * np.pi / wave * (np.cos(angle) * x_ + np.sin(angle) * y)
+                    even, odd = window * np.cos(phase), window * np.sin(phase)
+                    even -= window * even.sum() / window.sum()
+                    pairs += [even / np.abs(even).sum(), odd / np.abs(odd).sum()]
+                kernel = np.stack(pairs)[:, None]
+                bank.append(torch.as_tensor(kernel, dtype=x.dtype, device=x.device))
+            self._bank = bank
+        return self._bank
+
+    def _features(self, x):
+        import torch
+        from torch.nn import functional
+
+        grey = x.mean(dim=1, keepdim=True)
+        found = []
+        for kernel in self._filters(x):
+            half = kernel.shape[-1] // 2
+            padded = functional.pad(grey, (half,) * 4, mode="replicate")
+            pair = functional.conv2d(padded, kernel).unflatten(1, (-1, 2))
+            energy = (pair.pow(2).sum(dim=2) + 1e-8).sqrt()
+            energy = functional.adaptive_avg_pool2d(energy, self.details["grid"])
+            found.append(energy.flatten(1))
+        return (torch.cat(found, dim=1) + 0.01).log()
+
+
+class Network(Backbone):
+    """A frozen network with a feature head; weights travel with the encoder if they are small."""
+
+    def __init__(
+        self, name, network, size, mean, std, *, keep_state=False, antialias=True, **details
+    ):
+        super().__init__(name, size, mean, std, unit_norm=True, antialias=antialias)
+        self.network = network.eval().requires_grad_(False)
+        self.keep_state, self.details = keep_state, details
+
+    def _features(self, x):
+        return self.network(x)
+
+    def state(self):
+        return self.network.state_dict() if self.keep_state else {}
+
+
+def clip(path, *, antialias=True) -> Backbone:
+    """The image tower of CLIP with its projection, from a local folder; nothing is downloaded.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder in the layout of transformers: `config.json`, `model.safetensors`.
+    antialias : bool
+
+    Raises
+    ------
+    InputProblem
+        When the folder or its weights are missing or of another kind.
+    """
+    from neuro.provenance import checksum
+
+    if path is None:
+        raise InputProblem(f"backbone clip: no path given; expected {LAYOUT}")
+    path = Path(path)
+    weights = next(
+        (path / n for n in ("model.safetensors", "pytorch_model.bin") if (path / n).is_file()), None
+    )
+    if not path.is_dir() or weights is None or not (path / "config.json").is_file():
+        raise InputProblem(f"{path}: no CLIP weights there; expected {LAYOUT}")
+    import torch
+    from transformers import CLIPVisionModelWithProjection
+
+    try:
+        model = CLIPVisionModelWithProjection.from_pretrained(
+            path, local_files_only=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputProblem(
+            f"{path}: not a CLIP image model ({str(error).splitlines()[0][:60]})"
+        ) from None
+    backbone = Network(
+        "clip",
+        Embedding(model),
+        model.config.image_size,
+        CLIP_MEAN,
+        CLIP_STD,
+        antialias=antialias,
+        path=path.name,
+    )
+    backbone.sha256 = checksum(weights)
+    return backbone
+
+
+def Embedding(model):
+    """A module that returns the projected image embedding of a CLIP model."""
+    import torch
+
+    class _Embedding(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(pixel_values=x).image_embeds
+
+    return _Embedding(model)
+
+
+def make(name, images_shape, path=None, *, antialias=True) -> Backbone:
+    """A backbone by name for images of one shape.
+
+    Parameters
+    ----------
+    name : {'clip', 'tiny', 'tiny_cnn', 'pixels', 'gabor'}
+        The small networks are trained by :func:`neuro.encoding.tiny.train` or read from `path`.
+    images_shape : tuple
+        (..., channels, height, width).
+    path : path-like, optional
+        Folder of CLIP, or a `.safetensors` file that holds a small network.
+    antialias : bool
+
+    Raises
+    ------
+    InputProblem
+        When the name is unknown or the weights are missing.
+    """
+    name = ALIASES.get(name, name)
+    channels, height, width = images_shape[-3:]
+    if name == "clip":
+        return clip(path, antialias=antialias)
+    if name == "pixels":
+        pool = 2 if max(height, width) <= 64 else 1
+        return Pixels(min(max(height, width), 64), channels, pool, antialias)
+    if name == "gabor":
+        return Gabor(min(max(height, width), 64), antialias=antialias)
+    if name in ("tiny", "tiny_cnn"):
+        from neuro.encoding import tiny
+
+        if path is None:
+            raise InputProblem(
+                f"backbone {name}: no weights; fit trains one, or give a .safetensors file"
+            )
+        return tiny.load(path)
+    raise InputProblem(f"backbone: got '{name}', expected one of {', '.join(NAMES)}")
+
+
+def restore(settings: dict, state: dict, path=None) -> Backbone:
+    """The backbone that :meth:`Backbone.settings` and :meth:`Backbone.state` describe."""
+    name, antialias = settings["name"], settings["antialias"]
+    if name == "pixels":
+        return Pixels(settings["size"], settings["channels"], settings["pool"], antialias)
+    if name == "gabor":
+        keys = ("grid", "orientations", "scales")
+        return Gabor(settings["size"], *(settings[key] for key in keys), antialias=antialias)
+    if name == "clip":
+        backbone = clip(path, antialias=antialias)
+        if settings["sha256"] != backbone.sha256:
+            raise InputProblem(
+                f"{path}: other weights than those the encoder was fitted with "
+                f"(sha256 {backbone.sha256[:12]}, expected {settings['sha256'][:12]})"
+            )
+        return backbone
+    from neuro.encoding import tiny
+
+    return tiny.build(settings, state)
+
+
+def dumps(settings: dict) -> str:
+    """Settings as JSON text for the header of a file."""
+    return json.dumps(settings, sort_keys=True)

@@ -1,0 +1,103 @@
+"""What the workflow plans for spike trains and for point events, and what it refuses."""
+
+import numpy as np
+import pytest
+from test_dry_run import empty_tree, planned, refused
+
+SPIKES = {"data": {"kind": "none"}, "hmmglm": {"input": "spikes", "sets": {"a": "a.txt"}}}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a.txt", "b.txt"):
+        lines = (f"{time:.3f} {unit}\n" for time, unit in zip(range(40), rng.integers(3, size=40)))
+        (tmp_path / name).write_text("".join(lines))
+    return tmp_path
+
+
+def with_stage(**changes):
+    return {**SPIKES, "hmmglm": {**SPIKES["hmmglm"], **changes}}
+
+
+def test_spikes_alone_need_no_bold(recording):
+    counts = planned(recording, config=with_stage(sets={"a": "a.txt", "b": ["a.txt", "b.txt"]}))
+    assert counts == {
+        "hmmglm_bin": 2,
+        "hmmglm_fit": 10,
+        "hmmglm_select": 2,
+        "hmmglm_export": 2,
+        "hmmglm_summary": 1,
+        "report": 1,
+        "all": 1,
+    }
+
+
+def test_a_grid_of_jobs_has_one_per_size_fold_and_start(recording):
+    counts = planned(recording, config=with_stage(grid="jobs", n_states=[1, 3], n_starts=4))
+    assert counts["hmmglm_fit_one"] == 2 * 3 * 4 and counts["hmmglm_fit"] == 2
+
+
+def test_planted_spikes_are_a_target_of_their_own(tmp_path):
+    config = {"data": {"kind": "none"}, "hmmglm": {"input": "simulated", "n_states": [2]}}
+    counts = planned(tmp_path, "hmmglm", config=config)
+    assert counts["hmmglm_simulate"] == counts["hmmglm_fit"] == counts["hmmglm"] == 1
+
+
+def test_region_series_of_different_intervals_are_sets_of_their_own(tmp_path):
+    empty_tree(tmp_path / "input", "table")
+    for label, tr in (("01", 2.0), ("02", 2.5)):
+        path = tmp_path / f"input/sub-{label}/func/sub-{label}_task-rest_timeseries.json"
+        path.write_text(f'{{"RepetitionTime": {tr}}}')
+    config = {
+        "data": {"kind": "table", "root": "input"},
+        "adhd": {"enabled": False},
+        "hmmglm": {"n_states": [2]},
+    }
+    counts = planned(tmp_path, config=config)
+    assert counts["fmri_table"] == 1 and counts["hmmglm_bin"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"n_sates": [2]}, "hmmglm.n_sates: unknown key; did you mean 'n_states'?"),
+        ({"sets": {}}, "hmmglm.sets: empty, but hmmglm.input has 'spikes'; name the recordings"),
+        ({"sets": {"a": "no.txt"}}, "hmmglm.sets.a: no such file: no.txt"),
+        ({"sets": {"a": []}}, "hmmglm.sets.a: expected a path or a list of paths"),
+        (
+            {"sets": {"a_1": "a.txt"}},
+            "hmmglm.sets.a_1: the name of a set has letters and digits only",
+        ),
+        (
+            {"input": ["spikes", "simulated"], "sets": {"planted": "a.txt"}},
+            "hmmglm.sets.planted: this name stands for an input of its own; take another",
+        ),
+        (
+            {"input": "fmri", "sets": {}, "enabled": True},
+            "hmmglm.enabled: true, but data.kind is 'none'",
+        ),
+        ({"input": "simulated"}, "hmmglm.sets: given, but hmmglm.input has no 'spikes'"),
+        ({"model": []}, "hmmglm.model: empty; name at least one"),
+        ({"input": []}, "hmmglm.input: empty; name one of spikes, fmri, simulated"),
+        (
+            {"input": "simulated", "sets": {}, "simulated": {"n_sequences": 3}, "folds": 5},
+            "hmmglm.simulated.n_sequences: got 3, expected at least hmmglm.folds (5)",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_line(recording, changes, line):
+    said = refused(recording, with_stage(**changes))
+    assert line in said
+    assert all(len(item) <= 160 for item in said.splitlines())
+
+
+def test_region_series_need_their_stage(tmp_path):
+    empty_tree(tmp_path / "input", "table")
+    config = {
+        "data": {"kind": "table", "root": "input", "tr": 2.0},
+        "fmri": {"enabled": False},
+        "adhd": {"enabled": False},
+        "hmmglm": {"input": "fmri"},
+    }
+    assert "hmmglm.input: 'fmri' needs fmri.enabled: true" in refused(tmp_path, config)
