@@ -38,6 +38,7 @@ include: "workflow/rules/fmri.smk"
 include: "workflow/rules/adhd.smk"
 include: "workflow/rules/demovae.smk"
 include: "workflow/rules/hmmglm.smk"
+include: "workflow/rules/mds.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import demovae, hmmglm_sets, kinds
+from neuro.config import demovae, hmmglm_sets, kinds, mds
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -317,6 +317,7 @@ def _across(config):
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
             )
     problems += hmmglm_sets.problems(config)
+    problems += mds.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:

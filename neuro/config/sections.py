@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, report, simulate
+from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, mds, report, simulate
 
 _CLASSES = {
     "data": data.Data,
@@ -12,9 +12,10 @@ _CLASSES = {
     "adhd": adhd.Adhd,
     "demovae": demovae.Demovae,
     "hmmglm": hmmglm.Hmmglm,
+    "mds": mds.Mds,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm}
+_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm, "mds": mds}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -102,12 +102,17 @@ def condition_means(responses, condition, rows=None) -> tuple[np.ndarray, np.nda
     """
     rows = np.ones(len(responses), bool) if rows is None else np.asarray(rows)
     names = np.unique(condition)
-    with np.errstate(invalid="ignore"):
-        means = np.stack(
-            [np.nanmean(responses[rows & (condition == name)], axis=0) for name in names]
-        ).astype(np.float64)
+    means = np.stack([_mean(responses[rows & (condition == name)]) for name in names])
     spread = means.std(axis=0)
     return (means - means.mean(axis=0)) / np.where(spread > 0, spread, 1.0), names
+
+
+def _mean(values):
+    """Mean over the trials that a unit has; NaN where it has none."""
+    there = np.isfinite(values)
+    count = there.sum(axis=0)
+    total = np.where(there, values, 0.0).sum(axis=0, dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def repeat_number(condition) -> np.ndarray:

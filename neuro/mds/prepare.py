@@ -50,7 +50,8 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
     stimuli : array, shape (n, *stim_shape), optional
         Training stimuli, for scale, norm and range.
     norm : float or "auto"
-        "auto" is the median norm of the training stimuli on the crop.
+        "auto" is the median norm of the training stimuli on the crop; for a linear readout of
+        pixels at most what drives units as much as the best training stimulus.
     clip : sequence, None or "auto"
         (low, high), or one such pair per channel; "auto" is the range of the training stimuli
         per channel; None does not clip.
@@ -86,7 +87,8 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
         if stimuli is None:
             raise ValueError("twin: no stimulus_shape and no stimuli; give fit(twin, stimuli)")
         shape = stimuli.shape[1:]
-    model = _windowed(model, window)
+    raw = model
+    model = _windowed(raw, window)
     scale = np.ones(0)
     if stimuli is None:
         probe = model(torch.zeros((1, *shape), device=device))
@@ -103,6 +105,9 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
                 "the twin returns non-finite responses to the training stimuli; train it again"
             )
         scale = responses.std(axis=0)
+        if norm in (None, "auto") and hasattr(raw, "natural_norm"):
+            natural, usual = raw.natural_norm(responses), _norm("auto", stimuli)
+            norm = usual if natural is None else min(natural, usual)
     silent = scale <= 1e-8 * max(1.0, float(np.max(scale, initial=0)))
     if silent.any():
         messages.append(f"{int(silent.sum())} units whose twin does not respond are left out")

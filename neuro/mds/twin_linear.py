@@ -332,6 +332,34 @@ class _Encoded:
         self.bias = torch.as_tensor(twin.bias_.astype(np.float32))
         self.offset = torch.as_tensor(twin.offset)
 
+    def natural_norm(self, responses, units=None):
+        """Norm at which a unit's best stimulus drives it as much as its best training stimulus.
+
+        A linear readout grows without end along directions that images hardly ever take; with
+        the norm of whole images every unit would get a cluster of its own. None for features
+        that are not linear in the pixels.
+
+        Parameters
+        ----------
+        responses : ndarray, shape (n, n_units)
+            To training stimuli.
+        units : sequence of int, optional
+            Those that count; default all.
+
+        Returns
+        -------
+        float or None
+        """
+        if self.twin.backbone_ is not None:
+            return None
+        # The mean of four pixels has a gradient of norm 1/2.
+        slope = np.linalg.norm(self.twin.weights_, axis=0)
+        slope = slope / 2 if self.twin.backbone == "pool2" else slope
+        peak = (responses - responses.mean(axis=0)).max(axis=0)
+        units = np.arange(len(slope)) if units is None else np.asarray(units)
+        units = units[slope[units] > 0]
+        return float(np.median(peak[units] / slope[units]))
+
     def __call__(self, x):
         features = self.twin._features(x + self.offset.to(x))
         return features @ self.weights.to(features) + self.bias.to(features)

@@ -285,3 +285,71 @@ def ln8_twin_data(n_per_type=20, n_train=4000, n_test=500, random_state=0, n_typ
         "known_type": [f"type {kind}" for kind in types],
     }
     return data, population
+
+
+def write_truth(path, population) -> None:
+    """Write a population as plain arrays."""
+    np.savez(path, **{key: np.asarray(value) for key, value in population.__getstate__().items()})
+
+
+def read_truth(path) -> Population:
+    """Read a population that :func:`write_truth` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        content = {key: file[key] for key in file.files}
+    return Population(**content | {"size": int(content["size"])})
+
+
+def present(population, stimuli, n_new=10, n_repeats=9, peak=2.8, random_state=0) -> dict:
+    """Poisson responses of new cells to most discriminative stimuli.
+
+    Every new cell has the filters of a planted one, moved to the centre of the stimulus, as on
+    the rig where the stimulus is put onto the receptive field.
+
+    Parameters
+    ----------
+    population : Population
+    stimuli : array, shape (K, 1, side, side)
+        Smaller than or as large as the population's images.
+    n_new : int, default 10
+        Cells per type.
+    n_repeats : int, default 9
+    peak : float, default 2.8
+        Expected spikes of a cell to its best stimulus.
+    random_state : int, default 0
+
+    Returns
+    -------
+    dict
+        `responses` (n_repeats, K, n_cells), `unit`, `known_type`.
+    """
+    rng = np.random.default_rng([random_state, 23])
+    stimuli = np.asarray(stimuli, np.float64)
+    side = stimuli.shape[-1]
+    canvas = np.zeros((len(stimuli), 1, population.size, population.size))
+    start = (population.size - side) // 2
+    canvas[:, :, start : start + side, start : start + side] = stimuli
+    chosen = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(population.types == kind), n_new)
+            for kind in np.unique(population.types)
+        ]
+    )
+    types = population.types[chosen]
+    centred = _population(
+        rng,
+        types,
+        population.angle[chosen],
+        rng.normal(0, 0.2, (len(chosen), 2)),
+        1 + rng.normal(0, 0.08, len(chosen)),
+        np.ones(len(chosen)),
+        _SCATTERED,
+        scale_on=natural_images(200, population.size, rng=rng),
+        size=population.size,
+    )
+    rates = centred.rates(canvas)
+    rates = peak * rates / rates.max(axis=0)
+    return {
+        "responses": rng.poisson(rates, (n_repeats, *rates.shape)).astype(np.float32),
+        "unit": np.array([f"new{k:03d}" for k in range(1, len(chosen) + 1)]),
+        "known_type": np.array([f"type {kind}" for kind in types]),
+    }
