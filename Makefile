@@ -53,11 +53,15 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
+	python -m venv .venv-peers
+	.venv-peers/bin/python -m pip install -q -r benchmarks/demovae_peers.txt
+	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
 
-cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine
-	python -m pytest -m cluster
+cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
+	python tests/cluster/slurm_cluster.py install
+	python -m pytest -n 6 --dist=worksteal -m cluster tests/cluster
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock

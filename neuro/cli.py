@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `neuro check`, `neuro scan`, `neuro methods`."""
+    """The command line: `neuro init`, `check`, `scan`, `status` and `methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -34,6 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--refresh", action="store_true", help="scan again even if nothing seems to change"
             )
+    text = "say how far a run is: jobs per stage, failures, time left"
+    command = commands.add_parser("status", help=text, description=text)
+    command.add_argument("--watch", action="store_true", help="look again until the run ends")
+    command.add_argument(
+        "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
+    )
     text = "look at a data set and write a settings file with what was found"
     command = commands.add_parser("init", help=text, description=text)
     source = command.add_mutually_exclusive_group(required=True)
@@ -70,6 +76,10 @@ def main(argv=None) -> int:
     try:
         if arguments.command == "init":
             return _init(arguments)
+        if arguments.command == "status":
+            from neuro import status
+
+            return status.show(arguments.directory, watch=arguments.watch)
         config = read_config(arguments.config)
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 import neuro
@@ -69,7 +70,8 @@ def run(snakemake):
     ):
         log(f"{name}: {value}")
     try:
-        yield log
+        with _warnings_to(log):
+            yield log
     except ValueError as error:
         # Our own errors are one line for people; the stack is for those who ask for it.
         if os.environ.get("NEURO_TRACEBACK"):
@@ -78,10 +80,27 @@ def run(snakemake):
             log(f"error: {line}")
             print(f"{snakemake.rule}: {line}", file=sys.stderr)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
         log(traceback.format_exc())
+        log(f"error: {type(error).__name__}: {' '.join(str(error).split())}")
         raise
     log(f"done in {time.perf_counter() - start:.1f} s")
+
+
+@contextlib.contextmanager
+def _warnings_to(log: Log):
+    """Warnings become lines of the log, each text once, without the place in the library."""
+    seen: set[str] = set()
+
+    def show(message, category, *_place, **_more):
+        text = " ".join(str(message).split())
+        if text not in seen:
+            seen.add(text)
+            log(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _head(items, n=20):

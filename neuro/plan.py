@@ -1,22 +1,74 @@
-"""What is written when a run starts: the resolved settings and the installed packages."""
+"""What a run leaves about itself: settings, packages, the list of its jobs, run times."""
 
 from __future__ import annotations
 
+import csv
 import json
 from importlib import metadata
 from pathlib import Path
 
 from neuro.config import origins
 
+FOLDER = Path("results/provenance")
+COLUMNS = ("stage", "rule", "subject", "needed", "path", "log", "benchmark")
+"""Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job."""
 
-def write(config, given):
-    """Write the resolved settings with their origin, and the installed packages."""
+
+def write(config, given, jobs=()):
+    """Write what is known when a run starts.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved settings, written to `config.yaml` with the origin of each value.
+    given : dict
+        Settings as the user gave them.
+    jobs : iterable of dict
+        Every job of the run with :data:`COLUMNS`, written to `plan.tsv`; `neuro status`
+        compares it with the disk.
+    """
     import yaml
 
-    folder = Path("results/provenance")
-    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     where = "".join(f"# {key}: {value}\n" for key, value in sorted(origins(given).items()))
-    (folder / "config.yaml").write_text(f"{text}\n# Origin of each value\n{where}", "utf-8")
+    (FOLDER / "config.yaml").write_text(f"{text}\n# Origin of each value\n{where}", "utf-8")
     pins = sorted({f"{item.name}=={item.version}" for item in metadata.distributions()})
-    (folder / "packages.txt").write_text("\n".join(pins) + "\n", "utf-8")
+    (FOLDER / "packages.txt").write_text("\n".join(pins) + "\n", "utf-8")
+    rows = sorted(jobs, key=lambda row: (row["stage"], row["rule"], row["path"]))
+    _table(FOLDER / "plan.tsv", COLUMNS, rows)
+
+
+def finish():
+    """Write the run times of all jobs that have a benchmark to `times.tsv`."""
+    rows = []
+    for path in sorted(Path("results/benchmarks").rglob("*.tsv")):
+        measured = benchmark(path)
+        if measured:
+            parts = path.relative_to("results/benchmarks").parts
+            rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
+    _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
+
+
+def benchmark(path) -> dict:
+    """Wall seconds, CPU seconds and largest memory (MB) of a job; empty where there are none.
+
+    Parameters
+    ----------
+    path : path-like
+        A benchmark table of Snakemake.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            row = next(csv.DictReader(stream, delimiter="\t"), None)
+    except OSError:
+        return {}
+    return {name: row.get(name, "") for name in ("s", "cpu_time", "max_rss")} if row else {}
+
+
+def _table(path, columns, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: row[name] or "n/a" for name in columns} for row in rows)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from neuro.adhd.covariates import CovariateEncoder
 from neuro.adhd.scaling import FeatureScaler
-from neuro.io.problems import InputProblem
+from neuro.io.model_files import read_model_file, write_model_file
 
 VERSION = 1
 _LINEAR = ("coef_", "pattern_", "classes_")
@@ -43,8 +41,6 @@ def write_model(model, path) -> Path:
     -------
     pathlib.Path
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     kind, scaler = type(model).__name__, model.scaler_
     arrays = {name: getattr(model, name) for name in _ARRAYS[kind]}
     arrays |= {f"scaler_{name}": getattr(scaler, name) for name in _SCALER_ARRAYS}
@@ -70,14 +66,7 @@ def write_model(model, path) -> Path:
             [name, levels, np.asarray(centre).tolist(), scale]
             for name, levels, centre, scale in scaler.encoder_.encoding_
         ]
-    text = json.dumps(meta, default=_plain, sort_keys=True)
-    with open(path, "wb") as file:
-        np.savez(file, meta=np.array(text), **arrays)
-    return path
-
-
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else list(value)
+    return write_model_file(path, meta, arrays)
 
 
 def read_model(path):
@@ -95,20 +84,8 @@ def read_model(path):
     from neuro.adhd.baselines import LinearReference
     from neuro.adhd.model import GraphDiagnosis
 
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            arrays = {name: file[name] for name in file.files if name != "meta"}
-    except FileNotFoundError:
-        raise InputProblem(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputProblem(f"{path}: not a saved classifier, or damaged") from None
-    kind = str(meta.get("format")).removeprefix("neuro.adhd.")
-    if kind not in _ARRAYS or meta.get("version") != VERSION:
-        raise InputProblem(
-            f"{path}: is {meta.get('format')} version {meta.get('version')}, expected "
-            f"neuro.adhd.GraphDiagnosis version {VERSION}; fit the model again"
-        )
+    meta, arrays = read_model_file(path, [f"neuro.adhd.{kind}" for kind in _ARRAYS], VERSION)
+    kind = meta["format"].removeprefix("neuro.adhd.")
     params = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in meta["params"].items()

@@ -30,7 +30,19 @@ class PCALatents(TransformerMixin, BaseEstimator):
         self.latent_dim = latent_dim
 
     def fit(self, X, y=None, *, demographics=None, groups=None):
-        """Fit on training rows; demographics are not used."""
+        """Fit on training rows.
+
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_edges)
+        y, demographics, groups : optional
+            Never used.
+
+        Raises
+        ------
+        ValueError
+            When edges cannot be used, or there are more latents than directions.
+        """
         X = _rows(X)
         self.space_ = row_space(X, self.latent_dim)[0]
         if self.space_.n_columns < self.latent_dim:
@@ -39,11 +51,31 @@ class PCALatents(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X) -> np.ndarray:
-        """Component scores, float32, shape (n_rows, latent_dim)."""
+        """Component scores.
+
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_edges)
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, latent_dim)
+        """
         return self.space_.project(_rows(X, self.n_features_in_))
 
     def score(self, X, y=None, *, demographics=None) -> float:
-        """Minus the RMSE per edge of the reconstruction."""
+        """Minus the RMSE per edge of the reconstruction.
+
+        Parameters
+        ----------
+        X : array, shape (n_rows, n_edges)
+        y, demographics : optional
+            Never used.
+
+        Returns
+        -------
+        float
+        """
         rows = _rows(X, self.n_features_in_)
         left = self.space_.outside_energy(rows, self.space_.project(rows)).sum()
         return -math.sqrt(left / (len(rows) * self.n_features_in_))
@@ -75,7 +107,22 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         self.min_level_count = min_level_count
 
     def fit(self, X, y=None, *, demographics=None, groups=None):
-        """Fit on training rows."""
+        """Fit on training rows.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+        y : array, optional
+            Never used; a column to be removed that equals it is refused.
+        demographics : pandas.DataFrame
+        groups : array, shape (n_rows,), optional
+            Subject of each row, for counting levels.
+
+        Raises
+        ------
+        ValueError
+            All problems of the demographics at once, one line each.
+        """
         table = schema.match_rows(X, demographics)
         columns = [
             column
@@ -100,7 +147,23 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X, demographics=None) -> np.ndarray:
-        """Residual edges around the training mean, float32, shape (n_rows, n_edges)."""
+        """Residual edges around the training mean.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+        demographics : pandas.DataFrame
+            Of the same rows.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_edges)
+
+        Raises
+        ------
+        ValueError
+            When demographics are missing or do not fit.
+        """
         if demographics is None:
             raise ValueError("demographics: missing; linear residuals need those of new rows")
         rows = _rows(X, self.n_features_in_)

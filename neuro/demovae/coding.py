@@ -274,7 +274,23 @@ class DemographicCoder:
         return self.code_value(column.name, column.reference)
 
     def code_value(self, name: str, value) -> np.ndarray:
-        """Coded form of one value of a column; None is the average of the training rows."""
+        """Coded form of one value of a column; None is the average of the training rows.
+
+        Parameters
+        ----------
+        name : str
+        value : object
+            None is the average.
+
+        Returns
+        -------
+        ndarray, shape (n_terms,)
+
+        Raises
+        ------
+        ValueError
+            When a level is unknown.
+        """
         term = self.terms_[name]
         if isinstance(term, ContinuousTerm):
             value = term.mean_ if value is None else float(value)

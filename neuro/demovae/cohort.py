@@ -259,6 +259,9 @@ def deal_folds(participant_id, strata, n_folds: int, seed: int, table=None) -> n
 def load(connectomes_path, participants_path, settings) -> Cohort:
     """Read the files of a study and choose regions, runs and columns.
 
+    Fisher's z is turned back into correlations: the paper's connectomes are correlations, and
+    synthetic ones must be correlation matrices.
+
     Parameters
     ----------
     connectomes_path, participants_path : path-like
@@ -272,8 +275,12 @@ def load(connectomes_path, participants_path, settings) -> Cohort:
     from neuro.io.connectomes import read_connectomes
     from neuro.io.tables import read_participants
 
+    connectomes = read_connectomes(connectomes_path)
+    if connectomes.kind == "fisher_z":
+        edges = np.tanh(connectomes.edges, dtype=np.float32)
+        connectomes = dataclasses.replace(connectomes, edges=edges, kind="pearson")
     return gather(
-        read_connectomes(connectomes_path),
+        connectomes,
         read_participants(participants_path),
         columns_from_text(settings["columns"]),
         missing_rule=settings["missing"],

@@ -62,6 +62,16 @@ def null_bound(n_train: int, n_test: int, n_correlations: int) -> float:
 
     Latents that are exactly uncorrelated with a column on n_train rows have held-out correlations
     of variance 1/n_train + 1/n_test; Bonferroni over the correlations that are inspected.
+
+    Parameters
+    ----------
+    n_train, n_test : int
+        Rows of the fit, and held-out rows.
+    n_correlations : int
+
+    Returns
+    -------
+    float
     """
     from scipy.stats import norm
 
@@ -120,6 +130,11 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
 
 def compare_maps(real: dict, synthetic: dict) -> pd.DataFrame:
     """Pattern and size of synthetic group maps against real ones.
+
+    Parameters
+    ----------
+    real, synthetic : dict of str to ndarray, shape (n_edges,)
+        As made by :func:`group_maps`; names that `synthetic` lacks are left out.
 
     Returns
     -------
@@ -188,7 +203,16 @@ def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:
     """Share of synthetic rows that lie nearer to a training row than to any held-out row.
 
     0.5 says that samples know nothing about the people they were learned from; 1 that they copy
-    them. See :func:`nearest_distances`.
+    them.
+
+    Parameters
+    ----------
+    synthetic, train, held_out, random_state
+        See :func:`nearest_distances`.
+
+    Returns
+    -------
+    float
     """
     to_train, to_held_out = nearest_distances(synthetic, train, held_out, random_state)
     return float((to_train < to_held_out).mean())
@@ -199,6 +223,19 @@ def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
 
     Whoever holds the weights can compute it, so a high value means that a released model
     identifies participants.
+
+    Parameters
+    ----------
+    model : DemoVAE
+        Fitted on `train`.
+    train, held_out : array, shape (n_rows, n_edges)
+    demo_train, demo_held_out : pandas.DataFrame
+        Demographics of the same rows.
+
+    Returns
+    -------
+    float
+        Area under the ROC curve.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -217,6 +254,10 @@ def membership_auc(model, train, held_out, demo_train, demo_held_out) -> float:
 
 def edge_stats(real, synthetic) -> dict[str, float]:
     """Means and standard deviations over rows, edge by edge, real against synthetic.
+
+    Parameters
+    ----------
+    real, synthetic : array, shape (n_rows, n_edges)
 
     Returns
     -------

@@ -85,7 +85,17 @@ def _repair(row, n_regions, upper):
 
 
 def minimum_eigenvalues(edges, n_regions: int) -> np.ndarray:
-    """Smallest eigenvalue of each row as a matrix with unit diagonal, float64."""
+    """Smallest eigenvalue of each row as a matrix with unit diagonal.
+
+    Parameters
+    ----------
+    edges : array, shape (n_rows, n_edges)
+    n_regions : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+    """
     upper = np.triu_indices(n_regions, 1)
     out = np.empty(len(edges))
     for place, row in enumerate(edges):

@@ -10,11 +10,12 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 
-from neuro.demovae import fitting, generate, presets, schema
+from neuro.demovae import fitting, generate, presets, reexpress, schema
 from neuro.demovae.coding import DemographicCoder
 from neuro.demovae.constraints import moments
 from neuro.demovae.edges import check_edges, n_regions
 from neuro.demovae.progress import Progress
+from neuro.demovae.training_rows import training_rows
 
 CONVERGED = 0.02
 """RMSE of Z'Z/n - I up to which latents count as white (ours)."""
@@ -179,33 +180,11 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         for name in ("preset", "columns", "random_state", "verbose"):
             given.pop(name)
         settings = presets.resolve(self.preset, given)
-        if demographics is None:
-            raise ValueError("demographics: missing; fit(X, demographics=table) needs them")
-        demographics = schema.match_rows(X, demographics)
-        columns = schema.parse_columns(self.columns, demographics)
-        X = np.asarray(X)
-        problems = check_edges(X)
-        problems += schema.check_demographics(
-            demographics, columns, missing_rule=self.missing, constant=True
-        )
-        problems += schema.check_target(y, demographics, columns)
-        if groups is not None and len(groups) != len(X):
-            problems.append(f"groups: {len(groups)} values for {len(X)} rows of X")
-        if problems:
-            raise ValueError("\n".join(problems))
-        groups = np.arange(len(X)) if groups is None else np.asarray(groups)
-        used = [column for column in columns if column.role != "keep"]
-        if self.missing == "drop":
-            known = ~schema.missing_rows(demographics, used)
-            X, demographics, groups = X[known], demographics[known], groups[known]
-            problems = schema.check_demographics(demographics, used) if len(X) else []
-            problems += [f"X: {len(X)} rows left without missing values"] if len(X) < 4 else []
-            if problems:
-                raise ValueError("\n".join(problems))
-        X = np.ascontiguousarray(X, dtype=np.float32)
+        rows = training_rows(X, y, demographics, groups, self.columns, self.missing)
+        X, demographics, groups = rows.X, rows.demographics, rows.groups
         seed = int(check_random_state(self.random_state).randint(2**31 - 2))
         coder = DemographicCoder(
-            used,
+            rows.used,
             settings["age_basis"],
             settings["coding"],
             self.unseen,
@@ -216,7 +195,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
             found = fitting.fit_linear(X, D, coder.remove_, settings, groups, seed)
         else:
             found = self._fit_network(X, demographics, coder, D, settings, groups, seed)
-        self.columns_, self.coder_, self.settings_ = columns, coder, settings
+        self.columns_, self.coder_, self.settings_ = rows.columns, coder, settings
         self.n_features_in_, self.n_regions_ = X.shape[1], n_regions(X.shape[1])
         self.space_, self.codec_ = found.space, found.codec
         self.noise_sd_, self.noise_edge_ = found.noise_sd, found.noise_edge
@@ -245,27 +224,46 @@ class DemoVAE(TransformerMixin, BaseEstimator):
     @property
     def levels_(self):
         """Levels of the categorical columns."""
-        return {
-            name: list(term.levels_)
-            for name, term in self.coder_.terms_.items()
-            if hasattr(term, "levels_")
-        }
+        terms = self.coder_.terms_.items()
+        return {name: list(term.levels_) for name, term in terms if hasattr(term, "levels_")}
 
     @property
     def ranges_(self):
         """Training range of the continuous columns."""
-        return {
-            name: term.range_
-            for name, term in self.coder_.terms_.items()
-            if hasattr(term, "range_")
-        }
+        terms = self.coder_.terms_.items()
+        return {name: term.range_ for name, term in terms if hasattr(term, "range_")}
 
     def transform(self, X) -> np.ndarray:
-        """Latents, float32, shape (n_rows, latent_dim); no demographics are needed."""
+        """Latents of connectomes; no demographics are needed.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, latent_dim)
+        """
         return self.codec_.encode(self.space_.project(self._checked(X)))
 
     def inverse_transform(self, Z, demographics) -> np.ndarray:
-        """Decode latents for given demographics, float32, shape (n_rows, n_edges)."""
+        """Decode latents for given demographics.
+
+        Parameters
+        ----------
+        Z : array, shape (n_rows, latent_dim)
+        demographics : pandas.DataFrame
+            One row per row of `Z`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_rows, n_edges)
+
+        Raises
+        ------
+        ValueError
+            When the number of latents or of rows does not fit.
+        """
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.codec_.n_latents:
             raise ValueError(f"Z: shape {Z.shape}, expected (n_rows, {self.codec_.n_latents})")
@@ -295,34 +293,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         ValueError
             When demographics are needed and missing, or a column in `set` is unknown.
         """
-        if set is None:
-            set = {column.name: column.reference for column in self.coder_.columns}
-        unknown = [name for name in set if name not in self.coder_.terms_]
-        if unknown:
-            raise ValueError(
-                f"set: no column '{unknown[0]}' in the model; it has "
-                f"{', '.join(self.coder_.terms_)}"
-            )
-        own = [name for name in self.coder_.terms_ if name not in set]
-        if demographics is None and (add_back or own):
-            why = "add_back" if add_back else f"columns that keep their values ({', '.join(own)})"
-            raise ValueError(f"demographics: missing; {why} needs them")
-        rows = self._checked(X)
-        P = self.space_.project(rows)
-        Z = self.codec_.encode(P)
-        if demographics is None:
-            told = np.zeros((len(rows), len(self.coder_.names_)), dtype=np.float32)
-        else:
-            told = self._told(schema.match_rows(X, demographics))
-        other = told.copy()
-        for name, where in self.coder_.fields().items():
-            if name in set:
-                other[:, where] = self.coder_.code_value(name, set[name])
-        decoded = self.codec_.decode(Z, other)
-        if not add_back:
-            return self.space_.back(decoded)
-        change = decoded - self.codec_.decode(Z, told)
-        return rows + (self.space_.back(change) - self.space_.back(np.zeros_like(change[:1])))
+        return reexpress.reexpress(self, X, demographics, set, add_back)
 
     def sample(
         self,
@@ -334,25 +305,55 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         kind="pearson",
         latent_draw="auto",
     ) -> np.ndarray:
-        """Connectomes for given demographics; see :func:`neuro.demovae.generate.sample`."""
+        """Connectomes for given demographics.
+
+        Parameters
+        ----------
+        n, demographics, psd, residual_noise, random_state, kind, latent_draw
+            See :func:`neuro.demovae.generate.sample`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_edges)
+        """
         return generate.sample(
             self, n, demographics, psd, residual_noise, random_state, kind, latent_draw
         )
 
     def score(self, X, y=None, *, demographics=None) -> float:
-        """Minus the RMSE per edge of the reconstruction with the rows' own demographics."""
+        """Minus the RMSE per edge of the reconstruction with the rows' own demographics.
+
+        Parameters
+        ----------
+        X : array or pandas.DataFrame, shape (n_rows, n_edges)
+        y : array, optional
+            Never used.
+        demographics : pandas.DataFrame
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            When demographics are missing.
+        """
         if demographics is None:
             raise ValueError("demographics: missing; score(X, demographics=table) needs them")
-        told = self._told(schema.match_rows(X, demographics))
-        rows = self._checked(X)
-        P = self.space_.project(rows)
-        left = P - self.codec_.decode(self.codec_.encode(P), told)
-        total = float((left.astype(np.float64) ** 2).sum())
-        total += float(self.space_.outside_energy(rows, P).sum())
-        return -math.sqrt(total / (len(rows) * self.n_features_in_))
+        return -reexpress.reconstruction_error(self, X, demographics)
 
     def save(self, path) -> Path:
-        """Write the fitted model as `.npz` with its settings as JSON inside; no pickle."""
+        """Write the fitted model as `.npz` with its settings as JSON inside; no pickle.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
         from neuro.demovae.model_file import write_model
 
         return write_model(self, path)
@@ -360,6 +361,14 @@ class DemoVAE(TransformerMixin, BaseEstimator):
     @classmethod
     def load(cls, path) -> DemoVAE:
         """Read what :meth:`save` wrote, on any machine; torch is not needed.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        DemoVAE
 
         Raises
         ------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from neuro.demovae.codec import LinearCodec, NetworkCodec
 from neuro.demovae.coding import ContinuousTerm, DemographicCoder, LevelTerm
 from neuro.demovae.row_space import EdgeSpace, RowSpace
 from neuro.demovae.schema import Column
-from neuro.io.problems import InputProblem
+from neuro.io.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.demovae.DemoVAE"
 VERSION = 1
@@ -26,8 +24,6 @@ _SPACES = {"pc": RowSpace, "edges": EdgeSpace}
 
 def write_model(model, path) -> Path:
     """Write a fitted :class:`neuro.demovae.model.DemoVAE`."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(model, name) for name in _ARRAYS}
     arrays |= {f"codec_{key}": value for key, value in vars(model.codec_).items()}
     space = {}
@@ -55,9 +51,7 @@ def write_model(model, path) -> Path:
         "space": ["pc" if isinstance(model.space_, RowSpace) else "edges", space],
         "coder": _write_coder(model.coder_),
     }
-    with open(path, "wb") as file:
-        np.savez(file, meta=np.array(json.dumps(meta, default=_plain, sort_keys=True)), **arrays)
-    return path
+    return write_model_file(path, meta, arrays)
 
 
 def _plain(value):
@@ -123,19 +117,7 @@ def read_model(cls, path):
     InputProblem
         When the file is missing, damaged, or of another kind or version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            arrays = {name: file[name] for name in file.files if name != "meta"}
-    except FileNotFoundError:
-        raise InputProblem(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputProblem(f"{path}: not a saved model, or damaged") from None
-    if meta.get("format") != FORMAT or meta.get("version") != VERSION:
-        raise InputProblem(
-            f"{path}: is {meta.get('format')} version {meta.get('version')}, expected {FORMAT} "
-            f"version {VERSION}; fit the model again"
-        )
+    meta, arrays = read_model_file(path, [FORMAT], VERSION)
     model = cls(**meta["params"])
     for name, value in meta["fitted"].items():
         setattr(model, name, value)

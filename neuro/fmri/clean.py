@@ -20,8 +20,8 @@ from neuro.fmri.filters import (
     is_filtering,
     out_of_band_columns,
 )
-from neuro.fmri.params import Params
 from neuro.io.problems import InputProblem
+from neuro.params import Params
 
 FEW_DOF = 10
 """Fewer degrees of freedom than this give a warning."""

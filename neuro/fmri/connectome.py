@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neuro.fmri.params import Params
+from neuro.params import Params
 
 KINDS = ("pearson", "fisher_z", "partial", "covariance")
 CLIP = 1.0 - 1e-7

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from neuro.fmri.atlases import Atlas, load_atlas
-from neuro.fmri.params import Params
 from neuro.io.nifti import check_grid, masked_series
+from neuro.params import Params
 
 _ROWS = 64
 

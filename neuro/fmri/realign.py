@@ -12,7 +12,6 @@ import dataclasses
 import numpy as np
 
 from neuro.fmri.epi_mask import epi_mask
-from neuro.fmri.params import Params
 from neuro.fmri.rigid import rigid_matrix, rigid_params
 from neuro.fmri.smooth import FWHM_TO_SIGMA
 from neuro.fmri.splines import (
@@ -25,6 +24,7 @@ from neuro.fmri.splines import (
     padded,
     sample_affine,
 )
+from neuro.params import Params
 
 STOP_MM, STOP_RAD = 1e-3, 2e-5
 """An update smaller than both ends the iterations."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from neuro.fmri.connectome import checked_runs, ledoit_wolf, usable_regions
-from neuro.fmri.params import Params
+from neuro.params import Params
 
 
 class TangentConnectome(Params):

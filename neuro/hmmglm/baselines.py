@@ -190,6 +190,14 @@ class PoissonHMM:
     def log_likelihood(self, sequences, mask=None, n_history: int = 0):
         """Marginal log-likelihood of sequences.
 
+        Parameters
+        ----------
+        sequences : list of array, each (n_bins, n_neurons)
+        mask : list of array of bool, each (n_bins,), optional
+            False marks bins that are missing.
+        n_history : int, default 0
+            Bins at the start of every sequence that do not count.
+
         Returns
         -------
         log_likelihood : float
@@ -199,7 +207,17 @@ class PoissonHMM:
         return float(smooth(log_b, starts, self.transitions_)[2].sum()), int(usable.sum())
 
     def predict_proba(self, sequences, mask=None) -> list:
-        """State probabilities, one array of shape (T_i, n_states) per sequence."""
+        """State probabilities, one array of shape (T_i, n_states) per sequence.
+
+        Parameters
+        ----------
+        sequences : list of array, each (n_bins, n_neurons)
+        mask : list of array of bool, each (n_bins,), optional
+
+        Returns
+        -------
+        list of ndarray, each (n_bins, n_states)
+        """
         log_b, starts, _ = self._log_b(sequences, mask, 0)
         return np.split(smooth(log_b, starts, self.transitions_)[0], starts[1:-1])
 

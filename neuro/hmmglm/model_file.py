@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from neuro.hmmglm.fisher import Layout
-from neuro.io.problems import InputProblem
+from neuro.io.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.hmmglm.OneHotHMMGLM"
 VERSION = 1
@@ -44,8 +40,6 @@ def write_model(model, path) -> Path:
     -------
     pathlib.Path
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(model, name) for name in _ARRAYS}
     arrays |= {name: getattr(model, name) for name in _OPTIONAL if hasattr(model, name)}
     layout = model.layout_
@@ -63,13 +57,7 @@ def write_model(model, path) -> Path:
             layout.diagonal,
         ],
     }
-    with open(path, "wb") as file:
-        np.savez(file, meta=np.array(json.dumps(meta, default=_plain, sort_keys=True)), **arrays)
-    return path
-
-
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else list(value)
+    return write_model_file(path, meta, arrays)
 
 
 def read_model(cls, path):
@@ -80,19 +68,7 @@ def read_model(cls, path):
     InputProblem
         When the file is missing, damaged, or of another kind or version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            arrays = {name: file[name] for name in file.files if name != "meta"}
-    except FileNotFoundError:
-        raise InputProblem(f"{path}: no such file") from None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        raise InputProblem(f"{path}: not a model file, or cut off; fit it again") from None
-    if meta.get("format") != FORMAT or meta.get("version") != VERSION:
-        raise InputProblem(
-            f"{path}: holds {meta.get('format')} version {meta.get('version')}, expected "
-            f"{FORMAT} version {VERSION}"
-        )
+    meta, arrays = read_model_file(path, [FORMAT], VERSION)
     params = meta["params"]
     params["alpha"] = tuple(params["alpha"])
     model = cls(**params)

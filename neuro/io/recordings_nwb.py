@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.nwb import open_nwb
 from neuro.io.problems import InputProblem
 
 NAME_COLUMNS = (
@@ -43,19 +44,7 @@ def load_nwb(path, variable=None) -> dict:
         When the file is no NWB file, holds no such series or several, or its time stamps are
         not regular.
     """
-    try:
-        from pynwb import NWBHDF5IO
-    except ImportError:
-        raise InputProblem(
-            f"{path}: NWB files need pynwb; install it or save a .npz file"
-        ) from None
-    try:
-        io = NWBHDF5IO(str(path), mode="r", load_namespaces=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputProblem(f"{path}: not a readable NWB file ({reason})") from None
-    with io:
-        file = io.read()
+    with open_nwb(path) as file:
         found = [item for item in file.objects.values() if item.neurodata_type in _SERIES]
         chosen = [item for item in found if variable in (None, item.name)]
         if len(chosen) != 1:

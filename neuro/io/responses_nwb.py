@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.nwb import open_nwb
 from neuro.io.problems import InputProblem
 
 ID_COLUMNS = ("stimulus_id", "image_id", "stimulus_index", "image_index", "frame", "stimulus")
@@ -35,19 +36,7 @@ def load_nwb(path, variable=None) -> dict:
     InputProblem
         When it is no NWB file or lacks trials, responses or stimuli and conditions.
     """
-    try:
-        from pynwb import NWBHDF5IO
-    except ImportError:
-        raise InputProblem(
-            f"{path}: NWB files need pynwb; install it or save a .npz file"
-        ) from None
-    try:
-        io = NWBHDF5IO(str(path), mode="r", load_namespaces=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputProblem(f"{path}: not a readable NWB file ({reason})") from None
-    with io:
-        file = io.read()
+    with open_nwb(path) as file:
         if file.trials is None:
             raise InputProblem(f"{path}: no trial table; expected trials with stimulus_id")
         trials = file.trials.to_dataframe()

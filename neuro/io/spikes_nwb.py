@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.io.nwb import open_nwb
 from neuro.io.problems import InputProblem
 from neuro.io.spikes import SpikeData
 
@@ -30,21 +31,15 @@ def read_nwb(path) -> SpikeData:
     InputProblem
         When the file cannot be read or has no units.
     """
-    import warnings
-
-    from pynwb import NWBHDF5IO
-
     path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with NWBHDF5IO(str(path), "r", load_namespaces=True) as io:
-                return _read(path, io.read())
-    except InputProblem:
-        raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        first = str(error).splitlines()[0][:70] if str(error) else type(error).__name__
-        raise InputProblem(f"{path}: not a readable NWB file ({first})") from None
+    with open_nwb(path) as file:
+        try:
+            return _read(path, file)
+        except InputProblem:
+            raise
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            first = str(error).splitlines()[0][:70] if str(error) else type(error).__name__
+            raise InputProblem(f"{path}: not a readable NWB file ({first})") from None
 
 
 def _read(path, nwb):

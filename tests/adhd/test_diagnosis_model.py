@@ -232,7 +232,7 @@ def test_damaged_and_foreign_model_files(tmp_path):
     with pytest.raises(InputProblem, match="no such file"):
         GraphDiagnosis.load(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(InputProblem, match="not a saved classifier"):
+    with pytest.raises(InputProblem, match="not a saved model"):
         GraphDiagnosis.load(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", meta=np.array('{"format": "x", "version": 9}'))
     with pytest.raises(InputProblem, match=r"is x version 9, expected .* fit the model again"):

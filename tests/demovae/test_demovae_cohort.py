@@ -12,12 +12,13 @@ from neuro.adhd.pipeline import FoldPipeline
 from neuro.adhd.splits import make_folds
 from neuro.config import demovae as section
 from neuro.demovae import fold_features
-from neuro.demovae.cohort import columns_from_text, deal_folds, gather
+from neuro.demovae.cohort import columns_from_text, deal_folds, gather, load
 from neuro.demovae.fold_features import FoldFeatures, transformers
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.schema import Column
-from neuro.io.connectomes import Connectomes
+from neuro.io.connectomes import Connectomes, write_connectomes
 from neuro.io.problems import InputProblem
+from neuro.io.tables import write_tsv
 
 SETTINGS = {
     "preset": "robust",
@@ -96,6 +97,19 @@ def test_sites_can_count_as_one(small):
     groups = {"north": ["alpha", "beta"]}
     found = gather(stored(small), small.participants, columns, site_groups=groups)
     assert set(found.demographics["site"]) == {"north", "gamma"}
+
+
+def test_fisher_z_becomes_correlations(small, tmp_path):
+    data = stored(small, slice(0, 10))
+    write_tsv(tmp_path / "people.tsv", small.participants.assign(mean_fd=0.1))
+    settings = {"columns": {"age": "continuous remove"}, "missing": "error", "site_groups": {}}
+    found = {}
+    for kind, edges in (("pearson", data.edges), ("fisher_z", np.arctanh(data.edges))):
+        path = tmp_path / f"{kind}.h5"
+        write_connectomes(path, edges, data.participant_id, data.run_key, data.region, kind)
+        found[kind] = load(path, tmp_path / "people.tsv", settings)
+    assert found["fisher_z"].kind == "pearson"
+    np.testing.assert_allclose(found["fisher_z"].edges, found["pearson"].edges, atol=1e-6)
 
 
 def test_runs_of_a_subject_are_averaged(small):

@@ -218,7 +218,7 @@ def test_file_round_trip(truth, tmp_path):
     with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
         assert json.loads(str(file["meta"]))["version"] == 1
     (tmp_path / "cut.npz").write_bytes((tmp_path / "model.npz").read_bytes()[:300])
-    with pytest.raises(InputProblem, match="not a model file, or cut off"):
+    with pytest.raises(InputProblem, match="not a saved model, or damaged"):
         OneHotHMMGLM.load(tmp_path / "cut.npz")
     with pytest.raises(InputProblem, match="no such file"):
         OneHotHMMGLM.load(tmp_path / "none.npz")

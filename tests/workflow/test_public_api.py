@@ -1,4 +1,8 @@
-"""Public names exist, load lazily and are documented as numpydoc: parameters, returns, raises."""
+"""Public names exist, load lazily and are documented as numpydoc.
+
+Functions need Parameters, Returns and Raises where they have them, classes Parameters or
+Attributes, methods a docstring that says when they raise.
+"""
 
 import ast
 import importlib
@@ -80,7 +84,9 @@ def lacking(item, name) -> list[str]:
         for method, value in vars(item).items():
             value = getattr(value, "__func__", value)
             if not method.startswith("_") and inspect.isfunction(value):
-                out += lacking(value, f"{name}.{method}")
+                # Methods of scikit-learn's contract may say their shapes in one line.
+                missing = lacking(value, f"{name}.{method}")
+                out += [line for line in missing if line.endswith(("no docstring", "no Raises"))]
         return out
     if inspect.isfunction(item):
         out += [f"{name}: no {s}" for s in sorted(sections_wanted(item)) if f"{s}\n---" not in doc]

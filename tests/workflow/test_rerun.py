@@ -1,8 +1,13 @@
 """What runs again: nothing without a change, the stage and what follows after one."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
+import time
+import zipfile
 
 import pytest
 import yaml
@@ -103,11 +108,6 @@ def test_a_lost_target_is_made_again(run):
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
-    import os
-    import signal
-    import subprocess
-    import time
-
     folder = tmp_path / "run"
     folder.mkdir()
     small_tables(folder / "input")
@@ -131,3 +131,27 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "1", "--rerun-incomplete")
     assert (folder / "results/report/index.html").exists()
     assert "fmri_table" in result.stdout + result.stderr
+
+
+def test_snakemakes_own_report_is_built_without_a_network(done):
+    """Every name server is out of reach; the archive holds the page and all figures."""
+    out = done / "report.zip"
+    blocked = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(done), "--workflow-profile", "none", "--configfile", "mine.yaml"]
+    if os.geteuid() == 0 and shutil.which("unshare"):
+        command = ["unshare", "--net", *command]
+    result = subprocess.run(
+        [*command, "--report", str(out)],
+        cwd=done,
+        env={**os.environ, **blocked},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    with zipfile.ZipFile(out) as archive:
+        names = archive.namelist()
+    figures = list((done / "results/report/figures").rglob("*.png"))
+    assert any(name.endswith("report.html") for name in names)
+    assert len([name for name in names if name.endswith(".png")]) >= len(figures) >= 3

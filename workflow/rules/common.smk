@@ -1,4 +1,6 @@
 # Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
+import re
+
 import neuro.plan
 from neuro.config import kinds
 from neuro.digest import stage_digest as _digest
@@ -163,8 +165,36 @@ def all_targets():
     ]
 
 
+def planned_jobs():
+    """Every job of this run as a row of the plan; rules without output are names only."""
+    for job in workflow.dag.jobs:
+        if not job.output:
+            continue
+        kept = [str(path) for path in job.output if path not in job.temp_output]
+        path = (kept or [str(job.output[0])])[0]
+        subject = re.search(r"(?:^|/)sub-([a-zA-Z0-9]+)", path)
+        name = job.rule.name
+        yield {
+            "stage": name.split("_")[0],
+            "rule": name,
+            "subject": subject[1] if subject and job.wildcards else "",
+            "needed": "yes" if workflow.dag.needrun(job) else "no",
+            "path": path,
+            "log": str(job.log[0]) if job.log else "",
+            "benchmark": str(job.benchmark or ""),
+        }
+
+
 onstart:
-    neuro.plan.write(config, USER_CONFIG)
+    neuro.plan.write(config, USER_CONFIG, planned_jobs())
+
+
+onsuccess:
+    neuro.plan.finish()
+
+
+onerror:
+    neuro.plan.finish()
 
 
 def relmat_name():

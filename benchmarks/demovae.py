@@ -1,0 +1,272 @@
+"""Removal of demographics beside its peers: time per epoch, what is left in new people, error.
+
+    python benchmarks/demovae.py [--peers .venv-peers/bin/python] [--out table.md]
+
+One planted data set: 1000 people, half to fit and half to judge, 264 regions (34,716 edges). Every
+row runs in a process of its own, on one thread. Times are CPU seconds of the call without imports;
+memory is the largest of the process, data included. What is left is read out of the held-out
+people by readouts that are fitted and tested among them (5 folds), because readouts fitted on the
+training people are blind by construction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+warnings.simplefilter("ignore", UserWarning)  # ages of new people outside the training range
+
+COLUMNS = [
+    {"name": "age", "type": "continuous"},
+    {"name": "sex", "type": "categorical"},
+    {"name": "site", "type": "categorical"},
+]
+OURS = {
+    "raw": "raw connectomes",
+    "pca": "principal components, 60",
+    "residual": "linear residuals (age cubic, sex, site)",
+    "linear": "neuro, linear mode, 60",
+    "network": "neuro, network (default), 60",
+    "k100": "neuro, network, 100 coordinates, 500 epochs",
+    "edges": "neuro, preset paper in edge space",
+}
+PEERS = {
+    "harmonize": "neuroHarmonize 2.5.2, then linear residuals (age, sex)",
+    "package": "package demovae 0.0.6",
+}
+
+
+def peak_mb():
+    """Largest resident memory of this process in MB; getrusage would count the parent's, too."""
+    with open("/proc/self/status") as stream:
+        line = next(line for line in stream if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def planted(options):
+    """The data: edges and demographics of both halves, and the planted factors."""
+    from neuro.simulate.connectomes import planted_connectomes
+
+    made = planted_connectomes(options.subjects, options.regions)
+    half = options.subjects // 2
+    people = made.participants
+    tables = people[:half].reset_index(drop=True), people[half:].reset_index(drop=True)
+    factors = made.truth["factors"][:half], made.truth["factors"][half:]
+    return (made.edges[:half], made.edges[half:]), tables, factors
+
+
+def estimator(method, options):
+    """What a row fits; None for raw connectomes."""
+    from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
+    from neuro.demovae.model import DemoVAE
+
+    own = {"columns": COLUMNS, "random_state": 0, "latent_dim": options.latents}
+    return {
+        "raw": lambda: None,
+        "pca": lambda: PCALatents(options.latents),
+        "residual": lambda: ConfoundResidualizer(COLUMNS),
+        "linear": lambda: DemoVAE(mode="linear", **own),
+        "network": lambda: DemoVAE(**own),
+        "k100": lambda: DemoVAE(pc_components=100, n_epochs=500, patience=0, **own),
+        "edges": lambda: DemoVAE("paper", n_epochs=options.edge_epochs, **own),
+    }[method]()
+
+
+def measure(method, options, out):
+    """One of our rows, in this process."""
+    (train, test), (known, new), _ = planted(options)
+    model = estimator(method, options)
+    numbers = {}
+    found = [train, test]
+    if model is not None:
+        if method not in ("pca", "residual"):
+            import neuro.demovae.fitting
+            import neuro.demovae.guidance
+            import neuro.demovae.train  # noqa: F401
+        small = 60 if options.latents <= 20 else 160
+        # a first small fit loads what is loaded late
+        estimator(method, argparse.Namespace(**{**vars(options), "edge_epochs": 1})).set_params(
+            **({"n_epochs": 1} if hasattr(model, "n_epochs") else {})
+        ).fit(train[:small], demographics=known[:small])
+        start = time.process_time()
+        model.fit(train, demographics=known)
+        numbers["cpu_s"] = time.process_time() - start
+        if hasattr(model, "history_") and len(model.history_):
+            numbers["epochs"] = len(model.history_) - 1
+            numbers["epoch_s"] = epoch_seconds(model, train, known)
+        told = (known, new) if method == "residual" else (None, None)
+        found = [
+            model.transform(rows, table) if method == "residual" else model.transform(rows)
+            for rows, table in zip((train, test), told)
+        ]
+        if hasattr(model, "score"):
+            numbers["rmse"] = -model.score(test, demographics=new)
+    numbers["peak_mb"] = peak_mb()
+    np.savez(out, train=found[0], test=found[1], **numbers)
+
+
+def epoch_seconds(model, train, known):
+    """Seconds of one epoch: the difference between two fits, none of which stops early."""
+    short, long = (2, 6) if model.settings_["space"] == "edges" else (10, 60)
+    seconds = []
+    for n_epochs in (short, long):
+        again = type(model)(**{**model.get_params(), "n_epochs": n_epochs, "patience": 0})
+        start = time.process_time()
+        again.fit(train, demographics=known)
+        seconds.append(time.process_time() - start)
+    return (seconds[1] - seconds[0]) / (long - short)
+
+
+def judge(method, found, tables, factors):
+    """What is left in the features of new people, and what is kept."""
+    from neuro.demovae import evaluate
+    from neuro.demovae.readouts import _ridge, metric, readouts
+
+    known, new = tables
+    train, test = found["train"], found["test"]
+    table = readouts(train, test, known, new, columns=COLUMNS, fit_on="fresh")
+    scores = {(row.target, row.model): row.heldout for row in table.itertuples()}
+    largest = evaluate.correlations(test, new, COLUMNS)
+    kept = [
+        metric(factors[1][:, i], _ridge(train, factors[0][:, i], test)[1], "continuous")
+        for i in range(5)
+    ]
+    row = {name: float(found[name]) for name in found if name not in ("train", "test")}
+    row |= {
+        "age": scores["age", "linear"],
+        "age2": scores["age^2", "linear"],
+        "sex": scores["sex", "linear"],
+        "site": scores["site", "linear"],
+        "site_rbf": scores["site", "rbf"],
+        "kept": float(np.mean(kept)),
+    }
+    if train.shape[1] <= 300:
+        row["largest"] = float(max(np.abs(value).max() for value in largest.values()))
+    return row
+
+
+def peers_row(method, options, folder, parts, tables):
+    """A peer's row, in the peers' environment."""
+    given, out = folder / "data.npz", folder / f"{method}.npz"
+    if not given.exists():
+        arrays = dict(zip(("train", "test"), parts))
+        for name, table in zip(("train", "test"), tables):
+            arrays |= {f"age_{name}": table["age"].to_numpy(np.float32)}
+            for key in ("sex", "site"):
+                arrays[f"{key}_{name}"] = table[key].to_numpy().astype(str)
+        np.savez(given, **arrays)
+    script = Path(__file__).with_name("demovae_peers.py")
+    # -P: the folder of this file has a demovae.py of its own
+    command = [options.peers, "-P", str(script), method, str(given), str(out)]
+    command.append(str(options.package_epochs))
+    subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL)
+    with np.load(out) as file:
+        found = dict(file)
+    if method == "harmonize":
+        from neuro.demovae.baselines import ConfoundResidualizer
+
+        start = time.process_time()
+        model = ConfoundResidualizer(COLUMNS[:2], basis="linear")
+        model.fit(found["train"], demographics=tables[0])
+        for name, table in zip(("train", "test"), tables):
+            found[name] = model.transform(found[name], table)
+        found["cpu_s"] = found["cpu_s"] + time.process_time() - start
+    else:
+        found["epochs"] = options.package_epochs
+    return found
+
+
+def environment():
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def text(rows, options):
+    """The table as Markdown."""
+    from neuro.demovae.evaluate import null_bound
+
+    half = options.subjects // 2
+    bound = null_bound(half, half, options.latents * 5)
+    base = rows.get("package", rows.get("edges", {})).get("epoch_s")
+    lines = [
+        f"{half} planted people to fit, {half} to judge, {options.regions} regions, one thread. "
+        f"Largest |r| of a latent with age, sex or a site, on new people: {bound:.3f} is what "
+        "unrelated latents stay below in 95 % of the cases. Readouts are fresh (fitted and tested "
+        "among the new people). RMSE is that of the new people's edges.",
+        "",
+        "| method | CPU s per epoch | times faster | epochs | CPU s of the fit | peak MB | RMSE "
+        "| largest r | age R2 | age^2 R2 | sex | site | site rbf | factors R2 |",
+        "|---|" + "---:|" * 13,
+    ]
+
+    def cell(row, key, digits):
+        return f"{row[key]:.{digits}f}" if key in row else ""
+
+    for method, row in rows.items():
+        faster = f"{base / row['epoch_s']:.0f}" if base and "epoch_s" in row else ""
+        cells = [
+            {**OURS, **PEERS}[method],
+            cell(row, "epoch_s", 4),
+            faster,
+            cell(row, "epochs", 0),
+            cell(row, "cpu_s", 1),
+            cell(row, "peak_mb", 0),
+            cell(row, "rmse", 4),
+            cell(row, "largest", 3),
+            *(cell(row, key, 3) for key in ("age", "age2", "sex", "site", "site_rbf", "kept")),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--subjects", type=int, default=1000)
+    parser.add_argument("--regions", type=int, default=264)
+    parser.add_argument("--latents", type=int, default=60)
+    parser.add_argument("--edge-epochs", type=int, default=6)
+    parser.add_argument("--package-epochs", type=int, default=100)
+    parser.add_argument("--peers", help="Python of an environment with demovae_peers.txt")
+    parser.add_argument("--rows", nargs="+", choices=[*OURS, *PEERS], help="default: all")
+    parser.add_argument("--out", type=Path, help="write the table to this file as well")
+    parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.row:
+        measure(options.row[0], options, options.row[1])
+        return
+    parts, tables, factors = planted(options)
+    rows = {}
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top)
+        for method in options.rows or [*OURS, *PEERS]:
+            if method in PEERS and not options.peers:
+                print(f"{PEERS[method]}: left out; --peers names an environment that has it")
+                continue
+            if method in PEERS:
+                found = peers_row(method, options, folder, parts, tables)
+            else:
+                out = folder / f"{method}.npz"
+                command = [sys.executable, __file__, "--row", method, str(out)]
+                for name in ("subjects", "regions", "latents", "edge_epochs"):
+                    command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+                subprocess.run(command, check=True, env=environment())
+                with np.load(out) as file:
+                    found = dict(file)
+            rows[method] = judge(method, found, tables, factors)
+            print(f"{method}: {rows[method]}", flush=True)
+    found = text(rows, options)
+    print(found)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(found, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Write docs/benchmarks.md: one table of all peer comparisons, from benchmarks/results/*.md."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+INTRO = """# Benchmarks
+
+Every method beside its peers, measured side by side in one run, on one thread, on one machine. CPU
+seconds count, not wall time. `make bench` runs all of them and writes this page (`python
+docs/benchmarks.py`); each line can be repeated alone by its command. The figures below are read
+from the result files, which say machine, versions and date.
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the table: two rows of a result file.
+
+    Attributes
+    ----------
+    stage, what : str
+    file : str
+        In `benchmarks/results/`, without suffix.
+    ours, peer : tuple of str
+        Texts that a row must hold; the first row that holds them all is taken.
+    column : str
+        Header of the column with the figure.
+    unit : str
+    peer_name : str
+        Empty: the last text of `peer`.
+    ratio : str
+        Header of the column of our row with the factor, where the file has it unrounded.
+    """
+
+    stage: str
+    what: str
+    file: str
+    ours: tuple
+    peer: tuple
+    column: str
+    unit: str = "CPU s"
+    peer_name: str = ""
+    ratio: str = ""
+
+
+_GRAPH = "voxel graph of 29,398 voxels x 172 volumes: degree, distance degree, 3-cycles"
+COMPARISONS = (
+    Comparison(
+        "fmri",
+        "filter and regression, 30,000 voxels x 172 volumes, 36 confounds",
+        *("clean", ("neuro joint",), ("nilearn signal.clean",), "CPU s"),
+        ratio="nilearn / this",
+    ),
+    *(
+        Comparison("adhd", _GRAPH, "voxel_graphs", ours, peer, "from X (s)", peer_name=name)
+        for ours, peer, name in (
+            (("29,398", "threshold=0.8"), ("29,398", "networkx"), "networkx (extrapolated)"),
+            (("29,398", "threshold=0.8"), ("29,398", "igraph"), "igraph"),
+            (("29,398", "threshold=0.8"), ("29,398", "scipy.sparse"), "scipy.sparse"),
+        )
+    ),
+)
+
+
+def tables(text: str) -> list[dict[str, str]]:
+    """Rows of all Markdown tables of a text, by header."""
+    rows, head = [], None
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            head = None
+        elif head is None:
+            head = cells
+        elif not set(line) <= set("|-: "):
+            rows.append(dict(zip(head, cells)))
+    return rows
+
+
+def find(rows, texts, column: str, where: str) -> str:
+    """The figure of the first row that holds all texts."""
+    for row in rows:
+        if column in row and all(any(text in cell for cell in row.values()) for text in texts):
+            return row[column]
+    raise ValueError(f"{where}: no row with {' and '.join(texts)} and a column '{column}'")
+
+
+def number(cell: str) -> float:
+    """The first number of a cell; `~` marks an extrapolation."""
+    match = re.search(r"\d[\d,]*\.?\d*(?:e[-+]?\d+)?", cell)
+    if not match:
+        raise ValueError(f"no number in '{cell}'")
+    return float(match[0].replace(",", ""))
+
+
+def commands() -> dict[str, str]:
+    """Result file to the command that writes it, from the recipe of `make bench`."""
+    recipe = (ROOT / "Makefile").read_text("utf-8")
+    lines = re.findall(r"^\t(\S.*? --out benchmarks/results/(\S+)\.md.*)$", recipe, re.MULTILINE)
+    return {name: command for command, name in lines}
+
+
+def page() -> str:
+    """The page as text."""
+    rows = ["| stage | what | here | peer | its figure | unit | peer / here | result |"]
+    rows.append("|---|---|---:|---|---:|---|---:|---|")
+    for item in COMPARISONS:
+        found = tables((RESULTS / f"{item.file}.md").read_text("utf-8"))
+        ours = find(found, item.ours, item.column, item.file)
+        peer = find(found, item.peer, item.column, item.file)
+        if item.ratio:
+            ratio = number(find(found, item.ours, item.ratio, item.file))
+        else:
+            ratio = number(peer) / number(ours)
+        link = f"[{item.file}](../benchmarks/results/{item.file}.md)"
+        cells = (item.stage, item.what, ours, item.peer_name or item.peer[-1], peer, item.unit)
+        rows.append("| " + " | ".join([*cells, f"{ratio:.3g}", link]) + " |")
+    lines = [INTRO, *rows, "", "## To repeat", ""]
+    lines += ["Peers that are not installed with neuro are named in each script's first lines.", ""]
+    lines += ["| result | command | what it measures |", "|---|---|---|"]
+    known = commands()
+    for path in sorted(RESULTS.glob("*.md")):
+        command = known.get(path.stem, "")
+        lines.append(
+            f"| [{path.stem}](../benchmarks/results/{path.name}) | "
+            f"{f'`{command}`' if command else 'see the file'} | {purpose(path.stem)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def purpose(name: str) -> str:
+    """First sentence of the script that writes a result."""
+    script = ROOT / "benchmarks" / f"{name}.py"
+    if not script.is_file():
+        return ""
+    match = re.search(r'^"""(.+?)(?:\.\s|\.?"""|\n\n)', script.read_text("utf-8"), re.S)
+    return " ".join(match[1].split()) if match else ""
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "benchmarks.md").write_text(page(), "utf-8")

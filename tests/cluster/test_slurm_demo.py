@@ -1,0 +1,68 @@
+"""The project's own workflow through profiles/slurm gives what it gives on one machine."""
+
+import pytest
+import yaml
+from common import compare, files
+from slurm_cluster import Cluster, ClusterError
+from toys import Run
+
+from neuro.config import STAGES
+
+pytestmark = pytest.mark.cluster
+SMALL = {
+    "data": {"kind": "simulated"},
+    "simulate": {"n_subjects": 4, "voxel_mm": 12, "n_volumes": 60},
+    "fmri": {"atlas": "simulated", "min_seconds": 60, "strategy": "6P", "scrub": False},
+    "report": {"title": "cluster"},
+    **{name: {"enabled": False} for name in STAGES if name != "fmri"},
+}
+"""Images of four subjects to the report: 14 jobs."""
+
+
+def test_the_results_of_a_cluster_equal_the_local_ones(cluster, tmp_path):
+    runs = []
+    for name in ("local", "cluster"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mine.yaml").write_text(yaml.safe_dump(SMALL))
+        where = {"cluster": cluster} if name == "cluster" else {}
+        cores = [] if where else ["--cores", "2"]
+        runs.append(Run(folder, "--configfile", "mine.yaml", *cores, own=True, **where))
+    for run in runs:
+        status, text = run.wait(500)
+        assert status == 0, text
+    local, remote = (tmp_path / name / "results" for name in ("local", "cluster"))
+    assert files(local) == files(remote)
+    compared = 0
+    for name in sorted(files(local)):
+        if not name.startswith(("logs/", "benchmarks/", "provenance/")) and name != "inputs.json":
+            compare(remote / name, local / name)
+            compared += 1
+    assert compared > 60
+    jobs = [job for job in cluster.jobs() if "fmri_" in job.get("Comment", "")]
+    assert {job["Partition"] for job in jobs} == {"cpu"}
+    # an index of a second is not worth a job
+    assert not [job for job in jobs if "fmri_index" in job["Comment"]]
+    # nobody waits in vain for resources: each job asks for what its rule says
+    assert {job["NumCPUs"] for job in jobs} == {"1"}
+
+
+def test_nothing_is_left_when_a_test_fails(cluster):
+    other = Cluster()
+    with pytest.raises(ZeroDivisionError), other:
+        assert len(other.pids()) >= 4
+        other.run("sbatch", "--wrap", "sleep 100")
+        raise ZeroDivisionError
+    assert not other.folder.exists()
+    assert other.pids() == []
+
+
+def test_a_cluster_that_does_not_come_up_says_why_and_leaves_nothing(monkeypatch):
+    import slurm_cluster
+
+    monkeypatch.setattr(slurm_cluster, "READY_WITHIN", 2)
+    monkeypatch.setattr(slurm_cluster, "CONF", slurm_cluster.CONF + "NodeName=c1\n")
+    broken = Cluster()
+    with pytest.raises(ClusterError, match="slurm"):
+        broken.start()
+    assert not broken.folder.exists()

@@ -1,0 +1,162 @@
+"""A toy workflow for the cluster tests, and how it and the project's own are started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--slurm-init-seconds-before-status-checks", "4")
+"""The plugin waits 40 s before it looks at a job for the first time."""
+
+SNAKEFILE = """
+import sys
+
+rule both:
+    input: "good.txt", "bad.txt"
+
+rule good:
+    output: "good.txt"
+    log: "logs/good.log"
+    shell: "sleep 3; echo done > {output}"
+
+rule bad:
+    output: "bad.txt"
+    log: "logs/bad.log"
+    shell: "echo half > {output}; echo reason > {log}; exit 1"
+
+rule endless:
+    output: "endless.txt"
+    resources: runtime=1
+    shell: "echo half > {output}; sleep 300"
+
+rule greedy:
+    output: "greedy.txt"
+    resources: mem_mb=lambda wildcards, attempt: 700 * 3 ** (attempt - 1)
+    shell:
+        "echo half > {output}; {sys.executable} -c 'import time; "
+        "x = b\\"1\\" * (900 << 20); time.sleep(6)'; echo $SLURM_JOB_ID > {output}"
+
+rule longer:
+    output: "longer.txt"
+    shell: "echo half > {output}; sleep 25; echo $SLURMD_NODENAME > {output}"
+
+rule three:
+    input: expand("sleeper-{n}.txt", n=range(3))
+
+rule sleeper:
+    output: "sleeper-{n}.txt"
+    shell: "echo half > {output}; sleep 120; echo done > {output}"
+
+rule first:
+    output: "first.txt"
+    shell: "echo half > {output}; sleep 12; echo done > {output}"
+
+rule second:
+    input: "first.txt"
+    output: "second.txt"
+    shell: "touch {output}"
+
+rule huge:
+    output: "huge.txt"
+    resources: mem_mb=900000
+    shell: "touch {output}"
+
+rule devices:
+    input: "device-1.txt", "device-2.txt"
+
+rule device:
+    output: "device-{n}.txt"
+    resources: gpu=1
+    shell:
+        "date +%s.%N > {output}; echo ${{SLURM_JOB_PARTITION:-here}}.${{SLURMD_NODENAME:-}}."
+        "${{CUDA_VISIBLE_DEVICES:-}} >> {output}; sleep 6; date +%s.%N >> {output}"
+"""
+
+
+class Run:
+    """A Snakemake process on the toy workflow, or on the project's own.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Working directory; the Snakefile is written into it.
+    *arguments : str
+    cluster : Cluster, optional
+        Where the jobs go; None runs them here.
+    profile : bool
+        Whether the project's Slurm profile is used, or only what the plugin needs.
+    own : bool
+        The project's workflow in place of the toy.
+    """
+
+    def __init__(self, folder, *arguments, cluster=None, profile=True, own=False):
+        self.folder = Path(folder)
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        if own:
+            command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+        else:
+            (self.folder / "Snakefile").write_text(SNAKEFILE)
+        self.environment = dict(os.environ)
+        if cluster:
+            self.environment = cluster.environment
+            command += slurm_options(cluster, profile)
+        self.output = self.folder / "output.txt"
+        # A process of its own group: signals of the test reach it and not pytest.
+        with self.output.open("w") as stream:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+
+    def wait(self, timeout: float) -> tuple[int, str]:
+        """Exit status and everything that was printed."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"still there after {timeout} s:\n{self.text()}") from None
+        return status, self.text()
+
+    def text(self) -> str:
+        """What was printed so far."""
+        return self.output.read_text()
+
+    def present(self, name: str) -> bool:
+        """Whether a file of the run exists."""
+        return (self.folder / name).exists()
+
+    def locked(self) -> bool:
+        """Whether the working directory is locked."""
+        return any((self.folder / ".snakemake" / "locks").glob("*"))
+
+
+def slurm_options(cluster, profile=True) -> list[str]:
+    """Options of a run on the test cluster."""
+    options = ["--slurm-partition-config", str(cluster.partitions), *QUICK]
+    if profile:
+        # nodes of the test cluster are smaller than the profile's defaults assume
+        return [*options, "--profile", str(ROOT / "profiles" / "slurm")]
+    options += ["--executor", "slurm", "--jobs", "50", "--latency-wait", "20"]
+    options += ["--slurm-status-command", "squeue"]
+    return [*options, "--default-resources", "mem_mb=1000", "runtime=5"]
+
+
+def until(condition, timeout: float, what: str):
+    """Poll until a condition holds; its value."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.3)
+    raise AssertionError(f"not within {timeout} s: {what}")
