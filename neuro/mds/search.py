@@ -21,6 +21,31 @@ SUB_ITERATIONS = 50
 N_EVALUATIONS = 3
 GAIN = 1e-4
 """Least gain of a candidate that does not add a cluster."""
+PRESETS = {
+    "robust": {
+        "step": "relative",
+        "step_size": 0.1,
+        "n_sub": 2,
+        "eta": 0.3,
+        "min_size": 3,
+        "n_restarts": 4,
+        "subsample": 0.5,
+        "keep_best": True,
+    },
+    "paper": {
+        "step": "absolute",
+        "step_size": 100.0,
+        "n_sub": None,
+        "eta": 0.0,
+        "min_size": 1,
+        "n_restarts": 1,
+        "subsample": 1.0,
+        "keep_best": False,
+    },
+}
+"""Values of the arguments that are None."""
+LEAST_SUBSAMPLE = 10
+"""Units per initial cluster that a restart has at least, where there are so many."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.mds.agreement import adjusted_rand, homogeneity_completeness
-from neuro.mds.assign import margins, softmax
+from neuro.mds.on_the_fly import margins, softmax
 
 LADDER = [
     "n_clusters_init",

@@ -8,7 +8,7 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, overview, record, site
+from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, mds, model, overview, record, site
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
@@ -20,6 +20,7 @@ SECTIONS = {
     "adhd": adhd.sections,
     "demovae": demovae.sections,
     "hmmglm": hmmglm.sections,
+    "mds": mds.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
 

@@ -8,7 +8,7 @@ def main(snakemake):
         from neuro import provenance
         from neuro.io import tables
         from neuro.mds import files
-        from neuro.mds.assign import assign
+        from neuro.mds.on_the_fly import assign
         from neuro.mds.summary import known_types
 
         given, out = snakemake.input, snakemake.output
