@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.mds.estimator import Run
+from neuro.mds.fitted import Run
+
+_HISTORY = ("objective", "n_clusters", "moved")
+
+
+def _history(phases, values) -> list[dict]:
+    return [
+        {"phase": str(phase), "objective": float(j), "n_clusters": int(k), "moved": int(moved)}
+        for phase, (j, k, moved) in zip(phases, values)
+    ]
 
 
 def write_runs(path, runs) -> Path:
@@ -26,13 +35,18 @@ def write_runs(path, runs) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts = [
-        {"seed": r.seed, "objective": r.objective, "history": r.history, "n_seen": r.n_seen}
-        for r in runs
-    ]
-    arrays = {f"stimuli_{k}": run.stimuli for k, run in enumerate(runs)}
-    arrays |= {f"labels_{k}": run.labels for k, run in enumerate(runs)}
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
+    arrays = {
+        "seed": np.array([run.seed for run in runs]),
+        "objective": np.array([run.objective for run in runs]),
+        "n_seen": np.array([run.n_seen for run in runs]),
+    }
+    for k, run in enumerate(runs):
+        arrays[f"stimuli_{k}"], arrays[f"labels_{k}"] = run.stimuli, run.labels
+        arrays[f"phase_{k}"] = np.array([entry["phase"] for entry in run.history], dtype="<U8")
+        arrays[f"history_{k}"] = np.array(
+            [[entry[name] for name in _HISTORY] for entry in run.history], dtype=float
+        ).reshape(-1, len(_HISTORY))
+    np.savez(path, **arrays)
     return path
 
 
@@ -48,9 +62,16 @@ def read_runs(paths) -> list[Run]:
     for path in paths:
         try:
             with np.load(path, allow_pickle=False) as file:
-                for k, fact in enumerate(json.loads(str(file["facts"]))):
+                for k, seed in enumerate(file["seed"]):
                     runs.append(
-                        Run(stimuli=file[f"stimuli_{k}"], labels=file[f"labels_{k}"], **fact)
+                        Run(
+                            int(seed),
+                            file[f"stimuli_{k}"],
+                            file[f"labels_{k}"],
+                            float(file["objective"][k]),
+                            _history(file[f"phase_{k}"], file[f"history_{k}"]),
+                            int(file["n_seen"][k]),
+                        )
                     )
         except (OSError, ValueError, KeyError) as error:
             raise InputProblem(f"{path}: not a file of restarts ({str(error)[:60]})") from None
@@ -83,7 +104,7 @@ def write_stimuli(path, model, shown=None, **facts) -> Path:
         arrays["shown"] = (stimuli + arrays["offset"]).astype(np.float32)
     facts |= {
         "temperature": model.temperature,
-        "norm": None if discrete else model.norm_,
+        "norm": None if discrete else float(f"{model.norm_:.6g}"),
         "n_clusters": model.n_clusters_,
         "verdict": model.verdict_,
     }
