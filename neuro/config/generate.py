@@ -28,6 +28,12 @@ DEMO: dict[str, dict] = {
         "age_basis": "linear",
         "n_samples": 60,
     },
+    "ntf": {
+        "sources": ["simulated", "fmri"],
+        "ranks": [2, 6],
+        "n_starts": 4,
+        "n_null": 10,
+    },
     "hmmglm": {
         "input": ["simulated", "fmri"],
         "model": ["gaussian", "onehot"],

@@ -70,6 +70,13 @@ class Recordings:
         "Table of stimuli: animal, onset_s, duration_s, condition.",
         nullable=True,
     )
+    assemblies: str | None = option(
+        None,
+        "path",
+        "Published groups to compare with (one recording): a line per group, neurons counted "
+        "from 1.",
+        nullable=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -352,3 +359,8 @@ def describe(config):
             f"surrogate motifs, at a false discovery rate of {ntf['communities']['alpha']:g}."
         )
     return sentences, keys
+
+
+def needs_runs(section) -> bool:
+    """Whether the stage reads what the stage `fmri` leaves."""
+    return "fmri" in section["sources"]

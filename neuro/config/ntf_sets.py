@@ -93,12 +93,16 @@ def _recording_problems(ntf) -> list[str]:
     if not given["files"]:
         return ["ntf.recordings.files: empty, but ntf.sources has 'recordings'; name the files"]
     lines = [
-        f"ntf.recordings.files: no file matches '{pattern}'"
+        f"ntf.recordings.files: no such file: {pattern}"
         for pattern in given["files"]
         if not glob.glob(pattern, recursive=True)
     ]
-    if given["events"] and not Path(given["events"]).exists():
-        lines.append(f"ntf.recordings.events: no such file: {given['events']}")
+    for key in ("events", "assemblies"):
+        if given[key] and not Path(given[key]).exists():
+            lines.append(f"ntf.recordings.{key}: no such file: {given[key]}")
+    n_files = len(recording_files(ntf))
+    if given["assemblies"] and n_files > 1:
+        lines.append(f"ntf.recordings.assemblies: given with {n_files} recordings; expected one")
     if ntf["time_alignment"] == "stimulus" and not given["events"]:
         lines.append("ntf.recordings.events: missing, but ntf.time_alignment is 'stimulus'")
     if not given["stack"]:

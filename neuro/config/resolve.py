@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import demovae, hmmglm_sets, kinds, mds
+from neuro.config import demovae, hmmglm_sets, kinds, mds, ntf_sets
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -306,6 +306,7 @@ def _across(config):
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:
         problems.append("fmri.confound_columns: empty, but fmri.strategy is 'custom'")
     problems += kinds.problems(data["kind"], config)
+    problems += ntf_sets.problems(config)
     if fmri["filter"] == "fft" and fmri["strategy"] != "athena":
         problems.append("fmri.filter: 'fft' belongs to strategy 'athena'; use 'butterworth'")
     for key, value in (("fmri.atlas", fmri["atlas"]), ("adhd.mask.regions", _regions(adhd))):

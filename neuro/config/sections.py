@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, mds, report, simulate
+from neuro.config import (
+    adhd,
+    data,
+    demovae,
+    execution,
+    fmri,
+    hmmglm,
+    mds,
+    ntf,
+    report,
+    simulate,
+)
 
 _CLASSES = {
     "data": data.Data,
@@ -11,11 +22,19 @@ _CLASSES = {
     "fmri": fmri.Fmri,
     "adhd": adhd.Adhd,
     "demovae": demovae.Demovae,
+    "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
     "mds": mds.Mds,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "hmmglm": hmmglm, "mds": mds}
+_MODULES = {
+    "fmri": fmri,
+    "adhd": adhd,
+    "demovae": demovae,
+    "ntf": ntf,
+    "hmmglm": hmmglm,
+    "mds": mds,
+}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -298,8 +298,9 @@ def run(operator, starts, *, max_iter=200, tol=1e-5, inner=2, max_columns=MAX_CO
             columns += active[-1].rank
         _sweep(operator, active, inner)
         left = [start for start in active if not _converged(start.history, tol, max_iter)]
-        n_done += len(active) - len(left)
-        if log and len(left) < len(active):
+        before, n_done = n_done, n_done + len(active) - len(left)
+        # a line per tenth of the work
+        if log and 10 * n_done // len(starts) > 10 * before // len(starts):
             log(f"{n_done} of {len(starts)} starts converged")
         active = left
 

@@ -60,7 +60,7 @@ def find_communities(factors, null, names, settings, seed, log=None):
             for motif, weak in zip(matrices, background)
         ]
         if log:
-            counts = [item.labels.max() + 1 for item in found[backend]]
+            counts = [int(item.labels.max()) + 1 for item in found[backend]]
             log(f"{backend}: {counts} communities, {len(statistics[backend])} null motifs")
     return found, statistics
 

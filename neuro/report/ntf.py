@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro.report import model, ntf_figures
 from neuro.report.labels import Labels
-from neuro.report.overview import read_table
+from neuro.report.tables import read_table
 
 TITLES = {"simulated": "planted recordings", "fmri": "region series", "recordings": "recordings"}
 STATISTICS = {
@@ -20,6 +20,51 @@ STATISTICS = {
 }
 MIN_SUPPORT = 0.1
 """As in the stage: motif entries with less support count as not observed."""
+
+
+KNOWN = {
+    "condition": (
+        "What was planted: the component of each stimulus, the correlation of its time course "
+        "with the epochs, and the adjusted mutual information of its communities with the planted "
+        "ones (1: equal, 0: chance).",
+        [
+            model.Column("condition", "Stimulus"),
+            model.Column("component", "Component", 0),
+            model.Column("correlation", "Correlation", 2),
+            model.Column("ami", "Agreement", 2),
+        ],
+    ),
+    "assembly": (
+        "Published assemblies: how well a motif, and plain correlation of the traces, tell pairs "
+        "inside an assembly from all other pairs (area under the ROC curve, chance 0.5). Matched: "
+        "every assembly has a component of its own.",
+        [
+            model.Column("assembly", "Assembly", 0),
+            model.Column("n_neurons", "Neurons", 0),
+            model.Column("component", "Matched component", 0),
+            model.Column("auroc", "AUROC", 2),
+            model.Column("best_component", "Best component", 0),
+            model.Column("best_auroc", "AUROC", 2),
+            model.Column("correlation_auroc", "Correlation", 2),
+        ],
+    ),
+    "null_95": (
+        "Left and right neurons of a class in one community: share of the pairs, and the mean and "
+        "95 % quantile after permuting the communities over the neurons.",
+        [
+            model.Column("component", "Component", 0),
+            model.Column("share", "Share", 2),
+            model.Column("null_mean", "Permuted", 2),
+            model.Column("null_95", "95 %", 2),
+            model.Column("n_pairs", "Pairs", 0),
+        ],
+    ),
+}
+"""Tables of `known.tsv` by a column that only one of them has."""
+
+
+MIN_ACTIVE = 3
+"""With fewer neurons above the background all are drawn, and their communities called weak."""
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
@@ -69,7 +114,20 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
             blocks.append(ntf_figures.presence_map(data, animals, name))
     blocks += _community_blocks(folder, data, components, first, name)
     blocks.append(_table(components))
+    known = read_table(folder / "known.tsv", condition=str)
+    if known is not None and len(known):
+        blocks.append(_known(known))
     return blocks
+
+
+def _known(table):
+    """Results beside what is known from elsewhere."""
+    for key, (caption, columns) in KNOWN.items():
+        if key in table.columns:
+            shown = [column for column in columns if column.key in table.columns]
+            keys = [column.key for column in shown]
+            return model.Table(caption, shown, table[keys].to_dict("records"))
+    raise ValueError(f"known.tsv: unknown columns {', '.join(table.columns)}")
 
 
 def _introduction(facts, data):
@@ -118,6 +176,7 @@ def _community_blocks(folder, data, components, first, name) -> list:
     matrices, shared = _motifs(data), data["time"].ndim == 2
     if table is not None:
         labels, weak = _labels(table, backend, len(matrices))
+        weak[(~weak).sum(axis=1) < MIN_ACTIVE] = False
         blocks.append(ntf_figures.motif_maps(matrices, labels, weak, first, name))
         nested = _levels(table, len(matrices))
         figure = ntf_figures.hierarchy(nested, name) if nested else None

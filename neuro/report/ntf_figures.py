@@ -217,9 +217,7 @@ def motif_maps(matrices, labels, background, table, name):
                 axes.axhline(edge - 0.5, color=draw.CONTROL, lw=0.7)
                 axes.axvline(edge - 0.5, color=draw.CONTROL, lw=0.7)
             row = table.iloc[r]
-            mark = " *" if row["significant"] else ""
-            count = int(row["n_communities"])
-            axes.set_title(f"{r + 1}: {count} communit{'y' if count == 1 else 'ies'}{mark}")
+            axes.set_title(f"{r + 1}: {_count(labels[r], background[r], row)}")
             axes.set_xticks([])
             axes.set_yticks([])
 
@@ -235,6 +233,14 @@ def motif_maps(matrices, labels, background, table, name):
         alt="Matrices of the motifs",
         wide=True,
     )
+
+
+def _count(labels, background, row):
+    """Communities in words; weak ones where no neuron stands out of the surrogates."""
+    shown = np.unique(np.asarray(labels, float)[~np.asarray(background, bool)])
+    count = int(np.isfinite(shown).sum())
+    weak = "weak " if int(row["n_active"]) < count else ""
+    return f"{count} {weak}communit{'y' if count == 1 else 'ies'}{' *' * bool(row['significant'])}"
 
 
 def ordering(labels, background):

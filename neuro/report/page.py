@@ -8,7 +8,19 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, mds, model, overview, record, site
+from neuro.report import (
+    adhd,
+    demovae,
+    exclusions,
+    fmri,
+    hmmglm,
+    mds,
+    model,
+    ntf,
+    overview,
+    record,
+    site,
+)
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
@@ -19,6 +31,7 @@ SECTIONS = {
     "fmri": fmri.sections,
     "adhd": adhd.sections,
     "demovae": demovae.sections,
+    "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
     "mds": mds.sections,
 }

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 def settings(**sections):
     base = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
-    return {**base, "hmmglm": {"enabled": False}, **sections}
+    return {**base, "ntf": {"enabled": False}, "hmmglm": {"enabled": False}, **sections}
 
 
 def problems(**sections):

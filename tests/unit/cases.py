@@ -178,6 +178,16 @@ SPIKES = {
         "folds": 2,
     },
 }
+MOTIFS = {
+    "data": {"kind": "none"},
+    "ntf": {
+        "sources": ["simulated"],
+        "simulated": {"n_animals": 3, "n_neurons": 12, "n_conditions": 2, "epoch_s": 20.0},
+        "ranks": [2, 3],
+        "n_starts": 2,
+        "n_null": 2,
+    },
+}
 S1 = "sub-01/func/sub-01_task-rest"
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 GROUP = ("results/fmri/runs.tsv", "results/participants.tsv")
@@ -225,6 +235,20 @@ def demovae_case(inputs, outputs, target, present=()):
     )
 
 
+def ntf(*names):
+    """Result files of the planted set of the stage."""
+    return tuple(f"results/ntf/simulated/{name}" for name in names)
+
+
+def ntf_case(inputs, outputs, target, present=()):
+    """A case of the stage, cut from a run on planted recordings."""
+    return Case(MOTIFS, inputs, outputs, (target,), "results/ntf/report.json", present)
+
+
+CALCIUM = ("results/simulated/calcium/w*.npz", "results/simulated/calcium/events.tsv")
+TENSOR = ntf("tensor.npy", "axes.npz")
+
+
 def hmmglm(*names):
     """Result files of the planted set of the stage."""
     return tuple(f"results/hmmglm/planted/{name}" for name in names)
@@ -233,7 +257,116 @@ def hmmglm(*names):
 COUNTS = hmmglm("counts.npz", "sequences.tsv", "units.tsv")
 
 
+def flicker(folder: Path) -> None:
+    """Eight units that see a flicker, ON or OFF, and a later recording of three others."""
+    import numpy as np
+
+    folder = folder / "input"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    stimulus = rng.integers(0, 2, (600, 1)).astype(np.float32)
+    drive = np.convolve(stimulus[:, 0] - 0.5, [1.0, 0.5, 0.25])[:600]
+    sign = np.array([1, -1] * 4)
+    responses = drive[:, None] * sign + rng.normal(0, 0.3, (600, 8))
+    responses[:, 7] = 1.0
+    np.savez(
+        folder / "flicker.npz",
+        stimuli=stimulus,
+        responses=responses.astype(np.float32),
+        known_type=np.where(sign > 0, "ON", "OFF"),
+        fs=50.0,
+    )
+    new = np.array([[3.0, 0.2, 1.0], [0.5, 2.0, 1.0]])
+    np.savez(folder / "new.npz", responses=new)
+
+
+MDS = {
+    "data": {"kind": "none"},
+    "mds": {
+        "input": ["input/flicker.npz"],
+        "new_recording": "input/new.npz",
+        "twin": {"n_lags": 6},
+        "n_clusters_init": 2,
+        "n_restarts": 2,
+        "k_ladder": [2],
+    },
+}
+PLANTED_CELLS = {
+    "data": {"kind": "none"},
+    "mds": {
+        "input": ["planted"],
+        "planted": {"n_per_type": 3, "n_types": 2, "n_images": 100, "n_new": 2, "n_repeats": 2},
+        "twin": {"epochs": 1, "min_test_corr": -1},
+        "n_clusters_init": 2,
+        "n_restarts": 1,
+        "held_out_fraction": 0,
+    },
+}
+
+
+def mds(*names):
+    """Result files of the flicker set of the stage."""
+    return tuple(f"results/mds/flicker/{name}" for name in names)
+
+
+def mds_case(inputs, outputs, target, present=()):
+    """A case of the stage, cut from its own rules on a small recording."""
+    return Case(MDS, inputs, outputs, (target,), "results/mds/report.json", present, flicker)
+
+
 CASES: dict[str, Case] = {
+    "mds_simulate": Case(
+        PLANTED_CELLS,
+        (),
+        ("results/simulated/mds/planted.json", "results/simulated/mds/truth.npz"),
+        ("results/simulated/mds/planted.h5",),
+        "results/mds/report.json",
+        ("results/simulated/mds/planted.h5",),
+    ),
+    "mds_present": Case(
+        PLANTED_CELLS,
+        ("results/simulated/mds/truth.npz", "results/mds/planted/mds_stimuli.npz"),
+        ("results/simulated/mds/new_cells.npz",),
+        ("results/simulated/mds/new_cells.npz",),
+        "results/mds/report.json",
+    ),
+    "mds_twin": mds_case(
+        ("input/*",),
+        mds("twin.json", "twin_metrics.json", "excluded_units.tsv"),
+        *mds("twin.pt"),
+        mds("twin.pt"),
+    ),
+    "mds_cluster": mds_case(
+        ("input/*", *mds("twin.pt")), mds("runs/part_0.npz"), *mds("runs/part_0.npz")
+    ),
+    "mds_select": mds_case(
+        ("input/*", *mds("twin.pt", "runs/part_0.npz", "excluded_units.tsv")),
+        mds(
+            *("clusters.*", "mds_stimuli.npz", "summary.json", "restarts.tsv", "history.tsv"),
+            *("matrices.npz", "k_ladder.tsv", "objectives.tsv"),
+        ),
+        *mds("clusters.tsv"),
+    ),
+    "mds_assign": mds_case(
+        ("input/*", *mds("mds_stimuli.npz")), mds("assignments*"), *mds("assignments.tsv")
+    ),
+    "mds_summary": mds_case(
+        (
+            "input/*",
+            *mds("summary.json", "excluded_units.tsv", "assignments_summary.json"),
+        ),
+        tuple(
+            f"results/mds/{name}"
+            for name in (
+                "sets.tsv",
+                "exclusions.tsv",
+                "dataset_description.json",
+                ".bidsignore",
+                "report.json",
+            )
+        ),
+        "results/mds/report.json",
+    ),
     "simulate_scenes": Case(
         SCENES,
         (),
@@ -528,6 +661,50 @@ CASES: dict[str, Case] = {
         ),
         ("results/hmmglm/report.json",),
         "hmmglm",
+    ),
+    "ntf_simulate": ntf_case(
+        (),
+        ("results/simulated/calcium/*",),
+        "results/simulated/calcium/events.tsv",
+    ),
+    "ntf_tensor": ntf_case(CALCIUM, ntf("axes.*"), TENSOR[0], TENSOR[:1]),
+    "ntf_rank": ntf_case(TENSOR, ntf("rank_sweep.*", "rank.json"), *ntf("rank.json")),
+    "ntf_factorize": ntf_case(
+        (*TENSOR, *ntf("rank.json")),
+        ntf("factors.*", "presence.tsv", "time_map.tsv"),
+        *ntf("factors.npz"),
+    ),
+    "ntf_null": ntf_case((*CALCIUM, *ntf("rank.json")), ntf("null_0.npz"), *ntf("null_0.npz")),
+    "ntf_communities": ntf_case(
+        (
+            *CALCIUM[:1],
+            "results/simulated/calcium/truth.tsv",
+            *ntf("axes.npz", "factors.npz", "null_0.npz"),
+        ),
+        ntf(
+            "communities.*",
+            "components.tsv",
+            "nulls.tsv",
+            "membership.npz",
+            "back_projection.npz",
+            "known.tsv",
+            "motifs/*.tsv",
+            "exclusions.tsv",
+            "report.json",
+        ),
+        *ntf("report.json"),
+        ntf("motifs/*.graphml"),
+    ),
+    "ntf_summary": ntf_case(
+        ntf("report.json", "exclusions.tsv"),
+        (
+            "results/ntf/sets.tsv",
+            "results/ntf/exclusions.tsv",
+            "results/ntf/dataset_description.json",
+            "results/ntf/.bidsignore",
+            "results/ntf/report.json",
+        ),
+        "results/ntf/report.json",
     ),
     "report": Case(
         ROI,

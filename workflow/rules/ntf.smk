@@ -43,6 +43,15 @@ def ntf_events(wildcards):
     return [events] if events and source == "recordings" else []
 
 
+def ntf_known(wildcards):
+    """What is known of a set from elsewhere: planted truth, or published groups."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ["results/simulated/calcium/truth.tsv"]
+    groups = config["ntf"]["recordings"]["assemblies"]
+    return [groups] if groups and source == "recordings" else []
+
+
 def ntf_nulls(wildcards):
     """Surrogates of a set, some per file."""
     chunks = -(-config["ntf"]["n_null"] // NTF_PER_CHUNK)
@@ -238,6 +247,7 @@ rule ntf_communities:
         axes="results/ntf/{dataset}/axes.npz",
         recordings=ntf_files,
         nulls=ntf_nulls,
+        known=ntf_known,
     output:
         communities="results/ntf/{dataset}/communities.tsv",
         components="results/ntf/{dataset}/components.tsv",
@@ -245,6 +255,7 @@ rule ntf_communities:
         membership="results/ntf/{dataset}/membership.npz",
         traces="results/ntf/{dataset}/back_projection.npz",
         motifs=directory("results/ntf/{dataset}/motifs"),
+        known="results/ntf/{dataset}/known.tsv",
         exclusions="results/ntf/{dataset}/exclusions.tsv",
         report=ensure("results/ntf/{dataset}/report.json", non_empty=True),
     log:

@@ -7,7 +7,7 @@ def main(snakemake):
     with job.run(snakemake) as log:
         from neuro import provenance
         from neuro.io import tables
-        from neuro.ntf import files, stage, summary
+        from neuro.ntf import files, known, stage, summary
         from neuro.ntf.identity import Identity
         from neuro.ntf.traces import back_projection
 
@@ -40,11 +40,14 @@ def main(snakemake):
         summary.write_motifs(out.motifs, factors, found)
         left_out = summary.exclusions(name, files.read_axes(given.axes), components)
         tables.write_exclusions(out.exclusions, left_out)
-        provenance.write_json(out.report, summary.headline(name, factors, null, components))
+        table, rows = known.compare(params.source, factors, first, items, given.known, params.seed)
+        tables.write_tsv(out.known, table)
+        headline = summary.headline(name, factors, null, components)
+        provenance.write_json(out.report, [*rows, *headline])
         provenance.sidecar(
             out.communities,
             parameters=dict(settings["communities"]) | {"used": names},
-            inputs=[given.factors, *given.nulls],
+            inputs=[given.factors, *given.nulls, *given.known],
             seed=params.seed,
             packages=["numpy", "scipy", "numba", "networkx", "igraph"],
         )

@@ -1,0 +1,486 @@
+"""The two factor models: objective, masks, streaming, restarts; tensorly is the oracle."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from neuro.ntf import compare, hals
+from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.operators import DenseRows, TorchRows, as_operator
+from neuro.simulate.motifs import planted_motifs, planted_tensor
+
+SMALL = (60, 8, 120)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A small planted tensor of rank 4 and its factors."""
+    return planted_tensor(SMALL, rank=4, noise=0.1, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def middle():
+    """The tensor of two-block motifs, 240 x 12 x 1770."""
+    return planted_motifs(random_state=0)
+
+
+def squared_residual(values, model, mask=None, frames=None):
+    weight = np.ones(values.shape)
+    if mask is not None:
+        weight = weight * mask
+    if frames is not None:
+        weight = weight * frames[:, :, None]
+    return float((weight * (values - model.reconstruct().astype(float)) ** 2).sum())
+
+
+def factors(model):
+    return model.time_, model.animals_, model.pairs_
+
+
+def test_reconstruction_is_the_sum_of_outer_products(small):
+    values, _ = small
+    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values)
+    slow = np.zeros(SMALL)
+    for r in range(3):
+        outer = np.outer(model.time_[:, r], model.animals_[:, r])[:, :, None]
+        slow += model.lambda_[r] * outer * model.pairs_[:, r]
+    np.testing.assert_allclose(model.reconstruct(), slow, rtol=1e-4, atol=1e-5)
+    for factor in factors(model):
+        assert factor.min() >= 0
+        np.testing.assert_allclose(np.linalg.norm(factor, axis=0), 1, atol=1e-5)
+    assert (np.diff(model.lambda_) <= 0).all()
+
+
+def test_error_and_score_are_those_of_the_residual(small):
+    values, _ = small
+    for model in (NonNegativeCP(3, random_state=0), ConcatenatedNMF(3, random_state=0)):
+        model.n_starts = 2
+        model.fit(values)
+        explained = 1 - squared_residual(values, model) / (values.astype(float) ** 2).sum()
+        assert model.explained_ == pytest.approx(explained, abs=1e-5)
+        assert model.score(values) == pytest.approx(explained, abs=1e-5)
+
+
+def test_score_with_masks_counts_observed_entries_only(small):
+    values, _ = small
+    rng = np.random.default_rng(0)
+    mask, frames = rng.random(SMALL[1:]) < 0.8, rng.random(SMALL[:2]) < 0.9
+    for cls in (NonNegativeCP, ConcatenatedNMF):
+        model = cls(3, n_starts=2, random_state=0).fit(values, mask=mask, frame_mask=frames)
+        total = (values.astype(float) ** 2 * mask * frames[:, :, None]).sum()
+        explained = 1 - squared_residual(values, model, mask, frames) / total
+        assert model.score(values, mask=mask, frame_mask=frames) == pytest.approx(
+            explained, abs=1e-5
+        )
+        assert model.explained_ == pytest.approx(explained, abs=1e-4)
+
+
+def test_a_sweep_is_exact_coordinate_descent():
+    """One pass over rows with one Gram matrix against the textbook formula."""
+    from neuro.ntf.kernels import descend_grouped, descend_shared
+
+    rng = np.random.default_rng(0)
+    base = rng.random((30, 4))
+    gram, target = base.T @ base, rng.random((7, 4)).astype(np.float32)
+    start = rng.random((7, 4)).astype(np.float32)
+    slow = start.astype(float)
+    for row in range(7):
+        for _ in range(2):
+            for r in range(4):
+                rest = sum(gram[r, s] * slow[row, s] for s in range(4) if s != r)
+                slow[row, r] = max(0.0, (target[row, r] - rest) / gram[r, r])
+    shared = start.copy()
+    descend_shared(shared, target, gram, 2)
+    np.testing.assert_allclose(shared, slow, atol=1e-5)
+    grouped = start.copy()
+    packed = np.repeat(gram[np.triu_indices(4)][None], 7, axis=0)
+    descend_grouped(grouped, target, packed, 2)
+    np.testing.assert_allclose(grouped, slow, atol=1e-5)
+
+
+def test_it_finds_what_tensorly_finds(small):
+    from tensorly.cp_tensor import cp_to_tensor
+    from tensorly.decomposition import non_negative_parafac_hals
+
+    values, truth = small
+    model = NonNegativeCP(4, n_starts=5, random_state=0).fit(values)
+    found = non_negative_parafac_hals(
+        values.astype(float), 4, init="random", random_state=0, n_iter_max=300
+    )
+    residual = values - cp_to_tensor(found)
+    peer = np.linalg.norm(residual) / np.linalg.norm(values)
+    assert model.error_ <= peer + 1e-3
+    assert compare.similarity(factors(model), found.factors) > 0.99
+    assert compare.similarity(factors(model), truth) > 0.98
+
+
+def test_one_animal_is_matrix_factorisation(small):
+    from sklearn.decomposition import NMF
+
+    values = small[0][:, :1]
+    model = ConcatenatedNMF(3, n_starts=5, tol=1e-7, max_iter=500, random_state=0).fit(values)
+    peer = NMF(3, init="random", random_state=0, max_iter=2000, tol=1e-7)
+    peer.fit(values[:, 0].astype(float))
+    own = model.error_ * np.linalg.norm(values)
+    assert own <= peer.reconstruction_err_ * (1 + 1e-3)
+    assert NonNegativeCP(3, n_starts=5, random_state=0).fit(values).error_ == pytest.approx(
+        model.error_, abs=2e-3
+    )
+
+
+def exact_objective(operator, start, values, weight):
+    """Squared residuals of a start in double precision."""
+    fitted = start.rows().astype(float) @ start.pairs.astype(float).T
+    return float((weight * (values - fitted.reshape(values.shape)) ** 2).sum())
+
+
+@pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_objective_never_rises(small, cls, masked):
+    values, _ = small
+    rng = np.random.default_rng(0)
+    mask = rng.random(SMALL[1:]) < 0.7 if masked else None
+    frames = rng.random(SMALL[:2]) < 0.9 if masked else None
+    operator = DenseRows(values, mask, frames)
+    weight = np.ones(SMALL)
+    if masked:
+        weight = weight * mask * frames[:, :, None]
+    for start in cls.starts(operator, 6, 3, 0):
+        exact = []
+        for _ in range(40):
+            hals._sweep(operator, [start], 2)
+            exact.append(exact_objective(operator, start, values, weight))
+        assert (np.diff(exact) / exact[:-1]).max() <= 1e-6
+        # what the sweeps report is the same, rounded to single precision of the energy
+        np.testing.assert_allclose(start.history, exact, atol=1e-6 * operator.sq_norm)
+
+
+@pytest.mark.slow
+def test_the_planted_tensor_is_recovered_at_full_size():
+    """Acceptance: similarity >= .98, error <= tensorly + .001, no rise."""
+    from tensorly.decomposition import non_negative_parafac_hals
+
+    values, truth = planted_tensor()
+    model = NonNegativeCP(6, n_starts=1, random_state=0).fit(values)
+    _, errors = non_negative_parafac_hals(
+        values, 6, init="random", random_state=0, return_errors=True
+    )
+    assert compare.similarity(factors(model), truth) >= 0.98
+    assert model.error_ <= float(errors[-1]) + 1e-3
+    assert (np.diff(model.history_) / model.history_[:-1]).max() <= 1e-6
+
+
+def absent(shape_of, share, seed=0):
+    """Pair mask after a share of the neurons is taken from every animal."""
+    n_animals, n_neurons = shape_of
+    rng = np.random.default_rng(seed)
+    left, right = np.triu_indices(n_neurons, 1)
+    there = np.ones((n_animals, n_neurons), bool)
+    for row in there:
+        row[rng.permutation(n_neurons)[: round(share * n_neurons)]] = False
+    return there[:, left] & there[:, right]
+
+
+def test_masked_entries_do_not_matter(small):
+    """Exact, not imputation: what stands under the mask changes nothing."""
+    values, _ = small
+    rng = np.random.default_rng(0)
+    mask, frames = rng.random(SMALL[1:]) < 0.7, rng.random(SMALL[:2]) < 0.9
+    spoiled = np.where(mask & frames[:, :, None], values, 1e3 * rng.random(SMALL))
+    spoiled[:, 0, ~mask[0]] = np.nan
+    a, b = (
+        NonNegativeCP(3, n_starts=2, random_state=0).fit(x, mask=mask, frame_mask=frames)
+        for x in (values, spoiled)
+    )
+    np.testing.assert_allclose(a.pairs_, b.pairs_, atol=1e-6)
+    np.testing.assert_allclose(a.time_, b.time_, atol=1e-6)
+
+
+def test_masked_fit_minimises_the_observed_residual(small):
+    """Against a slow fit of the same objective by a general optimiser."""
+    from scipy.optimize import minimize
+
+    values = small[0][:12, :4, :15].astype(float)
+    rng = np.random.default_rng(3)
+    mask = rng.random((4, 15)) < 0.7
+    mask[:, 0] = True
+    ends = np.cumsum([24, 8, 30])
+
+    def objective(x):
+        t, w, p = (part.reshape(-1, 2) for part in np.split(x, ends[:-1]))
+        residual = mask * (np.einsum("tr,wr,pr->twp", t, w, p) - values)
+        gradient = [
+            np.einsum("twp,wr,pr->tr", residual, w, p),
+            np.einsum("twp,tr,pr->wr", residual, t, p),
+            np.einsum("twp,tr,wr->pr", residual, t, w),
+        ]
+        return 0.5 * (residual**2).sum(), np.concatenate([g.ravel() for g in gradient])
+
+    best = min(
+        minimize(
+            objective,
+            rng.random(ends[-1]),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * ends[-1],
+            options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-10},
+        ).fun
+        for _ in range(10)
+    )
+    model = NonNegativeCP(2, n_starts=20, tol=1e-9, max_iter=3000, random_state=0)
+    model.fit(values.astype(np.float32), mask=mask)
+    assert squared_residual(values, model, mask) / 2 == pytest.approx(best, rel=2e-3)
+
+
+def test_a_mask_of_true_is_no_mask(small):
+    values, _ = small
+    plain = NonNegativeCP(4, n_starts=2, random_state=0).fit(values)
+    full = NonNegativeCP(4, n_starts=2, random_state=0).fit(
+        values, mask=np.ones(SMALL[1:], bool), frame_mask=np.ones(SMALL[:2], bool)
+    )
+    np.testing.assert_allclose(plain.reconstruct(), full.reconstruct(), atol=1e-5)
+    # and through the code for masks
+    operator = DenseRows(values)
+    a, b = (hals.TensorStart(SMALL, 4, np.random.default_rng(0), mask) for mask in (None, True))
+    b.mask = np.ones(SMALL[1:], np.float32)
+    for start in (a, b):
+        hals.run(operator, [start], max_iter=15, tol=0)
+    np.testing.assert_allclose(a.pairs, b.pairs, rtol=1e-3, atol=1e-4)
+    exact = [exact_objective(operator, start, values, 1.0) for start in (a, b)]
+    assert exact[0] == pytest.approx(exact[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
+def test_masking_frames_is_dropping_them(small, cls):
+    """Frames masked in all animals: the same motifs as a tensor without these frames."""
+    values, _ = small
+    frames = np.ones(SMALL[:2], bool)
+    frames[[3, 17, 40]] = False
+    kept = frames[:, 0]
+    masked = cls(4, n_starts=1, tol=1e-8, max_iter=400, random_state=0)
+    masked.fit(values, frame_mask=frames)
+    dropped = cls(4, n_starts=1, tol=1e-8, max_iter=400, random_state=0).fit(values[kept])
+    assert masked.error_ == pytest.approx(dropped.error_, abs=1e-5)
+    _, _, agreement = compare.match([masked.pairs_], [dropped.pairs_])
+    assert agreement.min() > 1 - 1e-4
+
+
+def test_pairs_seen_nowhere_are_nan_in_the_motif(small):
+    from neuro.ntf.communities import motifs
+
+    values, _ = small
+    mask = np.ones(SMALL[1:], bool)
+    mask[:, [0, 7]] = False
+    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values, mask=mask)
+    assert list(np.flatnonzero(model.unseen_)) == [0, 7]
+    left, right = np.triu_indices(16, 1)
+    matrices = motifs(model)
+    missing = np.isnan(matrices[:, left, right])
+    assert missing[:, [0, 7]].all() and missing.sum() == 2 * 3
+    np.testing.assert_array_equal(matrices, matrices.transpose(0, 2, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "n_starts", "least"), [(0.3, 3, 0.99), (0.5, 5, 0.93)])
+def test_absent_neurons_are_masked_and_zero_filling_fails(share, n_starts, least):
+    """Acceptance 3, on 240 x 20 x 1770, noise .1; factors without zeros, so that filling hurts."""
+    rng = np.random.default_rng(0)
+    truth = [rng.random((n, 6)).astype(np.float32) for n in (240, 20, 1770)]
+    values = np.einsum("tr,wr,pr->twp", *truth, optimize=True)
+    values += 0.1 * values.std() * np.abs(rng.standard_normal(values.shape, dtype=np.float32))
+    mask = absent((20, 60), share)
+    model = NonNegativeCP(6, n_starts=n_starts, random_state=0).fit(values, mask=mask)
+    assert compare.similarity(factors(model), truth) >= least
+    filled = NonNegativeCP(6, n_starts=n_starts, random_state=0).fit(values * mask)
+    assert compare.similarity(factors(filled), truth) < 0.80
+
+
+def test_a_motif_of_two_blocks_keeps_its_rank(middle):
+    """Acceptance 4; with neurons in two modes a motif would be of rank 1, error .67."""
+    from neuro.ntf.communities import motifs
+
+    values, truth, _ = middle
+    model = NonNegativeCP(6, n_starts=3, random_state=0).fit(values)
+    assert model.error_ < 0.12
+    assert compare.similarity(factors(model), truth) > 0.98
+    for matrix in motifs(model).astype(float):
+        singular = np.linalg.svd(matrix, compute_uv=False)
+        assert singular[1] > 0.5 * singular[0], "two blocks of one size have two large values"
+
+
+def test_batched_starts_are_the_same_as_one_after_the_other(small):
+    values, _ = small
+    together = NonNegativeCP(4, n_starts=6, random_state=3).fit(values)
+    operator = DenseRows(values)
+    alone = []
+    for start in NonNegativeCP.starts(operator, 4, 6, 3):
+        hals.run(operator, [start])
+        alone.append(np.sqrt(start.history[-1] / operator.sq_norm))
+    np.testing.assert_allclose(together.errors_, alone, rtol=1e-4)
+    more = NonNegativeCP(4, n_starts=8, random_state=3).fit(values)
+    np.testing.assert_allclose(more.errors_[:6], together.errors_, rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_result(small):
+    values, _ = small
+    a, b = (NonNegativeCP(4, n_starts=3, random_state=5).fit(values) for _ in range(2))
+    assert np.array_equal(a.pairs_, b.pairs_) and np.array_equal(a.errors_, b.errors_)
+
+
+def test_a_memory_map_is_streamed_to_the_same_result(small, tmp_path, monkeypatch):
+    import neuro.ntf.operators as operators
+
+    values, _ = small
+    rng = np.random.default_rng(0)
+    mask, frames = rng.random(SMALL[1:]) < 0.8, rng.random(SMALL[:2]) < 0.9
+    np.save(tmp_path / "x.npy", values)
+    monkeypatch.setattr(operators, "BLOCK_BYTES", 7 * 8 * 120 * 4)
+    streamed = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for cls in (NonNegativeCP, ConcatenatedNMF):
+        a = cls(3, n_starts=2, random_state=0).fit(values, mask=mask, frame_mask=frames)
+        b = cls(3, n_starts=2, random_state=0).fit(streamed, mask=mask, frame_mask=frames)
+        np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-4)
+    held = DenseRows(streamed, mask, frames)
+    np.testing.assert_allclose(
+        held.gather(slice(2, None, 8), np.arange(5)),
+        DenseRows(values, mask, frames).gather(slice(2, None, 8), np.arange(5)),
+    )
+
+
+def test_torch_computes_the_same_products(small):
+    values, _ = small
+    numpy, torch = DenseRows(values), TorchRows(values, device="cpu")
+    rng = np.random.default_rng(0)
+    right, left = rng.random((120, 5), np.float32), rng.random((480, 5), np.float32)
+    np.testing.assert_allclose(torch.dot(right), numpy.dot(right), rtol=1e-5)
+    np.testing.assert_allclose(torch.tdot(left), numpy.tdot(left), rtol=1e-5)
+    a = NonNegativeCP(3, n_starts=2, backend="torch", random_state=0).fit(values)
+    b = NonNegativeCP(3, n_starts=2, random_state=0).fit(values)
+    np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-4)
+
+
+def test_lbfgs_descends_the_same_objective(middle):
+    values, truth, _ = middle
+    values = values[::4, :, ::4]
+    model = NonNegativeCP(6, solver="lbfgs", n_starts=2, max_iter=300, random_state=0).fit(values)
+    hals_model = NonNegativeCP(6, n_starts=2, random_state=0).fit(values)
+    assert model.error_ == pytest.approx(hals_model.error_, abs=1e-3)
+    assert compare.similarity(factors(model), [truth[0][::4], truth[1], truth[2][::4]]) > 0.98
+
+
+def test_lbfgs_fits_an_exact_tensor_exactly():
+    from neuro.ntf.lbfgs import fit_lbfgs
+
+    rng = np.random.default_rng(0)
+    truth = [rng.random((n, 2)) for n in (6, 3, 10)]
+    values = np.einsum("tr,wr,pr->twp", *truth)
+    found, objective, _ = fit_lbfgs(values, 2, rng, max_iter=2000)
+    assert objective < 1e-6 * (values**2).sum()
+    np.testing.assert_allclose(np.einsum("tr,wr,pr->twp", *found), values, atol=1e-2)
+
+
+def test_components_without_weight_are_dropped_and_counted():
+    values = np.ones((10, 3, 15), np.float32)
+    model = NonNegativeCP(4, n_starts=2, tol=1e-9, max_iter=500, random_state=0).fit(values)
+    assert len(model.lambda_) + model.n_dropped_ == 4
+    assert model.error_ < 1e-3
+
+
+def test_concatenated_time_courses_are_the_animals_own(small):
+    values, _ = small
+    model = ConcatenatedNMF(3, n_starts=2, random_state=0).fit(values)
+    assert model.time_.shape == (60, 8, 3)
+    np.testing.assert_allclose(np.linalg.norm(model.time_, axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(model.animals_, axis=0), 1, atol=1e-5)
+    # it has more freedom than the shared clock
+    assert model.error_ < NonNegativeCP(3, n_starts=2, random_state=0).fit(values).error_
+
+
+def test_the_mean_of_noise_becomes_a_background_component():
+    from neuro.ntf.compare import is_background, participation
+
+    values, _ = planted_tensor((120, 10, 400), 3, noise=0.6, random_state=2)
+    model = NonNegativeCP(4, n_starts=5, random_state=0).fit(values)
+    assert model.background_.sum() == 1
+    constant = np.ones((50, 1))
+    peaked = np.eye(50)[:, :1]
+    both = np.hstack([constant, peaked])
+    assert list(is_background(both, both)) == [True, False]
+    np.testing.assert_allclose(participation(both), [50, 1])
+
+
+def test_support_says_how_much_of_a_component_saw_a_pair(small):
+    values, _ = small
+    mask = np.ones(SMALL[1:], bool)
+    mask[2:, 5] = False
+    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values, mask=mask)
+    # unit time courses: energy lies in the animals as their squared loadings
+    share = (model.animals_[:2].astype(float) ** 2).sum(axis=0)
+    np.testing.assert_allclose(model.support_[5], share, atol=1e-4)
+    np.testing.assert_allclose(model.support_[6], 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
+def test_estimators_can_be_cloned_and_pickled(small, cls):
+    from sklearn.base import clone
+
+    values, _ = small
+    model = cls(3, n_starts=2, random_state=0)
+    copy = clone(model)
+    assert copy.get_params() == model.get_params() and copy is not model
+    with pytest.raises(ValueError, match="is not fitted yet; call fit first"):
+        model.reconstruct()
+    with pytest.raises(ValueError, match="has no parameter 'ranks'"):
+        model.set_params(ranks=3)
+    model.fit(values)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.reconstruct(), model.reconstruct())
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda x: -x, "X has 57600 negative values (min -"),
+        (
+            lambda x: np.where(x > x.mean(), np.nan, x),
+            "NaN or infinite values; mask what was",
+        ),
+        (lambda x: 0 * x, "X is 0 wherever it was observed; there is nothing to factorise"),
+        (lambda x: x[:, 0], "X: shape (60, 120), expected (n_bins, n_animals, n_pairs)"),
+    ],
+)
+def test_a_bad_tensor_is_refused_in_one_line(small, make, line):
+    with pytest.raises(ValueError) as error:
+        NonNegativeCP(3).fit(make(small[0]))
+    assert line in str(error.value) and "\n" not in str(error.value)
+
+
+def test_negative_values_name_the_way_out():
+    values = np.ones((4, 3, 3), np.float32)
+    values[0, 0] = -0.3
+    with pytest.raises(ValueError) as error:
+        NonNegativeCP(1).fit(values)
+    assert str(error.value) == "X has 3 negative values (min -0.3); choose sign_blind or split"
+
+
+def test_bad_arguments_are_refused_in_one_line(small):
+    values, _ = small
+    with pytest.raises(ValueError, match=r"rank 500 > min\(bins x animals, pairs\) = 120"):
+        NonNegativeCP(500).fit(values)
+    with pytest.raises(ValueError, match="rank: got 0, expected a whole number >= 1"):
+        NonNegativeCP(0).fit(values)
+    with pytest.raises(ValueError, match="solver: got 'mu', expected 'hals' or 'lbfgs'"):
+        NonNegativeCP(2, solver="mu").fit(values)
+    with pytest.raises(ValueError, match="solver 'lbfgs' has no mask"):
+        mask = np.ones(SMALL[1:], bool)
+        mask[0, 0] = False
+        NonNegativeCP(2, solver="lbfgs").fit(values, mask=mask)
+    with pytest.raises(ValueError, match="mask: animal 3 has no observed pair; leave it out"):
+        mask = np.ones(SMALL[1:], bool)
+        mask[3] = False
+        NonNegativeCP(2).fit(values, mask=mask)
+    with pytest.raises(ValueError, match="backend: got 'jax', expected 'numpy' or 'torch'"):
+        as_operator(values, backend="jax")
+    with pytest.raises(ValueError, match=r"pair mask: shape \(3, 3\), expected \(8, 120\)"):
+        DenseRows(values, np.zeros((3, 3), bool))
