@@ -252,7 +252,7 @@ def headline(name, found, planted=None, assigned=None) -> list[dict]:
             count = found["n_held_out"] if key == "held_out_ari" else found["n_known"]
             truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
             rows.append(row(what, value, "ARI", 0.0, count, **truth))
-    if assigned:
+    if assigned and "ari" in assigned:
         value = assigned["ari"]
         truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
         what = f"new cells typed with {assigned['n_repeats']} repeats"
