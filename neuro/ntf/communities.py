@@ -79,7 +79,20 @@ def motifs(model) -> np.ndarray:
 
 
 def motif_matrices(pairs, support=None) -> np.ndarray:
-    """The same from pair factors and their support, both `(n_pairs, n_components)`."""
+    """The same from pair factors and their support, both `(n_pairs, n_components)`.
+
+    Parameters
+    ----------
+    pairs : array, shape (n_pairs, n_components)
+        Pair factors.
+    support : array, shape (n_pairs, n_components), optional
+        Entries below the smallest support are not observed.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_components, n_neurons, n_neurons)
+        NaN where nothing was observed.
+    """
     n = round((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
     values = np.array(pairs, np.float32).T
     if support is not None:
