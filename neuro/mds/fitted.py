@@ -40,10 +40,6 @@ class Run:
 class Fitted:
     """Methods of a fitted :class:`neuro.mds.estimator.MostDiscriminativeStimuli`."""
 
-    def _check_fitted(self):
-        if not hasattr(self, "labels_"):
-            raise ValueError("MostDiscriminativeStimuli is not fitted yet; call fit first")
-
     def predict(self, responses) -> np.ndarray:
         """Type cells from their responses to the stimuli.
 
@@ -56,7 +52,7 @@ class Fitted:
         ndarray of int, shape (n_cells,)
             Counted from 0; :func:`neuro.mds.on_the_fly.assign` tells confidence too.
         """
-        self._check_fitted()
+        self._check_fitted("labels_")
         table = assign(self.n_clusters_, responses, self.temperature)
         return table["cluster"].to_numpy() - 1
 
@@ -72,7 +68,7 @@ class Fitted:
         -------
         float
         """
-        self._check_fitted()
+        self._check_fitted("labels_")
         import torch
 
         model = twin.centred(crop=self.crop) if hasattr(twin, "centred") else twin
@@ -90,7 +86,7 @@ class Fitted:
         ValueError
             With fewer than two restarts.
         """
-        self._check_fitted()
+        self._check_fitted("labels_")
         used = self.fitted_
         return stability(
             [run.labels[used] for run in self.restarts_], self.n_clusters_, self.objective_
@@ -98,7 +94,7 @@ class Fitted:
 
     def consensus(self) -> np.ndarray:
         """Share of restarts that put two fitted units together, (n_fitted, n_fitted)."""
-        self._check_fitted()
+        self._check_fitted("labels_")
         return co_assignment([run.labels[self.fitted_] for run in self.restarts_])
 
     def response_matrix(self, unit_mask=None) -> np.ndarray:
@@ -113,7 +109,7 @@ class Fitted:
         -------
         ndarray, shape (K, K)
         """
-        self._check_fitted()
+        self._check_fitted("labels_")
         mask = np.ones(len(self.labels_), bool) if unit_mask is None else np.asarray(unit_mask)
         return response_matrix(self.responses_[:, mask], self.labels_[mask])
 
@@ -128,7 +124,7 @@ class Fitted:
             n_clusters_init, n_clusters (mean), restart_ari, restart_ari_min, restart_ari_max,
             objective (best), saturation.
         """
-        self._check_fitted()
+        self._check_fitted("labels_")
         rows = []
         kept = self.n_clusters_init
         for k in self.k_ladder:
