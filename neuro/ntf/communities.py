@@ -290,27 +290,6 @@ def consensus(weights, backend="networkx", n_seeds=50, random_state=0):
     return by_size(labels), together, float(np.mean(qualities))
 
 
-def adjust(p_values) -> np.ndarray:
-    """Benjamini-Hochberg adjusted p values; NaN stay NaN.
-
-    Parameters
-    ----------
-    p_values : array
-
-    Returns
-    -------
-    ndarray of float64
-    """
-    p = np.asarray(p_values, np.float64)
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    if len(known):
-        order = known[np.argsort(p[known])]
-        scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-        out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return out
-
-
 def _graph(motif, transform):
     """Nodes with an observed pair, and the weights between them."""
     if transform not in TRANSFORMS:
@@ -351,7 +330,6 @@ __all__ = [
     "BACKENDS",
     "Communities",
     "active_scale",
-    "adjust",
     "communities",
     "consensus",
     "motif_matrices",
