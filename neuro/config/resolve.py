@@ -330,8 +330,10 @@ def _across(config):
             "or drop leave_site_out from adhd.schemes"
         )
     features = primary_maps(adhd)
-    if features == ["fc"]:
-        problems.append("adhd.primary: 'fc' is the linear reference; declare a graph map")
+    if features in (["fc"], ["tangent"]):
+        problems.append(
+            f"adhd.primary: '{features[0]}' is the linear reference; declare a graph map"
+        )
     for name in features:
         if name != "fc" and name not in adhd["features"]:
             problems.append(
