@@ -45,9 +45,17 @@ DEMO: dict[str, dict] = {
         "simulated.n_neurons": 12,
         "simulated.n_states": 3,
     },
+    "mds": {
+        "planted.n_per_type": 12,
+        "planted.n_types": 4,
+        "planted.n_images": 1500,
+        "twin.epochs": 12,
+    },
     "braindive": {
         "enabled": True,
-        "objectives": ["face", "word"],
+        "objectives": ["face", "table-1"],
+        "objective_table": "results/mds/voxels/objectives.tsv",
+        "min_voxels": 5,
         "encoder.epochs": 6,
         "independent.epochs": 8,
         "judge.epochs": 6,

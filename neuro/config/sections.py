@@ -10,6 +10,7 @@ from neuro.config import (
     execution,
     fmri,
     hmmglm,
+    mds,
     ntf,
     report,
     simulate,
@@ -24,6 +25,7 @@ _CLASSES = {
     "demovae": demovae.Demovae,
     "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
+    "mds": mds.Mds,
     "braindive": braindive.Braindive,
     "report": report.Report,
 }
@@ -33,6 +35,7 @@ _MODULES = {
     "demovae": demovae,
     "ntf": ntf,
     "hmmglm": hmmglm,
+    "mds": mds,
     "braindive": braindive,
 }
 

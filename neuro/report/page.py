@@ -15,6 +15,7 @@ from neuro.report import (
     exclusions,
     fmri,
     hmmglm,
+    mds,
     model,
     ntf,
     overview,
@@ -33,6 +34,7 @@ SECTIONS = {
     "demovae": demovae.sections,
     "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
+    "mds": mds.sections,
     "braindive": braindive.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
@@ -106,7 +108,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     _write_figures(out / "figures", [section for page in pages for section in page.sections])
     write_methods(methods, out)
-    site.write(out, without_machine(title), _subtitle(results, config), pages, _footer())
+    subtitle = _subtitle(results, config)
+    site.write(out, without_machine(title), subtitle, pages, _footer(), labels.without_names)
     for stage in set(TITLES) - set(stages):
         (out / f"{stage}.html").unlink(missing_ok=True)
     return out / "index.html"

@@ -52,14 +52,6 @@ def test_one_job_per_objective_and_block(tmp_path):
     assert counts["sample"] == 5 * 3 and counts["encode"] == 2
 
 
-@pytest.mark.parametrize("device, wanted", [("cpu", 0), ("auto", 1), ("cuda", 1)])
-def test_only_sampling_asks_for_a_gpu(tmp_path, device, wanted):
-    _, text = planned(tmp_path, mine(device=device, objectives=["face"]), "--verbose", "-p")
-    blocks = re.findall(r"Job \d+: Sampling(?:.*\n)+?\s*\n", text)
-    assert blocks
-    assert all(("gpu=1" in block) == bool(wanted) for block in blocks)
-
-
 def test_users_own_images_and_weights(tmp_path):
     (tmp_path / "images.npy").write_text("x")
     (tmp_path / "betas.npy").write_text("x")
