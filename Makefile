@@ -59,6 +59,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
+	python benchmarks/planning.py --out benchmarks/results/planning.md
 	python docs/benchmarks.py
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
