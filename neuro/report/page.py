@@ -8,7 +8,19 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, ntf, overview, record, site
+from neuro.report import (
+    adhd,
+    demovae,
+    exclusions,
+    fmri,
+    hmmglm,
+    mds,
+    model,
+    ntf,
+    overview,
+    record,
+    site,
+)
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
@@ -21,6 +33,7 @@ SECTIONS = {
     "demovae": demovae.sections,
     "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
+    "mds": mds.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
 
@@ -93,7 +106,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     _write_figures(out / "figures", [section for page in pages for section in page.sections])
     write_methods(methods, out)
-    site.write(out, without_machine(title), _subtitle(results, config), pages, _footer())
+    subtitle = _subtitle(results, config)
+    site.write(out, without_machine(title), subtitle, pages, _footer(), labels.without_names)
     for stage in set(TITLES) - set(stages):
         (out / f"{stage}.html").unlink(missing_ok=True)
     return out / "index.html"

@@ -252,6 +252,8 @@ def feature_inputs(wildcards):
     }
     if "fc" in config["adhd"]["features"]:
         files["connectomes"] = "results/fmri/connectomes.h5"
+    if "tangent" in config["adhd"]["features"]:
+        files["series"] = "results/fmri/timeseries.h5"
     if voxels():
         files["mask"] = "results/adhd/group_mask.nii.gz"
         files["regions"] = "results/adhd/group_dseg.nii.gz"
@@ -259,7 +261,7 @@ def feature_inputs(wildcards):
         files["graphs"] = run_files("adhd", "desc-graph.json")
         files["masks"] = run_files("fmri", "desc-brain_mask.nii.gz")
         for name in config["adhd"]["features"]:
-            if name != "fc":
+            if name not in ("fc", "tangent"):
                 files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
     else:
         files["maps"] = "results/adhd/roi_maps.h5"
@@ -298,7 +300,9 @@ def group_volumes():
     if not voxels():
         return []
     maps = [
-        name for name in config["adhd"]["features"] if name not in ("fc", "distdegree")
+        name
+        for name in config["adhd"]["features"]
+        if name not in ("fc", "tangent", "distdegree")
     ]
     columns = ("case", "control", "difference", "q")
     pattern = neuro.config.primary_maps(config["adhd"])
