@@ -58,6 +58,7 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
+	python benchmarks/ntf.py --out benchmarks/results/ntf.md
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
 	python tests/cluster/slurm_cluster.py install

@@ -35,10 +35,11 @@ def load_mat(path) -> dict:
         with h5py.File(path, "r") as file:
             return dict(_walk_hdf5(file, file))
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path, squeeze_me=False, struct_as_record=True)
-    except (ValueError, TypeError, OSError, NotImplementedError):
+    except (ValueError, TypeError, OSError, NotImplementedError, MatReadError):
         raise InputProblem(f"{path}: not a readable MATLAB file") from None
     return {
         name: array

@@ -45,10 +45,10 @@ def load_nwb(path, variable=None) -> dict:
         not regular.
     """
     with open_nwb(path) as file:
-        found = [item for item in file.objects.values() if item.neurodata_type in _SERIES]
+        found = [item for item in file.objects.values() if type(item).__name__ in _SERIES]
         chosen = [item for item in found if variable in (None, item.name)]
         if len(chosen) != 1:
-            listed = ", ".join(item.name for item in found) or "none"
+            listed = ", ".join(sorted(item.name for item in found)) or "none"
             raise InputProblem(
                 f"{path}: {len(chosen)} RoiResponseSeries fit; set recordings.variable to one of: "
                 f"{listed}"
