@@ -45,11 +45,12 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables and the charts
+docs: $(STAMP) ## regenerate schema, config.yaml, option tables, charts and the API page
 	python -m neuro.config
 	python docs/rulegraph.py
+	python docs/api.py
 
-bench: $(STAMP) ## run the benchmarks against their peers
+bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benchmarks.md
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
@@ -59,6 +60,8 @@ bench: $(STAMP) ## run the benchmarks against their peers
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
 	python benchmarks/ntf.py --out benchmarks/results/ntf.md
+	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
+	python docs/benchmarks.py
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
 	python tests/cluster/slurm_cluster.py install

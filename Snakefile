@@ -39,6 +39,7 @@ include: "workflow/rules/adhd.smk"
 include: "workflow/rules/demovae.smk"
 include: "workflow/rules/ntf.smk"
 include: "workflow/rules/hmmglm.smk"
+include: "workflow/rules/mds.smk"
 include: "workflow/rules/report.smk"
 
 

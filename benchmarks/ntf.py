@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from threadpoolctl import threadpool_limits
 
 from neuro.ntf import compare, hals

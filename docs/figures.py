@@ -1,5 +1,6 @@
 """Write docs/figures.md from a finished demo: `python docs/figures.py results`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -35,10 +36,11 @@ def entries(results: Path, config: dict) -> list[str]:
 
 def entry(slug: str, figure: model.Figure) -> str:
     """One figure."""
-    return (
+    text = (
         f"### `{slug}/{figure.name}.png`\n\n{figure.caption}\n\n"
         f"**How to read this:** {figure.how_to_read}\n"
     )
+    return re.sub(r"sub-P\d+", "sub-*", text)
 
 
 def main(results: Path) -> None:

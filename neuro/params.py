@@ -40,3 +40,7 @@ class Params:
     def __repr__(self) -> str:
         inside = ", ".join(f"{key}={value!r}" for key, value in self.get_params().items())
         return f"{type(self).__name__}({inside})"
+
+    def _check_fitted(self, attribute: str) -> None:
+        if not hasattr(self, attribute):
+            raise ValueError(f"{type(self).__name__} is not fitted yet; call fit first")

@@ -131,9 +131,9 @@ def sidecar(
         if Path(item).is_file()
     ]
     content = {
-        **fields,
+        **_without_folders(fields),
         "GeneratedBy": [{"Name": "neuro", "Version": neuro.__version__, **git_state()}],
-        "Parameters": parameters or {},
+        "Parameters": _without_folders(parameters or {}),
         "Sources": sources,
         "Versions": versions(*packages),
         "Seed": seed,
@@ -154,6 +154,17 @@ def _portable(path) -> str:
             return path.name
     parts = [part for part in path.parts if part != ".."]
     return "/".join(parts)
+
+
+def _without_folders(value):
+    """A copy in which absolute paths have become portable ones."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, (str, Path)) and os.path.isabs(value):
+        return _portable(value)
+    return value
 
 
 def config_hash(config) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from neuro.adhd.feature_table import FeatureTable
+from neuro.tangent import pack, shrunk_correlation
 
 MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
 """Maps that are counts: heavy tailed, log-transformed by default."""
@@ -226,4 +227,44 @@ def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean")
         node=np.full(n_edges, -1),
         bin=np.zeros(n_edges, dtype=int),
         density=np.full(n_edges, np.nan),
+    )
+
+
+def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable:
+    """Covariances of region series, from which folds learn a tangent space (input 'tangent').
+
+    Parameters
+    ----------
+    series : sequence of arrays, each (n_timepoints, n_regions)
+    participant_id : sequence of str, length n_runs
+    runs : {'mean', 'first'}, default 'mean'
+
+    Returns
+    -------
+    FeatureTable
+        Upper triangles with the diagonal; regions that a run lacks are left out of all runs.
+
+    Raises
+    ------
+    ValueError
+        When fewer than two regions are covered in every run.
+    """
+    series = [np.asarray(values, dtype=np.float64) for values in series]
+    known = np.all([np.isfinite(x).all(axis=0) & (np.ptp(x, axis=0) > 0) for x in series], axis=0)
+    if known.sum() < 2:
+        raise ValueError(
+            f"adhd.features: 'tangent' needs regions that every run covers; {known.sum()} of "
+            f"{known.size} are"
+        )
+    X = pack(np.stack([shrunk_correlation(values[:, known]) for values in series]))
+    X, participant_id = combine_runs(X, participant_id, runs)
+    n_values = X.shape[1]
+    return FeatureTable(
+        X=X,
+        participant_id=participant_id,
+        feature=np.full(n_values, "tangent"),
+        region=np.full(n_values, ""),
+        node=np.full(n_values, -1),
+        bin=np.zeros(n_values, dtype=int),
+        density=np.full(n_values, np.nan),
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from neuro.adhd.feature_table import FeatureTable, join_features
-from neuro.adhd.features import GraphFeatures, edge_table
-from neuro.io import connectomes, excluded, graph_maps, nifti, tables
+from neuro.adhd.features import GraphFeatures, covariance_table, edge_table
+from neuro.io import connectomes, excluded, graph_maps, nifti, series, tables
 
 
 def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, list[dict]]:
@@ -97,6 +97,13 @@ def voxel_features(
         stack, [participants[key] for key in keys], runs
     )
     return table, graphs
+
+
+def with_covariances(table: FeatureTable, path, runs) -> FeatureTable:
+    """The table with the covariances of the region series as further features, named `tangent`."""
+    cohort = series.read_timeseries_h5(path)
+    covariances = covariance_table(cohort.series, cohort.participant_id, runs)
+    return join_features([table, covariances.rows(table.participant_id)])
 
 
 def with_edges(table: FeatureTable, path, runs) -> FeatureTable:

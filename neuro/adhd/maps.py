@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.adhd.permutation import permute_labels
+from neuro.false_discovery import adjusted_p
 from neuro.io.problems import InputProblem
 
 
@@ -98,23 +99,6 @@ def group_mask(masks, *, scope: str = "all", train=None, coverage: float = 1.0) 
     return kept
 
 
-def benjamini_hochberg(p) -> np.ndarray:
-    """False discovery rate of each p value; NaN stays NaN.
-
-    References
-    ----------
-    Benjamini, Y., Hochberg, Y. (1995). Controlling the false discovery rate. J. R. Stat. Soc. B
-    57, 289-300.
-    """
-    p = np.asarray(p, dtype=float)
-    q = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    ranked = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
-    return q
-
-
 def group_maps(
     X,
     y,
@@ -187,6 +171,6 @@ def group_maps(
             "control": means[1],
             "difference": difference,
             "p": p,
-            "q": benjamini_hochberg(p),
+            "q": adjusted_p(p),
         }
     )

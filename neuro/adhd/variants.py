@@ -18,8 +18,10 @@ from neuro.adhd.evaluate import nested_cv
 from neuro.adhd.feature_table import FeatureTable
 from neuro.adhd.model import GraphDiagnosis
 from neuro.adhd.permutation import PERMUTATION_COLUMNS, permute_within_site
+from neuro.adhd.pipeline import FoldPipeline
 from neuro.adhd.scores import add_null, empty_scores, score_predictions
 from neuro.io.tables import exclusion
+from neuro.tangent import TangentSpace
 
 MASK = "mask"
 """What the column `mask` says where a region mask is in use; 'none' elsewhere."""
@@ -75,7 +77,7 @@ def imaging_variants(
     features : FeatureTable
         One row per subject, in the order of the participants.
     inputs : sequence of str
-        Maps, several joined by `+`, or 'fc'.
+        Maps, several joined by `+`, 'fc', or 'tangent'.
     primary : str, default 'cycle3+mask'
         The variant declared in advance: an input, followed by `+mask` where the mask is meant.
     log1p : bool, default True
@@ -107,6 +109,11 @@ def imaging_variants(
         table = features.select(name)
         if name == "fc":
             found.append(Variant(name, "none", LinearReference(**shared), table.X))
+            continue
+        if name == "tangent":
+            # The mean of the training fold is learned first; it sees no labels.
+            pipeline = FoldPipeline(TangentSpace(), LinearReference(**shared))
+            found.append(Variant(name, "none", pipeline, table.X))
             continue
         several = len(np.unique(table.density)) > 1
         for rule in dict.fromkeys(("none", mask_rule)):

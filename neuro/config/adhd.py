@@ -6,7 +6,7 @@ import dataclasses
 
 from neuro.config.model import enabled, group, option, preset
 
-FEATURES = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering", "fc")
+FEATURES = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering", "fc", "tangent")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Adhd:
     features: list = option(
         ["degree", "distdegree", "cycle3"],
         "strings",
-        "Maps that feed a classifier, each judged alone; 'fc' are the connectome's edges.",
+        "Maps that feed a classifier, each judged alone; 'fc' are the connectome's edges, "
+        "'tangent' the same in a tangent space that every fold learns.",
         choices=FEATURES,
         source="Dey et al. 2012",
     )

@@ -45,6 +45,12 @@ DEMO: dict[str, dict] = {
         "simulated.n_neurons": 12,
         "simulated.n_states": 3,
     },
+    "mds": {
+        "planted.n_per_type": 12,
+        "planted.n_types": 4,
+        "planted.n_images": 1500,
+        "twin.epochs": 12,
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

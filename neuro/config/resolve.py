@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import demovae, hmmglm_sets, kinds, ntf_sets
+from neuro.config import demovae, hmmglm_sets, kinds, mds, ntf_sets
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -318,6 +318,7 @@ def _across(config):
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
             )
     problems += hmmglm_sets.problems(config)
+    problems += mds.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:
@@ -329,8 +330,10 @@ def _across(config):
             "or drop leave_site_out from adhd.schemes"
         )
     features = primary_maps(adhd)
-    if features == ["fc"]:
-        problems.append("adhd.primary: 'fc' is the linear reference; declare a graph map")
+    if features in (["fc"], ["tangent"]):
+        problems.append(
+            f"adhd.primary: '{features[0]}' is the linear reference; declare a graph map"
+        )
     for name in features:
         if name != "fc" and name not in adhd["features"]:
             problems.append(

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from neuro.config import adhd, data, demovae, execution, fmri, hmmglm, ntf, report, simulate
+from neuro.config import (
+    adhd,
+    data,
+    demovae,
+    execution,
+    fmri,
+    hmmglm,
+    mds,
+    ntf,
+    report,
+    simulate,
+)
 
 _CLASSES = {
     "data": data.Data,
@@ -13,9 +24,17 @@ _CLASSES = {
     "demovae": demovae.Demovae,
     "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
+    "mds": mds.Mds,
     "report": report.Report,
 }
-_MODULES = {"fmri": fmri, "adhd": adhd, "demovae": demovae, "ntf": ntf, "hmmglm": hmmglm}
+_MODULES = {
+    "fmri": fmri,
+    "adhd": adhd,
+    "demovae": demovae,
+    "ntf": ntf,
+    "hmmglm": hmmglm,
+    "mds": mds,
+}
 
 SECTIONS = tuple(_CLASSES)
 """Section names in the order of config.yaml."""

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from neuro.false_discovery import adjusted_p
+
 LEAST = 4
 """Subjects that a correlation needs at least."""
 
@@ -141,7 +143,7 @@ def qc_fc(edges, mean_fd, distances=None, alpha=0.05) -> QcFc:
     significant = np.zeros(r.size, dtype=bool)
     slope = distance_r = np.nan
     if live.any():
-        significant[live] = benjamini_hochberg(p[live], alpha)
+        significant[live] = adjusted_p(p[live]) <= alpha
         if distances is not None:
             use = live & np.isfinite(distances)
             if use.sum() > 2 and np.ptp(distances[use]) > 0 and np.ptp(r[use]) > 0:
@@ -160,24 +162,3 @@ def qc_fc(edges, mean_fd, distances=None, alpha=0.05) -> QcFc:
         n_subjects=int(mean_fd.size),
         n_edges=n_live,
     )
-
-
-def benjamini_hochberg(p, alpha=0.05) -> np.ndarray:
-    """Which p-values pass a false discovery rate of `alpha`.
-
-    Parameters
-    ----------
-    p : ndarray, shape (n,)
-    alpha : float
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-    """
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)
-    passed = np.flatnonzero(p[order] <= alpha * np.arange(1, p.size + 1) / p.size)
-    out = np.zeros(p.size, dtype=bool)
-    if passed.size:
-        out[order[: passed[-1] + 1]] = True
-    return out

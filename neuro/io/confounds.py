@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from neuro.io.problems import InputProblem
-from neuro.io.tables import MISSING
+from neuro.io.tables import MISSING, parse_csv
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 """Head motion in the order used everywhere: translations (mm), then rotations (rad)."""
@@ -89,16 +89,8 @@ def read_confounds(path, json_path=None) -> tuple[pd.DataFrame, dict]:
         raise InputProblem(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes), expected a confounds table")
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            na_values=[text for text in MISSING if not text.startswith("-999")],
-            keep_default_na=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:80]
-        raise InputProblem(f"{path}: not a readable table ({reason})") from None
+    missing = [text for text in MISSING if not text.startswith("-999")]
+    table = parse_csv(path, sep="\t", na_values=missing)
     problems = []
     table.columns = [canonical_name(name) for name in table.columns]
     repeated = sorted(set(table.columns[table.columns.duplicated()]))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.series import open_h5, read_strings, write_strings
+from neuro.io.series import DAMAGED, open_h5, read_strings, write_strings
 
 KINDS = ("pearson", "fisher_z", "partial", "covariance")
 """Kinds that need one run only and may therefore be stored."""
@@ -111,7 +112,10 @@ def read_connectomes(path) -> Connectomes:
     InputProblem
         When the file is missing, is no such file, or its parts do not fit together.
     """
-    with open_h5(path, ("edges", "index", "participant_id", "run_key", "region")) as file:
+    with (
+        open_h5(path, ("edges", "index", "participant_id", "run_key", "region")) as file,
+        readable(path, DAMAGED),
+    ):
         found = Connectomes(
             edges=file["edges"][()],
             index=file["index"][()],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.io.series import open_h5, read_strings, write_strings
+from neuro.io.damaged import readable
+from neuro.io.series import DAMAGED, open_h5, read_strings, write_strings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,8 @@ def read_graph_maps(path) -> GraphMaps:
     InputProblem
         When the file is missing or is no such file.
     """
-    with open_h5(path, ("maps", "run_key", "region")) as file:
+    needed = ("maps", "run_key", "participant_id", "region")
+    with open_h5(path, needed) as file, readable(path, DAMAGED):
         return GraphMaps(
             maps={name: item[()] for name, item in file["maps"].items()},
             **{name: read_strings(file, name) for name in ("run_key", "participant_id", "region")},

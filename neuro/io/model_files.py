@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 
 
@@ -61,14 +61,14 @@ def read_model_file(path, formats: Collection[str], version: int) -> tuple[dict,
     InputProblem
         When the file is missing, damaged, or of another kind or version.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            arrays = {name: file[name] for name in file.files if name != "meta"}
-    except FileNotFoundError:
-        raise InputProblem(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputProblem(f"{path}: not a saved model, or damaged") from None
+    if not Path(path).exists():
+        raise InputProblem(f"{path}: no such file")
+    with (
+        readable(path, "not a saved model, or damaged"),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        meta = dict(json.loads(str(file["meta"])))
+        arrays = {name: file[name] for name in file.files if name != "meta"}
     if meta.get("format") not in formats or meta.get("version") != version:
         raise InputProblem(
             f"{path}: is {meta.get('format')} version {meta.get('version')}, expected "

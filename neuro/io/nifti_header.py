@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 
 _SECONDS_PER_UNIT = {8: 1.0, 16: 1e-3, 24: 1e-6}
@@ -104,20 +105,17 @@ def open_image(path):
         raise InputProblem(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
-    try:
+    with readable(path, "not a readable NIfTI image"):
         img = nibabel.load(path)
-        img.shape  # noqa: B018
-    except (
-        nibabel.filebasedimages.ImageFileError,
-        OSError,
-        EOFError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        reason = str(error).splitlines()[0][:60] if str(error) else type(error).__name__
-        raise InputProblem(f"{path}: not a readable NIfTI image ({reason})") from None
+        shape = tuple(img.shape)
     if not isinstance(img, nibabel.Nifti1Image):
         raise InputProblem(f"{path}: {type(img).__name__}, expected NIfTI (.nii or .nii.gz)")
+    if not shape or min(shape) < 1:
+        raise InputProblem(f"{path}: image of shape {shape} holds no voxel; write it again")
+    if not np.isfinite(img.affine).all() or np.linalg.matrix_rank(img.affine) < 4:
+        raise InputProblem(
+            f"{path}: the affine of the header places no voxel (singular or not finite); mend it"
+        )
     if (problem := _cut_off(path, img)) is not None:
         raise InputProblem(problem)
     return img
@@ -128,7 +126,7 @@ def _cut_off(path: Path, img) -> str | None:
     if not hasattr(img.dataobj, "offset"):
         return None
     data = img.dataobj
-    needed = int(data.offset) + int(np.prod(data.shape, dtype=np.int64)) * data.dtype.itemsize
+    needed = int(data.offset) + math.prod(map(int, data.shape)) * data.dtype.itemsize
     if path.suffix != ".gz":
         found = path.stat().st_size
         short = found < needed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 
 
@@ -25,6 +26,8 @@ def open_nwb(path):
     InputProblem
         When pynwb is not installed, or the file cannot be read as NWB.
     """
+    import h5py
+
     try:
         from pynwb import NWBHDF5IO
     except ImportError:
@@ -34,11 +37,11 @@ def open_nwb(path):
     with warnings.catch_warnings():
         # Old files name outdated extensions; what is read from them is checked by the caller.
         warnings.simplefilter("ignore")
-        try:
-            io = NWBHDF5IO(str(path), mode="r", load_namespaces=True)
-            file = io.read()
-        except Exception as error:
-            reason = str(error).splitlines()[0][:70] if str(error) else type(error).__name__
-            raise InputProblem(f"{path}: not a readable NWB file ({reason})") from None
-    with io:
-        yield file
+        # Data are read when they are asked for: damage inside the file shows only then. The file
+        # is opened here, so that it is closed whatever happens.
+        with (
+            readable(path, "not a readable NWB file"),
+            h5py.File(path, "r") as content,
+            NWBHDF5IO(file=content, mode="r", load_namespaces=True) as io,
+        ):
+            yield io.read()

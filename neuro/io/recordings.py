@@ -10,6 +10,7 @@ import numpy as np
 
 from neuro import provenance
 from neuro.io import sampling
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.text_tables import parse_table
 
@@ -214,8 +215,8 @@ def read_kernels(path, *, fs=None, variable=None) -> PairKernels:
     if len(names) != len(kernels):
         found = f"{len(names)} names" if names else "no names"
         problems.append(f"{path}: {found} for {len(kernels)} neurons; add an array 'names'")
-    if fs is None and "t" in arrays and len(arrays["t"]) > 1:
-        fs = 1.0 / float(np.median(np.diff(arrays["t"].astype(float))))
+    if fs is None and "t" in arrays and arrays["t"].size > 1:
+        fs = _rate_of_times(path, arrays["t"])
     if fs is None:
         problems.append(f"{path}: no sampling rate in the file; set recordings.fs_hz")
     if problems or fs is None:
@@ -247,12 +248,13 @@ def read_assemblies(path) -> list[np.ndarray]:
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
     assemblies, problems = [], []
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         cells = [cell.strip() for cell in line.replace("\t", ",").replace(";", ",").split(",")]
         cells = [cell for cell in cells if cell]
         if not cells:
             continue
-        if not all(cell.isdigit() and int(cell) > 0 for cell in cells):
+        if not all(cell.isdecimal() and len(cell) < 10 and int(cell) > 0 for cell in cells):
             problems.append(f"{path}: line {number}: expected neuron numbers from 1")
             continue
         assemblies.append(np.array(cells, dtype=int) - 1)
@@ -319,17 +321,19 @@ def _arrays(path: Path) -> dict:
         from neuro.io.recordings_mat import load_mat
 
         return load_mat(path)
-    content = _numpy(path)
-    if not hasattr(content, "files"):
-        raise InputProblem(f"{path}: holds one bare array, expected a .npz file with names")
-    return {key: content[key] for key in content.files}
+    with readable(path, "not a readable numpy file of plain numbers"):
+        content = np.load(path, allow_pickle=False)
+        if not hasattr(content, "files"):
+            raise InputProblem(f"{path}: holds one bare array, expected a .npz file with names")
+        return {key: content[key] for key in content.files}
 
 
 def _numpy(path):
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise InputProblem(f"{path}: not a readable numpy file of plain numbers") from None
+    with readable(path, "not a readable numpy file of plain numbers"):
+        content = np.load(path, allow_pickle=False)
+    if hasattr(content, "files"):
+        raise InputProblem(f"{path}: holds several arrays, expected one; name it .npz")
+    return content
 
 
 def _choose(path, arrays, variable) -> dict:
@@ -350,9 +354,26 @@ def _choose(path, arrays, variable) -> dict:
     return {
         "values": arrays[key],
         "names": _names(arrays),
-        "fs": None if rate is None else float(np.ravel(rate)[0]),
+        "fs": None if rate is None else _one_number(path, rate),
         "mask": next((arrays[name] for name in MASK_KEYS if name in arrays), None),
     }
+
+
+def _rate_of_times(path, times) -> float:
+    step = np.median(np.diff(np.ravel(times).astype(float))) if times.dtype.kind in "fiu" else 0
+    if not 0 < step < np.inf:
+        raise InputProblem(f"{path}: the times 't' do not increase; correct them, or give fs_hz")
+    return 1.0 / float(step)
+
+
+def _one_number(path, value) -> float:
+    value = np.asarray(value)
+    if value.size != 1 or value.dtype.kind not in "fiu":
+        raise InputProblem(
+            f"{path}: sampling rate of shape {value.shape} and type {value.dtype}, expected one "
+            "number in Hz"
+        )
+    return float(value.item())
 
 
 def _names(arrays) -> list[str] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.io.problems import InputProblem
+from neuro.io.damaged import readable
 
 
 def load_mat(path) -> dict:
@@ -32,15 +32,12 @@ def load_mat(path) -> dict:
 
     path = Path(path)
     if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
+        with readable(path, "not a readable MATLAB file"), h5py.File(path, "r") as file:
             return dict(_walk_hdf5(file, file))
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
-    try:
+    with readable(path, "not a readable MATLAB file"):
         content = loadmat(path, squeeze_me=False, struct_as_record=True)
-    except (ValueError, TypeError, OSError, NotImplementedError, MatReadError):
-        raise InputProblem(f"{path}: not a readable MATLAB file") from None
     return {
         name: array
         for key, value in content.items()

@@ -45,7 +45,11 @@ def load_nwb(path, variable=None) -> dict:
         not regular.
     """
     with open_nwb(path) as file:
-        found = [item for item in file.objects.values() if type(item).__name__ in _SERIES]
+        found = [
+            item
+            for item in file.objects.values()
+            if getattr(item, "neurodata_type", None) in _SERIES
+        ]
         chosen = [item for item in found if variable in (None, item.name)]
         if len(chosen) != 1:
             listed = ", ".join(sorted(item.name for item in found)) or "none"

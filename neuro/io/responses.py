@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io import responses_parts as parts
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.responses_parts import LazyStimuli, default_tier, usable
 
@@ -155,7 +156,7 @@ def _load(path: Path, variable, discrete) -> dict:
 def _load_h5(path: Path, discrete) -> dict:
     from neuro.io.series import open_h5
 
-    with open_h5(path, ()) as file:
+    with open_h5(path, ()) as file, readable(path, "not a stimulus-response file"):
         if "responses" not in file:
             if "train" in file and hasattr(file["train"], "keys"):
                 return parts.load_groups(file, path)
@@ -170,6 +171,8 @@ def _load_h5(path: Path, discrete) -> dict:
         if "notes" in file.attrs:
             content["notes"] = [str(file.attrs["notes"])]
         present = "stimuli" in file
+        if present and not hasattr(file["stimuli"], "shape"):
+            raise InputProblem(f"{path}: 'stimuli' is a group, expected one array")
     if present and not discrete:
         content["stimuli"] = LazyStimuli(path)
     return content
@@ -216,7 +219,8 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     trials = {}
     for key in TRIAL_KEYS:
         values = content.get(key)
-        given = None if values is None else parts.labels(values)
+        with readable(path, f"the values of '{key}' are no labels"):
+            given = None if values is None else parts.labels(values)
         trials[key] = given
         if given is not None and len(given) != n_trials:
             problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
@@ -246,14 +250,16 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         raise InputProblem(
             f"{path}: all {n_units} units are excluded ({excluded[0][1]}); nothing to type"
         )
-    fs = content.get("fs")
+    with readable(path, "its sampling rate 'fs' is no number"):
+        fs = content.get("fs")
+        rate = None if fs is None else float(np.asarray(fs).item())
     return StimulusResponses(
         stimuli=None if kind == "discrete" else parts.unit_range(stimuli),
         responses=np.ascontiguousarray(responses[:, keep]),
         tier=tier,
         units={key: [v for v, k in zip(values, keep) if k] for key, values in units.items()},
         kind=kind,
-        fs=None if fs is None else float(np.ravel(fs)[0]),
+        fs=rate,
         excluded=excluded,
         notes=notes,
         path=str(path),
@@ -262,6 +268,8 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
 
 
 def _stimulus_problems(stimuli, n_trials, names, path):
+    if stimuli.dtype.kind not in "fiub":
+        return [f"{path}: stimuli of type {str(stimuli.dtype)[:40]}, expected numbers"]
     if len(stimuli.shape) not in KINDS:
         return [
             f"{path}: stimuli of shape {tuple(stimuli.shape)}; expected (n, c, h, w), "
@@ -287,7 +295,8 @@ def _units(content, n_units, path):
     for key in UNIT_KEYS:
         if content.get(key) is None:
             continue
-        units[key] = [str(value) for value in parts.labels(content[key])]
+        with readable(path, f"the values of '{key}' are no labels"):
+            units[key] = [str(value) for value in parts.labels(content[key])]
         if len(units[key]) != n_units:
             problems.append(
                 f"{path}: {len(units[key]):,} values of '{key}' for {n_units:,} columns of the "

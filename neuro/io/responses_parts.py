@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 
 KEYS = (
@@ -100,12 +101,12 @@ def load_npz(path) -> dict:
     InputProblem
         When it cannot be read or has no responses.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in KEYS if key in file.files}
-            found = list(file.files)
-    except (OSError, ValueError, EOFError, AttributeError):
-        raise InputProblem(f"{path}: not a readable .npz file of plain arrays") from None
+    with (
+        readable(path, "not a readable .npz file of plain arrays"),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        content = {key: file[key] for key in KEYS if key in file.files}
+        found = list(file.files)
     if "responses" not in content:
         raise InputProblem(
             f"{path}: no array 'responses'; found {', '.join(found[:8]) or 'nothing'}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from neuro import provenance
 from neuro.io import sampling
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.roi_scan import scan_roi_tables
 from neuro.io.series import RegionSeries
@@ -276,29 +277,31 @@ def _load(path: Path, time_axis, header):
 
 
 def _load_numpy(path: Path):
-    try:
+    with readable(path, "not a readable numpy file of plain numbers"):
         content = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            values, names, tr = content, None, None
-        else:
-            arrays = {key: content[key] for key in content.files}
-            flat = [key for key, array in arrays.items() if array.ndim == 2]
-            key = next((key for key in SERIES_KEYS if key in arrays), None)
-            if key is None and len(flat) == 1:
-                key = flat[0]
-            if key is None:
-                raise InputProblem(
-                    f"{path}: holds {', '.join(arrays) or 'nothing'}; expected the series under "
-                    f"one of {', '.join(SERIES_KEYS)}"
-                )
-            label = next((label for label in LABEL_KEYS if label in arrays), None)
-            names = [str(name) for name in arrays[label].ravel()] if label else None
-            tr = float(arrays["tr"].ravel()[0]) if "tr" in arrays else None
-            values = arrays[key]
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, InputProblem):
-            raise
-        raise InputProblem(f"{path}: not a readable numpy file of plain numbers") from None
+        bare = not hasattr(content, "files")
+        arrays = {} if bare else {key: content[key] for key in content.files}
+    names = tr = None
+    if bare:
+        values = content
+    else:
+        flat = [key for key, array in arrays.items() if array.ndim == 2]
+        key = next((key for key in SERIES_KEYS if key in arrays), None)
+        if key is None and len(flat) == 1:
+            key = flat[0]
+        if key is None:
+            raise InputProblem(
+                f"{path}: holds {', '.join(arrays) or 'nothing'}; expected the series under "
+                f"one of {', '.join(SERIES_KEYS)}"
+            )
+        label = next((label for label in LABEL_KEYS if label in arrays), None)
+        names = [str(name) for name in arrays[label].ravel()] if label else None
+        if "tr" in arrays:
+            tr = arrays["tr"]
+            if tr.size != 1 or tr.dtype.kind not in "fiu":
+                raise InputProblem(f"{path}: tr of shape {tr.shape}, expected one number in s")
+            tr = float(tr.item())
+        values = arrays[key]
     if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise InputProblem(
             f"{path}: array of shape {values.shape} and type {values.dtype}, expected numbers "

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from neuro import provenance
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
+
+DAMAGED = "its parts are not those that are written there; write it again"
+"""Said of HDF5 files of the workflow whose data sets cannot be read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,7 +255,8 @@ def read_timeseries_h5(path, run_keys=None) -> Timeseries:
     InputProblem
         When the file is missing or is no such file, or a wanted run is not in it.
     """
-    with open_h5(path, ("series", "run_key", "tr", "region")) as file:
+    needed = ("series", "run_key", "tr", "n_volumes", "region", "participant_id", "site")
+    with open_h5(path, needed) as file, readable(path, DAMAGED):
         known = read_strings(file, "run_key")
         wanted = known if run_keys is None else [str(key) for key in run_keys]
         place = {key: number for number, key in enumerate(known)}
@@ -291,7 +296,8 @@ def open_h5(path, needed):
         file = h5py.File(path, "r")
     except OSError:
         raise InputProblem(f"{path}: not an HDF5 file, or cut off; write it again") from None
-    absent = [name for name in needed if name not in file]
+    with readable(path, DAMAGED):
+        absent = [name for name in needed if name not in file]
     if absent:
         file.close()
         raise InputProblem(f"{path}: no data set '{absent[0]}'; expected {', '.join(needed)}")
@@ -313,5 +319,5 @@ def read_strings(file, name: str) -> list[str]:
 
 def read_regions(path) -> list[str]:
     """Region labels of a file that :func:`write_timeseries_h5` wrote."""
-    with open_h5(path, ("region",)) as file:
+    with open_h5(path, ("region",)) as file, readable(path, DAMAGED):
         return read_strings(file, "region")

@@ -11,6 +11,8 @@ import pandas as pd
 
 from neuro.io.problems import InputProblem
 
+LARGEST_ID = 100_000
+"""Larger ids are no units: silent ones keep their place, so each would make a train."""
 KINDS = ("auto", "nwb", "mat", "table", "folder", "counts")
 
 
@@ -157,6 +159,40 @@ def read_spikes(
     if trial_window is not None:
         data = around_trials(data, *trial_window)
     return data
+
+
+def from_ids(path, times, ids) -> SpikeData:
+    """Spike trains from one time (s) and one unit id per spike; silent units keep their place.
+
+    Parameters
+    ----------
+    path : path-like
+        For the messages.
+    times : ndarray, shape (n_spikes,)
+    ids : ndarray, shape (n_spikes,)
+        Whole numbers from 0.
+
+    Returns
+    -------
+    SpikeData
+        Units from 1 (or 0, where it occurs) to the largest id.
+
+    Raises
+    ------
+    InputProblem
+        When an id is larger than :data:`LARGEST_ID`.
+    """
+    if ids.max() > LARGEST_ID:
+        raise InputProblem(
+            f"{path}: unit id {ids.max():g}, at most {LARGEST_ID:,} is plausible; are the columns "
+            "swapped?"
+        )
+    labels = np.arange(min(1, int(ids.min())), int(ids.max()) + 1)
+    order = np.argsort(ids, kind="stable")
+    edges = np.searchsorted(ids[order], labels)
+    trains = np.split(np.asarray(times, np.float64)[order], edges[1:]) if len(labels) else []
+    units = pd.DataFrame({"unit": [str(label) for label in labels]})
+    return SpikeData(list(trains), units, np.empty((0, 2)), None, str(path))
 
 
 def detect(path) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.spikes import CountData
 
@@ -55,26 +55,28 @@ def read_counts(path) -> CountData:
         for number, item in enumerate(sequences)
         if item.ndim != 2 or item.dtype.kind not in "fiub"
     ]
-    if problems:
-        raise InputProblem(problems)
+    if problems or not sequences:
+        raise InputProblem(problems or f"{path}: no sequence in the file")
     n_units = sequences[0].shape[1]
-    labels = [str(k + 1) for k in range(n_units)] if labels is None else [str(x) for x in labels]
+    labels = (
+        [str(k + 1) for k in range(n_units)]
+        if labels is None
+        else [str(x) for x in np.ravel(labels)]
+    )
     if len(labels) != n_units:
         raise InputProblem(f"{path}: {len(labels)} unit labels for {n_units} columns")
-    width = 1.0 if width is None else float(width)
-    if not width > 0:
-        raise InputProblem(f"{path}: bin_s {width:g}, expected seconds > 0")
-    return CountData(sequences, width, pd.DataFrame({"unit": labels}), str(path))
+    width = np.array(1.0) if width is None else np.asarray(width)
+    if width.size != 1 or width.dtype.kind not in "fiu" or not 0 < width.item() < np.inf:
+        raise InputProblem(
+            f"{path}: bin_s {' '.join(str(width).split())[:20]}, expected seconds > 0"
+        )
+    return CountData(sequences, float(width.item()), pd.DataFrame({"unit": labels}), str(path))
 
 
 def _arrays(path):
-    try:
+    with readable(path, "not a plain .npz or .npy of numbers"):
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
             return {"counts": content}
         with content:
             return {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise InputProblem(
-            f"{path}: not a plain .npz or .npy of numbers (pickled objects are never loaded)"
-        ) from None

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.spikes import SpikeData
+from neuro.io.spikes import SpikeData, from_ids
 
 TABLE_KEYS = ("spks",)
 CELL_KEYS = ("unit_t", "spikes")
@@ -64,12 +65,9 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
 
 def _from_table(path, table):
     ids, times = table[:, 0], table[:, 1].astype(np.float64)
-    if not np.array_equal(ids, np.round(ids)) or (ids < 0).any():
+    if not np.isfinite(ids).all() or not np.array_equal(ids, np.round(ids)) or (ids < 0).any():
         raise InputProblem(f"{path}: the first column must be unit ids (whole numbers >= 0)")
-    labels = np.arange(min(1, int(ids.min())), int(ids.max()) + 1)
-    trains = [times[ids == label] for label in labels]
-    units = pd.DataFrame({"unit": [str(label) for label in labels]})
-    return SpikeData(trains, units, np.empty((0, 2)), None, str(path))
+    return from_ids(path, times, ids)
 
 
 def _collect(value, place, trains):
@@ -109,23 +107,17 @@ def _load(path):
 
     if h5py.is_hdf5(path):
         return _load_hdf5(path)
-    try:
+    with readable(path, "not a readable MAT file"):
         return scipy.io.loadmat(path)
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
-        first = str(error).splitlines()[0][:60] if str(error) else type(error).__name__
-        raise InputProblem(f"{path}: not a readable MAT file ({first})") from None
 
 
 def _load_hdf5(path):
     """Variables of a version 7.3 file: cells become lists, structs dicts."""
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            names = [name for name in file if not name.startswith("#")]
-            return {name: _decode(file, file[name]) for name in names}
-    except OSError:
-        raise InputProblem(f"{path}: not a readable MAT file; save it again") from None
+    with readable(path, "not a readable MAT file; save it again"), h5py.File(path, "r") as file:
+        names = [name for name in file if not name.startswith("#")]
+        return {name: _decode(file, file[name]) for name in names}
 
 
 def _decode(file, item):

@@ -33,13 +33,7 @@ def read_nwb(path) -> SpikeData:
     """
     path = Path(path)
     with open_nwb(path) as file:
-        try:
-            return _read(path, file)
-        except InputProblem:
-            raise
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            first = str(error).splitlines()[0][:70] if str(error) else type(error).__name__
-            raise InputProblem(f"{path}: not a readable NWB file ({first})") from None
+        return _read(path, file)
 
 
 def _read(path, nwb):

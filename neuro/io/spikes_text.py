@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.io.problems import InputProblem
-from neuro.io.spikes import SpikeData
+from neuro.io.spikes import SpikeData, from_ids
 
 FACTORS = {"s": 1.0, "ms": 1e-3}
 RULES = {1: "right", 2: "light", 3: "left", 4: "dark"}
@@ -48,14 +48,11 @@ def _factor(path, time_unit):
 
 
 def _spikes(path, times, ids):
-    if not np.array_equal(ids, np.round(ids)) or (ids < 0).any():
+    if not np.isfinite(ids).all() or not np.array_equal(ids, np.round(ids)) or (ids < 0).any():
         raise InputProblem(
             f"{path}: column 2 must be unit ids (whole numbers >= 0); are the columns swapped?"
         )
-    labels = np.arange(min(1, int(ids.min())), int(ids.max()) + 1)
-    trains = [times[ids == label] for label in labels]
-    units = pd.DataFrame({"unit": [str(label) for label in labels]})
-    return SpikeData(trains, units, np.empty((0, 2)), None, str(path))
+    return from_ids(path, times, ids)
 
 
 def _numbers(path, n_columns):

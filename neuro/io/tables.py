@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from neuro.io.damaged import reason
 from neuro.io.problems import InputProblem
 
 MISSING = ("n/a", "N/A", "NA", "NaN", "nan", "", "-999", "-999.0")
@@ -42,15 +44,30 @@ def read_tsv(path, *, dtype=None) -> pd.DataFrame:
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
     sep = "," if path.suffix == ".csv" else "\t"
-    try:
-        table = pd.read_csv(
-            path, sep=sep, dtype=dtype, na_values=list(MISSING), keep_default_na=False
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0][:80]
-        raise InputProblem(f"{path}: not a readable table ({first})") from None
+    table = parse_csv(path, sep=sep, dtype=dtype, na_values=list(MISSING))
     table.columns = [str(name).strip() for name in table.columns]
     return table
+
+
+def parse_csv(path, **options) -> pd.DataFrame:
+    """:func:`pandas.read_csv`, with one line for what is wrong.
+
+    Raises
+    ------
+    InputProblem
+        When the text is no table, or its rows are longer than the header, of which pandas would
+        make row names and shift every column.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, index_col=False, keep_default_na=False, **options)
+    except pd.errors.ParserWarning:
+        raise InputProblem(
+            f"{path}: rows hold more values than the header has names; give every column a name"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputProblem(f"{path}: not a readable table ({reason(error)})") from None
 
 
 def write_tsv(path, table: pd.DataFrame, *, float_format: str | None = "%.9g") -> Path:

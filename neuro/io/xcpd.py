@@ -73,7 +73,8 @@ def read_displacement(path) -> np.ndarray:
             float, copy=True
         )
     elif set(MOTION) <= set(table.columns):
-        step = np.abs(np.diff(table[list(MOTION)].to_numpy(dtype=float), axis=0))
+        motion = table[list(MOTION)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+        step = np.abs(np.diff(motion, axis=0))
         fd = np.concatenate([[np.nan], step[:, :3].sum(axis=1) + 50.0 * step[:, 3:].sum(axis=1)])
     else:
         raise InputProblem(

@@ -79,7 +79,20 @@ def motifs(model) -> np.ndarray:
 
 
 def motif_matrices(pairs, support=None) -> np.ndarray:
-    """The same from pair factors and their support, both `(n_pairs, n_components)`."""
+    """The same from pair factors and their support, both `(n_pairs, n_components)`.
+
+    Parameters
+    ----------
+    pairs : array, shape (n_pairs, n_components)
+        Pair factors.
+    support : array, shape (n_pairs, n_components), optional
+        Entries below the smallest support are not observed.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_components, n_neurons, n_neurons)
+        NaN where nothing was observed.
+    """
     n = round((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
     values = np.array(pairs, np.float32).T
     if support is not None:
@@ -277,27 +290,6 @@ def consensus(weights, backend="networkx", n_seeds=50, random_state=0):
     return by_size(labels), together, float(np.mean(qualities))
 
 
-def adjust(p_values) -> np.ndarray:
-    """Benjamini-Hochberg adjusted p values; NaN stay NaN.
-
-    Parameters
-    ----------
-    p_values : array
-
-    Returns
-    -------
-    ndarray of float64
-    """
-    p = np.asarray(p_values, np.float64)
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    if len(known):
-        order = known[np.argsort(p[known])]
-        scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-        out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return out
-
-
 def _graph(motif, transform):
     """Nodes with an observed pair, and the weights between them."""
     if transform not in TRANSFORMS:
@@ -338,7 +330,6 @@ __all__ = [
     "BACKENDS",
     "Communities",
     "active_scale",
-    "adjust",
     "communities",
     "consensus",
     "motif_matrices",

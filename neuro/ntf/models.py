@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.ntf import compare, hals
-from neuro.ntf.estimator import Estimator
 from neuro.ntf.lbfgs import run_lbfgs
 from neuro.ntf.operators import as_operator, check_rank, supported, unseen
+from neuro.params import Params
 
 
-class _FactorModel(Estimator):
+class _FactorModel(Params):
     """What both models share."""
 
     def fit(self, X, y=None, *, mask=None, frame_mask=None):
@@ -210,7 +210,13 @@ class NonNegativeCP(_FactorModel):
         return [slice(w, None, operator.shape[1]) for w in range(operator.shape[1])]
 
     def fit(self, X, y=None, *, mask=None, frame_mask=None):
-        """See the class; `solver="lbfgs"` refuses masks."""
+        """See the class; `solver="lbfgs"` refuses masks.
+
+        Raises
+        ------
+        ValueError
+            When the solver is unknown, or arguments do not fit the data.
+        """
         if self.solver not in ("hals", "lbfgs"):
             raise ValueError(f"solver: got '{self.solver}', expected 'hals' or 'lbfgs'")
         if self.solver == "hals":

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.false_discovery import adjusted_p
 from neuro.io.tables import exclusion, write_tsv
-from neuro.ntf.communities import active_scale, adjust, communities, motifs, statistic, strength
+from neuro.ntf.communities import active_scale, communities, motifs, statistic, strength
 
 FEW_ANIMALS = 2.0
 """Components with a smaller participation are flagged where there are at least four animals."""
@@ -113,7 +114,7 @@ def component_table(factors, found, alpha=0.05):
     many = len(factors.animals) >= 4
     rows = []
     for backend, items in found.items():
-        adjusted = adjust([item.p_value for item in items])
+        adjusted = adjusted_p([item.p_value for item in items])
         for r, item in enumerate(items):
             active = ~item.background & (item.labels >= 0)
             rows.append(

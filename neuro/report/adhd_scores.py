@@ -23,6 +23,7 @@ _NAMES = {
     "weighteddegree": "Weighted degree",
     "clustering": "Clustering",
     "fc": "Connectome edges",
+    "tangent": "Connectome edges, tangent space",
     "majority": "Majority class",
     "site": "Site",
     "phenotype": "Phenotype",

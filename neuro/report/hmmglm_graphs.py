@@ -38,26 +38,26 @@ def couplings(data):
     apart = weights[:, ~np.eye(len(units), dtype=bool)]
     limit = max(float(np.quantile(np.abs(apart), 0.995)), 1e-6)
     count = len(weights) + 1
+    n_columns = count if count <= 5 else 4
+    n_rows = -(-count // n_columns)
 
     def paint(canvas):
-        n_columns = min(count, 4)
-        grid = canvas.subplots(-(-count // n_columns), n_columns, squeeze=False)
-        flat = list(grid.ravel())
+        grid = canvas.subplots(n_rows, n_columns, squeeze=False)
+        flat, last = list(grid.ravel()[: len(weights)]), grid[-1, -1]
+        for axes in grid.ravel()[len(weights) : -1]:
+            axes.set_axis_off()
         for state, (axes, matrix) in enumerate(zip(flat, weights)):
             image = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
             axes.set_title(f"State {state + 1}", color=colour(state))
-        last = flat[len(weights)]
         right = last.imshow(shared, cmap="RdBu_r", vmin=-1, vmax=1)
         last.set_title("Shared prior" if onehot else "Shared sign")
-        for axes in flat[count:]:
-            axes.set_axis_off()
-        for axes in flat[:count]:
+        for axes in (*flat, last):
             axes.set_xticks([])
             axes.set_yticks([])
         flat[0].set_ylabel("Target")
         flat[0].set_xlabel(_what(data))
         shrink = 0.8
-        bar = canvas.colorbar(image, ax=flat[: len(weights)], shrink=shrink, pad=0.01, aspect=25)
+        bar = canvas.colorbar(image, ax=flat, shrink=shrink, pad=0.01, aspect=25)
         bar.set_label("Coupling")
         other = canvas.colorbar(right, ax=last, shrink=shrink, pad=0.03, aspect=25)
         other.set_label("P(excitatory) − P(inhibitory)" if onehot else "Sign")
@@ -67,7 +67,7 @@ def couplings(data):
         data,
         "couplings",
         paint,
-        size=(9.4, 2.7 * -(-count // 4) + 0.2),
+        size=(9.4, (2.7 if n_columns < 5 else 2.2) * n_rows + 0.2),
         caption="Couplings in each state (row: target, column: source; red excitatory, blue "
         "inhibitory; per spike, history kernel of unit area) beside the graph that all states "
         f"share.{note}",

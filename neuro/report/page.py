@@ -8,7 +8,19 @@ from pathlib import Path
 import neuro
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
-from neuro.report import adhd, demovae, exclusions, fmri, hmmglm, model, ntf, overview, record, site
+from neuro.report import (
+    adhd,
+    demovae,
+    exclusions,
+    fmri,
+    hmmglm,
+    mds,
+    model,
+    ntf,
+    overview,
+    record,
+    site,
+)
 from neuro.report.labels import Labels, without_machine
 from neuro.report.methods import TITLES
 from neuro.report.methods import section as methods_section
@@ -21,6 +33,7 @@ SECTIONS = {
     "demovae": demovae.sections,
     "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
+    "mds": mds.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
 

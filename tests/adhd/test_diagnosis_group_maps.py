@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.adhd.maps import benjamini_hochberg, check_same_grid, group_maps, group_mask
+from neuro.adhd.maps import check_same_grid, group_maps, group_mask
 from neuro.io.problems import InputProblem
 
 
@@ -57,13 +57,6 @@ def test_sites_of_one_class_have_no_difference(planted):
     y = np.r_[np.ones(30, int), np.zeros(30, int)]
     found = group_maps(X, y, groups, np.where(y, "a", "b"), n_permutations=20)
     assert found["difference"].isna().all() and found["p"].isna().all()
-
-
-def test_false_discovery_rate_by_hand():
-    p = np.array([0.01, 0.04, np.nan, 0.03, 0.5])
-    np.testing.assert_allclose(
-        benjamini_hochberg(p), [0.04, 4 * 0.04 / 3, np.nan, 4 * 0.04 / 3, 0.5]
-    )
 
 
 def test_group_mask_of_training_subjects_or_of_all():

@@ -43,3 +43,11 @@ def cluster(plugin):
         limits["partitions"]["gpu"]["max_gpu"] = 2
         running.partitions.write_text(yaml.safe_dump(limits))
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_left(request):
+    """What a failed test left in the queue does not disturb the next one."""
+    yield
+    if "cluster" in request.fixturenames:
+        request.getfixturevalue("cluster").run("scancel", "--user=root", check=False)

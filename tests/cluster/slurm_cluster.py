@@ -178,8 +178,15 @@ class Cluster:
             raise ClusterError(f"the Slurm test cluster: {error}\n{tails}") from None
 
     def start_node(self, node: str) -> None:
-        """Start the daemon of a node."""
-        self.run("slurmd", "-N", node)
+        """Start the daemon of a node; ports of a dead one may stay taken for some seconds."""
+        for attempt in range(10):
+            try:
+                self.run("slurmd", "-N", node)
+                return
+            except ClusterError:
+                if attempt == 9:
+                    raise
+                time.sleep(1)
 
     def _ready(self) -> bool:
         try:

@@ -1,5 +1,7 @@
 """The project's own workflow through profiles/slurm gives what it gives on one machine."""
 
+import re
+
 import pytest
 import yaml
 from common import compare, files
@@ -45,6 +47,19 @@ def test_the_results_of_a_cluster_equal_the_local_ones(cluster, tmp_path):
     assert not [job for job in jobs if "fmri_index" in job["Comment"]]
     # nobody waits in vain for resources: each job asks for what its rule says
     assert {job["NumCPUs"] for job in jobs} == {"1"}
+
+
+def test_the_demo_is_planned_alike_with_the_cluster_profile(cluster, tmp_path):
+    plans = []
+    for name in ("local", "cluster"):
+        (tmp_path / name).mkdir()
+        where = {"cluster": cluster} if name == "cluster" else {}
+        cores = [] if where else ["--cores", "2"]
+        status, text = Run(tmp_path / name, "-n", *cores, own=True, **where).wait(200)
+        assert status == 0, text
+        plans.append(dict(re.findall(r"^(\w+)\s+(\d+)$", text, re.MULTILINE)))
+    assert plans[0] == plans[1]
+    assert int(plans[0]["total"]) > 100
 
 
 def test_nothing_is_left_when_a_test_fails(cluster):

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from neuro.fmri.group import by_participant
-from neuro.fmri.qcfc import benjamini_hochberg, qc_fc
+from neuro.fmri.qcfc import qc_fc
 
 
 def planted(seed=0, n_subjects=100, n_edges=1000, share=0.2):
@@ -69,11 +69,14 @@ def test_missing_edges_and_subjects_are_left_out_one_by_one():
     assert result.n_subjects == 24
 
 
-def test_benjamini_hochberg_equals_scipys():
-    p = np.random.default_rng(4).random(200) ** 2
-    expected = stats.false_discovery_control(p) <= 0.05
-    np.testing.assert_array_equal(benjamini_hochberg(p), expected)
-    assert not benjamini_hochberg(np.full(5, 0.9)).any()
+def test_edges_that_pass_the_false_discovery_rate_are_those_of_scipy():
+    edges, mean_fd, _ = planted(4, 60, 200)
+    edges[:, 3] = np.nan
+    result = qc_fc(edges, mean_fd)
+    live = np.isfinite(result.p)
+    expected = stats.false_discovery_control(result.p[live]) <= 0.05
+    np.testing.assert_array_equal(result.significant[live], expected)
+    assert not result.significant[3] and 0 < expected.sum() < len(expected)
 
 
 def test_table_has_a_row_per_edge():

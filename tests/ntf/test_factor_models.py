@@ -431,7 +431,7 @@ def test_estimators_can_be_cloned_and_pickled(small, cls):
     assert copy.get_params() == model.get_params() and copy is not model
     with pytest.raises(ValueError, match="is not fitted yet; call fit first"):
         model.reconstruct()
-    with pytest.raises(ValueError, match="has no parameter 'ranks'"):
+    with pytest.raises(ValueError, match="no parameter 'ranks'"):
         model.set_params(ranks=3)
     model.fit(values)
     again = pickle.loads(pickle.dumps(model))

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from neuro import digest
+from neuro.config import STAGES
 
 
 @pytest.fixture
@@ -43,6 +44,35 @@ def test_digest_follows_the_imports(package, changed, stages):
     append(copy / changed)
     after = {name: fresh(name) for name in ("adhd", "fmri")}
     assert {name for name in before if before[name] != after[name]} == stages
+
+
+def test_a_stage_changes_itself_only_and_the_readers_change_all(package):
+    copy, fresh = package
+    names = [name for name in STAGES if (copy / name).is_dir()]
+    assert len(names) >= 2
+    before = {name: fresh(name) for name in names}
+    for changed in names:
+        path = copy / changed / "__init__.py"
+        text = path.read_text()
+        append(path)
+        after = {name: fresh(name) for name in names}
+        assert {name for name in names if before[name] != after[name]} == {changed}
+        path.write_text(text)
+    append(copy / "io" / "problems.py")
+    assert all(fresh(name) != before[name] for name in names)
+
+
+def test_a_shared_module_changes_the_stages_that_import_it(package):
+    copy, fresh = package
+    users = {
+        name
+        for name in STAGES
+        if any("neuro.encoding" in path.read_text() for path in (copy / name).rglob("*.py"))
+    }
+    names = [name for name in STAGES if (copy / name).is_dir()]
+    before = {name: fresh(name) for name in names}
+    append(copy / "encoding" / "__init__.py")
+    assert {name for name in names if fresh(name) != before[name]} == users
 
 
 def test_function_level_and_relative_imports_count(package):

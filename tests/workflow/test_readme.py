@@ -76,6 +76,27 @@ def test_the_stage_chart_joins_the_rules_of_a_stage(rulegraph):
     assert not any("simulate" in line for line in lines)
 
 
+def test_the_settings_shown_are_valid():
+    """Every YAML block of README and docs is a file that the configuration accepts."""
+    import yaml
+
+    from neuro import config
+
+    sections = set(config.SECTIONS)
+    blocks = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        found = re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+        blocks += [(page.name, block) for block in found]
+    # Other blocks show profiles.
+    blocks = [(name, block) for name, block in blocks if set(yaml.safe_load(block)) <= sections]
+    assert len(blocks) >= 3
+    for name, block in blocks:
+        # Parts of a file say nothing of the input.
+        problems = config.resolve({"data": {"kind": "simulated"}, **yaml.safe_load(block)})
+        # The files of the examples do not exist here.
+        assert not [line for line in problems if "no such" not in line], (name, problems)
+
+
 def test_links_between_documents_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):

@@ -14,7 +14,7 @@ def main(snakemake):
 
         given, settings = snakemake.input, snakemake.params.settings
         rows = {row["run_key"]: row for row in inputs.read(given.runs)}
-        names = [name for name in settings["features"] if name != "fc"]
+        names = [name for name in settings["features"] if name not in ("fc", "tangent")]
         if given.get("maps"):
             table, graphs = stage.region_features(given.maps, given.graphs, names, settings["runs"])
         else:
@@ -32,6 +32,8 @@ def main(snakemake):
             )
         if given.get("connectomes"):
             table = stage.with_edges(table, given.connectomes, settings["runs"])
+        if given.get("series"):
+            table = stage.with_covariances(table, given.series, settings["runs"])
         people = tables.read_participants(given.participants)
         qc = tables.read_tsv(given.qc, dtype={"participant_id": str, "run_key": str})
         cohort = subjects.gather(table.participant_id, people, qc, settings, snakemake.params.seed)

@@ -1,0 +1,280 @@
+"""From the settings of the configuration to calls of the method; what the scripts share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.io.responses import read_stimulus_response
+from neuro.mds import twin_files
+from neuro.mds.discrete import condition_means, repeat_number
+from neuro.mds.estimator import MostDiscriminativeStimuli
+from neuro.mds.space import DiscreteTwin, read_twin, search_space, write_twin
+from neuro.mds.twin import Twin
+from neuro.mds.twin_linear import EncoderTwin, TemporalTwin
+
+__all__ = ["load", "make_twin", "model", "read_twin", "search_space", "unit_table", "write_twin"]
+N_KEPT = 400
+"""Training stimuli kept beside a twin, for scale, norm and range."""
+N_SHOWN = 1000
+"""The same beside an encoder: stimuli are picked among them."""
+UNIT_COLUMNS = ("unit", "session", "roi", "known_type")
+
+
+def load(path, settings, name):
+    """A data set, with the settings of a user's own file.
+
+    Parameters
+    ----------
+    path : path-like
+    settings : dict
+        The section `mds`.
+    name : str
+        Data set; the simulated ones take no settings of files.
+
+    Returns
+    -------
+    neuro.io.responses.StimulusResponses
+
+    Raises
+    ------
+    InputProblem
+    """
+    own = name not in ("planted", "voxels")
+    return read_stimulus_response(
+        path,
+        variable=settings["variable"] if own else None,
+        discrete=own and settings["stimulus_space"] == "discrete",
+    )
+
+
+def twin_type(data, settings) -> str:
+    """Kind of twin: the one that was asked for, or the one that fits the data."""
+    if data.kind == "discrete":
+        return "discrete"
+    wanted = settings["twin"]["type"]
+    if wanted != "auto":
+        return wanted
+    if data.kind in ("temporal", "clips"):
+        return "temporal"
+    if data.kind == "movie":
+        raise InputProblem(
+            f"{data.path}: movies need a twin of your own; set mds.twin.type: checkpoint, or use "
+            "the Python interface"
+        )
+    return "conv" if float(data.responses.min()) >= 0 else "encoder"
+
+
+def make_twin(data, settings, seed, log=None):
+    """Train the twin of a data set, or judge a given one.
+
+    Parameters
+    ----------
+    data : StimulusResponses
+    settings : dict
+        The section `mds`.
+    seed : int
+    log : callable, optional
+
+    Returns
+    -------
+    twin
+    """
+    kind, own = twin_type(data, settings), settings["twin"]
+    if kind == "discrete":
+        return discrete_twin(data)
+    allowed = {"temporal": ("temporal", "clips")}.get(kind, ("image",))
+    if data.kind not in allowed:
+        raise InputProblem(
+            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{kind}'; expected "
+            f"{' or '.join(allowed)}"
+        )
+    if kind == "checkpoint":
+        twin = twin_files.CheckpointTwin(own["path"], data.stimuli.shape[1:], len(data.unit))
+    elif kind == "temporal":
+        twin = TemporalTwin(own["n_lags"], random_state=seed)
+    elif kind == "encoder":
+        twin = EncoderTwin(own["backbone"], random_state=seed)
+    else:
+        twin = Twin(own["epochs"], device=settings["device"], random_state=seed)
+    return twin.fit(data.stimuli, data.responses, data.tier, log)
+
+
+def discrete_twin(data) -> DiscreteTwin:
+    """Condition means of a discrete set, odd and even repeats apart."""
+    number = repeat_number(data.condition)
+    if number.max() == 0:
+        return DiscreteTwin(*condition_means(data.responses, data.condition))
+    odd, names = condition_means(data.responses, data.condition, number % 2 == 0)
+    even, _ = condition_means(data.responses, data.condition, number % 2 == 1)
+    lacking = ~np.isfinite(even).all(axis=0) | ~np.isfinite(odd).all(axis=0)
+    odd[:, lacking] = 0.0
+    even[:, lacking] = 0.0
+    return DiscreteTwin(odd, names, even)
+
+
+def unit_table(data, twin, settings, seed):
+    """Units with what is known of them, and those that are left out.
+
+    Parameters
+    ----------
+    data : StimulusResponses
+    twin
+    settings : dict
+    seed : int
+
+    Returns
+    -------
+    table : dict of str to list
+        unit, session, roi, known_type, twin_corr, source (column of the twin), held_out.
+    excluded : list of (unit, reason)
+    twin
+        With the cells made from units, where they were asked for.
+
+    Raises
+    ------
+    InputProblem
+        When all units are excluded.
+    """
+    least = settings["twin"]["min_test_corr"] if twin.kind != "discrete" else -1.0
+    corr = np.asarray(twin.test_correlation_)
+    columns = {key: data.units.get(key, [""] * len(data.unit)) for key in UNIT_COLUMNS}
+    excluded = list(data.excluded)
+    bad = ~(corr >= least)
+    excluded += [
+        (data.unit[k], f"twin's test correlation {corr[k]:.3f} < {least:g}")
+        for k in np.flatnonzero(bad)
+    ]
+    if bad.all():
+        raise InputProblem(
+            f"{data.path}: all {len(bad)} units are excluded, the best test correlation is "
+            f"{np.nanmax(corr):.3f}; lower mds.twin.min_test_corr or train longer"
+        )
+    source = np.flatnonzero(~bad)
+    made = settings["made_cells"]
+    if made["per_unit"] and twin.kind == "temporal":
+        twin, origin = twin.make_cells(
+            made["per_unit"], made["filter_noise"], made["gain_sd"], random_state=seed
+        )
+        kept = np.flatnonzero(~bad[origin])
+        number = np.tile(np.arange(1, made["per_unit"] + 1), len(corr))
+        names = [f"{data.unit[origin[k]]}_made{number[k]:02d}" for k in kept]
+        table = {key: [columns[key][origin[k]] for k in kept] for key in UNIT_COLUMNS}
+        table["unit"], source = names, kept
+        corr = corr[origin]
+    else:
+        table = {key: [columns[key][k] for k in source] for key in UNIT_COLUMNS}
+    n = len(source)
+    held = np.zeros(n, bool)
+    order = np.random.default_rng([seed, 17]).permutation(n)
+    # Small recordings need every unit.
+    if n >= 20:
+        held[order[: round(settings["held_out_fraction"] * n)]] = True
+    table |= {
+        "twin_corr": [float(value) for value in corr[source]],
+        "source": [int(value) for value in source],
+        "held_out": [bool(value) for value in held],
+    }
+    return table, excluded, twin
+
+
+def kept_stimuli(data, twin) -> np.ndarray | None:
+    """Training stimuli that go with a twin; None for a discrete set."""
+    if twin.kind == "discrete":
+        return None
+    rows = np.flatnonzero(data.tier == "train")
+    if twin.kind == "temporal":
+        return twin.training_stimuli(data.stimuli[rows], N_KEPT)
+    n = min(N_SHOWN if twin.kind == "encoder" else N_KEPT, len(rows))
+    pick = rows[np.linspace(0, len(rows) - 1, n).astype(int)]
+    return np.asarray(data.stimuli[np.unique(pick)], np.float32)
+
+
+def model(settings, seed) -> MostDiscriminativeStimuli:
+    """The unfitted estimator that the settings mean."""
+    return MostDiscriminativeStimuli(
+        preset=settings["preset"],
+        n_clusters_init=settings["n_clusters_init"],
+        temperature=settings["temperature"],
+        norm="auto" if settings["norm"] is None else settings["norm"],
+        clip="auto" if settings["clip"] is None else settings["clip"],
+        eta=settings["eta"],
+        min_size=settings["min_size"],
+        n_restarts=settings["n_restarts"],
+        subsample=settings["subsample"],
+        k_ladder=tuple(settings["k_ladder"]),
+        device=settings["device"],
+        random_state=seed,
+    )
+
+
+def fit_mask(facts) -> np.ndarray:
+    """Units that take part in the search."""
+    return ~np.asarray(facts["table"]["held_out"], bool)
+
+
+def restarts_of(part, settings) -> list[int]:
+    """Numbers of the restarts of one job."""
+    size = settings["restarts_per_job"]
+    return list(range(part * size, min((part + 1) * size, settings["n_restarts"])))
+
+
+def even_typing(model, twin, table) -> dict:
+    """Typing on even repeats with stimuli from odd ones, for discrete sets with repeats.
+
+    Parameters
+    ----------
+    model : MostDiscriminativeStimuli
+    twin
+    table : dict
+
+    Returns
+    -------
+    dict
+        `even_typing_ari` against the labels, and `even_typing_shuffled`, the mean over 100
+        shuffles of each unit's conditions; empty for other sets.
+    """
+    from neuro.mds.agreement import adjusted_rand
+
+    if twin.kind != "discrete" or twin.other is None:
+        return {}
+    other = twin.other[:, table["source"]]
+    typed = other[model.stimuli_].argmax(axis=0)
+    rng = np.random.default_rng(0)
+    null = []
+    for _ in range(100):
+        shuffled = rng.permuted(other, axis=0)
+        null.append(adjusted_rand(shuffled[model.stimuli_].argmax(axis=0), model.labels_))
+    return {
+        "even_typing_ari": adjusted_rand(typed, model.labels_),
+        "even_typing_shuffled": float(np.mean(null)),
+    }
+
+
+def join_known(table, path) -> None:
+    """Put the known types of a table `unit`, `known_type` into the units' table.
+
+    Raises
+    ------
+    InputProblem
+        When a column is missing or no unit is named.
+    """
+    from neuro.io.tables import read_tsv
+
+    known = read_tsv(path, dtype=str)
+    absent = [name for name in ("unit", "known_type") if name not in known.columns]
+    if absent:
+        raise InputProblem(f"{path}: no column '{absent[0]}'; found {', '.join(known.columns)}")
+    types = dict(zip(known["unit"], known["known_type"].fillna("")))
+    if not set(types) & set(table["unit"]):
+        raise InputProblem(
+            f"{path}: names none of the units, which are called {', '.join(table['unit'][:3])}..."
+        )
+    table["known_type"] = [types.get(unit, "") for unit in table["unit"]]
+
+
+def forget(path) -> None:
+    """Remove a checkpoint that has served."""
+    from pathlib import Path
+
+    Path(path).unlink(missing_ok=True)

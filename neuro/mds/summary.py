@@ -1,0 +1,268 @@
+"""Tables and headline figures of one data set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from neuro.mds.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.on_the_fly import margins, softmax
+
+LADDER = [
+    "n_clusters_init",
+    "n_clusters",
+    "restart_ari",
+    "restart_ari_min",
+    "restart_ari_max",
+    "objective",
+    "saturation",
+]
+"""Columns of k_ladder.tsv."""
+
+
+def cluster_table(model, table) -> pd.DataFrame:
+    """One row per unit: cluster, responses to the stimuli, confidence, what was known.
+
+    Parameters
+    ----------
+    model : MostDiscriminativeStimuli
+    table : dict of str to list
+        Of the units, see :func:`neuro.mds.stage.unit_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    responses, labels = model.responses_, model.labels_
+    columns = np.arange(len(labels))
+    rows = {
+        "unit": table["unit"],
+        "session": table["session"],
+        "roi": table["roi"],
+        "cluster": np.where(labels >= 0, labels + 1, 0),
+    }
+    for number, values in enumerate(responses, start=1):
+        rows[f"r_to_mds_{number}"] = values
+    probability = softmax(responses, model.temperature)[np.maximum(labels, 0), columns]
+    rows |= {
+        "margin": margins(responses),
+        "probability": probability,
+        "held_out": np.asarray(table["held_out"], int),
+        "twin_corr": table["twin_corr"],
+        "known_type": table["known_type"],
+    }
+    frame = pd.DataFrame(rows)
+    return frame.replace({"": np.nan})
+
+
+def restart_table(model) -> pd.DataFrame:
+    """One row per restart: clusters, objective, units it saw, whether it was kept."""
+    return pd.DataFrame(
+        {
+            "restart": range(1, len(model.restarts_) + 1),
+            "seed": [run.seed for run in model.restarts_],
+            "n_clusters": [len(run.stimuli) for run in model.restarts_],
+            "objective": [run.objective for run in model.restarts_],
+            "n_seen": [run.n_seen for run in model.restarts_],
+            "iterations": [len(run.history) for run in model.restarts_],
+            "kept": [int(k == model.kept_) for k in range(len(model.restarts_))],
+        }
+    )
+
+
+def history_table(model) -> pd.DataFrame:
+    """Objective and number of clusters over the iterations of every restart and the polish."""
+    rows = [
+        {"restart": number, "iteration": k} | entry
+        for number, run in enumerate(model.restarts_, start=1)
+        for k, entry in enumerate(
+            model.history_ if number == model.kept_ + 1 else run.history, start=1
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def arrays(model, table) -> dict:
+    """Matrices for the figures: responses, agreement, co-assignment of at most 400 units."""
+    held = np.asarray(table["held_out"], bool)
+    responds = model.labels_ >= 0
+    found = {
+        "response_matrix": model.response_matrix(),
+        "response_matrix_held_out": model.response_matrix(held & responds),
+    }
+    if len(model.restarts_) > 1:
+        found["ari"] = model.stability()["ari"]
+        units = np.flatnonzero(model.fitted_)
+        if len(units) > 400:
+            units = np.sort(np.random.default_rng(0).permutation(units)[:400])
+        order = units[np.argsort(model.labels_[units], kind="stable")]
+        from neuro.mds.agreement import co_assignment
+
+        found["co_assignment"] = co_assignment([run.labels[order] for run in model.restarts_])
+        found["co_assignment_cluster"] = model.labels_[order] + 1
+    return found
+
+
+def known_types(labels, types) -> dict:
+    """Agreement with known types over the units that have one; empty where none has.
+
+    Parameters
+    ----------
+    labels : array of int
+    types : sequence of str
+
+    Returns
+    -------
+    dict
+        known_type_ari, homogeneity, completeness, n_known.
+    """
+    types = np.asarray([str(value) for value in types])
+    known = (types != "") & (types != "nan") & (np.asarray(labels) >= 0)
+    if not known.any():
+        return {}
+    homogeneity, completeness = homogeneity_completeness(types[known], np.asarray(labels)[known])
+    return {
+        "known_type_ari": adjusted_rand(types[known], np.asarray(labels)[known]),
+        "homogeneity": homogeneity,
+        "completeness": completeness,
+        "n_known": int(known.sum()),
+    }
+
+
+def summary(model, table, excluded, notes) -> dict:
+    """Content of summary.json.
+
+    Parameters
+    ----------
+    model : MostDiscriminativeStimuli
+    table : dict
+    excluded : list of (unit, reason)
+    notes : list of str
+
+    Returns
+    -------
+    dict
+    """
+    held = np.asarray(table["held_out"], bool)
+    told = model.stability() if len(model.restarts_) > 1 else {}
+    found = {
+        "verdict": model.verdict_,
+        "restart_ari": told.get("restart_ari"),
+        "restart_ari_min": told.get("restart_ari_min"),
+        "restart_ari_max": told.get("restart_ari_max"),
+        "n_restarts": len(model.restarts_),
+        "K": model.n_clusters_,
+        "J": model.objective_,
+        "saturation": float(np.exp(model.objective_)) / model.n_clusters_,
+        "sizes": np.bincount(model.labels_[model.labels_ >= 0], minlength=model.n_clusters_),
+        "preset": model.preset,
+        "n_units": len(model.labels_),
+        "n_held_out": int(held.sum()),
+        "n_excluded": len(excluded),
+        "norm": model.norm_,
+        "temperature": model.temperature,
+        "twin_corr": float(np.mean(table["twin_corr"])),
+        "notes": list(notes),
+        "messages": list(model.messages_),
+    }
+    found |= known_types(model.labels_, table["known_type"])
+    if held.any():
+        inside = known_types(model.labels_[held], np.asarray(table["known_type"])[held])
+        if inside:
+            found["held_out_ari"] = inside["known_type_ari"]
+    return found
+
+
+def objectives(labels, names, verdict, temperature) -> pd.DataFrame:
+    """What `braindive` maximises: one row per unit and objective.
+
+    Parameters
+    ----------
+    labels : array of int
+    names : sequence of str
+    verdict : str
+    temperature : float
+
+    Returns
+    -------
+    pandas.DataFrame
+        Kind `mean`: the mean of a cluster's units; kind `mds`: that mean against all clusters,
+        for which the rows of all `mds` objectives are needed.
+    """
+    rows = []
+    labels = np.asarray(labels)
+    for kind in ("mean", "mds"):
+        for cluster in range(int(labels.max()) + 1):
+            members = np.flatnonzero(labels == cluster)
+            rows += [
+                {
+                    "objective": f"cluster{cluster + 1}" + ("" if kind == "mean" else "_mds"),
+                    "unit": names[k],
+                    "weight": 1 / len(members),
+                    "kind": kind,
+                    "temperature": temperature,
+                    "verdict": verdict,
+                }
+                for k in members
+            ]
+    return pd.DataFrame(rows)
+
+
+def headline(name, found, planted=None, assigned=None) -> list[dict]:
+    """Rows of report.json for one data set.
+
+    Parameters
+    ----------
+    name : str
+    found : dict
+        Content of summary.json.
+    planted : dict, optional
+        `n_types` of a planted data set.
+    assigned : dict, optional
+        `ari`, `n` and `n_repeats` of new cells with known types.
+
+    Returns
+    -------
+    list of dict
+    """
+    n = found["n_units"]
+
+    def row(what, value, unit="", null=None, n=n, **more):
+        return {
+            "name": f"{what} ({name})",
+            "value": value,
+            "unit": unit,
+            "null": null,
+            "n": n,
+        } | more
+
+    truth = {}
+    if planted:
+        off = found["K"] - planted["n_types"]
+        truth = {"planted": planted["n_types"], "recovered": found["K"], "error": off}
+    rows = [
+        row("clusters", found["K"], "clusters", **truth),
+        row("verdict", found["verdict"]),
+        row("agreement of restarts", found["restart_ari"], "ARI", 0.0),
+        row("twin's test correlation", found["twin_corr"], "r", 0.0),
+    ]
+    for key, what in (("known_type_ari", "known types"), ("held_out_ari", "known types, held out")):
+        if key in found:
+            value = found[key]
+            count = found["n_held_out"] if key == "held_out_ari" else found["n_known"]
+            truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
+            rows.append(row(what, value, "ARI", 0.0, count, **truth))
+    if assigned and "ari" in assigned:
+        value = assigned["ari"]
+        truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
+        what = f"new cells typed with {assigned['n_repeats']} repeats"
+        rows.append(row(what, value, "ARI", 0.0, assigned["n"], **truth))
+    return rows
+
+
+def read_json(path) -> dict:
+    """Content of a JSON file."""
+    import json
+    from pathlib import Path
+
+    return json.loads(Path(path).read_text("utf-8"))

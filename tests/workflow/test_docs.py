@@ -1,0 +1,77 @@
+"""The documentation: every page is reached, every name exists, figures are those of the results."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import neuro.config
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script of the folder docs."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    return importlib.import_module
+
+
+def test_every_page_is_reached_from_the_index():
+    index = (DOCS / "index.md").read_text("utf-8")
+    linked = set(re.findall(r"\]\(([\w.]+\.md)\)", index))
+    assert {path.name for path in DOCS.glob("*.md")} - linked - {"index.md"} == set()
+    assert {f"{name}.md" for name in neuro.config.STAGES} <= linked
+
+
+def test_every_name_of_the_api_page_exists():
+    page = (DOCS / "api.md").read_text("utf-8")
+    rooms = re.split(r"^## `neuro\.(\w+)`$", page, flags=re.MULTILINE)[1:]
+    names = [
+        (room, name)
+        for room, text in zip(rooms[::2], rooms[1::2])
+        for name in re.findall(r"^### `(\w+)", text, re.MULTILINE)
+    ]
+    assert len(names) > 60
+    for room, name in names:
+        assert getattr(importlib.import_module(f"neuro.{room}"), name, None) is not None, name
+
+
+def test_the_api_page_shows_a_signature_and_the_docstring(script):
+    text = script("api").entry(
+        "neuro.params.Params", importlib.import_module("neuro.params").Params
+    )
+    assert text.startswith("### `Params") and "set_params(**params)" in text
+    assert "Constructors store each argument under its own name" in text
+
+
+def test_the_benchmark_table_is_read_from_the_result_files(script):
+    benchmarks = script("benchmarks")
+    page = (DOCS / "benchmarks.md").read_text("utf-8")
+    rows = [line for line in benchmarks.page().splitlines() if line.startswith("| ")]
+    table = [
+        line for line in rows if line.startswith(tuple(f"| {n} |" for n in neuro.config.STAGES))
+    ]
+    assert len(table) == len(benchmarks.COMPARISONS)
+    for line in table:
+        assert line in page, "run: python docs/benchmarks.py"
+
+
+def test_numbers_and_rows_of_a_result_file_are_found(script):
+    benchmarks = script("benchmarks")
+    text = "# T\n\n| method | CPU s |\n|---|---:|\n| ours | 0.5 |\n| peer | ~1,250.0 |\n\nwords\n"
+    rows = benchmarks.tables(text)
+    assert rows == [{"method": "ours", "CPU s": "0.5"}, {"method": "peer", "CPU s": "~1,250.0"}]
+    assert benchmarks.number(benchmarks.find(rows, ("peer",), "CPU s", "x")) == 1250
+    with pytest.raises(ValueError, match="x: no row with other and a column 'CPU s'"):
+        benchmarks.find(rows, ("other",), "CPU s", "x")
+
+
+def test_every_command_of_make_bench_has_its_script(script):
+    for command in script("benchmarks").commands().values():
+        assert (ROOT / re.search(r"benchmarks/\w+\.py", command)[0]).is_file(), command
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipe = re.search(r"^bench:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+    assert recipe.rstrip().endswith("python docs/benchmarks.py")

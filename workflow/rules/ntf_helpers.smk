@@ -1,0 +1,87 @@
+# Helper functions of the stage ntf.
+
+from neuro.config import ntf_sets
+
+NTF_SETS = ntf_sets.sets(config["ntf"]) if config["ntf"]["enabled"] else {}
+NTF_PER_CHUNK = 10
+NTF_MODEL = ("solver", "n_starts", "max_iter", "tol", "device")
+NTF_TENSOR = (
+    "recordings",
+    "fmri_runs",
+    "affinity",
+    "time_alignment",
+    "epoch",
+    "identity",
+)
+
+
+def ntf_source(dataset):
+    """Where the series of a set come from."""
+    return dataset if dataset in ("simulated", "fmri") else "recordings"
+
+
+def ntf_simulated():
+    """Files of the planted recordings."""
+    number = config["ntf"]["simulated"]["n_animals"]
+    return [f"results/simulated/calcium/w{k:02d}.npz" for k in range(1, number + 1)]
+
+
+def ntf_files(wildcards):
+    """Recordings of a set."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ntf_simulated()
+    if source == "fmri":
+        return ["results/fmri/timeseries.h5"]
+    return NTF_SETS[wildcards.dataset]
+
+
+def ntf_events(wildcards):
+    """Table of stimuli of a set, where there is one."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ["results/simulated/calcium/events.tsv"]
+    events = config["ntf"]["recordings"]["events"]
+    return [events] if events and source == "recordings" else []
+
+
+def ntf_known(wildcards):
+    """What is known of a set from elsewhere: planted truth, or published groups."""
+    source = ntf_source(wildcards.dataset)
+    if source == "simulated":
+        return ["results/simulated/calcium/truth.tsv"]
+    groups = config["ntf"]["recordings"]["assemblies"]
+    return [groups] if groups and source == "recordings" else []
+
+
+def ntf_nulls(wildcards):
+    """Surrogates of a set, some per file."""
+    chunks = -(-config["ntf"]["n_null"] // NTF_PER_CHUNK)
+    return [f"results/ntf/{wildcards.dataset}/null_{k}.npz" for k in range(chunks)]
+
+
+def ntf_tensor_memory(wildcards, input, attempt):
+    """Memory in MB while affinities are computed: the tensor itself is written to disk."""
+    return max(2000, int(1000 + 8 * input.size_mb * attempt))
+
+
+def ntf_fit_memory(wildcards, input, attempt):
+    """Memory in MB of a fit: the tensor once, and the factors of all starts."""
+    return int(1500 + 1.3 * input.size_mb * attempt)
+
+
+def ntf_null_memory(wildcards, input, attempt):
+    """Memory in MB of surrogates, which hold a tensor of their own: about thirty recordings."""
+    return int(2000 + 30 * input.size_mb * attempt)
+
+
+def ntf_gpu(wildcards):
+    """Whether a fit asks for a graphics card."""
+    return 1 if config["ntf"]["device"] == "cuda" else 0
+
+
+def ntf_community_env(wildcards=None):
+    """Environment of the community search; graph-tool is not on PyPI and has its own."""
+    if config["ntf"]["communities"]["backend"] == "graph_tool":
+        return "../../envs/graphtool.yaml"
+    return "../../envs/ntf.yaml"

@@ -1,0 +1,58 @@
+"""Keep the best restart, judge the agreement of all, write clusters, stimuli and objectives."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        import numpy as np
+        import pandas as pd
+
+        from neuro import provenance
+        from neuro.io import tables
+        from neuro.mds import files, stage, summary
+
+        given, out, params = snakemake.input, snakemake.output, snakemake.params
+        twin, facts = stage.read_twin(given.twin)
+        table = facts["table"]
+        model = stage.model(params.settings, params.seed).select(
+            files.read_runs(given.runs),
+            log,
+            stage.search_space(twin, facts, params.settings),
+            facts["stimuli"],
+            stage.fit_mask(facts),
+        )
+        excluded = list(tables.read_tsv(given.excluded, dtype=str).itertuples(index=False))
+        tables.write_tsv(out.clusters, summary.cluster_table(model, table))
+        files.write_stimuli(
+            out.stimuli,
+            model,
+            facts["stimuli"],
+            fs=facts["fs"],
+            conditions=getattr(twin, "names", None),
+        )
+        found = summary.summary(model, table, excluded, facts["notes"])
+        found |= stage.even_typing(model, twin, table)
+        provenance.write_json(out.summary, found)
+        tables.write_tsv(out.restarts, summary.restart_table(model))
+        tables.write_tsv(out.history, summary.history_table(model))
+        np.savez(out.matrices, **summary.arrays(model, table))
+        ladder = model.ladder(max(params.settings["n_restarts"], 2), log=log)
+        tables.write_tsv(out.ladder, pd.DataFrame(ladder, columns=summary.LADDER))
+        tables.write_tsv(
+            out.objectives,
+            summary.objectives(model.labels_, table["unit"], model.verdict_, model.temperature),
+        )
+        provenance.sidecar(
+            out.clusters,
+            parameters=dict(params.settings),
+            inputs=[given.twin, *given.runs],
+            seed=params.seed,
+            packages=["numpy", "torch"],
+            Verdict=model.verdict_,
+        )
+        log(f"{model.n_clusters_} clusters, J {model.objective_:.4f}: {model.verdict_}")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821

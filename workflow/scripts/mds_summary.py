@@ -1,0 +1,46 @@
+"""Join the data sets: headline figures, exclusions, description."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from pathlib import Path
+
+        import pandas as pd
+
+        from neuro import provenance
+        from neuro.io import tables
+        from neuro.mds import summary
+
+        given, out, params = snakemake.input, snakemake.output, snakemake.params
+        found = dict(zip(params.sets, (summary.read_json(path) for path in given.summaries)))
+        typed = dict(zip(params.typed, (summary.read_json(path) for path in given.typed)))
+        rows = [
+            row
+            for name, item in found.items()
+            for row in summary.headline(
+                name,
+                item,
+                params.config["mds"]["planted"] if name == "planted" else None,
+                typed.get(name),
+            )
+        ]
+        left_out = [
+            tables.exclusion(f"unit {unit} of {name}", "twin", reason)
+            for name, path in zip(params.sets, given.excluded)
+            for unit, reason in tables.read_tsv(path, dtype=str).itertuples(index=False)
+        ]
+        tables.write_exclusions(out.exclusions, left_out)
+        tables.write_tsv(out.sets, pd.DataFrame({"set": params.sets}))
+        provenance.dataset_description(
+            Path(out.report).parent,
+            name="neuro mds: functional types and most discriminative stimuli",
+            config=params.config,
+        )
+        provenance.write_json(out.report, rows)
+        log(f"{len(params.sets)} data sets, {len(rows)} figures, {len(left_out)} exclusions")
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
