@@ -57,9 +57,8 @@ def test_three_worms_run_one_by_one_and_cannot_be_stacked(tmp_path):
     assert set(pd.read_csv(results / "sets.tsv", sep="\t")["set"]) == {
         f"worm{k}filtered" for k in range(3)
     }
-    items = [
-        read_recording(folder / f"wormbrain/files/worm{k}-filtered.npy", fs=6.0) for k in "012"
-    ]
+    paths = [folder / f"wormbrain/files/worm{k}-filtered.npy" for k in range(3)]
+    items = [read_recording(path, fs=6.0) for path in paths]
     assert [item.traces.shape for item in items] == [(1872, 56), (1516, 77), (398, 68)]
     with pytest.raises(InputProblem) as error:
         build_tensor(items)
