@@ -54,12 +54,29 @@ COMPARISONS = (
         *("clean", ("neuro joint",), ("nilearn signal.clean",), "CPU s"),
         ratio="nilearn / this",
     ),
+    Comparison(
+        "hmmglm",
+        "switching GLM of 20 neurons, 3 sequences of 2,000 bins, 6 starts (the peer 1)",
+        *("hmmglm", ("one-hot prior (few data)",), ("dynamax",), "CPU s"),
+    ),
     *(
         Comparison("adhd", _GRAPH, "voxel_graphs", ours, peer, "from X (s)", peer_name=name)
         for ours, peer, name in (
             (("29,398", "threshold=0.8"), ("29,398", "networkx"), "networkx (extrapolated)"),
             (("29,398", "threshold=0.8"), ("29,398", "igraph"), "igraph"),
             (("29,398", "threshold=0.8"), ("29,398", "scipy.sparse"), "scipy.sparse"),
+        )
+    ),
+    *(
+        Comparison(
+            "demovae",
+            f"500 people x 264 regions without demographics: {what}",
+            *("demovae", ("neuro, network (default), 60",), ("neuroHarmonize",), column, unit),
+            peer_name="neuroHarmonize 2.5.2, then linear residuals",
+        )
+        for what, column, unit in (
+            ("site read from new people, 0.33 is chance", "site", "balanced accuracy"),
+            ("time of the fit", "CPU s of the fit", "CPU s"),
         )
     ),
 )
