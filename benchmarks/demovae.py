@@ -216,7 +216,7 @@ def text(rows, options):
             cell(row, "epoch_s", 4),
             faster,
             cell(row, "epochs", 0),
-            cell(row, "cpu_s", 1),
+            cell(row, "cpu_s", 2),
             cell(row, "peak_mb", 0),
             cell(row, "rmse", 4),
             cell(row, "largest", 3),

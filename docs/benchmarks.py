@@ -54,6 +54,11 @@ COMPARISONS = (
         *("clean", ("neuro joint",), ("nilearn signal.clean",), "CPU s"),
         ratio="nilearn / this",
     ),
+    Comparison(
+        "hmmglm",
+        "switching GLM of 20 neurons, 3 sequences of 2,000 bins, 6 starts (the peer 1)",
+        *("hmmglm", ("one-hot prior (few data)",), ("dynamax",), "CPU s"),
+    ),
     *(
         Comparison("adhd", _GRAPH, "voxel_graphs", ours, peer, "from X (s)", peer_name=name)
         for ours, peer, name in (

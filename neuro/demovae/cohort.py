@@ -153,6 +153,12 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
         left_out.append(exclusion(key, STEP, "a region of the others has no signal"))
 
     used = _usable(columns, people, left_out)
+    if not any(column.role == "remove" for column in used):
+        names = ", ".join(column.name for column in columns if column.role == "remove")
+        raise InputProblem(
+            f"participants.tsv: no column to remove ({names}) has two values or more; change "
+            "demovae.columns or set demovae.enabled to false"
+        )
     table_problems = []
     absent = np.zeros(len(people), dtype=bool)
     if missing_rule == "error":

@@ -218,32 +218,40 @@ def diagnosed(people, folds):
     return people, removed, left_out
 
 
-def fitting_dims(people, folds, removed, settings) -> tuple[list[int], list[dict]]:
-    """Numbers of latents that fit in every fold; the largest possible one where none does.
+def fitting_dims(people, folds, removed, settings) -> tuple[dict, list[dict]]:
+    """Numbers of latents that fit in every fold of a scheme; the largest possible one else.
 
     Returns
     -------
-    dims : list of int
+    dims : dict of int to tuple of str
+        Schemes in whose folds so many latents fit.
     exclusions : list of dict
-        A row for each number that does not fit.
+        A row for each number that does not fit, or for the schemes in which it does not.
     """
     test = folds[folds["participant_id"].isin(set(people.participant_id))]
-    largest = int(test.groupby(["scheme", "repeat", "fold"]).size().max())
-    n_rows = int((len(people.edges) - largest) * (1 - settings["validation"]))
-    limit = largest_latent_dim(n_rows, removed, people.demographics)
-    dims = sorted({size for size in settings["latent_dims"] if size <= limit})
-    left_out = [
-        exclusion(
-            f"latent_dim {size}",
-            "demovae_diagnosis",
-            "more latents than the smallest training fold has directions",
-            size,
-            limit,
-        )
-        for size in settings["latent_dims"]
-        if size > limit
-    ]
-    return dims or [max(1, limit)], left_out
+    sizes = test.groupby(["scheme", "repeat", "fold"]).size().groupby("scheme").max()
+    limits = {}
+    for scheme, largest in sizes.items():
+        n_rows = int((len(people.edges) - int(largest)) * (1 - settings["validation"]))
+        limits[scheme] = largest_latent_dim(n_rows, removed, people.demographics)
+    dims, left_out = {}, []
+    for size in sorted(set(settings["latent_dims"])):
+        fits = tuple(scheme for scheme, limit in limits.items() if size <= limit)
+        if fits:
+            dims[size] = fits
+        absent = [scheme for scheme in limits if scheme not in fits]
+        if absent:
+            where = f", {' and '.join(absent)}" if fits else ""
+            left_out.append(
+                exclusion(
+                    f"latent_dim {size}{where}",
+                    "demovae_diagnosis",
+                    "more latents than the smallest training fold has directions",
+                    size,
+                    min(limits[scheme] for scheme in absent),
+                )
+            )
+    return dims or {max(1, min(limits.values())): tuple(limits)}, left_out
 
 
 def n_features(name: str, n_edges: int) -> int:
@@ -253,5 +261,5 @@ def n_features(name: str, n_edges: int) -> int:
 
 def primary_name(settings, dims) -> str:
     """The row that is declared in advance: the configured mode and number of latents."""
-    size = settings["latent_dim"] if settings["latent_dim"] in dims else dims[0]
+    size = settings["latent_dim"] if settings["latent_dim"] in dims else min(dims)
     return f"{settings['mode']}-{size}"

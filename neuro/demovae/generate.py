@@ -229,7 +229,9 @@ def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np
 
     Where there are at least twice as many rows as latents and coded demographics, the draws have
     mean 0 and covariance I and are uncorrelated with the demographics exactly, as the training
-    latents are; group maps of samples are then free of chance differences between latents.
+    latents are; group maps of samples are then free of chance differences between latents. With
+    columns that the decoder is told but that were not removed, latents follow the demographics as
+    the training latents do.
 
     Parameters
     ----------
@@ -261,8 +263,51 @@ def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np
             stacklevel=4,
         )
         latent_draw = "empirical"
-    if latent_draw != "empirical":
+    known = latent_draw == "empirical"
+    follow = told is not None and model.latent_slope_.any()
+    if not known and not follow:
         return (white * np.sqrt(model.settings_["target"])).astype(np.float32)
-    values, vectors = np.linalg.eigh(model.latent_cov_.astype(np.float64))
+    covariance = model.latent_cov_ if known else model.settings_["target"] * np.eye(size)
+    shift = model.latent_mean_ if known else 0
+    if follow:
+        slope = model.latent_slope_.astype(np.float64)
+        covariance = covariance - slope.T @ model.told_cov_ @ slope
+        shift = shift + (np.asarray(told, dtype=np.float64) - model.told_mean_) @ slope
+    values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    return (white @ root.T + model.latent_mean_).astype(np.float32)
+    return (white @ root.T + shift).astype(np.float32)
+
+
+def latent_moments(Z, D, follow: bool) -> dict[str, np.ndarray]:
+    """What samples need to know of the training latents.
+
+    Parameters
+    ----------
+    Z : array, shape (n_rows, n_latents)
+    D : array, shape (n_rows, n_coded)
+        What the decoder is told.
+    follow : bool
+        Whether latents of samples follow the demographics. Latents are decorrelated from columns
+        that are removed, not from those that the decoder is only told: a map that passes through
+        the latents would be lost by drawing them independently.
+
+    Returns
+    -------
+    dict
+        Attributes of the model: `latent_mean_`, `latent_cov_`, `latent_slope_` (n_coded,
+        n_latents; zeros without `follow`), `told_mean_`, `told_cov_`.
+    """
+    Z, D = np.asarray(Z, dtype=np.float64), np.asarray(D, dtype=np.float64)
+    told = D.mean(axis=0)
+    slope = np.zeros((D.shape[1], Z.shape[1]))
+    if follow:
+        slope = np.linalg.pinv(D - told, rcond=1e-6) @ (Z - Z.mean(axis=0))
+    found = {
+        "latent_mean_": Z.mean(axis=0),
+        "latent_cov_": np.cov(Z, rowvar=False),
+        "latent_slope_": slope,
+        "told_mean_": told,
+        "told_cov_": (D - told).T @ (D - told) / len(D),
+    }
+    found["latent_cov_"] = np.atleast_2d(found["latent_cov_"])
+    return {name: value.astype(np.float32) for name, value in found.items()}

@@ -204,8 +204,8 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         Z = self.codec_.encode(self.space_.project(X))
         self.moment_error_ = moments(Z / math.sqrt(settings["target"]))[0]
         self.converged_ = bool(self.moment_error_ <= CONVERGED)
-        self.latent_mean_ = Z.mean(axis=0)
-        self.latent_cov_ = np.atleast_2d(np.cov(Z, rowvar=False)).astype(np.float32)
+        follow = settings["exact"] and not coder.remove_.all()
+        vars(self).update(generate.latent_moments(Z, D, follow))
         return self
 
     def _fit_network(self, X, demographics, coder, D, settings, groups, seed):

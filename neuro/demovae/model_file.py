@@ -15,9 +15,12 @@ from neuro.demovae.schema import Column
 from neuro.io.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.demovae.DemoVAE"
-VERSION = 1
+VERSION = 2
 _NUMBERS = ("n_features_in_", "n_regions_", "n_epochs_", "converged_", "moment_error_", "device_")
-_ARRAYS = ("noise_sd_", "noise_edge_", "latent_mean_", "latent_cov_")
+_ARRAYS = (
+    *("noise_sd_", "noise_edge_", "latent_mean_", "latent_cov_"),
+    *("latent_slope_", "told_mean_", "told_cov_"),
+)
 _CODECS = {"linear": LinearCodec, "network": NetworkCodec}
 _SPACES = {"pc": RowSpace, "edges": EdgeSpace}
 

@@ -119,6 +119,8 @@ class PoissonHMM:
     stay : float, default 0.98
         Diagonal of the first transition matrix.
     random_state : int or None
+    emission : {'poisson', 'bernoulli'}
+        Bernoulli for events, so that a comparison with a Bernoulli GLM is fair.
 
     Attributes
     ----------
@@ -136,6 +138,7 @@ class PoissonHMM:
     tol: float = 1e-6
     stay: float = 0.98
     random_state: int | None = 0
+    emission: str = "poisson"
 
     def fit(self, sequences, mask=None, n_history: int = 0) -> PoissonHMM:
         """Fit by expectation maximisation, the best of several starts.
@@ -175,7 +178,7 @@ class PoissonHMM:
         floor = EMPTY / max(int(usable.sum()), 1)
         history: list[float] = []
         for _ in range(self.max_iter):
-            log_b = emission_log_b(counts, rates)
+            log_b = emission_log_b(counts, rates, self.emission)
             log_b[~usable] = 0.0
             gamma, xi, log_z = smooth(log_b, starts, transitions)
             history.append(float(log_z.sum()))
@@ -223,6 +226,6 @@ class PoissonHMM:
 
     def _log_b(self, sequences, mask, n_history):
         counts, usable, starts = joined(sequences, mask, n_history)
-        log_b = emission_log_b(counts, self.rates_)
+        log_b = emission_log_b(counts, self.rates_, self.emission)
         log_b[~usable] = 0.0
         return log_b, starts, usable

@@ -155,7 +155,8 @@ def _bits(gain, amount):
 def baseline_rows(sequences, masks, folds, fold, k, *, emission, n_history, n_starts, seed=0):
     """Rows of the models without couplings: constant rates, and a Poisson HMM of the same size.
 
-    The Poisson HMM is left out for a Gaussian emission. With one state it is the constant rate.
+    The Poisson HMM has Bernoulli rates for events and is left out for a Gaussian emission. With one
+    state it is the constant rate.
 
     Returns
     -------
@@ -180,7 +181,8 @@ def baseline_rows(sequences, masks, folds, fold, k, *, emission, n_history, n_st
         return rows
     begin = time.process_time()
     number = int(np.random.SeedSequence(cell_seed(seed, k, fold)).generate_state(1)[0])
-    hmm = PoissonHMM(k, n_starts=n_starts, random_state=number).fit(train, train_gaps, n_history)
+    hmm = PoissonHMM(k, n_starts=n_starts, random_state=number, emission=emission)
+    hmm.fit(train, train_gaps, n_history)
     total, _ = hmm.log_likelihood(test, test_gaps, n_history)
     rows.append(
         {

@@ -173,8 +173,9 @@ def readout_dots(table: pd.DataFrame) -> list:
             axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
             number = part["metric"].iloc[0] == "r2"
             # a readout far below chance would squeeze the others
-            low = max(float(part["heldout"].min()), chance - 1.0)
-            axes.set_xlim(min(low, chance) - 0.05, max(float(part["heldout"].max()), chance) + 0.07)
+            low = max(float(part[["heldout", "null_lo"]].min().min()), chance - 1.0)
+            high = max(float(part[["heldout", "null_hi"]].max().max()), chance)
+            axes.set_xlim(min(low, chance) - 0.05, high + 0.05)
             axes.set_title(target_name(target, method))
             axes.set_xlabel("R²" if number else "Balanced accuracy")
         for axes in several[:, 0]:

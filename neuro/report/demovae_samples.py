@@ -13,7 +13,7 @@ def group_maps(arrays: dict, comparison: pd.DataFrame, regions: int) -> list:
     """Group differences of real people above the diagonal, of synthetic ones below."""
     names = [name for name in comparison["map"] if f"synthetic_{name}" in arrays]
     # every level of a many-levelled column would fill pages
-    names = names[:8]
+    names = sorted(names, key=lambda name: "=" in name)[:8]
     if not names:
         return []
     table = comparison.set_index("map")
@@ -123,7 +123,8 @@ def eigenvalues(arrays: dict) -> list:
             caption=f"Smallest eigenvalue of each matrix. The smallest of all synthetic ones is "
             f"{model.compact(low)}.",
             how_to_read="A matrix with a negative eigenvalue is no correlation matrix of any "
-            "signals; every decoded matrix is one until it is repaired.",
+            "signals; every decoded matrix is one until it is repaired. Real matrices of more "
+            "regions than volumes have zeros, give or take rounding.",
             alt="Smallest eigenvalues of real and synthetic matrices",
         )
     ]

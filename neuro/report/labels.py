@@ -74,6 +74,13 @@ class Labels:
     def _number(self, label: str) -> str:
         return self._numbers.setdefault(label, f"P{len(self._numbers) + 1:03d}")
 
+    def without_names(self, page: str) -> str:
+        """A finished page in which no known participant is named as `sub-<label>` any more."""
+        # Labels that look like our numbers cannot be told from them.
+        if not self.anonymous or any(re.fullmatch(r"P\d{3,}", label) for label in self._numbers):
+            return page
+        return _SUBJECT.sub(lambda m: f"sub-{self._numbers.get(m[1], m[1])}", page)
+
     def subject(self, label) -> str:
         """The name of a participant."""
         label = str(label).removeprefix("sub-")

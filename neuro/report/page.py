@@ -106,7 +106,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     _write_figures(out / "figures", [section for page in pages for section in page.sections])
     write_methods(methods, out)
-    site.write(out, without_machine(title), _subtitle(results, config), pages, _footer())
+    subtitle = _subtitle(results, config)
+    site.write(out, without_machine(title), subtitle, pages, _footer(), labels.without_names)
     for stage in set(TITLES) - set(stages):
         (out / f"{stage}.html").unlink(missing_ok=True)
     return out / "index.html"

@@ -65,7 +65,7 @@ def with_subpages(pages: list[Page]) -> list[Page]:
     return out
 
 
-def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str) -> None:
+def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str, last=str) -> None:
     """Write all pages of the menu with their sub-pages; pages of an earlier report are removed.
 
     Parameters
@@ -75,6 +75,8 @@ def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str) 
         Of the whole report, plain text.
     pages : list of Page
         The pages of the menu; the first is `index.html`.
+    last : callable, optional
+        Gets every page as text before it is written.
     """
     everything = with_subpages(pages)
     for path in (out / SUBPAGES).glob("*.html"):
@@ -91,7 +93,7 @@ def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str) 
             after=line[1],
             footer=footer,
         )
-        (out / page.path).write_text(text, "utf-8")
+        (out / page.path).write_text(last(text), "utf-8")
 
 
 def _siblings(page: Page, pages: list[Page]) -> tuple:

@@ -92,6 +92,13 @@ def test_people_without_row_value_or_variation(small):
     assert len(gather(stored(small), people, columns, missing_rule="impute").edges) == 59
 
 
+def test_nothing_to_remove_is_one_line(small):
+    people = small.participants.drop(columns="sex").assign(site="x")
+    columns = columns_from_text({"sex": "categorical remove", "site": "categorical remove"})
+    with pytest.raises(InputProblem, match=r"no column to remove \(sex, site\) has two values"):
+        gather(stored(small), people, columns)
+
+
 def test_sites_can_count_as_one(small):
     columns = columns_from_text({"site": "categorical remove"})
     groups = {"north": ["alpha", "beta"]}
@@ -249,11 +256,21 @@ def test_numbers_of_latents_that_do_not_fit_are_listed(small):
     )
     settings = {"latent_dims": [10, 20, 300], "validation": 0.1}
     dims, left_out = fold_features.fitting_dims(people, folds, list(people.columns), settings)
-    assert dims == [10, 20]
+    assert dims == {10: ("pooled",), 20: ("pooled",)}
     assert left_out[0]["what"] == "latent_dim 300"
     assert left_out[0]["threshold"] == 31
     settings = {"latent_dims": [300], "validation": 0.1}
-    assert fold_features.fitting_dims(people, folds, list(people.columns), settings)[0] == [31]
+    dims, _ = fold_features.fitting_dims(people, folds, list(people.columns), settings)
+    assert dims == {31: ("pooled",)}
+    # a large site leaves few people to fit; the other scheme keeps its numbers
+    site = folds.assign(scheme="leave_site_out", fold=["1"] * 45 + ["2"] * 15)
+    both = pd.concat([folds, site])
+    settings = {"latent_dims": [5, 20], "validation": 0.1}
+    dims, left_out = fold_features.fitting_dims(people, both, list(people.columns), settings)
+    assert dims == {5: ("leave_site_out", "pooled"), 20: ("pooled",)}
+    assert [row["what"] for row in left_out] == ["latent_dim 20, leave_site_out"]
+    assert left_out[0]["threshold"] == 8
+    assert fold_features.primary_name({"latent_dim": 60, "mode": "linear"}, dims) == "linear-5"
 
 
 def test_section_problems(tmp_path):

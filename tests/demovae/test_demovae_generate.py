@@ -13,6 +13,7 @@ from neuro.demovae.generate import (
     nearest_correlations,
 )
 from neuro.demovae.model import DemoVAE
+from neuro.simulate.connectomes import planted_connectomes
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,33 @@ def test_rows_of_a_table_are_kept_and_others_drawn(small):
     drawn = draw_rows(small.participants, 50, 0)
     assert len(drawn) == 50
     assert set(drawn["participant_id"]) <= set(small.participants["participant_id"])
+
+
+def test_samples_carry_the_map_of_a_column_that_is_not_removed(columns):
+    """Its map passes through the latents; drawing them independently would lose it."""
+    made = planted_connectomes(400, 24, 120, 6, random_state=5, effect=3)
+    both = [*columns, {"name": "dx", "type": "categorical", "role": "condition"}]
+    model = DemoVAE(mode="linear", latent_dim=15, columns=both, random_state=0)
+    model.fit(made.edges, demographics=made.participants)
+    Z = model.transform(made.edges)
+    case = made.participants["dx"].to_numpy() == 1
+    assert np.abs(Z[case].mean(axis=0) - Z[~case].mean(axis=0)).max() > 0.3
+    rows = made.participants.sample(2000, replace=True, random_state=0).reset_index(drop=True)
+    told = model._told(rows)
+    drawn = draw_latents(model, 2000, np.random.RandomState(0), told=told)
+    np.testing.assert_allclose(np.cov(drawn.T), np.eye(15), atol=0.12)
+    ill = rows["dx"].to_numpy() == 1
+    np.testing.assert_allclose(
+        drawn[ill].mean(axis=0) - drawn[~ill].mean(axis=0),
+        Z[case].mean(axis=0) - Z[~case].mean(axis=0),
+        atol=0.12,
+    )
+    edges = model.sample(demographics=rows, psd=False, residual_noise=False, random_state=0)
+    found = evaluate.group_maps(edges, rows, both)["dx"]
+    real = evaluate.group_maps(made.edges, made.participants, both)["dx"]
+    assert np.corrcoef(found, real)[0, 1] >= 0.95
+    assert 0.85 <= found @ real / (real @ real) <= 1.15
+    # without such a column latents are drawn as before
+    plain = DemoVAE(mode="linear", latent_dim=15, columns=columns, random_state=0)
+    plain.fit(made.edges, demographics=made.participants)
+    assert not plain.latent_slope_.any()

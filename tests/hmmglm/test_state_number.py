@@ -126,6 +126,19 @@ def test_counts_file_round_trip(small, tmp_path):
     assert again.units["unit"].tolist() == small.units["unit"].tolist()
 
 
+def test_one_state_without_couplings_is_the_constant_rate():
+    rng = np.random.default_rng(0)
+    events = [(rng.uniform(size=(80, 4)) < 0.3).astype(int) for _ in range(4)]
+    masks = [np.ones(80, bool)] * 4
+    arguments = {"n_history": 3, "n_starts": 1}
+    for emission in ("poisson", "bernoulli"):
+        rows = sweep.baseline_rows(
+            events, masks, np.arange(4) % 2, 0, 1, emission=emission, **arguments
+        )
+        flat, hmm = (row["test_ll_per_bin"] for row in rows)
+        assert hmm == pytest.approx(flat, rel=1e-9)
+
+
 def test_null_data_are_fitted_only_for_region_series(small):
     options = settings(input="fmri", folds=2, model=["gaussian"], n_starts=1)
     options["events"] = {"kind": "counts", "threshold_z": 1.0, "n_null": 2}

@@ -184,3 +184,11 @@ def test_citation_keys_of_the_configuration_are_all_known():
             config.resolve(mapping)
             text = methods.text(config.methods(mapping))
             assert "## References" in text and "[@" not in text
+
+
+def test_a_finished_page_names_no_known_participant():
+    labels = Labels(["01", "24"], anonymous=True)
+    page = "<p>sequence sub-24_task-rest, sub-P001, sub-99</p>"
+    assert labels.without_names(page) == "<p>sequence sub-P002_task-rest, sub-P001, sub-99</p>"
+    assert Labels(["24"]).without_names(page) == page
+    assert Labels(["P001", "24"], anonymous=True).without_names(page) == page

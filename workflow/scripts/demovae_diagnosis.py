@@ -32,9 +32,10 @@ def main(snakemake):
             variants.Variant("raw", "none", classify(n_edges), people.edges),
         ]
         for name, step in steps.items():
-            classifier = classify(fold_features.n_features(name, n_edges))
-            pipeline = FoldPipeline(step, classifier)
-            analyses.append(variants.Variant(name, "none", pipeline, people.edges))
+            size = fold_features.n_features(name, n_edges)
+            pipeline = FoldPipeline(step, classify(size))
+            schemes = dims.get(size, both) if "-" in name else both
+            analyses.append(variants.Variant(name, "none", pipeline, people.edges, schemes=schemes))
         table = people.demographics.assign(dx=people.demographics["dx"].astype(int))
         folds = folds[folds["participant_id"].isin(set(people.participant_id))]
         predictions, _ = variants.judge(analyses, table, folds)
@@ -62,7 +63,7 @@ def main(snakemake):
             seed=params.seed,
             packages=["numpy", "scipy", "scikit-learn", "torch"],
         )
-        log(f"{len(people.edges)} subjects, {len(analyses)} analyses, latents {dims}")
+        log(f"{len(people.edges)} subjects, {len(analyses)} analyses, latents {list(dims)}")
 
 
 if "snakemake" in globals():
