@@ -57,12 +57,12 @@ def test_linear_track(tmp_path):
 
 def test_one_aplysia_preparation(tmp_path):
     config = yaml.safe_load((ROOT / "configs/aplysia.yaml").read_text())
-    sets = {"Jun0514": config["hmmglm"]["sets"]["Jun0514"]}
+    sets = {"May2214": config["hmmglm"]["sets"]["May2214"]}
     results = run(tmp_path, "aplysia", "aplysia", hmmglm={"n_states": [2], "sets": sets})
-    bits = curve(results, "Jun0514")
+    bits = curve(results, "May2214")
     assert bits["onehot", 2] >= bits["gaussian", 2] - 0.01
     assert bits["onehot", 2] > bits["poisson_hmm", 2]
-    assert "Jun0514: agreement with the switch (AMI)" in entries(results)
+    assert "May2214: agreement with the switch (AMI)" in entries(results)
 
 
 def test_point_events_of_three_subjects(tmp_path):
