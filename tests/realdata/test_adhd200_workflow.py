@@ -27,8 +27,10 @@ def results(tmp_path_factory):
     config["data"]["root"] = str(DATA / "adhd200_aal")
     config["fmri"]["atlas"] = str(DATA / "atlases/athena_aal_4mm.nii.gz")
     config["adhd"] |= {"permutations": 20, "repeats": 2, "bootstrap": 200}
+    # the network of every fold is what the time goes to
+    config["demovae"] |= {"permutations": 5, "latent_dims": [60], "mode": "linear"}
     (folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2", timeout=1500)
+    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2", timeout=3000)
     return folder / "results"
 
 
@@ -90,3 +92,18 @@ def test_the_report_tells_it(results):
     assert str(DATA) not in page
     names = {figure["name"] for figure in json.loads((results / "adhd/report.json").read_text())}
     assert "balanced accuracy, cycle3+mask, leave site out" in names
+
+
+def test_without_demographics_little_of_the_diagnosis_is_left(results):
+    left_out = table(results, "demovae/exclusions.tsv")
+    assert (left_out["reason"] == "no sex").sum() == 2, "two runs of one child"
+    scores = table(results, "demovae/dx_without_demographics.tsv")
+    total = scores[(scores["fold"] == "all") & (scores["metric"] == "balanced_accuracy")]
+    total = total.set_index(["scheme", "input"])["value"]
+    assert total["pooled", "demographics"] > total["pooled", "linear-60"] + 0.03
+    assert total["pooled", "raw"] == pytest.approx(0.585, abs=0.04)
+    readouts = table(results, "demovae/readouts.tsv")
+    fresh = readouts[(readouts["scheme"] == "halves") & (readouts["model"] == "linear")]
+    fresh = fresh.set_index(["features", "target"])["heldout"]
+    assert fresh["linear-60", "age"] <= 0.12 < fresh["raw", "age"]
+    assert fresh["linear-60", "site"] <= 0.45 < fresh["raw", "site"]
