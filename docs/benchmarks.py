@@ -67,6 +67,18 @@ COMPARISONS = (
             (("29,398", "threshold=0.8"), ("29,398", "scipy.sparse"), "scipy.sparse"),
         )
     ),
+    *(
+        Comparison(
+            "demovae",
+            f"500 people x 264 regions without demographics: {what}",
+            *("demovae", ("neuro, network (default), 60",), ("neuroHarmonize",), column, unit),
+            peer_name="neuroHarmonize 2.5.2, then linear residuals",
+        )
+        for what, column, unit in (
+            ("site read from new people, 0.33 is chance", "site", "balanced accuracy"),
+            ("time of the fit", "CPU s of the fit", "CPU s"),
+        )
+    ),
 )
 
 
