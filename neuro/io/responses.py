@@ -242,7 +242,9 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     notes = list(content.get("notes", []))
     if tier is None:
         tier = default_tier(n_trials, kind)
-        if kind != "discrete":
+        if kind == "temporal":
+            notes.append("The file names no tiers: the first 80 % train, the last 20 % test.")
+        elif kind != "discrete":
             notes.append("The file names no tiers; they were drawn with a fixed seed.")
     responses = responses.astype(np.float32)
     keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)

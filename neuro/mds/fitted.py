@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from neuro.mds.agreement import co_assignment
+from neuro.mds.agreement import adjusted_rand, co_assignment
 from neuro.mds.objective import membership, objective
 from neuro.mds.on_the_fly import assign
 from neuro.mds.stability import response_matrix, stability
@@ -113,16 +113,23 @@ class Fitted:
         mask = np.ones(len(self.labels_), bool) if unit_mask is None else np.asarray(unit_mask)
         return response_matrix(self.responses_[:, mask], self.labels_[mask])
 
-    def ladder(self, n_restarts=4, log=None) -> list[dict]:
+    def ladder(self, n_restarts=4, log=None, types=None) -> list[dict]:
         """Restarts of plain EM at each number of clusters of `k_ladder`.
 
         A peak of the agreement at one number is the field's sign of types.
+
+        Parameters
+        ----------
+        n_restarts : int, default 4
+        log : callable, optional
+        types : sequence of str, optional
+            Known types of the units, "" where there is none.
 
         Returns
         -------
         list of dict
             n_clusters_init, n_clusters (mean), restart_ari, restart_ari_min, restart_ari_max,
-            objective (best), saturation.
+            objective (best), saturation, known_type_ari (best run; NaN without types).
         """
         self._check_fitted("labels_")
         rows = []
@@ -134,7 +141,8 @@ class Fitted:
                 runs = self._runs(range(100, 100 + n_restarts), rules)
             finally:
                 self.n_clusters_init = kept
-            best = max(run.objective for run in runs)
+            winner = max(runs, key=lambda run: run.objective)
+            best = winner.objective
             size = float(np.mean([len(run.stimuli) for run in runs]))
             told = stability([run.labels[self.fitted_] for run in runs], size, best)
             rows.append(
@@ -146,8 +154,18 @@ class Fitted:
                     "restart_ari_max": told["restart_ari_max"],
                     "objective": best,
                     "saturation": told["saturation"],
+                    "known_type_ari": _known(types, winner.labels),
                 }
             )
             if log:
                 log(f"K0 {k}: restart ARI {told['restart_ari']:.3f}, J {best:.3f}")
         return rows
+
+
+def _known(types, labels) -> float:
+    """Agreement with known types over the units that have one."""
+    if types is None:
+        return float("nan")
+    types = np.asarray(types, dtype=str)
+    known = (types != "") & (labels >= 0)
+    return adjusted_rand(types[known], labels[known]) if known.any() else float("nan")

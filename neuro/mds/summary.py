@@ -16,6 +16,7 @@ LADDER = [
     "restart_ari_max",
     "objective",
     "saturation",
+    "known_type_ari",
 ]
 """Columns of k_ladder.tsv."""
 

@@ -86,6 +86,7 @@ def _blocks(folder: Path, name: str) -> list:
         blocks.append(mds_figures.history(history, restarts, name))
     ladder = read_table(folder / "k_ladder.tsv")
     if ladder is not None and len(ladder):
+        blocks += _rungs(ladder)
         blocks.append(mds_figures.ladder(ladder, name))
     if "known_type_ari" in found:
         blocks.append(mds_figures.confusion(clusters, found, name))
@@ -127,6 +128,20 @@ def _introduction(found):
             f"{model.number(found['even_typing_shuffled'], 3)}."
         )
     return model.Text(" ".join(parts))
+
+
+def _rungs(ladder) -> list:
+    """A line per number of clusters at which restarts of plain EM agree."""
+    lines = []
+    for row in ladder[ladder["restart_ari"] >= 0.8].itertuples():
+        text = (
+            f"Plain EM from {row.n_clusters_init} clusters: restarts agree "
+            f"({model.number(row.restart_ari, 2)}), exp(J)/K {model.number(row.saturation, 2)}"
+        )
+        if row.known_type_ari == row.known_type_ari:
+            text += f", adjusted Rand index with known types {model.number(row.known_type_ari, 2)}"
+        lines.append(model.Text(text + ".", "note"))
+    return lines
 
 
 def _typed(folder, found, stimuli, name) -> list:

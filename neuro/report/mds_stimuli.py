@@ -131,6 +131,7 @@ def _traces(shown, facts):
             if k >= len(shown) - columns:
                 place.set_xlabel("Time before the response (s)" if fs else "Samples before")
         if shown.shape[2] > 1:
-            axes[0].legend(loc="upper left", fontsize=7)
+            handles, names = axes[0].get_legend_handles_labels()
+            picture.legend(handles, names, loc="outside upper right", ncols=len(names))
 
     return paint, (9.4, 1.9 * rows + 0.3)

@@ -37,7 +37,7 @@ def main(snakemake):
         tables.write_tsv(out.restarts, summary.restart_table(model))
         tables.write_tsv(out.history, summary.history_table(model))
         np.savez(out.matrices, **summary.arrays(model, table))
-        ladder = model.ladder(max(params.settings["n_restarts"], 2), log=log)
+        ladder = model.ladder(max(params.settings["n_restarts"], 2), log, table["known_type"])
         tables.write_tsv(out.ladder, pd.DataFrame(ladder, columns=summary.LADDER))
         tables.write_tsv(
             out.objectives,

@@ -1,0 +1,137 @@
+"""Functional types on three public recordings: what is known of them comes out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from common import ROOT
+
+from neuro.io.responses import read_stimulus_response
+from neuro.mds import DiscreteSpace, EncoderTwin, MostDiscriminativeStimuli, TemporalTwin
+from neuro.mds.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.stage import discrete_twin
+from neuro.mds.twin import unit_correlation
+
+DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+FOLDER = DATA / "responses"
+
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not FOLDER.is_dir(), reason="no recordings in responses/"),
+]
+
+
+@pytest.fixture(scope="module")
+def bipolar():
+    data = read_stimulus_response(FOLDER / "retina_bipolar_chirp.tar.gz", variable="green")
+    return data, TemporalTwin(64).fit(data.stimuli, data.responses, data.tier)
+
+
+def test_flicker_predicts_bipolar_cells_in_both_lights(bipolar):
+    _, twin = bipolar
+    assert twin.test_correlation_.mean() >= 0.75
+    uv = read_stimulus_response(FOLDER / "retina_bipolar_chirp.tar.gz", variable="uv")
+    other = TemporalTwin(64).fit(uv.stimuli, uv.responses, uv.tier)
+    assert other.test_correlation_.mean() >= 0.70
+
+
+def test_the_centre_has_the_published_sign_in_every_type(bipolar):
+    data, twin = bipolar
+    centre = twin.filters_[:, :, 0]
+    largest = centre[np.arange(24), np.abs(centre).argmax(axis=1)]
+    assert (np.where(largest > 0, "ON", "OFF") == np.array(data.units["known_type"])).all()
+
+
+def test_bipolar_cells_are_on_or_off_and_nothing_stable_below(bipolar):
+    data, twin = bipolar
+    cells, source = twin.make_cells(10)
+    types = np.array(data.units["known_type"])[source]
+    stimuli = twin.training_stimuli(data.stimuli[data.tier == "train"], 400)
+    two = MostDiscriminativeStimuli(n_clusters_init=2, split=False, clip=(-0.5, 0.5), subsample=1.0)
+    two.fit(cells, stimuli)
+    assert two.norm_ == pytest.approx(5.66, abs=0.02)
+    assert adjusted_rand(types, two.labels_) == 1.0
+    assert two.stability()["restart_ari"] == 1.0
+    free = MostDiscriminativeStimuli(clip=(-0.5, 0.5)).fit(cells, stimuli)
+    assert homogeneity_completeness(types, free.labels_)[0] == pytest.approx(1.0)
+    assert free.n_clusters_ > 2 and free.verdict_ == "no stable types"
+
+
+def test_it_neurons_have_no_types_but_can_be_typed():
+    data = read_stimulus_response(FOLDER / "it_zhang_desimone.tar.gz", discrete=True)
+    assert data.responses.shape == (420, 132) and np.isnan(data.responses).sum() == 7
+    twin = discrete_twin(data)
+    for k in (2, 4, 7):
+        model = MostDiscriminativeStimuli(
+            n_clusters_init=k, split=False, n_restarts=10, subsample=1.0
+        ).fit(DiscreteSpace(twin.values))
+        assert model.verdict_ == "no stable types"
+        assert model.stability()["restart_ari"] < 0.5
+        typed = adjusted_rand(twin.other[model.stimuli_].argmax(axis=0), model.labels_)
+        rng = np.random.default_rng(0)
+        shuffled = rng.permuted(twin.other, axis=0)[model.stimuli_].argmax(axis=0)
+        assert typed > 0.1 > adjusted_rand(shuffled, model.labels_)
+
+
+def test_digits_predict_voxels_and_more_than_their_label():
+    data = read_stimulus_response(FOLDER / "fmri_digits69.tar.gz")
+    rows = np.flatnonzero(data.tier == "train")
+    x, y, label = data.stimuli[rows], data.responses[rows], data.condition[rows]
+    fold = np.random.default_rng(0).permutation(90) % 10
+    guess, by_label = np.empty_like(y), np.empty_like(y)
+    for k in range(10):
+        out = fold == k
+        tier = np.where(out, "test", "train")
+        twin = EncoderTwin("pool2").fit(x, y, tier)
+        guess[out] = twin.predict(x[out]) * twin.scale_ + twin.mean_
+        for name in np.unique(label):
+            by_label[out & (label == name)] = y[~out & (label == name)].mean(axis=0)
+    inside = np.mean(
+        [unit_correlation(guess[label == n], y[label == n]).mean() for n in ("6", "9")]
+    )
+    blind = np.mean(
+        [
+            np.nan_to_num(unit_correlation(by_label[label == n], y[label == n])).mean()
+            for n in ("6", "9")
+        ]
+    )
+    print(unit_correlation(guess, y).mean(), inside, blind)
+    assert unit_correlation(guess, y).mean() >= 0.10
+    assert inside >= 0.05 > blind
+
+
+@pytest.mark.parametrize("name", ["retina", "it", "digits"])
+def test_ready_settings_resolve_and_name_their_recording(name, monkeypatch):
+    import neuro.config
+
+    text = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    file = Path(text["mds"]["input"][0]).name
+    assert (FOLDER / file).is_file()
+    text["mds"]["input"] = [str(FOLDER / file)]
+    assert neuro.config.resolve(text) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [("retina", "no stable types"), ("it", "no stable types"), ("digits", "no stable types")],
+)
+def test_settings_run_to_the_report(name, verdict, tmp_path):
+    import json
+
+    from common import snakemake
+
+    text = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    text["mds"]["input"] = [str(FOLDER / Path(text["mds"]["input"][0]).name)]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(text))
+    snakemake(tmp_path, "mds", "report", "--configfile", "mine.yaml", "--cores", "2")
+    (summary,) = (tmp_path / "results" / "mds").glob("*/summary.json")
+    assert json.loads(summary.read_text())["verdict"] == verdict
+    page = (tmp_path / "results" / "report" / "mds.html").read_text()
+    assert "No stable types" in page
+    if name == "digits":
+        assert "spatial clusters" in page
+    if name == "it":
+        assert "recorded one by one" in page
