@@ -62,6 +62,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --out benchmarks/results/hmmglm.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
+	python benchmarks/ntf.py --out benchmarks/results/ntf.md
 	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
 	python docs/benchmarks.py
 

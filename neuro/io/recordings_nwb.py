@@ -52,7 +52,7 @@ def load_nwb(path, variable=None) -> dict:
         ]
         chosen = [item for item in found if variable in (None, item.name)]
         if len(chosen) != 1:
-            listed = ", ".join(item.name for item in found) or "none"
+            listed = ", ".join(sorted(item.name for item in found)) or "none"
             raise InputProblem(
                 f"{path}: {len(chosen)} RoiResponseSeries fit; set recordings.variable to one of: "
                 f"{listed}"

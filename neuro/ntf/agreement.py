@@ -67,7 +67,7 @@ def ami(first, second) -> float:
         return 1.0
     chance = _chance(a, b, n)
     mean = (_entropy(a) + _entropy(b)) / 2
-    return float((_information(table) - chance) / max(mean - chance, 1e-15))
+    return float(min(1.0, (_information(table) - chance) / max(mean - chance, 1e-15)))
 
 
 def _chance(a, b, n) -> float:

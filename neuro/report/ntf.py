@@ -63,10 +63,6 @@ KNOWN = {
 """Tables of `known.tsv` by a column that only one of them has."""
 
 
-MIN_ACTIVE = 3
-"""With fewer neurons above the background all are drawn, and their communities called weak."""
-
-
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
     """Sections of the stage, one per set of recordings, from its result files.
 
@@ -113,7 +109,7 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
         if len(animals) > 12:
             blocks.append(ntf_figures.presence_map(data, animals, name))
     blocks += _community_blocks(folder, data, components, first, name)
-    blocks.append(_table(components))
+    blocks.append(_table(components, len(animals)))
     known = read_table(folder / "known.tsv", condition=str)
     if known is not None and len(known):
         blocks.append(_known(known))
@@ -176,7 +172,7 @@ def _community_blocks(folder, data, components, first, name) -> list:
     matrices, shared = _motifs(data), data["time"].ndim == 2
     if table is not None:
         labels, weak = _labels(table, backend, len(matrices))
-        weak[(~weak).sum(axis=1) < MIN_ACTIVE] = False
+        weak[(~weak).sum(axis=1) < ntf_figures.MIN_ACTIVE] = False
         blocks.append(ntf_figures.motif_maps(matrices, labels, weak, first, name))
         nested = _levels(table, len(matrices))
         figure = ntf_figures.hierarchy(nested, name) if nested else None
@@ -267,7 +263,7 @@ def _together(data, membership, labels, weak, least=3):
     return np.array(curves), names
 
 
-def _table(components):
+def _table(components, n_animals):
     rows = [
         {
             "component": str(row.component),
@@ -290,13 +286,14 @@ def _table(components):
         for row in components.itertuples()
     ]
     return model.Table(
-        "Components. Share: of the sum of squared weights; animals: effective number that carries "
-        "the component; p: adjusted over the components; bold: beyond chance.",
+        "Components. Share: of the sum of squared weights; "
+        + ("animals: effective number that carries the component; " if n_animals > 1 else "")
+        + "p: adjusted over the components; bold: beyond chance.",
         [
             model.Column("component", "Component"),
             model.Column("backend", "Search"),
             model.Column("share", "Share", 3),
-            model.Column("participation", "Animals", 1),
+            *([model.Column("participation", "Animals", 1)] if n_animals > 1 else []),
             model.Column("n", "Communities", 0),
             model.Column("statistic", "Statistic", 3),
             model.Column("p", "p"),

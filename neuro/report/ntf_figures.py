@@ -8,10 +8,15 @@ import numpy as np
 
 from neuro.report import draw
 
-MAX_COMPONENTS = 8
-"""Components drawn per figure; the table has all."""
-MAX_ANIMALS = 40
+MAX_COMPONENTS, MAX_ANIMALS = 8, 40
+"""Drawn per figure; the tables have all."""
+MIN_ACTIVE = 3
+"""With fewer neurons above the background all are drawn, and their communities called weak."""
 _SHADE = "#EEF1F4"
+
+
+def _colour(r):
+    return draw.CYCLE[r % len(draw.CYCLE)]
 
 
 def rank_sweep(sweep, chosen, name):
@@ -50,8 +55,8 @@ def rank_sweep(sweep, chosen, name):
 def time_factors(data, name):
     """Time course of every component; stimuli shaded where there is a common clock."""
     time = data["time"][..., :MAX_COMPONENTS]
-    rank = time.shape[-1]
-    bin_s = 1.0 / float(data["fs"])
+    time = time[:, 0] if time.ndim == 3 and time.shape[1] == 1 else time
+    rank, bin_s = time.shape[-1], 1.0 / float(data["fs"])
 
     def shared(picture):
         axes = picture.subplots()
@@ -62,7 +67,7 @@ def time_factors(data, name):
             axes.fill_between(x, rank - 1 - r, rank - 1 - r + 0.85 * curve, color=_colour(r), lw=0)
         axes.set_yticks(np.arange(rank) + 0.4, [f"{rank - r}" for r in range(rank)])
         axes.set_ylabel("Component")
-        axes.set_xlabel("Common time axis (s)")
+        axes.set_xlabel("Time axis of the tensor (s)")
         axes.set_xlim(x[0], x[-1] + bin_s)
         axes.set_ylim(-0.1, rank + 0.35)
 
@@ -128,10 +133,6 @@ def _shade(axes, data, x, bin_s):
             fontsize=7.5,
             color=draw.OTHER,
         )
-
-
-def _colour(r):
-    return draw.CYCLE[r % len(draw.CYCLE)]
 
 
 def animal_bars(data, animals, name):
@@ -238,8 +239,7 @@ def motif_maps(matrices, labels, background, table, name):
 def _count(labels, background, row):
     """Communities in words; weak ones where no neuron stands out of the surrogates."""
     shown = np.unique(np.asarray(labels, float)[~np.asarray(background, bool)])
-    count = int(np.isfinite(shown).sum())
-    weak = "weak " if int(row["n_active"]) < count else ""
+    count, weak = int(np.isfinite(shown).sum()), "weak " * (int(row["n_active"]) < MIN_ACTIVE)
     return f"{count} {weak}communit{'y' if count == 1 else 'ies'}{' *' * bool(row['significant'])}"
 
 

@@ -1,0 +1,311 @@
+"""Number of components, surrogates, planted epochs, the connectome at one moment."""
+
+import numpy as np
+import pytest
+
+from neuro.io.recordings import PairKernels, Recording
+from neuro.ntf import compare, hals, nulls
+from neuro.ntf.agreement import ami
+from neuro.ntf.communities import communities, motifs, statistic
+from neuro.ntf.dynamic import activity, co_membership, dynamic_connectome
+from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.operators import DenseRows
+from neuro.ntf.rank import RankSweep, _robust, knee, select_rank
+from neuro.ntf.separable import SeparableTensor
+from neuro.ntf.tensor import build_tensor
+from neuro.simulate.motifs import planted_epochs, planted_motifs, planted_tensor
+
+
+def table(**columns):
+    """A sweep's table with harmless columns where none are given."""
+    ranks = np.arange(2, 2 + len(next(iter(columns.values()))))
+    base = {"rank": ranks, "error": np.linspace(1, 0.5, len(ranks))}
+    base |= {"cv_se": np.zeros(len(ranks)), "similarity": np.ones(len(ranks))}
+    return base | {name: np.array(values) for name, values in columns.items()}
+
+
+def test_the_rule_takes_the_smallest_rank_within_one_standard_error():
+    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31]))[0] == 4
+    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31], cv_se=[0.0, 0.0, 0.02, 0.0]))[0] == 3
+    # ranks whose restarts disagree do not count, be they ever so good
+    similarity = [1.0, 1.0, 0.5, 1.0]
+    assert _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=similarity))[0] == 3
+    # agreement alone is not monotone: the largest rank that agrees is not the answer
+    rank, reason = _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=[0.2] * 4))
+    assert rank == knee([2, 3, 4, 5], np.linspace(1, 0.5, 4)) and reason.startswith("knee")
+
+
+def test_the_knee_is_the_farthest_point_below_the_line():
+    assert knee([2, 3, 4, 5, 6], [1.0, 0.6, 0.2, 0.18, 0.16]) == 4
+    assert knee([3], [0.2]) == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_planted_rank_is_chosen(seed):
+    """Acceptance 5: six, or seven with the component of the noise's mean."""
+    values, _ = planted_tensor((80, 12, 300), 6, 0.3, random_state=seed)
+    sweep = select_rank(values, range(3, 10), n_starts=6, random_state=seed)
+    assert isinstance(sweep, RankSweep) and sweep.rank in (6, 7)
+    row = list(sweep.table["rank"]).index(sweep.rank)
+    assert sweep.rank - sweep.table["n_background"][row] == 6
+    assert (np.diff(sweep.table["error"]) < 1e-4).all()
+
+
+def test_a_sweep_is_the_same_under_a_seed_and_as_single_fits():
+    values, _ = planted_tensor((40, 6, 90), 3, 0.2, random_state=1)
+    options = {"n_starts": 3, "n_repeats": 2, "random_state": 4}
+    a, b = (select_rank(values, [2, 3, 4], **options) for _ in range(2))
+    for name in a.table:
+        assert np.array_equal(a.table[name], b.table[name], equal_nan=True)
+    for rank, error in zip(a.table["rank"], a.table["error"]):
+        alone = NonNegativeCP(int(rank), n_starts=3, random_state=4).fit(values)
+        assert alone.error_ == pytest.approx(error, rel=1e-4)
+
+
+def test_held_out_fibres_are_not_seen():
+    values, _ = planted_tensor((30, 5, 40), 3, 0.1, random_state=2)
+    rng = np.random.default_rng(0)
+    held = rng.random((5, 40)) < 0.1
+    spoiled = np.where(held, 50.0, values).astype(np.float32)
+    found = []
+    for x in (values, spoiled):
+        operator = DenseRows(x)
+        holdout = hals.Holdout(operator, NonNegativeCP.groups(operator), held)
+        start = hals.TensorStart(x.shape, 3, np.random.default_rng(1), ~held, holdout=holdout)
+        hals.run(operator, [start], max_iter=20, tol=0)
+        found.append((start, holdout))
+    np.testing.assert_allclose(found[0][0].pairs, found[1][0].pairs, rtol=1e-2, atol=1e-3)
+    start, holdout = found[0]
+    fitted = (start.rows() @ start.pairs.T).reshape(values.shape)
+    residual = (values - fitted)[:, held]
+    expected = np.sqrt((residual**2).sum() / (values[:, held] ** 2).sum())
+    assert holdout.error(start) == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_animal_is_validated_by_blocks_of_time():
+    values, _ = planted_tensor((120, 1, 90), 3, 0.1, random_state=1)
+    sweep = select_rank(values, range(1, 7), concatenated=True, n_starts=5, random_state=0)
+    assert np.isfinite(sweep.table["cv_error"]).all()
+    assert sweep.rank in (3, 4)
+
+
+def test_the_paper_rule_follows_the_variance_of_the_motifs():
+    values, _ = planted_tensor((40, 6, 90), 3, 0.1, random_state=1)
+    sweep = select_rank(values, [1, 2, 3, 4, 5], rule="paper", n_starts=3, random_state=0)
+    assert sweep.rank in (3, 4) and "stops growing" in sweep.reason
+    equal = np.repeat(np.random.default_rng(0).random((50, 1)), 3, axis=1)
+    assert compare.flattened_variance(equal) == pytest.approx(1, abs=1e-9)
+    assert compare.flattened_variance(np.eye(50)[:, :3]) == pytest.approx(3, abs=0.2)
+
+
+def test_core_consistency_is_that_of_tensorly_like_projection():
+    """100 for the planted number, far below for too many; against a slow core."""
+    values, _ = planted_tensor((30, 8, 60), 3, 0.02, random_state=0)
+    operator = DenseRows(values)
+    got = {}
+    for rank in (3, 5):
+        model = NonNegativeCP(rank, n_starts=3, tol=1e-8, max_iter=500, random_state=0).fit(values)
+        time, animals, pairs = model.time_, model.animals_, model.pairs_ * model.lambda_
+        got[rank] = compare.core_consistency(operator, time, animals, pairs)
+        inverse = [np.linalg.pinv(x.astype(float)) for x in (time, animals, pairs)]
+        core = np.einsum("twp,at,bw,cp->abc", values, *inverse, optimize=True)
+        ideal = np.zeros(core.shape)
+        n = len(core)
+        ideal[np.arange(n), np.arange(n), np.arange(n)] = 1
+        slow = 100 * (1 - ((core - ideal) ** 2).sum() / n)
+        assert got[rank] == pytest.approx(slow, rel=1e-2, abs=0.5)
+    assert got[3] > 95 > got[5]
+
+
+def test_bad_ranks_are_one_line():
+    values = np.ones((5, 1, 6), np.float32)
+    with pytest.raises(ValueError, match=r"rank 50 > min\(bins x animals, pairs\) = 5"):
+        select_rank(values, [50])
+    with pytest.raises(ValueError, match="rule: got 'best', expected 'robust' or 'paper'"):
+        select_rank(values, [2], rule="best")
+
+
+# --- surrogates -------------------------------------------------------------------------------
+
+
+def test_a_surrogate_keeps_each_trace_and_breaks_what_they_share():
+    rng = np.random.default_rng(0)
+    shared = np.convolve(rng.standard_normal(700), np.ones(8) / 8, "valid")[:600]
+    traces = (shared[:, None] + 0.1 * rng.standard_normal((600, 6))).astype(np.float32)
+    item = nulls.shifted(Recording("w", traces, 4.0), np.random.default_rng(1))
+    np.testing.assert_array_equal(np.sort(item.traces, axis=0), np.sort(traces, axis=0))
+    spectrum = [np.abs(np.fft.rfft(x, axis=0)) for x in (item.traces, traces)]
+    np.testing.assert_allclose(spectrum[0], spectrum[1], rtol=1e-3, atol=1e-2)
+    upper = np.triu_indices(6, 1)
+    assert np.corrcoef(traces.T)[upper].min() > 0.8
+    assert np.abs(np.corrcoef(item.traces.T)[upper]).mean() < 0.4
+    assert not np.array_equal(item.traces, traces)
+
+
+def test_a_surrogate_leaves_masked_frames_in_place():
+    traces = np.arange(200, dtype=np.float32).reshape(100, 2)
+    mask = np.ones(100, bool)
+    mask[40:50] = False
+    spoiled = traces.copy()
+    spoiled[~mask] = np.nan
+    item = nulls.shifted(Recording("w", spoiled, 4.0, None, mask), np.random.default_rng(0))
+    assert np.isnan(item.traces[~mask]).all() and np.isfinite(item.traces[mask]).all()
+
+
+def test_dealt_kernels_stay_kernels_and_holes_stay_holes():
+    rng = np.random.default_rng(0)
+    kernels = rng.random((8, 8, 5)).astype(np.float32)
+    kernels[2, 3] = kernels[5, 1] = np.nan
+    names = [f"N{k}" for k in range(8)]
+    item = nulls.shifted(PairKernels("a", kernels, 2.0, names), np.random.default_rng(1))
+    assert np.array_equal(np.isnan(item.kernels), np.isnan(kernels))
+    assert not np.array_equal(item.kernels, kernels, equal_nan=True)
+    upper = np.triu_indices(8, 1)
+    a, b = (np.sort(np.nan_to_num(x[upper]).sum(axis=1)) for x in (item.kernels, kernels))
+    np.testing.assert_allclose(a, b)
+
+
+def analysed(planted, n_null=20, seed=0, backend="networkx", surrogate=None):
+    """p values of the components of recordings (or of one of their surrogates)."""
+    recordings = planted.recordings
+    if surrogate is not None:
+        rng = np.random.default_rng([surrogate, 5])
+        recordings = [nulls.shifted(item, rng) for item in recordings]
+
+    def build(items):
+        return build_tensor(items, planted.events, "stimulus", snr_min=0 if surrogate else 1.5)
+
+    def fit(tensor):
+        return NonNegativeCP(3, n_starts=2, random_state=seed).fit(tensor)
+
+    model = fit(build(recordings))
+    null = nulls.null_motifs(recordings, build, fit, range(n_null))
+    values = [statistic(m, backend, random_state=k) for k, m in enumerate(null.motifs)]
+    return [
+        communities(m, backend, n_seeds=5, null=values, random_state=seed).p_value
+        for m in motifs(model)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["networkx", "sbm"])
+def test_surrogates_of_surrogates_are_not_significant(backend):
+    """Acceptance 9: at most one component of twenty."""
+    planted = planted_epochs(4, 18, 2, epoch_s=20, rest_s=10, random_state=3)
+    p = [analysed(planted, 7, backend=backend, surrogate=seed) for seed in range(1, 21)]
+    first = np.array([row[0] for row in p])
+    assert (first < 0.05).sum() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["networkx", "sbm"])
+def test_planted_motifs_are_significant(backend):
+    """Acceptance 9: in at least eight of ten seeds."""
+    found = 0
+    for seed in range(10):
+        planted = planted_epochs(6, 30, 3, epoch_s=20, rest_s=10, random_state=seed)
+        found += max(analysed(planted, 7, seed, backend)) < 0.05
+    assert found >= 8
+
+
+# --- planted epochs ---------------------------------------------------------------------------
+
+
+def recovered(planted, alignment, **options):
+    """Correlation of the matched time factors with the epochs, and AMI of the communities."""
+    from scipy.optimize import linear_sum_assignment
+
+    tensor = build_tensor(planted.recordings, planted.events, alignment, **options)
+    model = NonNegativeCP(3, n_starts=5, random_state=0).fit(tensor)
+    condition, on = tensor.time_map["condition"], tensor.time_map["on"]
+    epochs = np.array([on & (condition == name) for name in planted.conditions], float)
+    correlation = np.corrcoef(epochs, model.time_.T)[:3, 3:]
+    rows, columns = linear_sum_assignment(-correlation)
+    scores = []
+    for row, column in zip(rows, columns):
+        truth = planted.communities[row]
+        found = communities(motifs(model)[column], n_seeds=10).labels
+        order = [int(name[1:]) - 1 for name in tensor.names]
+        active = truth[order] >= 0
+        scores.append(ami(truth[order][active], found[active]))
+    return correlation[rows, columns], np.array(scores)
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "options"),
+    [
+        ("differential", 0.8, {}),
+        ("product", 0.8, {}),
+        ("sliding_window", 0.8, {"sign": "blind", "window_s": 20.0}),
+        ("edge_ts", 0.55, {"sign": "blind"}),
+    ],
+)
+def test_planted_epochs_and_communities_are_found(kind, least, options):
+    """Acceptance 7: three communities x three epochs, ten animals, sixty neurons."""
+    planted = planted_epochs(random_state=0)
+    correlation, agreement = recovered(planted, "task", kind=kind, **options)
+    assert correlation.min() >= least
+    if kind != "edge_ts":
+        assert agreement.min() >= 0.9
+
+
+def test_counterbalanced_stimuli_are_aligned_by_identity_not_by_slot():
+    """Acceptance 8: three orders, nine animals; the clock alone mixes the stimuli."""
+    planted = planted_epochs(9, counterbalanced=True, random_state=0)
+    correlation, agreement = recovered(planted, "stimulus")
+    assert correlation.min() >= 0.8 and agreement.min() >= 0.9
+    mixed, wrong = recovered(planted, "task")
+    assert mixed.mean() < correlation.mean() - 0.1
+    assert wrong.mean() < agreement.mean() - 0.1
+
+
+# --- matrix-free ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["product", "root", "edge_ts"])
+def test_the_tensor_that_never_exists_gives_the_same_products(kind):
+    """Acceptance 15: sixty neurons, 1e-5."""
+    planted = planted_epochs(3, 60, 2, epoch_s=15, rest_s=10, random_state=0)
+    traces = [item.traces for item in planted.recordings]
+    free = SeparableTensor.from_traces(traces, 4.0, kind)
+    dense = DenseRows(build_tensor(planted.recordings, None, "none", kind=kind).values)
+    assert free.shape == dense.shape
+    assert free.sq_norm == pytest.approx(dense.sq_norm, rel=1e-5)
+    rng = np.random.default_rng(0)
+    right = rng.random((dense.shape[2], 4), np.float32)
+    left = rng.random((dense.n_rows, 4), np.float32)
+    for got, expected in ((free.dot(right), dense.dot(right)), (free.tdot(left), dense.tdot(left))):
+        assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
+    rows, pairs = slice(1, None, 3), np.arange(0, 1770, 7)
+    np.testing.assert_allclose(free.gather(rows, pairs), dense.gather(rows, pairs), atol=1e-5)
+    a, b = (ConcatenatedNMF(3, n_starts=2, random_state=0).fit(x) for x in (free, dense))
+    np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-3)
+
+
+# --- one moment -------------------------------------------------------------------------------
+
+
+def test_the_dynamic_connectome_is_the_sum_of_active_motifs():
+    values, _, _ = planted_motifs(30, 4, 12, 3, random_state=0)
+    for model in (NonNegativeCP(3, n_starts=2, random_state=0), ConcatenatedNMF(3, random_state=0)):
+        model.fit(values)
+        connectome = dynamic_connectome(model, 2)
+        assert connectome.shape == (30, 12, 12) and len(connectome) == 30
+        left, right = np.triu_indices(12, 1)
+        fitted = model.reconstruct()[:, 2]
+        np.testing.assert_allclose(connectome[:][:, left, right], fitted, rtol=1e-3, atol=1e-5)
+        np.testing.assert_array_equal(connectome[7], connectome[7].T)
+        np.testing.assert_allclose(connectome[5:8][1], connectome[6], rtol=1e-5)
+
+
+def test_co_membership_is_a_weighted_mean_of_memberships():
+    values, _, _ = planted_motifs(30, 4, 12, 3, random_state=0)
+    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values)
+    found = [communities(m, n_seeds=5) for m in motifs(model)]
+    together = co_membership(model, found, 1)
+    weight = activity(model, 1)
+    frame = int(weight.sum(axis=1).argmax())
+    share = weight[frame] / weight[frame].sum()
+    expected = sum(q * item.membership for q, item in zip(share, found))
+    np.testing.assert_allclose(together[frame], expected, rtol=1e-4, atol=1e-6)
+    assert np.nanmax(together[:]) <= 1 + 1e-6 and np.nanmin(together[:]) >= 0
