@@ -137,8 +137,8 @@ def test_after_a_killed_main_process_lost_jobs_are_made_again(cluster, tmp_path)
     node = killed(cluster, tmp_path, "second", "first.txt")
     # a power cut: the job has no time to clean up
     cluster.kill_node(node)
-    cluster.start_node(node)
     cluster.run("scancel", "--user=root")
+    cluster.start_node(node)
     empty(cluster)
     assert (tmp_path / "first.txt").read_text() == "half\n", "half a file is there"
     status, text = Run(tmp_path, "second", "--unlock", cluster=cluster).wait(60)
@@ -156,4 +156,5 @@ def test_a_request_that_no_node_can_serve_ends(cluster, tmp_path):
     status, text = run.wait(60)
     assert status == 1
     assert "huge" in text and not run.present("huge.txt")
-    assert not [job for job in cluster.jobs() if job.get("Comment") == "rule_huge"]
+    jobs = [job for job in cluster.jobs() if job.get("Comment") == "rule_huge"]
+    assert {job["JobState"] for job in jobs} <= {"FAILED"} and not cluster.queue()

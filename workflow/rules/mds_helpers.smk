@@ -1,0 +1,51 @@
+# Helper functions of the stage mds.
+
+from neuro.config import mds as mds_config
+
+MDS_SETS = mds_config.sets(config["mds"]) if config["mds"]["enabled"] else {}
+MDS_DATA = ("variable", "stimulus_space", "twin", "made_cells", "held_out_fraction")
+MDS_SEARCH = (
+    "preset",
+    "stimulus_space",
+    "n_clusters_init",
+    "temperature",
+    "norm",
+    "clip",
+    "n_restarts",
+    "restarts_per_job",
+    "k_ladder",
+    "eta",
+    "min_size",
+    "subsample",
+    "device",
+)
+
+
+def mds_parts(wildcards):
+    """Restarts of a data set, some per file."""
+    own = config["mds"]
+    parts = -(-own["n_restarts"] // own["restarts_per_job"])
+    return [f"results/mds/{wildcards.dataset}/runs/part_{k}.npz" for k in range(parts)]
+
+
+def mds_typed():
+    """Data sets for which new cells are typed, with the recording of each."""
+    own = config["mds"]
+    found = {}
+    for name in MDS_SETS:
+        if name == "planted":
+            found[name] = "results/simulated/mds/new_cells.npz"
+        elif own["new_recording"] and name not in mds_config.NAMED:
+            found[name] = own["new_recording"]
+    return found
+
+
+def mds_known(wildcards):
+    """The user's table of known types, for the user's own data."""
+    path = config["mds"]["known_types"]
+    return [path] if path and wildcards.dataset not in mds_config.NAMED else []
+
+
+def mds_gpu(wildcards):
+    """Whether a job asks for a graphics card."""
+    return 1 if config["mds"]["device"] == "cuda" else 0
