@@ -232,7 +232,7 @@ def main(arguments=None):
     parser.add_argument("--regions", type=int, default=264)
     parser.add_argument("--latents", type=int, default=60)
     parser.add_argument("--edge-epochs", type=int, default=6)
-    parser.add_argument("--package-epochs", type=int, default=100)
+    parser.add_argument("--package-epochs", type=int, default=40)
     parser.add_argument("--peers", help="Python of an environment with demovae_peers.txt")
     parser.add_argument("--rows", nargs="+", choices=[*OURS, *PEERS], help="default: all")
     parser.add_argument("--out", type=Path, help="write the table to this file as well")
