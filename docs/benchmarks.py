@@ -79,6 +79,16 @@ COMPARISONS = (
             ("time of the fit", "CPU s of the fit", "CPU s"),
         )
     ),
+    *(
+        Comparison(
+            "hmmglm",
+            f"planted spike trains, 3 sequences: {what}",
+            *("hmmglm", ("one-hot prior (few data)",), ("dynamax, own emission",), column, unit),
+        )
+        for what, column, unit in (
+            ("held-out log-likelihood below the truth", "below the truth", "nats per bin"),
+        )
+    ),
 )
 
 
