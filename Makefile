@@ -65,6 +65,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/ntf.py --out benchmarks/results/ntf.md
 	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
+	python benchmarks/braindive.py --out benchmarks/results/braindive.md
 	python docs/benchmarks.py
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)

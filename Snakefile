@@ -40,6 +40,7 @@ include: "workflow/rules/demovae.smk"
 include: "workflow/rules/ntf.smk"
 include: "workflow/rules/hmmglm.smk"
 include: "workflow/rules/mds.smk"
+include: "workflow/rules/braindive.smk"
 include: "workflow/rules/report.smk"
 
 

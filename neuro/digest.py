@@ -26,6 +26,13 @@ _STATEMENT = re.compile(
 
 def _imports(path: Path) -> list[str]:
     """Dotted names of neuro modules that a file imports, at any depth of its code."""
+    stat = path.stat()
+    return _parsed(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(path: Path, mtime: int, size: int) -> list[str]:
+    # stages share most of what they import: each version of a file is parsed once
     names: list[str] = []
     for match in _STATEMENT.finditer(path.read_bytes()):
         try:

@@ -51,6 +51,22 @@ DEMO: dict[str, dict] = {
         "planted.n_images": 1500,
         "twin.epochs": 12,
     },
+    "braindive": {
+        "enabled": True,
+        "objectives": ["face", "table-1"],
+        "objective_table": "results/mds/voxels/objectives.tsv",
+        "min_voxels": 5,
+        "encoder.epochs": 6,
+        "independent.epochs": 8,
+        "judge.epochs": 6,
+        "generator.vae_channels": [8, 16, 32],
+        "generator.vae_steps": 380,
+        "generator.unet_channels": [32, 64],
+        "generator.unet_steps": 240,
+        "n_seeds": 16,
+        "batch_size": 16,
+        "device": "cpu",
+    },
     "report": {"title": "neuro demo: a simulated cohort"},
 }
 """Where the demo's settings differ from the defaults."""

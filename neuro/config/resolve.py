@@ -8,7 +8,14 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import demovae, hmmglm_sets, kinds, mds, ntf_sets
+from neuro.config import (
+    braindive,
+    demovae,
+    hmmglm_sets,
+    kinds,
+    mds,
+    ntf_sets,
+)
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
@@ -319,6 +326,7 @@ def _across(config):
             )
     problems += hmmglm_sets.problems(config)
     problems += mds.problems(config)
+    problems += braindive.problems(config)
     if adhd["distance_bins"] != sorted(set(adhd["distance_bins"])):
         problems.append("adhd.distance_bins: expected increasing numbers in mm")
     if adhd["threshold"] is not None and adhd["density"] is not None:

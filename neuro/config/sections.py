@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neuro.config import (
     adhd,
+    braindive,
     data,
     demovae,
     execution,
@@ -25,6 +26,7 @@ _CLASSES = {
     "ntf": ntf.Ntf,
     "hmmglm": hmmglm.Hmmglm,
     "mds": mds.Mds,
+    "braindive": braindive.Braindive,
     "report": report.Report,
 }
 _MODULES = {
@@ -34,6 +36,7 @@ _MODULES = {
     "ntf": ntf,
     "hmmglm": hmmglm,
     "mds": mds,
+    "braindive": braindive,
 }
 
 SECTIONS = tuple(_CLASSES)

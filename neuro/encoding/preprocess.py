@@ -13,7 +13,8 @@ def prepare(images, size, mean, std, *, antialias=True):
     Parameters
     ----------
     images : torch.Tensor, shape (n, c, h, w)
-        Values in [0, 1]. One channel is repeated where the statistics have three.
+        Values in [0, 1]. One channel is repeated where the statistics have three,
+        three are averaged where they have one.
     size : int
         Edge of the square that the backbone sees; images of this size are not touched.
     mean, std : torch.Tensor, shape (channels,)
@@ -32,6 +33,8 @@ def prepare(images, size, mean, std, *, antialias=True):
         )
     if images.shape[1] == 1 and len(mean) > 1:
         images = images.expand(-1, len(mean), -1, -1)
+    if images.shape[1] > 1 and len(mean) == 1:
+        images = images.mean(dim=1, keepdim=True)
     return (images - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
 
 

@@ -10,6 +10,7 @@ from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv
 from neuro.report import (
     adhd,
+    braindive,
     demovae,
     exclusions,
     fmri,
@@ -34,6 +35,7 @@ SECTIONS = {
     "ntf": ntf.sections,
     "hmmglm": hmmglm.sections,
     "mds": mds.sections,
+    "braindive": braindive.sections,
 }
 """Stage to the function that makes its sections, in the order of the chain."""
 

@@ -54,6 +54,10 @@ DEMO = {
     "mds_present": 1,
     "mds_assign": 1,
     "mds_summary": 1,
+    "braindive_generator": 1,
+    "braindive_encode": 3,
+    "braindive_sample": 2,
+    "braindive_judge": 1,
     "report": 1,
     "all": 1,
 }

@@ -1,0 +1,23 @@
+"""Images that a brain region or voxel cluster prefers (Luo, Henderson, Wehbe, Tarr 2023).
+
+Images are `(n, 3, height, width)` with values in [0, 1], latents `(n, channels, height, width)`,
+predicted responses `(n, n_voxels)`.
+"""
+
+from neuro.lazy import attach
+
+_HOMES = {
+    "BrainGuidedSampler": "sampler",
+    "GuidedBatch": "sampler",
+    "Objective": "objectives",
+    "TinyLDM": "tiny_ldm",
+    "TinyRecipe": "tiny_ldm",
+    "DiffusersSD": "stable_diffusion",
+    "DiffusersSDXL": "stable_diffusion",
+    "RandomSD21": "stable_diffusion",
+    "judge_images": "judging",
+}
+
+__all__ = sorted(_HOMES)
+
+__getattr__, __dir__ = attach(__name__, _HOMES)

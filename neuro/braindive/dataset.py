@@ -1,0 +1,233 @@
+"""Images and voxel responses of one data set, and who may see which images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+
+SHARES = ("encoder", "independent")
+"""The guide is fitted on every second training image, the independent encoder on the others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageData:
+    """Images with mean responses.
+
+    Attributes
+    ----------
+    images : ndarray of float32, shape (n_images, c, h, w)
+    betas : ndarray of float32, shape (n_images, n_voxels)
+        Mean over the repeats of an image.
+    trial_image : ndarray of int, shape (n_trials,)
+        Image of each trial.
+    trial_betas : ndarray of float32, shape (n_trials, n_voxels)
+    test : ndarray of bool, shape (n_images,)
+        Never fitted.
+    unit, roi : list of str
+    condition : ndarray of str or None
+    """
+
+    images: np.ndarray
+    betas: np.ndarray
+    trial_image: np.ndarray
+    trial_betas: np.ndarray
+    test: np.ndarray
+    unit: list
+    roi: list
+    condition: np.ndarray | None
+    excluded: list
+
+    def share(self, role: str) -> np.ndarray:
+        """Rows of the training images that one encoder is fitted on.
+
+        Parameters
+        ----------
+        role : {'encoder', 'independent', 'category'}
+            The category judge sees all training images.
+
+        Returns
+        -------
+        ndarray of int
+        """
+        rows = np.flatnonzero(~self.test)
+        return rows[SHARES.index(role) :: 2] if role in SHARES else rows
+
+
+def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
+    """Read images, responses and regions.
+
+    Parameters
+    ----------
+    images : path-like
+        Stimulus-response data (see :func:`neuro.io.responses.read_stimulus_response`), or images
+        `.npy` (n, c, h, w) with values in [0, 1] or uint8.
+    betas : path-like, optional
+        `.npy` (n, n_voxels) for images in a `.npy`, one row per image.
+    rois : path-like, optional
+        Table with columns `voxel` and `roi`, and perhaps `t`: then voxels with t <= 2 belong to
+        no region.
+    zscore : bool
+        z-score the responses of each voxel over all training trials.
+
+    Returns
+    -------
+    ImageData
+
+    Raises
+    ------
+    InputProblem
+        When files are missing or do not fit together.
+    """
+    from neuro.encoding.preprocess import check_betas, check_images
+    from neuro.encoding.targets import average_repeats
+
+    path = Path(images)
+    if path.suffix == ".npy":
+        content = _two_files(path, betas)
+    else:
+        from neuro.io.responses import read_stimulus_response
+
+        found = read_stimulus_response(path)
+        if found.kind != "image":
+            raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
+        keep = np.flatnonzero(found.tier != "unused")
+        content = {
+            "images": np.asarray(found.stimuli[keep]),
+            "betas": found.responses[keep],
+            "tier": found.tier[keep],
+            "id": None if found.stimulus_id is None else np.asarray(found.stimulus_id)[keep],
+            "condition": None if found.condition is None else np.asarray(found.condition)[keep],
+            "unit": list(found.unit),
+            "roi": found.units.get("roi"),
+            "excluded": found.excluded,
+        }
+    pictures = check_images(content["images"], str(path))
+    values = check_betas(content["betas"], len(pictures), str(betas or path))
+    name = content["id"] if content["id"] is not None else np.arange(len(pictures)).astype(str)
+    test = content["tier"] == "test"
+    if not test.any() or test.all():
+        raise InputProblem(f"{path}: no test images; mark at least some trials with tier 'test'")
+    both = set(np.unique(name[test])) & set(np.unique(name[~test]))
+    if both:
+        raise InputProblem(
+            f"{path}: {len(both)} images are both in training and test ({sorted(both)[0]}); "
+            "repeats of an image belong in one tier"
+        )
+    if zscore:
+        # Test data are scaled with the statistics of the training trials.
+        mean, sd = values[~test].mean(axis=0), values[~test].std(axis=0)
+        values = ((values - mean) / np.where(sd > 0, sd, 1)).astype(np.float32)
+    pictures = padded(pictures)
+    mean, first, _ = average_repeats(values, name)
+    _, start, number = np.unique(name, return_index=True, return_inverse=True)
+    condition = content["condition"]
+    return ImageData(
+        pictures[first],
+        mean,
+        np.argsort(np.argsort(start))[number],
+        values,
+        test[first],
+        content["unit"],
+        regions(rois, content["unit"], content["roi"]),
+        None if condition is None else np.asarray(condition)[first].astype(str),
+        content["excluded"],
+    )
+
+
+def padded(images, multiple=8):
+    """Square images whose edge is a multiple of 8, framed by the colour of each image's corner.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, c, h, w)
+    multiple : int
+
+    Returns
+    -------
+    ndarray
+        The images themselves where their shape fits.
+    """
+    height, width = images.shape[-2:]
+    size = -(-max(height, width) // multiple) * multiple
+    if (height, width) == (size, size):
+        return images
+    out = np.empty((*images.shape[:2], size, size), images.dtype)
+    out[:] = images[..., :1, :1]
+    top, left = (size - height) // 2, (size - width) // 2
+    out[..., top : top + height, left : left + width] = images
+    return out
+
+
+def preferences(betas, condition) -> dict:
+    """t value of every voxel for each condition against all others.
+
+    Parameters
+    ----------
+    betas : array, shape (n_images, n_voxels)
+    condition : sequence of str, length n_images
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_voxels,)
+    """
+    from scipy import stats
+
+    condition = np.asarray(condition).astype(str)
+    found = {}
+    for name in np.unique(condition):
+        own = condition == name
+        if 1 < own.sum() < len(own) - 1:
+            found[str(name)] = np.nan_to_num(stats.ttest_ind(betas[own], betas[~own]).statistic)
+    return found
+
+
+def _two_files(path, betas):
+    if betas is None:
+        raise InputProblem(f"{path}: braindive.betas is missing; a .npy of images needs one")
+    for item in (path, Path(betas)):
+        if not item.is_file():
+            raise InputProblem(f"{item}: no such file")
+    pictures, values = np.load(path), np.load(betas)
+    if len(pictures) != len(values):
+        raise InputProblem(
+            f"{betas}: {len(values)} rows, {path.name} has {len(pictures)} images; same first axis "
+            "expected"
+        )
+    # Every tenth image is a test image.
+    tier = np.where(np.arange(len(pictures)) % 10 == 9, "test", "train")
+    unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
+    keys = ("id", "condition", "roi")
+    found = {"images": pictures, "betas": values, "tier": tier, "unit": unit, "excluded": []}
+    return found | dict.fromkeys(keys)
+
+
+def regions(path, unit, roi) -> list[str]:
+    """Region of each voxel, from a table where there is one.
+
+    Raises
+    ------
+    InputProblem
+        When the table knows other voxels than the responses.
+    """
+    if path is None:
+        return [str(item) for item in roi] if roi is not None else ["all"] * len(unit)
+    from neuro.io.tables import read_tsv
+
+    table = read_tsv(path, dtype={"voxel": str, "roi": str})
+    lacking = [name for name in ("voxel", "roi") if name not in table]
+    if lacking:
+        raise InputProblem(f"{path}: no column '{lacking[0]}'; expected voxel and roi")
+    if "t" in table:
+        table = table[table["t"] > 2]
+    known = dict(zip(table["voxel"], table["roi"].fillna("none")))
+    strangers = [name for name in known if name not in set(unit)]
+    if strangers:
+        raise InputProblem(
+            f"{path}: {len(strangers)} voxels are not among the {len(unit)} of the responses "
+            f"(first: {strangers[0]})"
+        )
+    return [known.get(name, "none") for name in unit]

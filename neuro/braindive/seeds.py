@@ -1,0 +1,194 @@
+"""One job's images: made once, named by their seed, and only trusted with a matching sidecar."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from neuro import provenance
+
+
+def job_hash(*parts) -> str:
+    """SHA-256 of everything that shapes an image.
+
+    Parameters
+    ----------
+    *parts
+        Plain values.
+
+    Returns
+    -------
+    str
+    """
+    text = json.dumps(provenance.plain(parts), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def image_path(folder, seed: int, twin: bool = False) -> Path:
+    """`seed-7.png`, or `seed-7_unguided.png` for its twin."""
+    return Path(folder) / f"seed-{seed}{'_unguided' if twin else ''}.png"
+
+
+def is_done(folder, seed: int, wanted: str) -> bool:
+    """Whether a seed's images are whole and were made with the same settings.
+
+    Parameters
+    ----------
+    folder : path-like
+    seed : int
+    wanted : str
+        :func:`job_hash` of the settings.
+
+    Returns
+    -------
+    bool
+        False when a file is missing, the sidecar says other settings, or an image's bytes are
+        not those the sidecar names: then the seed is made again.
+    """
+    sidecar = image_path(folder, seed).with_suffix(".json")
+    try:
+        content = json.loads(sidecar.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    if content.get("hash") != wanted:
+        return False
+    for twin in (False, True):
+        path = image_path(folder, seed, twin)
+        if not path.is_file() or provenance.checksum(path) != content.get("images", {}).get(
+            path.name
+        ):
+            return False
+    return True
+
+
+def write_png(path, image) -> str:
+    """Write an image as 8-bit PNG that says it is synthetic; whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    image : ndarray, shape (3, h, w)
+        In [0, 1], finite.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    ValueError
+        When a value is not finite: such an image is never written.
+    """
+    from PIL import Image, PngImagePlugin
+
+    image = np.asarray(image)
+    if not np.isfinite(image).all():
+        raise ValueError(f"{path}: image holds values that are not finite; it is not written")
+    pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    note = PngImagePlugin.PngInfo()
+    note.add_text("synthetic", "made by neuro braindive; not a photograph")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
+        part, format="PNG", pnginfo=note
+    )
+    os.replace(part, path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_png(path) -> np.ndarray:
+    """An image as float32 (3, h, w) in [0, 1]."""
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32)
+    return pixels.transpose(2, 0, 1) / 255
+
+
+def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) -> list[dict]:
+    """Make the missing images of a block of seeds.
+
+    Parameters
+    ----------
+    sampler : BrainGuidedSampler
+    folder : path-like
+    seeds : sequence of int
+    batch_size : int
+        Seeds per pass; images do not depend on it beyond rounding.
+    facts : dict, optional
+        More for the sidecars, e.g. hashes and versions.
+    log : callable, optional
+
+    Returns
+    -------
+    list of dict
+        Per seed: seed, correction_ratio, finite, made (False where it was there already).
+    """
+    log = log or (lambda line: None)
+    generator, objective = sampler.generator, sampler.objective
+    shared = {
+        **sampler.settings(),
+        **generator.describe(),
+        "encoder": sampler.encoder.fingerprint(),
+        "objective": objective.name,
+        "objective_hash": objective.fingerprint(),
+        "n_voxels": len(objective.own_units),
+        "verdict": objective.verdict,
+    }
+    wanted = job_hash(shared)
+    missing = [seed for seed in seeds if not is_done(folder, seed, wanted)]
+    log(f"{objective.name}: {len(seeds) - len(missing)} of {len(seeds)} images are there")
+    for start in range(0, len(missing), batch_size):
+        part = missing[start : start + batch_size]
+        batch = sampler.sample(part)
+        for k, seed in enumerate(part):
+            content = {
+                **(facts or {}),
+                **shared,
+                "seed": seed,
+                "hash": wanted,
+                "synthetic": True,
+                "correction_ratio": float(batch.correction_ratio[k]),
+                "finite": bool(batch.finite[k]),
+                "trace": batch.trace[k],
+                "filter": "none",
+                "images": {},
+            }
+            if batch.finite[k]:
+                for twin, image in ((False, batch.images[k]), (True, batch.unguided[k])):
+                    path = image_path(folder, seed, twin)
+                    content["images"][path.name] = write_png(path, image)
+                content |= _activations(sampler, batch, k)
+            else:
+                image_path(folder, seed).unlink(missing_ok=True)
+                log(f"seed {seed}: not finite, no image")
+            # The sidecar comes last: a seed without it is not done.
+            provenance.write_json(image_path(folder, seed).with_suffix(".json"), content)
+        log(f"{objective.name}: seeds {part[0]}-{part[-1]} made")
+    rows = []
+    for seed in seeds:
+        content = json.loads(image_path(folder, seed).with_suffix(".json").read_text("utf-8"))
+        rows.append(
+            {
+                "objective": objective.name,
+                "seed": seed,
+                "correction_ratio": content["correction_ratio"],
+                "finite": content["finite"],
+                "made": seed in missing,
+            }
+        )
+    return rows
+
+
+def _activations(sampler, batch, k):
+    import torch
+
+    pair = np.stack([batch.images[k], batch.unguided[k]])
+    with torch.no_grad():
+        values = sampler._value_of(torch.as_tensor(pair).to(sampler.device)).cpu().tolist()
+    return {"A": values[0], "A_twin": values[1]}

@@ -1,0 +1,357 @@
+"""The stage's jobs: what each rule does with its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from neuro import provenance
+from neuro.braindive import objectives
+from neuro.io.problems import InputProblem
+
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy")
+RECONSTRUCTIONS = "reconstructions.npy"
+
+
+def _data(settings, path=None):
+    from neuro.braindive.dataset import read_data
+
+    images = path if settings["images"] == "planted" else settings["images"]
+    return read_data(images, settings["betas"], settings["rois"])
+
+
+def _inputs(given):
+    return [str(item) for item in ([given] if isinstance(given, str) else given)]
+
+
+def make_generator(given, out, settings, seed, log) -> None:
+    """Train the small generator, or write a manifest of the user's folder.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Files with images, or the user's folder.
+    out : path-like
+        Folder with `manifest.json`; of a trained model also its weights, and the training
+        images as its decoder draws them.
+    settings : dict
+        Section `braindive`.
+    seed : int
+    log : callable
+    """
+    from neuro.braindive import stable_diffusion
+    from neuro.braindive.tiny_ldm import TinyLDM, TinyRecipe
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    choice = settings["generator"]
+    manifest = {"type": choice["type"], "path": choice["path"]}
+    if choice["type"] != "tiny":
+        stable_diffusion.check_layout(choice["path"])
+        manifest["sha256"] = stable_diffusion.weights_hash(choice["path"])
+        manifest["licence"] = stable_diffusion.licence_of(Path(choice["path"]))
+    else:
+        data = _data(settings, _inputs(given)[0]) if settings["images"] != "planted" else None
+        if choice["path"]:
+            model = TinyLDM.load(choice["path"])
+        else:
+            recipe = TinyRecipe(
+                vae_channels=tuple(choice["vae_channels"]),
+                vae_steps=choice["vae_steps"],
+                unet_channels=tuple(choice["unet_channels"]),
+                unet_steps=choice["unet_steps"],
+            )
+            images = _own_images(choice["images"]) if choice["images"] else None
+            if images is None:
+                data = data or _data(settings, _inputs(given)[0])
+                images = data.images[~data.test]
+            model = TinyLDM.train(images, seed, recipe, log)
+        # 16-bit floats: half the size, far below the noise of the training.
+        model.save(out, half=True)
+        manifest["sha256"] = stable_diffusion.weights_hash(out)
+        manifest["licence"] = model.licence
+        if choice["path"] and settings["images"] == "planted":
+            data = _data(settings, "results/simulated/scenes.h5")
+        drawn = model.reconstruct(data.images[~data.test])
+        np.save(out / RECONSTRUCTIONS, np.round(255 * drawn).astype(np.uint8))
+        error = float(((drawn - data.images[~data.test]) ** 2).mean())
+        manifest["reconstruction_db"] = round(-10 * np.log10(error), 3)
+        log(f"reconstruction {manifest['reconstruction_db']:.1f} dB")
+    provenance.write_json(
+        out / "manifest.json", {**manifest, "Versions": provenance.versions(*PACKAGES)}
+    )
+
+
+def _own_images(path):
+    from neuro.encoding.preprocess import check_images
+
+    return check_images(np.load(path), str(path))
+
+
+def load_generator(folder, settings):
+    """The generator that :func:`make_generator` made ready.
+
+    Parameters
+    ----------
+    folder : path-like
+    settings : dict
+
+    Returns
+    -------
+    neuro.braindive.generator.Generator
+
+    Raises
+    ------
+    InputProblem
+        When the user's weights are no longer those of the manifest.
+    """
+    from neuro.braindive import stable_diffusion
+    from neuro.braindive.generator import read_json
+    from neuro.braindive.tiny_ldm import TinyLDM
+
+    manifest = read_json(Path(folder) / "manifest.json")
+    if manifest["type"] == "tiny":
+        return TinyLDM.load(folder)
+    kind = {"sd": stable_diffusion.DiffusersSD, "sdxl": stable_diffusion.DiffusersSDXL}
+    model = kind[manifest["type"]](settings["generator"]["path"])
+    if model.sha256 != manifest["sha256"]:
+        raise InputProblem(f"{manifest['path']}: the weights changed; run again from the start")
+    return model
+
+
+def encode(role, given, out, settings, seed, log) -> None:
+    """Fit one of the three models.
+
+    Parameters
+    ----------
+    role : {'encoder', 'independent', 'category'}
+    given : object
+        `data`, `generator`.
+    out : object
+        `model`, `card`.
+    settings : dict
+    seed : int
+    log : callable
+
+    Raises
+    ------
+    InputProblem
+        When the data cannot be read, or the category judge has no labels.
+    """
+    import pandas as pd
+
+    from neuro.encoding import CategoryJudge, VoxelEncoder, tiny
+    from neuro.io.tables import write_tsv
+
+    data = _data(settings, _inputs(given.data)[0])
+    rows = data.share(role)
+    drawn = None
+    if len(_inputs(given.generator)):
+        everything = np.load(Path(_inputs(given.generator)[0]) / RECONSTRUCTIONS, mmap_mode="r")
+        place = np.searchsorted(np.flatnonzero(~data.test), rows)
+        drawn = everything[place].astype(np.float32) / 255
+    codes, classes = None, []
+    if data.condition is not None:
+        classes = sorted(set(data.condition))
+        codes = np.searchsorted(classes, data.condition)
+    log(f"{role}: {len(rows)} images, {len(data.unit)} voxels")
+    if role == "category":
+        if codes is None:
+            raise InputProblem(
+                "braindive.judge.type: 'cnn' needs condition labels of the images; the data have "
+                "none; set it to none"
+            )
+        recipe = tiny.Recipe(epochs=settings["judge"]["epochs"])
+        backbone, head = tiny.train(
+            "judge",
+            data.images[rows],
+            labels=codes[rows],
+            reconstructions=drawn,
+            recipe=recipe,
+            random_state=seed,
+            log=log,
+        )
+        judge = CategoryJudge(backbone, head, classes)
+        judge.save(out.model)
+        guess = judge.predict_proba(data.images[data.test]).argmax(axis=1)
+        right = guess == codes[data.test]
+        table = pd.DataFrame({"category": data.condition[data.test], "accuracy": right})
+        card = table.groupby("category", as_index=False)["accuracy"].agg(["mean", "size"])
+        write_tsv(out.card, card.rename(columns={"mean": "accuracy", "size": "n"}))
+        log(f"category judge: {100 * right.mean():.1f} % of {len(right)} test images")
+        return
+    choice = settings[role]
+    encoder = VoxelEncoder(
+        choice["backbone"],
+        choice["path"],
+        choice.get("readout", "ridge"),
+        n_augment=choice.get("n_augment", 1),
+        antialias=choice.get("antialias", True),
+        random_state=seed,
+    )
+    encoder.fit(
+        data.images[rows],
+        data.betas[rows],
+        unit=data.unit,
+        roi=data.roi,
+        labels=None if codes is None else codes[rows],
+        reconstructions=drawn,
+        recipe=tiny.Recipe(epochs=choice["epochs"]),
+        log=log,
+    )
+    encoder.save(out.model, role=role)
+    tested = data.test[data.trial_image]
+    card = encoder.card(
+        data.images[data.trial_image[tested]], data.trial_betas[tested], data.trial_image[tested]
+    )
+    card = card.assign(r2_cv=encoder.r2_cv_, r_cv=encoder.r_cv_)
+    if data.condition is not None:
+        from neuro.braindive.dataset import preferences
+
+        for name, t in preferences(data.betas[rows], data.condition[rows]).items():
+            card[f"t_{name}"] = t
+    write_tsv(out.card, card)
+    log(f"median R2 on test images {card['r2'].median():.3f}")
+
+
+def objective_of(name, encoder, settings, table=(), card=None):
+    """The objective of a name in the configuration.
+
+    Parameters
+    ----------
+    name : str
+    encoder : neuro.encoding.VoxelEncoder
+    settings : dict
+    table : sequence of path-like
+        Table of objectives, if there is one.
+    card : pandas.DataFrame, optional
+        The guide's card, for objectives like `prefers:6`.
+
+    Returns
+    -------
+    Objective
+
+    Raises
+    ------
+    InputProblem
+        When it names nothing that the encoder knows.
+    """
+    from neuro.io.tables import read_tsv
+
+    known = []
+    if len(table):
+        found = read_tsv(table[0], dtype=str)
+        column = "objective" if "objective" in found else "roi"
+        known = list(found[column].dropna()) if column in found else []
+    if len(table) and (name in known or name.startswith("table-")):
+        return objectives.Objective.from_table(table[0], name, encoder.unit_)
+    unit = encoder.unit_
+    if name.startswith("prefers:") and card is not None:
+        keep = np.asarray(encoder.r_cv_) >= settings["min_cv_r"]
+        return objectives.Objective.from_preference(name, card, keep, settings["n_prefer"])
+    if settings["min_cv_r"] > -1:
+        # Voxels that are not predicted carry no weight.
+        unit = [u if r >= settings["min_cv_r"] else "" for u, r in zip(unit, encoder.r_cv_)]
+    return objectives.Objective.from_rois(
+        objectives.parse(name), unit, encoder.roi_, name=name, allow_early=settings["early_areas"]
+    )
+
+
+def load_encoder(path, settings, role="encoder"):
+    """An encoder that :func:`encode` wrote."""
+    from neuro.encoding import VoxelEncoder
+
+    return VoxelEncoder.load(path, settings[role]["path"])
+
+
+def sample(wildcards, given, out, params, log) -> None:
+    """Make the images of one block of one objective.
+
+    Parameters
+    ----------
+    wildcards : object
+        `objective`, `block`.
+    given : object
+        `encoder`, `card`, `generator`, `table`.
+    out : path-like
+        Table of the block's seeds; the images stand beside it.
+    params : object
+        `settings`, `names`, `seed`.
+    log : callable
+
+    Raises
+    ------
+    InputProblem
+        When the objective is refused, or no seed gave a finite image.
+    """
+    import pandas as pd
+
+    from neuro.braindive.sampler import BrainGuidedSampler
+    from neuro.braindive.seeds import make_block
+    from neuro.io.tables import read_tsv, write_tsv
+
+    settings = params.settings
+    encoder = load_encoder(given.encoder, settings)
+    name = params.names[wildcards.objective]
+    card = read_tsv(given.card, dtype={"voxel": str, "roi": str})
+    objective = objective_of(name, encoder, settings, _inputs(given.table), card)
+    if objective.missing:
+        log(f"{len(objective.missing)} units are not among the encoder's: {objective.missing[:5]}")
+    objectives.check_quality(
+        objective, card, min_voxels=settings["min_voxels"], min_r2=settings["min_r2"]
+    )
+    generator = load_generator(given.generator, settings)
+    sampler = BrainGuidedSampler(
+        generator,
+        encoder,
+        objective,
+        preset=settings["preset"],
+        log=log,
+        **{
+            key: settings[key]
+            for key in (
+                "strength",
+                "value",
+                "guidance_target",
+                "unet_backprop",
+                "sag_scale",
+                "steps",
+                "scheduler",
+                "guide_interval",
+                "dtype",
+                "device",
+            )
+        },
+    )
+    if settings["device"] == "auto" and sampler.device == "cpu":
+        log("no CUDA device is visible: images are made on the CPU")
+    first = params.seed + int(wildcards.block) * settings["seed_block"]
+    last = min(first + settings["seed_block"], params.seed + settings["n_seeds"])
+    facts = {"versions": provenance.versions(*PACKAGES)}
+    rows = make_block(
+        sampler,
+        Path(out).parent,
+        range(first, last),
+        batch_size=settings["batch_size"],
+        facts=facts,
+        log=log,
+    )
+    if not any(row["finite"] for row in rows):
+        raise InputProblem(
+            f"objective '{name}': no seed gave a finite image; use dtype float32 or a smaller value"
+        )
+    table = pd.DataFrame(rows).drop(columns="made")
+    write_tsv(out, table.assign(verdict=objective.verdict, n_voxels=len(objective.own_units)))
+    made = sum(row["made"] for row in rows)
+    log(
+        f"{made} images made, {len(rows) - made} kept; correction ratio "
+        f"{table['correction_ratio'].mean():.3f}"
+    )
+
+
+def judge(given, out, params, log) -> None:
+    """Judge all images, write scores, summary and headline figures; see `neuro.braindive.final`."""
+    from neuro.braindive import final
+
+    final.judge(given, out, params, log)

@@ -1,0 +1,97 @@
+"""Images and responses as they come in: shares, repeats, regions, one-line refusals."""
+
+import numpy as np
+import pytest
+
+from neuro.braindive.dataset import padded, preferences, read_data, regions
+from neuro.io.problems import InputProblem
+from neuro.simulate.scenes import write_scenes
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "scenes.h5", 40, 6, n_per_roi=2)
+
+
+def test_guide_and_judge_share_no_image_and_nobody_sees_the_test(scenes):
+    data = read_data(scenes)
+    first, second = data.share("encoder"), data.share("independent")
+    assert not set(first) & set(second)
+    assert (
+        set(first) | set(second) == set(data.share("category")) == set(np.flatnonzero(~data.test))
+    )
+    assert len(data.images) == 46 and len(data.trial_image) == 52
+    repeated = np.flatnonzero(np.bincount(data.trial_image) == 2)
+    assert set(repeated) == set(np.flatnonzero(data.test))
+    rows = data.trial_image == repeated[0]
+    assert np.allclose(data.betas[repeated[0]], data.trial_betas[rows].mean(axis=0), atol=1e-6)
+
+
+def test_test_trials_are_scaled_by_training_statistics(scenes):
+    data = read_data(scenes)
+    train = data.trial_betas[~data.test[data.trial_image]]
+    assert np.allclose(train.mean(axis=0), 0, atol=1e-5)
+    assert np.allclose(train.std(axis=0), 1, atol=1e-4)
+    assert not np.allclose(data.trial_betas[data.test[data.trial_image]].mean(axis=0), 0, atol=1e-3)
+
+
+def test_two_files_and_a_table_of_regions(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", rng.integers(0, 256, (30, 28, 28), dtype=np.uint8))
+    np.save(tmp_path / "betas.npy", rng.standard_normal((30, 3)))
+    (tmp_path / "rois.tsv").write_text("voxel\troi\tt\nv00000\tFFA\t3\nv00001\tFFA\t1\n")
+    data = read_data(tmp_path / "images.npy", tmp_path / "betas.npy", tmp_path / "rois.tsv")
+    assert data.images.shape == (30, 1, 32, 32) and data.test.sum() == 3
+    assert data.roi == ["FFA", "none", "none"], "t <= 2 belongs to no region"
+    with pytest.raises(InputProblem, match=r"braindive\.betas is missing"):
+        read_data(tmp_path / "images.npy")
+    np.save(tmp_path / "short.npy", np.zeros((29, 3)))
+    with pytest.raises(InputProblem, match=r"29 rows, images\.npy has 30 images; same first axis"):
+        read_data(tmp_path / "images.npy", tmp_path / "short.npy")
+    np.save(tmp_path / "images.npy", np.full((30, 3, 8, 8), 3.0))
+    with pytest.raises(InputProblem, match="values from 3 to 3, expected 0 to 1"):
+        read_data(tmp_path / "images.npy", tmp_path / "betas.npy")
+    with pytest.raises(InputProblem, match="no such file"):
+        read_data(tmp_path / "none.npy", tmp_path / "betas.npy")
+
+
+def test_voxel_table_and_mask_that_disagree(tmp_path):
+    (tmp_path / "rois.tsv").write_text("voxel\troi\nv9\tFFA\n")
+    with pytest.raises(InputProblem, match=r"1 voxels are not among the 2 .*\(first: v9\)"):
+        regions(tmp_path / "rois.tsv", ["v0", "v1"], None)
+    (tmp_path / "rois.tsv").write_text("voxel\tarea\nv0\tFFA\n")
+    with pytest.raises(InputProblem, match="no column 'roi'"):
+        regions(tmp_path / "rois.tsv", ["v0", "v1"], None)
+
+
+def test_repeats_of_an_image_in_both_tiers_are_refused(tmp_path):
+    from neuro.io.responses import write_stimulus_response
+
+    rng = np.random.default_rng(0)
+    path = write_stimulus_response(
+        tmp_path / "x.h5",
+        rng.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8),
+        rng.standard_normal((20, 4)),
+        ["train"] * 15 + ["test"] * 5,
+        stimulus_id=[f"s{k % 15}" for k in range(20)],
+    )
+    with pytest.raises(InputProblem, match="5 images are both in training and test"):
+        read_data(path)
+
+
+def test_frames_have_the_colour_of_the_corner():
+    images = np.full((2, 1, 28, 28), 0.3, np.float32)
+    images[:, :, 5, 5] = 1
+    out = padded(images)
+    assert out.shape == (2, 1, 32, 32) and np.isclose(out[0, 0, 0, 0], 0.3)
+    assert np.array_equal(out[..., 2:30, 2:30], images)
+    assert padded(out) is out
+
+
+def test_preferences_are_two_sample_t_values():
+    rng = np.random.default_rng(0)
+    condition = np.repeat(["a", "b"], 30)
+    betas = rng.standard_normal((60, 5))
+    betas[:30, 2] += 2
+    t = preferences(betas, condition)
+    assert np.argmax(t["a"]) == 2 and np.allclose(t["a"], -t["b"])

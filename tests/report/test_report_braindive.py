@@ -1,0 +1,115 @@
+"""Pages of the stage `braindive` from its result files: banners, grids, tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuro.io.tables import write_tsv
+from neuro.report import braindive
+from neuro.report.labels import Labels
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Result files of two objectives, one of them flagged."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "braindive"
+    rows, scores = [], []
+    for name, slug, bad in (("face", "face", False), ("table-1", "table-1", True)):
+        place = folder / "scenes" / slug
+        place.mkdir(parents=True)
+        for seed in range(4):
+            for ending in ("", "_unguided"):
+                pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / f"seed-{seed}{ending}.png")
+            trace = [{"t": 9 - k, "activation": 0.1 * k, "ratio": 0.1} for k in range(5)]
+            (place / f"seed-{seed}.json").write_text(json.dumps({"trace": trace}))
+            scores.append(
+                {
+                    "objective": name,
+                    "seed": seed,
+                    "correction_ratio": 0.1,
+                    "finite": True,
+                    "A": 1.0,
+                    "A_twin": 0.0,
+                    "B": 0.5 + 0.1 * seed,
+                    "B_twin": 0.1,
+                    "J": 1.0,
+                    "J_twin": 0.0,
+                    "rank_B": np.nan if bad else 4.0 - seed,
+                }
+            )
+        rows.append(
+            {
+                "objective": name,
+                "folder": slug,
+                "n": 4,
+                "gain_A": 1.0,
+                "gain_B": 0.4,
+                "ci_low": 0.3,
+                "ci_high": 0.5,
+                "t": 5.0,
+                "p": 0.01,
+                "J": 0.8,
+                "J_twin": 0.2,
+                "diversity": 0.9,
+                "diversity_twin": 1.0,
+                "collapsed": False,
+                "adversarial": bad,
+                "reason": "independent gain is 0.10 of the guide's" if bad else "",
+                "preferred": "face",
+                "correction_ratio": 0.1,
+                "n_voxels": 24,
+                "natural_A": 1.2,
+                "natural_B": 1.0,
+                "natural_beta_B": 0.9,
+                "mds_verdict": "no stable types" if bad else "",
+            }
+        )
+    write_tsv(folder / "summary.tsv", pd.DataFrame(rows))
+    write_tsv(folder / "scores.tsv", pd.DataFrame(scores))
+    card = pd.DataFrame(
+        {"voxel": ["a", "b"], "roi": "face", "r2": [0.2, 0.3], "r2_ceiling": [0.5, 0.6]}
+    )
+    for role in ("encoder", "independent"):
+        write_tsv(folder / "scenes" / f"{role}_card.tsv", card)
+    return tmp_path
+
+
+def words(sections):
+    return " ".join(
+        block.text for section in sections for block in section.blocks if hasattr(block, "text")
+    )
+
+
+def test_banners_grids_and_tables(results):
+    config = {"braindive": {"generator": {"type": "tiny"}}}
+    sections = braindive.sections(results, config, Labels(set(), True))
+    assert [section.slug for section in sections] == [
+        "braindive",
+        "braindive-face",
+        "braindive-table-1",
+        "braindive-encoders",
+    ]
+    text = words(sections)
+    assert "1 of 2 objectives gain under the independent encoder" in text
+    assert "table-1: flagged as adversarial (independent gain is 0.10 of the guide's)" in text
+    assert "whose verdict is 'no stable types'" in text
+    names = {figure.name for section in sections for figure in section.figures()}
+    assert {"effects", "categories", "grid_face", "pairs_face", "traces_face", "card"} <= names
+
+
+def test_unfiltered_weights_of_a_user_carry_a_warning(results):
+    config = {"braindive": {"generator": {"type": "sd"}}}
+    assert "No content filter was applied" in words(
+        braindive.sections(results, config, Labels(set(), True))
+    )
+
+
+def test_without_results_the_page_says_so(tmp_path):
+    sections = braindive.sections(tmp_path, {}, Labels(set(), True))
+    assert "There are no judged images." in words(sections)

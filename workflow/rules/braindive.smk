@@ -1,0 +1,198 @@
+from neuro.config import braindive as braindive_config
+
+BRAINDIVE = f"results/braindive/{braindive_config.dataset(config['braindive'])}"
+BRAINDIVE_NAMES = {
+    braindive_config.slug(name): name
+    for name in braindive_config.objectives(config["braindive"])
+}
+BRAINDIVE_DATA = ("images", "betas", "rois")
+
+
+def braindive_data(wildcards=None):
+    """Files with images, responses and regions."""
+    if config["braindive"]["images"] == "planted":
+        return ["results/simulated/scenes.h5"]
+    return [
+        config["braindive"][key] for key in BRAINDIVE_DATA if config["braindive"][key]
+    ]
+
+
+def braindive_generator_input(wildcards):
+    """What a generator is made from: images, or the user's folder."""
+    generator = config["braindive"]["generator"]
+    if generator["path"]:
+        return [generator["path"]]
+    return [generator["images"]] if generator["images"] else braindive_data()
+
+
+def braindive_reconstructions(wildcards):
+    """Small networks learn the decoder's pictures too; other backbones need no generator."""
+    role = "judge" if wildcards.role == "category" else wildcards.role
+    kind = config["braindive"][role].get("backbone", "tiny")
+    return [f"{BRAINDIVE}/generator"] if kind.startswith("tiny") else []
+
+
+def braindive_table(wildcards):
+    """The table of objectives, where there is one."""
+    table = config["braindive"]["objective_table"]
+    return [table] if table else []
+
+
+def braindive_blocks(wildcards):
+    """Every block of every objective."""
+    section = config["braindive"]
+    count = -(-section["n_seeds"] // section["seed_block"])
+    return expand(
+        "{top}/{objective}/block-{block}.tsv",
+        top=BRAINDIVE,
+        objective=BRAINDIVE_NAMES,
+        block=range(count),
+    )
+
+
+def braindive_category(wildcards):
+    """The category judge, where there is one."""
+    kind = config["braindive"]["judge"]["type"]
+    if kind == "file":
+        return [config["braindive"]["judge"]["path"]]
+    return [f"{BRAINDIVE}/category.safetensors"] if kind == "cnn" else []
+
+
+def braindive_memory(wildcards, input, attempt):
+    """Memory in MB: images as float32, and the networks."""
+    return int(3000 + 12 * input.size_mb * attempt)
+
+
+rule braindive:
+    input:
+        stage_targets("braindive"),
+    message:
+        "Stage braindive is complete"
+
+
+rule braindive_generator:
+    input:
+        braindive_generator_input,
+    output:
+        directory("results/braindive/{dataset}/generator"),
+    log:
+        "results/logs/braindive/{dataset}/braindive_generator.log",
+    benchmark:
+        "results/benchmarks/braindive/{dataset}/braindive_generator.tsv"
+    conda:
+        "../../envs/braindive.yaml"
+    threads: 1
+    resources:
+        mem_mb=braindive_memory,
+        runtime=120,
+    params:
+        settings=settings("braindive", *BRAINDIVE_DATA, "generator"),
+        seed=config["execution"]["seed"],
+        code=stage_digest("braindive", "encoding"),
+    message:
+        "Making the image generator ready"
+    script:
+        "../scripts/braindive_generator.py"
+
+
+rule braindive_encode:
+    input:
+        data=braindive_data,
+        generator=braindive_reconstructions,
+    output:
+        model="results/braindive/{dataset}/{role}.safetensors",
+        card="results/braindive/{dataset}/{role}_card.tsv",
+    log:
+        "results/logs/braindive/{dataset}/{role}_braindive_encode.log",
+    benchmark:
+        "results/benchmarks/braindive/{dataset}/{role}_braindive_encode.tsv"
+    wildcard_constraints:
+        role="encoder|independent|category",
+    conda:
+        "../../envs/braindive.yaml"
+    threads: 1
+    resources:
+        mem_mb=braindive_memory,
+        runtime=240,
+    params:
+        settings=settings(
+            "braindive", *BRAINDIVE_DATA, "encoder", "independent", "judge"
+        ),
+        seed=config["execution"]["seed"],
+        code=stage_digest("encoding", "braindive"),
+    message:
+        "Fitting the model '{wildcards.role}' on images and responses"
+    script:
+        "../scripts/braindive_encode.py"
+
+
+rule braindive_sample:
+    input:
+        encoder="results/braindive/{dataset}/encoder.safetensors",
+        card="results/braindive/{dataset}/encoder_card.tsv",
+        generator="results/braindive/{dataset}/generator",
+        table=braindive_table,
+    output:
+        "results/braindive/{dataset}/{objective}/block-{block}.tsv",
+    log:
+        "results/logs/braindive/{dataset}/{objective}/block-{block}_braindive_sample.log",
+    benchmark:
+        "results/benchmarks/braindive/{dataset}/{objective}/block-{block}_braindive_sample.tsv"
+    wildcard_constraints:
+        objective=r"[a-zA-Z0-9.\-]+",
+        block="[0-9]+",
+    conda:
+        "../../envs/braindive.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000 if config["braindive"]["generator"]["type"] != "tiny" else 3000,
+        runtime=240,
+        gpu=0 if config["braindive"]["device"] == "cpu" else 1,
+    params:
+        settings=config["braindive"],
+        names=BRAINDIVE_NAMES,
+        seed=config["execution"]["seed"],
+        code=stage_digest("braindive", "encoding"),
+    message:
+        "Sampling images for {wildcards.objective}, block {wildcards.block}"
+    script:
+        "../scripts/braindive_sample.py"
+
+
+rule braindive_judge:
+    input:
+        blocks=braindive_blocks,
+        data=braindive_data,
+        encoder=f"{BRAINDIVE}/encoder.safetensors",
+        card=f"{BRAINDIVE}/encoder_card.tsv",
+        independent=f"{BRAINDIVE}/independent.safetensors",
+        independent_card=f"{BRAINDIVE}/independent_card.tsv",
+        category=braindive_category,
+        table=braindive_table,
+    output:
+        scores=ensure("results/braindive/scores.tsv", non_empty=True),
+        summary=ensure("results/braindive/summary.tsv", non_empty=True),
+        natural="results/braindive/natural.tsv",
+        pictures=directory("results/braindive/natural"),
+        exclusions="results/braindive/exclusions.tsv",
+        description="results/braindive/dataset_description.json",
+        report=ensure("results/braindive/report.json", non_empty=True),
+    log:
+        "results/logs/braindive/braindive_judge.log",
+    benchmark:
+        "results/benchmarks/braindive/braindive_judge.tsv"
+    conda:
+        "../../envs/braindive.yaml"
+    threads: 1
+    resources:
+        mem_mb=braindive_memory,
+        runtime=60,
+    params:
+        settings=config["braindive"],
+        names=BRAINDIVE_NAMES,
+        seed=config["execution"]["seed"],
+        code=stage_digest("braindive", "encoding"),
+    message:
+        "Judging the images by encoders that did not make them"
+    script:
+        "../scripts/braindive_judge.py"

@@ -1,0 +1,15 @@
+"""Judge all images, rank them, and sum the stage up."""
+
+from neuro import job
+
+
+def main(snakemake):
+    with job.run(snakemake) as log:
+        from neuro.braindive import stage
+
+        params = snakemake.params
+        stage.judge(snakemake.input, snakemake.output, params, log)
+
+
+if "snakemake" in globals():
+    main(snakemake)  # noqa: F821
