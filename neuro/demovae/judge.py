@@ -31,8 +31,13 @@ _CORRELATIONS = {"pearson": np.asarray, "fisher_z": np.tanh}
 def split_strata(cohort: Cohort) -> np.ndarray:
     """Site and diagnosis of each row as one label, as far as they are known."""
     table = cohort.demographics
-    parts = [table[name].astype(str) for name in ("site", "dx") if name in table]
+    parts = [_labels(table[name]) for name in ("site", "dx") if name in table]
     return np.array(["|".join(values) for values in zip(*parts)] or [""] * len(table))
+
+
+def _labels(values: pd.Series) -> list[str]:
+    """Values as text; those that are missing are a label of their own."""
+    return ["n/a" if missing else str(value) for value, missing in zip(values, values.isna())]
 
 
 def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=print) -> dict:
@@ -63,7 +68,7 @@ def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=pri
         "halves": deal_folds(who, strata, _HALVES, seed + 1),
     }
     if "site" in cohort.demographics and cohort.demographics["site"].nunique() > 2:
-        schemes["leave_site_out"] = cohort.demographics["site"].astype(str).to_numpy()
+        schemes["leave_site_out"] = np.array(_labels(cohort.demographics["site"]))
     removed = [column for column in cohort.columns if column.role == "remove"]
     _check_latents(cohort, schemes, removed, settings)
     tables: dict[str, list] = {"readouts": [], "associations": [], "reconstruction": []}

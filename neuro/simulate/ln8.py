@@ -289,7 +289,7 @@ def ln8_twin_data(n_per_type=20, n_train=4000, n_test=500, random_state=0, n_typ
 
 def write_truth(path, population) -> None:
     """Write a population as plain arrays."""
-    np.savez(path, **{key: np.asarray(value) for key, value in population.__getstate__().items()})
+    np.savez(path, **{key: np.asarray(value) for key, value in population.__getstate__().items()})  # type: ignore[arg-type]
 
 
 def read_truth(path) -> Population:

@@ -12,8 +12,9 @@ from neuro.adhd.pipeline import FoldPipeline
 from neuro.adhd.splits import make_folds
 from neuro.config import demovae as section
 from neuro.demovae import fold_features
-from neuro.demovae.cohort import columns_from_text, deal_folds, gather, load
+from neuro.demovae.cohort import Cohort, columns_from_text, deal_folds, gather, load
 from neuro.demovae.fold_features import FoldFeatures, transformers
+from neuro.demovae.judge import split_strata
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.schema import Column
 from neuro.io.connectomes import Connectomes, write_connectomes
@@ -140,6 +141,14 @@ def test_folds_keep_subjects_together_and_strata_even():
     assert (counts["b"] == 8).all()
     np.testing.assert_array_equal(fold, deal_folds(who, strata, 5, 0))
     assert (fold != deal_folds(who, strata, 5, 1)).any()
+
+
+def test_people_of_unknown_site_or_diagnosis_are_a_stratum_of_their_own():
+    table = pd.DataFrame(
+        {"participant_id": list("abc"), "site": ["X", None, "X"], "dx": [0.0, 1.0, np.nan]}
+    )
+    cohort = Cohort(np.zeros((3, 1), np.float32), table, list("abc"), ["r", "s"], "pearson", (), [])
+    assert split_strata(cohort).tolist() == ["X|0.0", "n/a|1.0", "X|n/a"]
 
 
 def test_folds_of_the_diagnosis_are_kept():
