@@ -15,7 +15,9 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cases import CASES, crop_cohort, raw_run, small_tables, spike_table
+from cases import CASES
+from cases.fmri import crop_cohort, raw_run, small_tables
+from cases.hmmglm import spike_table
 from common import ROOT, UNTRACKED, headings, only, snakemake
 
 HERE = Path(__file__).parent

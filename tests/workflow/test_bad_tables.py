@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cases import TABLES, small_tables
+from cases.fmri import TABLES, small_tables
 from common import only, snakemake
 
 ADHD = {

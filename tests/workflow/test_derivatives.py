@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cases import TABLES, small_tables
+from cases.fmri import TABLES, small_tables
 from common import ROOT, only, snakemake
 
 from neuro import provenance

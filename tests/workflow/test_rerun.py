@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 import yaml
-from cases import TABLES, small_tables
+from cases.fmri import TABLES, small_tables
 from common import ROOT, only, report_text, snakemake
 
 

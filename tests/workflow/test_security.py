@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from cases import TABLES, small_tables
+from cases.fmri import TABLES, small_tables
 from common import ROOT, only
 
 from neuro.io.problems import InputProblem

@@ -1,0 +1,89 @@
+"""Cases of the diagnosis."""
+
+from __future__ import annotations
+
+from cases.case import Case
+from cases.fmri import GROUP, IMAGES, ROI, S1
+
+ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv", "folds.tsv"))
+
+
+def adhd(*names):
+    """Result files of the stage with their sidecars."""
+    return tuple(f"results/adhd/{name}" for name in names)
+
+
+CASES: dict[str, Case] = {
+    "adhd_mask": Case(
+        IMAGES,
+        ("input/atlas.*", "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz"),
+        adhd("group_mask.*", "group_coverage.nii.gz", "group_dseg.*", "regions.tsv"),
+        ("results/adhd/group_mask.nii.gz",),
+    ),
+    "adhd_graph": Case(
+        IMAGES,
+        (f"results/fmri/{S1}_desc-denoisedSmoothed_bold.*", "results/adhd/group_mask.nii.gz"),
+        (f"results/adhd/{S1}_*",),
+        (f"results/adhd/{S1}_desc-graph.json",),
+    ),
+    "adhd_graph_roi": Case(
+        ROI,
+        ("results/fmri/timeseries.h5", "results/fmri/regions.tsv"),
+        adhd("roi_maps.*", "graphs_roi.tsv"),
+        ("results/adhd/roi_maps.h5",),
+        "results/adhd/roi_maps.h5",
+    ),
+    "adhd_features": Case(
+        IMAGES,
+        (
+            *GROUP,
+            "results/fmri/group_qc.tsv",
+            "results/fmri/connectomes.h5",
+            "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz",
+            *adhd("group_mask.nii.gz", "group_dseg.nii.gz", "regions.tsv"),
+            *adhd("sub-*/func/*_stat-[dc]*[e3]_boldmap.nii.gz", "sub-*/func/*_desc-graph.json"),
+        ),
+        adhd("features.*", "subjects.tsv", "folds.*", "graphs.tsv", "exclusions_features.tsv"),
+        ("results/adhd/features.h5",),
+    ),
+    "adhd_diagnose": Case(
+        IMAGES,
+        ADHD_IN,
+        adhd(
+            "predictions.*",
+            "absent_baselines.tsv",
+            "exclusions_diagnose.tsv",
+            "mask.tsv",
+            "pattern.tsv",
+            "model.*",
+        ),
+        ("results/adhd/predictions.tsv",),
+    ),
+    "adhd_permute": Case(
+        IMAGES,
+        ADHD_IN,
+        ("results/adhd/permutations/chunk-0.tsv",),
+        ("results/adhd/permutations/chunk-0.tsv",),
+    ),
+    "adhd_summary": Case(
+        IMAGES,
+        (
+            *ADHD_IN[:2],
+            "results/adhd/permutations/*.tsv",
+            *adhd("predictions.tsv", "absent_baselines.tsv", "pattern.tsv", "regions.tsv"),
+            *adhd("exclusions_features.tsv", "exclusions_diagnose.tsv", "group_mask.nii.gz"),
+        ),
+        adhd(
+            "scores.*",
+            "permutations.tsv",
+            "group_maps.tsv",
+            "group_*_*.nii.gz",
+            "pattern_*.nii.gz",
+            "exclusions.tsv",
+            "dataset_description.json",
+            ".bidsignore",
+            "report.json",
+        ),
+        ("results/adhd/report.json",),
+    ),
+}
