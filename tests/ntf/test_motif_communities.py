@@ -12,7 +12,6 @@ from neuro.ntf.agreement import ami, auroc, nmi
 from neuro.ntf.backends import leiden, louvain, modularity, require
 from neuro.ntf.communities import (
     active_scale,
-    adjust,
     communities,
     motif_matrices,
     statistic,
@@ -229,16 +228,6 @@ def test_p_values_count_the_null():
     plain = communities(planted(30, inside=1.0, seed=99)[0], null=null, n_seeds=5)
     assert plain.p_value > 0.05 and abs(plain.z) < 3
     assert np.isnan(communities(weights, n_seeds=5).p_value)
-
-
-def test_adjusted_p_values_are_those_of_scipy():
-    from scipy.stats import false_discovery_control
-
-    p = np.random.default_rng(0).random(12) ** 2
-    np.testing.assert_allclose(adjust(p), false_discovery_control(p))
-    mixed = adjust([0.01, np.nan, 0.5])
-    assert np.isnan(mixed[1])
-    np.testing.assert_allclose(mixed[[0, 2]], false_discovery_control([0.01, 0.5]))
 
 
 def test_strength_is_the_mean_over_observed_pairs():
