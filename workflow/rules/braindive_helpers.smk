@@ -1,0 +1,65 @@
+# Helper functions of the stage braindive.
+
+from neuro.config import braindive as braindive_config
+
+BRAINDIVE = f"results/braindive/{braindive_config.dataset(config['braindive'])}"
+BRAINDIVE_NAMES = {
+    braindive_config.slug(name): name
+    for name in braindive_config.objectives(config["braindive"])
+}
+BRAINDIVE_DATA = ("images", "betas", "rois")
+
+
+def braindive_data(wildcards=None):
+    """Files with images, responses and regions."""
+    if config["braindive"]["images"] == "planted":
+        return ["results/simulated/scenes.h5"]
+    return [
+        config["braindive"][key] for key in BRAINDIVE_DATA if config["braindive"][key]
+    ]
+
+
+def braindive_generator_input(wildcards):
+    """What a generator is made from: images, or the user's folder."""
+    generator = config["braindive"]["generator"]
+    if generator["path"]:
+        return [generator["path"]]
+    return [generator["images"]] if generator["images"] else braindive_data()
+
+
+def braindive_reconstructions(wildcards):
+    """Small networks learn the decoder's pictures too; other backbones need no generator."""
+    role = "judge" if wildcards.role == "category" else wildcards.role
+    kind = config["braindive"][role].get("backbone", "tiny")
+    return [f"{BRAINDIVE}/generator"] if kind.startswith("tiny") else []
+
+
+def braindive_table(wildcards):
+    """The table of objectives, where there is one."""
+    table = config["braindive"]["objective_table"]
+    return [table] if table else []
+
+
+def braindive_blocks(wildcards):
+    """Every block of every objective."""
+    section = config["braindive"]
+    count = -(-section["n_seeds"] // section["seed_block"])
+    return expand(
+        "{top}/{objective}/block-{block}.tsv",
+        top=BRAINDIVE,
+        objective=BRAINDIVE_NAMES,
+        block=range(count),
+    )
+
+
+def braindive_category(wildcards):
+    """The category judge, where there is one."""
+    kind = config["braindive"]["judge"]["type"]
+    if kind == "file":
+        return [config["braindive"]["judge"]["path"]]
+    return [f"{BRAINDIVE}/category.safetensors"] if kind == "cnn" else []
+
+
+def braindive_memory(wildcards, input, attempt):
+    """Memory in MB: images as float32, and the networks."""
+    return int(3000 + 12 * input.size_mb * attempt)
