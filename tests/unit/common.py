@@ -140,7 +140,8 @@ def _same_json(x, y, where):
         for number, (left, right) in enumerate(zip(x, y)):
             _same_json(left, right, f"{where}[{number}]")
     elif isinstance(y, float) and isinstance(x, float):
-        if not math.isclose(x, y, rel_tol=RTOL, abs_tol=1e-9):
+        same = math.isclose(x, y, rel_tol=RTOL, abs_tol=1e-9) or (math.isnan(x) and math.isnan(y))
+        if not same:
             raise Difference(f"{where}: {x}, expected {y}")
     elif x != y or isinstance(x, bool) != isinstance(y, bool):
         raise Difference(f"{where}: {x!r}, expected {y!r}")
