@@ -68,7 +68,7 @@ def test_the_gpu_rule_of_the_workflow_lands_in_the_gpu_partition(cluster, tmp_pa
         "--target-files-omit-workdir-adjustment",
         "--allowed-rules",
         rule,
-        # the stored case runs on the CPU; asked for a GPU and seeing none, the rule falls back to it
+        # the stored case runs on the CPU; the rule falls back to it where it sees no device
         "--config",
         'braindive={"device": "auto"}',
         cluster=cluster,

@@ -58,13 +58,17 @@ def test_a_stage_alone_runs_what_it_needs_and_no_more(tmp_path, demo, stage):
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "fmri"])
 def test_a_stage_that_is_off_plans_nothing_and_the_others_stay(tmp_path, demo, stage):
-    changes = [f'{stage}={{"enabled": false}}']
+    off = ("--config", f'{stage}={{"enabled": false}}')
     if stage == "mds":
         # the demo's images follow a table of that stage; without it they follow a region alone
-        refused = snakemake(tmp_path, "-n", "--cores", "2", "--config", *changes, check=False)
+        refused = snakemake(tmp_path, "-n", "--cores", "2", *off, check=False)
         assert refused.returncode == 1 and "needs stage mds; enable it" in refused.stderr
-        changes.append('braindive={"objectives": ["face"], "objective_table": null}')
-    found = planned(tmp_path, "--config", *changes)
+        settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+        settings["mds"]["enabled"] = False
+        settings["braindive"] |= {"objectives": ["face"], "objective_table": None}
+        found = planned(tmp_path, config=settings)
+    else:
+        found = planned(tmp_path, *off)
     assert stage not in stages_of(found)
     assert stages_of(found) == stages_of(demo) - {stage}
     others = {rule: n for rule, n in demo.items() if not rule.startswith((stage, "simulate"))}
