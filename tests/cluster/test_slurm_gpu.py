@@ -71,6 +71,9 @@ def test_the_gpu_rule_of_the_workflow_lands_in_the_gpu_partition(cluster, tmp_pa
         # the stored case runs on the CPU; the rule falls back to it where it sees no device
         "--config",
         'braindive={"device": "auto"}',
+        # the partitions of the test cluster end after an hour
+        "--set-resources",
+        f"{rule}:runtime=5",
         cluster=cluster,
         own=True,
     )
