@@ -223,9 +223,11 @@ class Cluster:
             # the daemon of a step stands above its tasks
             while (pid := parents.get(pid, 0)) > 1 and _name(pid) == "slurmstepd":
                 doomed.add(pid)
-        for pid in doomed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        # Stopped first, so that no parent sees its child die and cleans up.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in doomed:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     def queue(self, *states) -> list[str]:
         """Lines of squeue: id, state, node, by state (pending and running by default)."""
