@@ -61,12 +61,12 @@ MinJobAge=600
 KillWait=2
 SlurmdTimeout=30
 GresTypes=gpu
-NodeName=c[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{c1}-{c2}] CPUs=4 RealMemory=8000 \
+NodeName=c[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{c1}-{c2}] CPUs=4 RealMemory=12000 \
 State=UNKNOWN
-NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={g1} CPUs=4 RealMemory=8000 \
+NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={g1} CPUs=4 RealMemory=12000 \
 Gres=gpu:fake:2 State=UNKNOWN
-PartitionName=cpu Nodes=c[1-2] Default=YES MaxTime=01:00:00 DefaultTime=00:05:00 State=UP
-PartitionName=gpu Nodes=g1 MaxTime=01:00:00 DefaultTime=00:05:00 State=UP
+PartitionName=cpu Nodes=c[1-2] Default=YES MaxTime=2-00:00:00 DefaultTime=00:05:00 State=UP
+PartitionName=gpu Nodes=g1 MaxTime=2-00:00:00 DefaultTime=00:05:00 State=UP
 """
 GRES = "NodeName=g1 Name=gpu Type=fake File=/dev/zero,/dev/null\n"
 

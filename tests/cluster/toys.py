@@ -115,6 +115,7 @@ class Run:
 
     def __init__(self, folder, *arguments, cluster=None, profile=True, own=False):
         self.folder = Path(folder)
+        self.folder.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "snakemake", *arguments]
         if own:
             command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
