@@ -101,7 +101,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
         keep = np.flatnonzero(found.tier != "unused")
         content = {
-            "images": np.asarray(found.stimuli[keep]),
+            "images": np.asarray(found.stimuli)[keep],
             "betas": found.responses[keep],
             "tier": found.tier[keep],
             "id": None if found.stimulus_id is None else np.asarray(found.stimulus_id)[keep],
