@@ -86,13 +86,57 @@ def runs():
     yield "face - body, gamma 20", "face - body", "face", {"strength": "gamma", "value": 20}
 
 
-def main():
-    """Sample, judge, write the table."""
+def measure(folder, n_seeds=32):
+    """Sample and judge every run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The four models, see :func:`train`.
+    n_seeds : int
+
+    Yields
+    ------
+    label : str
+    summary : dict
+        Of :func:`neuro.braindive.judge_images`, with the correction ratio and the mean response
+        of the body region under the independent encoder.
+    """
     import torch
 
-    from neuro.braindive import BrainGuidedSampler, Objective, TinyLDM
+    from neuro.braindive import BrainGuidedSampler, Objective, TinyLDM, judge_images
     from neuro.braindive.objectives import parse
     from neuro.encoding import CategoryJudge, VoxelEncoder
+
+    torch.set_num_threads(1)
+    generator = TinyLDM.load(folder / "generator")
+    guide = VoxelEncoder.load(folder / "encoder.safetensors")
+    other = VoxelEncoder.load(folder / "independent.safetensors")
+    judge = CategoryJudge.load(folder / "category.safetensors")
+    body = Objective.from_rois({"body": 1}, guide.unit_, guide.roi_)
+
+    def judged(images, objective, category, ratio):
+        _, summary = judge_images(
+            images, twins, guide, other, objective, judge, category, n_bootstrap=1000
+        )
+        b = float(body.value(other.predict(images), other.unit_).mean())
+        return {**summary, "ratio": ratio, "body": b}
+
+    twins = None
+    for name, words, category, options in runs():
+        objective = Objective.from_rois(parse(words), guide.unit_, guide.roi_)
+        sampler = BrainGuidedSampler(generator, guide, objective, device="cpu", **options)
+        batch = sampler.sample(range(n_seeds), unguided=twins is None)
+        twins = batch.unguided if twins is None else twins
+        yield name, judged(batch.images, objective, category, batch.correction_ratio.mean())
+        if name == "face, gamma 20":
+            images = pixel_ascent(objective, guide, twins)
+            yield "face, pixel ascent, 60 Adam steps", judged(images, objective, category, np.nan)
+
+
+def main():
+    """Train what is missing, sample, judge, write the table."""
+    import torch
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path)
@@ -101,69 +145,31 @@ def main():
     parser.add_argument("--date", default=str(datetime.date.today()))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    folder = arguments.models
-    train(folder)
-    generator = TinyLDM.load(folder / "generator")
-    guide = VoxelEncoder.load(folder / "encoder.safetensors")
-    other = VoxelEncoder.load(folder / "independent.safetensors")
-    judge = CategoryJudge.load(folder / "category.safetensors")
-    body = Objective.from_rois({"body": 1}, guide.unit_, guide.roi_)
+    train(arguments.models)
     head = (
         "| run | gain A | gain B | 95 % | t | gain B/A | J % | unguided J % | ratio | B of body |"
     )
     lines = [head, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
-    twins = None
-    for name, words, category, options in runs():
-        objective = Objective.from_rois(parse(words), guide.unit_, guide.roi_)
-        sampler = BrainGuidedSampler(generator, guide, objective, device="cpu", **options)
-        batch = sampler.sample(range(arguments.seeds), unguided=twins is None)
-        twins = batch.unguided if twins is None else twins
-        found = (batch.images, batch.correction_ratio.mean())
-        for label, images, ratio in [(name, *found)]:
-            lines.append(
-                _line(label, images, ratio, twins, guide, other, objective, judge, category, body)
-            )
-            print(lines[-1], flush=True)
-        if name == "face, gamma 20":
-            images = pixel_ascent(objective, guide, twins)
-            lines.append(
-                _line(
-                    "face, pixel ascent, 60 Adam steps",
-                    images,
-                    np.nan,
-                    twins,
-                    guide,
-                    other,
-                    objective,
-                    judge,
-                    category,
-                    body,
-                )
-            )
-            print(lines[-1], flush=True)
+    for label, summary in measure(arguments.models, arguments.seeds):
+        lines.append(_line(label, summary))
+        print(lines[-1], flush=True)
     text = (
         f"# braindive: efficacy on the planted scenes\n\n{arguments.date}, `python "
-        f"benchmarks/braindive_efficacy.py results/braindive/scenes`; {arguments.seeds} seeds, 25 "
-        "steps. Gains over unguided images from the same noise, in SD of the response; A is the "
-        "guide, B the independent encoder, J the category judge; `flag` marks adversarial runs.\n\n"
-        + "\n".join(lines)
-        + "\n"
+        f"benchmarks/braindive_efficacy.py MODELS`: the settings outside the demo, 12,000 scenes; "
+        f"{arguments.seeds} seeds, 25 steps, one CPU thread. Gains over unguided images from the "
+        "same noise, in SD of the response; A is the guide, B the independent encoder, J the "
+        "category judge; `flag` marks adversarial runs.\n\n" + "\n".join(lines) + "\n"
     )
     if arguments.out:
         arguments.out.write_text(text, "utf-8")
 
 
-def _line(label, images, ratio, twins, guide, other, objective, judge, category, body):
-    from neuro.braindive import judge_images
-
-    _, s = judge_images(images, twins, guide, other, objective, judge, category, n_bootstrap=1000)
+def _line(label, s):
     flag = ", flag" if s["adversarial"] else ""
-    b = body.value(other.predict(images), other.unit_).mean()
-    share = s["gain_B"] / s["gain_A"]
     return (
         f"| {label}{flag} | {s['gain_A']:.3f} | {s['gain_B']:.3f} | {s['ci_low']:.2f}, "
-        f"{s['ci_high']:.2f} | {s['t']:.1f} | {share:.2f} | {100 * s['J']:.0f} | "
-        f"{100 * s['J_twin']:.0f} | {ratio:.3f} | {b:.3f} |"
+        f"{s['ci_high']:.2f} | {s['t']:.1f} | {s['gain_B'] / s['gain_A']:.2f} | {100 * s['J']:.0f} "
+        f"| {100 * s['J_twin']:.0f} | {s['ratio']:.3f} | {s['body']:.3f} |"
     )
 
 
