@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.io.responses import read_stimulus_response
+from neuro.io.responses import finite, read_stimulus_response
 from neuro.mds import twin_files
 from neuro.mds.discrete import condition_means, repeat_number
 from neuro.mds.estimator import MostDiscriminativeStimuli
@@ -49,20 +49,32 @@ def load(path, settings, name):
 
 
 def twin_type(data, settings) -> str:
-    """Kind of twin: the one that was asked for, or the one that fits the data."""
+    """Kind of twin: the one that was asked for, or the one that fits the data.
+
+    Raises
+    ------
+    InputProblem
+        When no twin, or not this one, takes such stimuli.
+    """
     if data.kind == "discrete":
         return "discrete"
     wanted = settings["twin"]["type"]
-    if wanted != "auto":
-        return wanted
-    if data.kind in ("temporal", "clips"):
-        return "temporal"
-    if data.kind == "movie":
+    if wanted == "auto":
+        if data.kind in ("temporal", "clips"):
+            return "temporal"
+        if data.kind == "movie":
+            raise InputProblem(
+                f"{data.path}: movies need a twin of your own, by the Python interface; "
+                "mds.twin.type has none for them"
+            )
+        return "conv" if float(data.responses.min()) >= 0 else "encoder"
+    allowed = {"temporal": ("temporal", "clips")}.get(wanted, ("image",))
+    if data.kind not in allowed:
         raise InputProblem(
-            f"{data.path}: movies need a twin of your own; set mds.twin.type: checkpoint, or use "
-            "the Python interface"
+            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{wanted}'; expected "
+            f"{' or '.join(allowed)}"
         )
-    return "conv" if float(data.responses.min()) >= 0 else "encoder"
+    return wanted
 
 
 def make_twin(data, settings, seed, log=None):
@@ -83,12 +95,9 @@ def make_twin(data, settings, seed, log=None):
     kind, own = twin_type(data, settings), settings["twin"]
     if kind == "discrete":
         return discrete_twin(data)
-    allowed = {"temporal": ("temporal", "clips")}.get(kind, ("image",))
-    if data.kind not in allowed:
-        raise InputProblem(
-            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{kind}'; expected "
-            f"{' or '.join(allowed)}"
-        )
+    problems = finite(data.stimuli, data.path)
+    if problems:
+        raise InputProblem(problems)
     if kind == "checkpoint":
         twin = twin_files.CheckpointTwin(own["path"], data.stimuli.shape[1:], len(data.unit))
     elif kind == "temporal":
