@@ -113,7 +113,7 @@ class Fitted:
         mask = np.ones(len(self.labels_), bool) if unit_mask is None else np.asarray(unit_mask)
         return response_matrix(self.responses_[:, mask], self.labels_[mask])
 
-    def ladder(self, n_restarts=4, log=None, types=None) -> list[dict]:
+    def ladder(self, n_restarts=4, log=None, types=None, judge=None) -> list[dict]:
         """Restarts of plain EM at each number of clusters of `k_ladder`.
 
         A peak of the agreement at one number is the field's sign of types.
@@ -124,6 +124,8 @@ class Fitted:
         log : callable, optional
         types : sequence of str, optional
             Known types of the units, "" where there is none.
+        judge : callable, optional
+            More columns from the best run: gets its stimuli and labels, gives a dict.
 
         Returns
         -------
@@ -156,6 +158,7 @@ class Fitted:
                     "saturation": told["saturation"],
                     "known_type_ari": _known(types, winner.labels),
                 }
+                | (judge(winner.stimuli, winner.labels) if judge else {})
             )
             if log:
                 log(f"K0 {k}: restart ARI {told['restart_ari']:.3f}, J {best:.3f}")

@@ -71,8 +71,8 @@ def twin_type(data, settings) -> str:
     allowed = {"temporal": ("temporal", "clips")}.get(wanted, ("image",))
     if data.kind not in allowed:
         raise InputProblem(
-            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{wanted}'; expected "
-            f"{' or '.join(allowed)}"
+            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{wanted}'; "
+            f"expected {' or '.join(allowed)}"
         )
     return wanted
 
@@ -228,14 +228,17 @@ def restarts_of(part, settings) -> list[int]:
     return list(range(part * size, min((part + 1) * size, settings["n_restarts"])))
 
 
-def even_typing(model, twin, table) -> dict:
+def even_typing(twin, table, stimuli, labels) -> dict:
     """Typing on even repeats with stimuli from odd ones, for discrete sets with repeats.
 
     Parameters
     ----------
-    model : MostDiscriminativeStimuli
     twin
     table : dict
+    stimuli : array of int, shape (K,)
+        Conditions that were picked on odd repeats.
+    labels : array of int, shape (n_units,)
+        Clusters on odd repeats.
 
     Returns
     -------
@@ -248,14 +251,11 @@ def even_typing(model, twin, table) -> dict:
     if twin.kind != "discrete" or twin.other is None:
         return {}
     other = twin.other[:, table["source"]]
-    typed = other[model.stimuli_].argmax(axis=0)
     rng = np.random.default_rng(0)
-    null = []
-    for _ in range(100):
-        shuffled = rng.permuted(other, axis=0)
-        null.append(adjusted_rand(shuffled[model.stimuli_].argmax(axis=0), model.labels_))
+    shuffles = (rng.permuted(other, axis=0) for _ in range(100))
+    null = [adjusted_rand(shuffled[stimuli].argmax(axis=0), labels) for shuffled in shuffles]
     return {
-        "even_typing_ari": adjusted_rand(typed, model.labels_),
+        "even_typing_ari": adjusted_rand(other[stimuli].argmax(axis=0), labels),
         "even_typing_shuffled": float(np.mean(null)),
     }
 
