@@ -47,7 +47,7 @@ def write_runs(path, runs) -> Path:
         arrays[f"history_{k}"] = np.array(
             [[entry[name] for name in _HISTORY] for entry in run.history], dtype=float
         ).reshape(-1, len(_HISTORY))
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
     return path
 
 
@@ -109,7 +109,7 @@ def write_stimuli(path, model, shown=None, **facts) -> Path:
         "n_clusters": model.n_clusters_,
         "verdict": model.verdict_,
     }
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
+    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
     return path
 
 

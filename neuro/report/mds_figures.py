@@ -205,7 +205,7 @@ def ladder(table, name):
         axes.axhline(0.8, color=draw.OTHER, lw=0.8, ls=":")
         axes.set_ylim(0, 1.05)
         axes.set_xlabel("Clusters at the start")
-        axes.legend(loc="lower left")
+        picture.legend(loc="outside upper center", ncols=3)
 
     return draw.figure(
         f"{name}_ladder",
