@@ -10,6 +10,7 @@ from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
 from neuro.demovae.constraints import moments
 from neuro.demovae.generate import minimum_eigenvalues
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.transfer import transfer
 from neuro.simulate.connectomes import SITES, planted_connectomes
 
 pytestmark = pytest.mark.slow
@@ -227,6 +228,17 @@ def test_samples_are_hardly_nearer_to_those_they_were_learned_from(planted, samp
     forward = evaluate.privacy_ratio(samples["forward"][0], planted.X[TR], planted.X[TE])
     backward = evaluate.privacy_ratio(samples["backward"][0], planted.X[TE], planted.X[TR])
     assert (forward + backward) / 2 <= 0.60
+
+
+def test_readouts_of_samples_work_on_held_out_people(planted, samples):
+    """Beside readouts of the 500 real people behind the samples; nearness is bounded above."""
+    found = transfer(
+        *samples["forward"], planted.X[TR], planted.known, planted.X[TE], planted.new, COLUMNS
+    ).set_index("target")
+    print(found.to_string())
+    assert found.loc["age", "rmse_synthetic"] <= 1.15 * found.loc["age", "rmse_real"]
+    for name in ("sex", "site"):
+        assert abs(found.loc[name, "synthetic"] - found.loc[name, "real"]) <= 0.06, name
 
 
 def test_weights_identify_their_people(planted):
