@@ -106,10 +106,33 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             "mine.yaml: demovae.grid: no such file: absent.tsv",
         ),
         ({"fmri": 3}, "mine.yaml: fmri: got 3, expected a mapping of keys"),
+        (
+            # 0010010 without quotes
+            {"data": {"kind": "simulated", "subjects": [4104]}},
+            "mine.yaml: data.subjects: item 0: got integer 4104; quote all labels (unquoted, 0010 "
+            "is read as 8)",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_key_and_fix(sections, line):
     assert problems(**sections) == [line]
+
+
+@pytest.mark.parametrize("data", [{"kind": "none"}, {"kind": "xcpd", "root": "."}])
+def test_types_are_sought_in_simulated_data_or_where_an_input_is_named(data):
+    def enabled(**sections):
+        mapping = {"data": data, "adhd": {"enabled": False}, **sections}
+        assert config.resolve(mapping) == []
+        return mapping["mds"]["enabled"]
+
+    assert enabled(data={"kind": "simulated"})
+    assert not enabled()
+    assert not enabled(mds={"enabled": False})
+    assert not enabled(mds={"enabled": False, "eta": 0.2})
+    assert enabled(mds={"input": ["planted"]})
+    for given in ({"enabled": True}, {"n_restarts": 8}):
+        lines = config.resolve({"data": data, "adhd": {"enabled": False}, "mds": given})
+        assert lines == ["config.yaml: mds.input: missing; name stimulus-response data, or planted"]
 
 
 def test_an_empty_file_is_one_line():
@@ -216,3 +239,10 @@ def test_generated_files_are_in_sync():
 
     for path, text in documents().items():
         assert (ROOT / path).read_text("utf-8") == text, f"{path}: run python -m neuro.config"
+
+
+def test_the_wrong_item_of_a_list_is_named_with_its_neighbour():
+    (line,) = config.resolve({"adhd": {"features": ["degree", "cycles3"]}}, source="mine.yaml")
+    assert line.startswith(
+        "mine.yaml: adhd.features: item 1: got 'cycles3'; did you mean 'cycle3'? a list from degree"
+    )
