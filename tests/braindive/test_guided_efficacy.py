@@ -45,7 +45,11 @@ def test_the_flag_is_silent_on_guided_faces(found):
 
 def test_the_flag_is_raised_on_pictures_that_only_please_the_guide(found):
     assert found["face, pixel ascent, 60 Adam steps"]["adversarial"]
-    assert found["face, gamma 30, without UNet gradient"]["adversarial"]
+
+
+def test_without_the_gradient_through_the_unet_a_large_correction_gains_less(found):
+    skip, full = found["face, gamma 30, without UNet gradient"], found["face, gamma 30"]
+    assert skip["gain_A"] < full["gain_A"] and skip["gain_B"] < full["gain_B"]
 
 
 def test_a_contrast_lowers_the_other_region(found):
