@@ -234,11 +234,11 @@ class TorchRows(DenseRows):
         right = self._torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
         if self._resident is not None:
             return (self._resident.T @ right).cpu().numpy()
-        w, total = self.shape[1], None
+        w = self.shape[1]
+        total = self._torch.zeros(self.shape[2], right.shape[1], device=self.device)
         for first, last in self._blocks():
             block = self._torch.from_numpy(self._block(first, last)).to(self.device)
-            part = block.T @ right[first * w : last * w]
-            total = part if total is None else total + part
+            total += block.T @ right[first * w : last * w]
         return total.cpu().numpy()
 
 

@@ -27,18 +27,15 @@ def rank_sweep(sweep, chosen, name):
         ("animal_error", "animal_se", "Error on left-out animals"),
         ("similarity", "", "Agreement of restarts"),
     ]
-    # a single recording, or subjects without a common clock: no animal was left out
+    # with one recording, or without a common clock, no animal was left out
     panels = [item for item in panels if item[0] in sweep and sweep[item[0]].notna().any()]
 
     def paint(picture):
-        grid = picture.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (column, error, label) in zip(grid, panels):
-            values = sweep[column]
-            axes.plot(sweep["rank"], values, "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
+        for axes, (column, error, label) in zip(picture.subplots(1, len(panels)), panels):
+            axes.plot(sweep["rank"], sweep[column], "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
             if error:
-                axes.errorbar(
-                    sweep["rank"], values, sweep[error], fmt="none", ecolor=draw.CONTROL, lw=1
-                )
+                bars = {"fmt": "none", "ecolor": draw.CONTROL, "lw": 1}
+                axes.errorbar(sweep["rank"], sweep[column], sweep[error], **bars)
             axes.axvline(chosen, color=draw.CASE, lw=1.2, ls=(0, (4, 3)))
             axes.set_xlabel("Components")
             axes.set_ylabel(label)
@@ -49,9 +46,8 @@ def rank_sweep(sweep, chosen, name):
         size=(2.4 * len(panels) + 2.0, 2.7),
         caption="Error, error on what was held out (bars: one standard error) and agreement of "
         "restarts against the number of components; dashed: the chosen one.",
-        how_to_read="Good numbers have a low error on what was held out and restarts that agree "
-        "(near 1). The error alone always falls. Left-out animals count where there are any: "
-        "held-out fibres also reward what a few animals have in common by chance.",
+        how_to_read="Good numbers predict what was held out, and their restarts agree (near 1). "
+        "Left-out animals decide where there are any; fibres also reward what a few animals share.",
         alt="Curves against the number of components",
         wide=True,
     )
