@@ -8,8 +8,7 @@ import numpy as np
 
 from neuro.report import draw
 
-MAX_COMPONENTS, MAX_ANIMALS = 8, 40
-"""Drawn per figure; the tables have all."""
+MAX_COMPONENTS, MAX_ANIMALS = 8, 40  # drawn per figure; the tables have all
 MIN_ACTIVE = 3
 """With fewer neurons above the background all are drawn, and their communities called weak."""
 _SHADE = "#EEF1F4"
