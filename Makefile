@@ -25,7 +25,7 @@ demo: $(STAMP) ## install on first use, run all stages on simulated data, end wi
 	@echo "Report: $(CURDIR)/results/report/index.html"
 
 test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cores)
-	python -m pytest -n auto -m "not slow and not cluster and not gpu"
+	python -m pytest -n auto -m "not slow and not realdata and not cluster and not gpu"
 
 test-all: $(STAMP) ## all tests, slow ones and real data included
 	python -m pytest -n auto -m "not cluster and not gpu"

@@ -15,7 +15,7 @@ INTRO = """# Python API
 Every stage is plain Python and works without the workflow: `from neuro.adhd import VoxelGraph`.
 Estimators follow scikit-learn. Names are imported on first use, so `import neuro.adhd` is light.
 Below are the names that stay; everything else may change. Generated from the docstrings by
-`python docs/api.py`; a test compares.
+`python docs/api.py`; a test compares the names.
 """
 
 

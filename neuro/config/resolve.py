@@ -216,7 +216,7 @@ def _list(entry, value, wrong):
             value = [value] if kind in ("labels", "strings") else None
     if not isinstance(value, (list, tuple)):
         if kind == "labels" and _scalar(value):
-            return entry.default, f"got {_article(value)} {value}; quote labels: '{_padded(value)}'"
+            return entry.default, f"got {_article(value)} {value}; {_quote(value)}"
         return entry.default, wrong
     value = list(value)
     if entry.length is not None and len(value) != entry.length:
@@ -229,11 +229,11 @@ def _list(entry, value, wrong):
         elif not isinstance(item, str):
             return (
                 entry.default,
-                f"item {place}: got {_article(item)} {_short(item)}; "
-                f"quote labels: '{_padded(item)}'",
+                f"item {place}: got {_article(item)} {_short(item)}; {_quote(item)}",
             )
         elif entry.choices and item not in entry.choices:
-            return entry.default, wrong + _suggest(item, entry.choices)
+            hint = _suggest(item, entry.choices) or "; expected"
+            return entry.default, f"item {place}: got {_short(item)}{hint} {entry.expected()}"
     return value, None
 
 
@@ -270,12 +270,13 @@ def _article(value):
     return name
 
 
-def _padded(value):
-    if value is False:
-        return "no"
-    if value is True:
-        return "yes"
-    return f"{value:02d}" if isinstance(value, int) else str(value)
+def _quote(value):
+    if isinstance(value, bool):
+        return "quote labels: 'yes'" if value else "quote labels: 'no'"
+    if isinstance(value, int) and value > 99:
+        # what was written is lost: YAML may have read it as octal
+        return "quote all labels (unquoted, 0010 is read as 8)"
+    return f"quote labels: '{value:02d}'" if isinstance(value, int) else f"quote labels: '{value}'"
 
 
 def _short(value):

@@ -219,3 +219,58 @@ def headline(qc: pd.DataFrame, n_excluded: int, motion=None) -> list[dict]:
             )
         )
     return figures
+
+
+def planted(qc: pd.DataFrame, edges, regions, truth: dict) -> list[dict]:
+    """How far the planted truth of a simulated cohort came back, for `report.json`.
+
+    Parameters
+    ----------
+    qc : pandas.DataFrame
+        See :func:`group_qc`.
+    edges : ndarray, shape (n_runs, n_edges)
+        Connectomes of the runs that were used.
+    regions : sequence of str
+    truth : dict
+        Content of `truth.json`, see :func:`neuro.simulate.mni.write_cohort`.
+
+    Returns
+    -------
+    list of dict
+        The restless subjects that were left out, and how well the mean connectome tells pairs of
+        regions of one planted network from other pairs (area under the ROC curve; .5 is chance).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    used = set(qc.loc[qc["status"] == "used", "participant_id"])
+    restless = {label for label, person in truth["subjects"].items() if person["restless"]}
+    wrong = len(restless & used) + len(set(truth["subjects"]) - restless - used)
+    figures = [
+        {
+            "name": "restless subjects left out",
+            "value": len(restless - used),
+            "unit": "subjects",
+            "n": len(truth["subjects"]),
+            "planted": len(restless),
+            "recovered": len(restless - used),
+            "error": f"{wrong} wrongly kept or lost",
+        }
+    ]
+    network = np.array([truth["networks"].get(name, -1) for name in regions])
+    i, j = np.triu_indices(len(network), 1)
+    same = network[i] == network[j]
+    if same.any() and not same.all() and network.min() >= 0:
+        area = float(roc_auc_score(same, np.asarray(edges, float).mean(axis=0)))
+        figures.append(
+            {
+                "name": "pairs of one network told from others",
+                "value": area,
+                "unit": "AUROC",
+                "n": len(same),
+                "null": 0.5,
+                "planted": 1.0,
+                "recovered": area,
+                "error": 1.0 - area,
+            }
+        )
+    return figures

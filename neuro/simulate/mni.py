@@ -179,6 +179,7 @@ def write_cohort(
                 "name": [by_index[index] for index in case_parcels],
                 "extra_shared_variance": effect,
             },
+            "networks": {row["name"]: row["network"] for row in table},
             "shared_variance": {"region": bold.REGION_SHARE, "network": bold.NETWORK_SHARE},
             "age": {"networks": [1, 2], "correlation_per_year": bold.AGE_SLOPE},
             "sex": {"networks": [3, 4], "women_minus_men": bold.SEX_STEP},

@@ -106,6 +106,12 @@ def test_ready_settings_name_only_the_data_folder_when_it_is_absent(path, monkey
             "mine.yaml: demovae.grid: no such file: absent.tsv",
         ),
         ({"fmri": 3}, "mine.yaml: fmri: got 3, expected a mapping of keys"),
+        (
+            # 0010010 without quotes
+            {"data": {"kind": "simulated", "subjects": [4104]}},
+            "mine.yaml: data.subjects: item 0: got integer 4104; quote all labels (unquoted, 0010 "
+            "is read as 8)",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_key_and_fix(sections, line):
@@ -216,3 +222,10 @@ def test_generated_files_are_in_sync():
 
     for path, text in documents().items():
         assert (ROOT / path).read_text("utf-8") == text, f"{path}: run python -m neuro.config"
+
+
+def test_the_wrong_item_of_a_list_is_named_with_its_neighbour():
+    (line,) = config.resolve({"adhd": {"features": ["degree", "cycles3"]}}, source="mine.yaml")
+    assert line.startswith(
+        "mine.yaml: adhd.features: item 1: got 'cycles3'; did you mean 'cycle3'? a list from degree"
+    )

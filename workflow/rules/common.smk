@@ -235,6 +235,8 @@ def qc_inputs(wildcards):
             "fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv"
         )
         files["exclusions"] += run_files("fmri", "desc-exclusions.tsv")
+    if INPUTS.kind == "simulated":
+        files["truth"] = "results/simulated/truth.json"
     return files
 
 

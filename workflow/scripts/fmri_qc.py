@@ -1,5 +1,8 @@
 """Quality control of all runs: one table, motion against connectivity, exclusions."""
 
+import json
+from pathlib import Path
+
 from neuro import job
 
 
@@ -48,7 +51,11 @@ def main(snakemake):
             config=snakemake.params.config,
             sources=[snakemake.params.source] if snakemake.params.source else [],
         )
-        provenance.write_json(snakemake.output.report, group.headline(qc, len(left_out), motion))
+        figures = group.headline(qc, len(left_out), motion)
+        if snakemake.input.get("truth"):
+            truth = json.loads(Path(snakemake.input.truth).read_text("utf-8"))
+            figures += group.planted(qc, after.edges, after.region, truth)
+        provenance.write_json(snakemake.output.report, figures)
         log(f"{len(qc)} runs, {len(left_out)} exclusions")
 
 
