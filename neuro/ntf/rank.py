@@ -13,6 +13,7 @@ from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.operators import as_operator, check_rank
 
 HELD_OUT = 0.05
+N_REPEATS = 5
 MIN_SIMILARITY = 0.90
 TIME_BLOCKS = 10
 GROWTH = 0.01
@@ -51,7 +52,7 @@ def select_rank(
     concatenated=False,
     solver="hals",
     n_starts=10,
-    n_repeats=5,
+    n_repeats=N_REPEATS,
     cv_starts=2,
     max_iter=200,
     tol=1e-5,
@@ -87,7 +88,7 @@ def select_rank(
     n_starts : int
         Restarts per rank (10, ours).
     n_repeats : int
-        Repeats of the cross-validation (5, ours).
+        Repeats of the cross-validation (5, ours); 0 leaves out nothing, animals neither.
     cv_starts : int
         Restarts per cross-validation fit (2, ours).
     max_iter, tol, random_state, backend, device
@@ -121,7 +122,9 @@ def select_rank(
         table = _table(operator, ranks, fits, []) | _animal_columns([], ranks)
         return RankSweep(table, *(_robust if rule == "robust" else _paper)(table))
     folds = [_fold(operator, model, ranks, cv_starts, seed) for seed in seeds[:n_repeats]]
-    unseen = [] if concatenated else heldout.animal_folds(operator, ranks, cv_starts, seeds[-1])
+    unseen = []
+    if n_repeats and not concatenated:
+        unseen = heldout.animal_folds(operator, ranks, cv_starts, seeds[-1])
     queue = [start for rank in ranks for start in fits[rank]]
     queue += [start for fold in folds + unseen for starts in fold.values() for start in starts]
     # large ranks first: what converges late must not start last
