@@ -60,12 +60,12 @@ def run(tmp_path_factory):
     return folder
 
 
-def start(folder, **sections):
+def start(folder, *targets, **sections):
     settings = only(TABLES)
     for name, keys in sections.items():
         settings[name] = settings.get(name, {}) | keys
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
-    snakemake(folder, "--configfile", "mine.yaml", "--cores", "1")
+    snakemake(folder, *targets, "--configfile", "mine.yaml", "--cores", "1")
 
 
 def description_hash(folder):
@@ -76,11 +76,11 @@ def description_hash(folder):
 def test_the_hash_follows_the_configuration_and_nothing_else(run, tmp_path):
     first = description_hash(run)
     small_tables(tmp_path / "input")
-    start(tmp_path)
+    start(tmp_path, "fmri")
     assert description_hash(tmp_path) == first, "another folder, the same settings"
-    start(tmp_path, fmri={"min_seconds": 50})
+    start(tmp_path, "fmri", fmri={"min_seconds": 50})
     assert description_hash(tmp_path) != first
-    start(tmp_path)
+    start(tmp_path, "fmri")
     assert description_hash(tmp_path) == first
 
 
