@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.report import model, ntf_figures
+from neuro.report import model, ntf_figures, sets
 from neuro.report.labels import Labels
 from neuro.report.tables import read_table
 
@@ -78,20 +78,16 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     -------
     list of neuro.report.model.Section
     """
-    folder = results / "ntf"
-    table = read_table(folder / "sets.tsv", set=str)
-    if table is None:
-        return []
-    made = []
-    for name in table["set"]:
-        blocks = _set_blocks(folder / name, name, labels)
-        title = f"Motifs of interaction: {TITLES.get(name, name)}"
-        made.append(model.Section(f"ntf_{name}", title, blocks))
-    return made
+    return sets.sections(
+        results / "ntf",
+        "Motifs of interaction",
+        TITLES,
+        lambda folder, name: _set_blocks(folder, name, labels),
+    )
 
 
 def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
-    data = _arrays(folder / "factors.npz")
+    data = sets.arrays(folder / "factors.npz")
     components = read_table(folder / "components.tsv", backend=str)
     if data is None or components is None:
         return [model.Text("The factorisation of this set has no results.", "note")]
@@ -178,13 +174,13 @@ def _community_blocks(folder, data, components, first, name) -> list:
         figure = ntf_figures.hierarchy(nested, name) if nested else None
         if figure is not None:
             blocks.append(figure)
-        together = _arrays(folder / "membership.npz")
+        together = sets.arrays(folder / "membership.npz")
         if together is not None and backend in together:
             curves, names = _together(data, together[backend], labels, weak)
             if len(curves):
                 bin_s = 1.0 / float(data["fs"])
                 blocks.append(ntf_figures.co_membership(curves, names, bin_s, name, shared))
-    projection = _arrays(folder / "back_projection.npz")
+    projection = sets.arrays(folder / "back_projection.npz")
     if projection is not None and len(projection["values"]):
         blocks.append(ntf_figures.back_projection(projection, float(data["fs"]), name, shared))
     nulls = read_table(folder / "nulls.tsv", backend=str)
@@ -301,10 +297,3 @@ def _table(components, n_animals):
         ],
         rows,
     )
-
-
-def _arrays(path: Path):
-    if not path.is_file() or not path.stat().st_size:
-        return None
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
