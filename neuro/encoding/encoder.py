@@ -56,6 +56,8 @@ class VoxelEncoder:
     Luo, Henderson, Wehbe, Tarr (2023). Brain Diffusion for Visual Exploration. NeurIPS.
     """
 
+    header_: dict
+
     def __init__(
         self,
         backbone="clip",
