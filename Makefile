@@ -73,7 +73,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
 	python tests/cluster/slurm_cluster.py install
-	python -m pytest -n 6 --dist=worksteal -m cluster tests/cluster
+	python -m pytest -n 6 --dist=worksteal -m "cluster and not slow" tests/cluster
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock

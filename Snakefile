@@ -32,6 +32,7 @@ wildcard_constraints:
     chunk=r"[0-9]+",
 
 
+include: "workflow/rules/leaving.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/fmri.smk"

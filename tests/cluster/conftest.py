@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import slurm_cluster
 import yaml
+from toys import Run, until
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +47,11 @@ def cluster(plugin):
 
 
 @pytest.fixture(autouse=True)
-def no_jobs_left(request):
-    """What a failed test left in the queue does not disturb the next one."""
+def nothing_left(request):
+    """What a failed test left running or in the queue does not disturb the next one."""
     yield
-    if "cluster" in request.fixturenames:
-        request.getfixturevalue("cluster").run("scancel", "--user=root", check=False)
+    while Run.started:
+        Run.started.pop().kill()
+    if cluster := request.node.funcargs.get("cluster"):
+        cluster.run("scancel", "--user=root", check=False)
+        until(lambda: not cluster.queue(), "an empty queue after the test")

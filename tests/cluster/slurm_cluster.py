@@ -28,7 +28,7 @@ PLUGINS = (
     "snakemake-executor-plugin-slurm-jobstep==0.6.1",
     "throttler==1.2.3",
 )
-READY_WITHIN = 30
+READY_WITHIN = 90
 """Seconds; it takes one on an idle machine."""
 CONF = """\
 ClusterName=mini
@@ -37,6 +37,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none
+AuthInfo=cred_expire=30
 CredType=cred/none
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
@@ -60,12 +61,12 @@ MinJobAge=600
 KillWait=2
 SlurmdTimeout=30
 GresTypes=gpu
-NodeName=c[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{c1}-{c2}] CPUs=4 RealMemory=8000 \
+NodeName=c[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{c1}-{c2}] CPUs=4 RealMemory=12000 \
 State=UNKNOWN
-NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={g1} CPUs=4 RealMemory=8000 \
+NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={g1} CPUs=4 RealMemory=12000 \
 Gres=gpu:fake:2 State=UNKNOWN
-PartitionName=cpu Nodes=c[1-2] Default=YES MaxTime=01:00:00 DefaultTime=00:05:00 State=UP
-PartitionName=gpu Nodes=g1 MaxTime=01:00:00 DefaultTime=00:05:00 State=UP
+PartitionName=cpu Nodes=c[1-2] Default=YES MaxTime=2-00:00:00 DefaultTime=00:05:00 State=UP
+PartitionName=gpu Nodes=g1 MaxTime=2-00:00:00 DefaultTime=00:05:00 State=UP
 """
 GRES = "NodeName=g1 Name=gpu Type=fake File=/dev/zero,/dev/null\n"
 
@@ -98,10 +99,13 @@ def install() -> None:
 
 
 def free_ports(n: int) -> int:
-    """First of `n` consecutive ports that nobody listens on."""
-    start = 26000 + os.getpid() % 3000 * 10
-    for first in range(start, start + 5000, 10):
-        first = 20000 + first % 40000
+    """First of `n` consecutive ports that nobody listens on.
+
+    All lie below those that the system gives to outgoing connections, which could take one
+    between this look and the start of a daemon.
+    """
+    for number in range(500):
+        first = 10000 + (os.getpid() + number * 37) % 2200 * 10
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + n):
@@ -148,7 +152,7 @@ class Cluster:
             "PATH": os.pathsep.join(path),
         }
 
-    def run(self, *command, timeout=30, check=True) -> str:
+    def run(self, *command, timeout=60, check=True) -> str:
         """Output of a command that sees the cluster."""
         result = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=timeout
@@ -179,22 +183,22 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         """Start the daemon of a node; ports of a dead one may stay taken for some seconds."""
-        for attempt in range(10):
+        for attempt in range(30):
             try:
                 self.run("slurmd", "-N", node)
                 return
             except ClusterError:
-                if attempt == 9:
+                if attempt == 29:
                     raise
                 time.sleep(1)
 
     def _ready(self) -> bool:
         try:
-            nodes = self.run("sinfo", "-h", "-N", "-t", "idle", "-o", "%N", timeout=3)
+            nodes = self.run("sinfo", "-h", "-N", "-t", "idle", "-o", "%N", timeout=10)
             if len(nodes.split()) != 3:
                 return False
-            self.run("srun", "-Q", "-p", "cpu", "true", timeout=3)
-            self.run("srun", "-Q", "-p", "gpu", "--gpus=1", "true", timeout=3)
+            self.run("srun", "-Q", "-p", "cpu", "true", timeout=10)
+            self.run("srun", "-Q", "-p", "gpu", "--gpus=1", "true", timeout=10)
         except (ClusterError, subprocess.TimeoutExpired):
             return False
         return True
@@ -216,27 +220,46 @@ class Cluster:
     def kill_node(self, node: str) -> None:
         """Let a node die as a machine does: its daemon, its steps and their children at once."""
         doomed = {int((self.folder / "run" / f"slurmd-{node}.pid").read_text())}
-        tasks = [pid for pid in self.pids() if _variables(pid).get("SLURMD_NODENAME") == node]
-        parents = _parents()
-        for pid in tasks:
-            doomed.add(pid)
-            # the daemon of a step stands above its tasks
-            while (pid := parents.get(pid, 0)) > 1 and _name(pid) == "slurmstepd":
-                doomed.add(pid)
-        # Stopped first, so that no parent sees its child die and cleans up.
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in doomed:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        found = doomed
+        # Stopped first, so that no parent sees its child die and cleans up; those that were
+        # born meanwhile come with the next look.
+        while found:
+            for pid in found:
+                _send(pid, signal.SIGSTOP)
+            doomed |= found
+            found = self._of_node(node) - doomed
+        for pid in doomed:
+            _send(pid, signal.SIGKILL)
+
+    def _of_node(self, node: str) -> set[int]:
+        """The tasks of a node, and the daemons of steps above them."""
+        parents, found = _parents(), set()
+        for pid in self.pids():
+            if _variables(pid).get("SLURMD_NODENAME") == node:
+                found.add(pid)
+                while (pid := parents.get(pid, 0)) > 1 and _name(pid) == "slurmstepd":
+                    found.add(pid)
+        return found
+
+    def _ask(self, *command) -> list[str]:
+        """Lines of a question to the controller, which a busy machine may have to hear twice."""
+        for attempt in range(5):
+            try:
+                return self.run(*command).splitlines()
+            except (ClusterError, subprocess.TimeoutExpired):
+                if attempt == 4:
+                    raise
+                time.sleep(1)
+        raise AssertionError
 
     def queue(self, *states) -> list[str]:
         """Lines of squeue: id, state, node, by state (pending and running by default)."""
         wanted = ",".join(states or ("PENDING", "RUNNING", "COMPLETING"))
-        return self.run("squeue", "-h", "-t", wanted, "-o", "%i %T %N").splitlines()
+        return self._ask("squeue", "-h", "-t", wanted, "-o", "%i %T %N")
 
     def jobs(self) -> list[dict]:
         """Every job that the controller remembers, with its fields."""
-        lines = self.run("scontrol", "-o", "show", "job").splitlines()
+        lines = self._ask("scontrol", "-o", "show", "job")
         return [
             dict(word.split("=", 1) for word in line.split() if "=" in word)
             for line in lines
@@ -253,8 +276,7 @@ class Cluster:
             while (left := self.pids()) and time.monotonic() < deadline:
                 time.sleep(0.1)
             for pid in left if number else ():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+                _send(pid, number)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Cluster:
@@ -262,6 +284,12 @@ class Cluster:
 
     def __exit__(self, *error) -> None:
         self.stop()
+
+
+def _send(pid: int, number: int) -> None:
+    """Send a signal to a process that may be gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _variables(pid: int) -> dict:

@@ -11,27 +11,39 @@ pytestmark = pytest.mark.cluster
 
 
 def running(cluster, n=1):
-    """The first running jobs of the toy, when `n` of them run."""
+    """Id and node of the running jobs, when `n` of them run."""
 
     def find():
         lines = [line.split() for line in cluster.queue("RUNNING")]
-        return lines if len(lines) >= n else None
+        return [(line[0], line[2]) for line in lines if len(line) == 3]
 
-    return until(find, 60, f"{n} running jobs")
+    return until(lambda: (found := find()) and len(found) == n and found, f"{n} running jobs")
+
+
+def begun(run, *names):
+    """Wait until jobs have written the first line of their files."""
+    paths = [run.folder / name for name in names]
+
+    def halves():
+        return all(path.exists() and path.read_text() == "half\n" for path in paths)
+
+    until(halves, "the first line of each job")
 
 
 def empty(cluster):
     """Wait until nothing is queued or running."""
-    return until(lambda: not cluster.queue(), 60, "an empty queue")
+    return until(lambda: not cluster.queue(), "an empty queue")
 
 
 def test_a_dead_node_is_replaced_by_another(cluster, tmp_path):
     run = Run(tmp_path, "longer", cluster=cluster)
-    ((job, _, node),) = running(cluster)
-    until(lambda: run.present("longer.txt"), 30, "the job's first line")
+    ((job, node),) = running(cluster)
+    begun(run, "longer.txt")
     cluster.kill_node(node)
+    run.let_go()
+    assert (tmp_path / "longer.txt").read_text() == "half\n"
     try:
-        status, text = run.wait(400)
+        status, text = run.wait(500)
     finally:
         cluster.start_node(node)
     assert status == 0, text
@@ -66,7 +78,7 @@ def test_a_job_beyond_its_time_is_killed_and_leaves_nothing(cluster, tmp_path):
 
 def test_a_failing_rule_names_its_logs_and_the_others_finish(cluster, tmp_path):
     run = Run(tmp_path, "both", "--retries", "0", cluster=cluster)
-    status, text = run.wait(120)
+    status, text = run.wait(200)
     assert status == 1
     assert "logs/bad.log" in text
     assert ".snakemake/slurm_logs/rule_bad/" in text
@@ -77,11 +89,10 @@ def test_a_failing_rule_names_its_logs_and_the_others_finish(cluster, tmp_path):
 def test_an_interrupt_cancels_all_jobs_and_leaves_no_lock(cluster, tmp_path):
     run = Run(tmp_path, "three", cluster=cluster)
     running(cluster, 3)
-    until(lambda: all(run.present(f"sleeper-{n}.txt") for n in range(3)), 30, "three first lines")
+    begun(run, *(f"sleeper-{n}.txt" for n in range(3)))
     os.kill(run.process.pid, signal.SIGINT)
-    # the jobs go at once; the main process ends when it would have looked at them next
-    until(lambda: not cluster.queue(), 15, "an empty queue")
-    status, text = run.wait(90)
+    until(lambda: not cluster.queue(), "an empty queue")
+    status, text = run.wait(200)
     assert status == 1, text
     assert not list(tmp_path.glob("sleeper-*.txt"))
     assert not run.locked()
@@ -90,9 +101,11 @@ def test_an_interrupt_cancels_all_jobs_and_leaves_no_lock(cluster, tmp_path):
 def test_a_terminated_run_lets_its_jobs_finish(cluster, tmp_path):
     run = Run(tmp_path, "second", cluster=cluster)
     running(cluster)
-    until(lambda: run.present("first.txt"), 30, "the first line of the job")
+    begun(run, "first.txt")
     os.kill(run.process.pid, signal.SIGTERM)
-    status, text = run.wait(90)
+    until(lambda: "Will exit after finishing" in run.text(), "an answer to the signal")
+    run.let_go()
+    status, text = run.wait(200)
     assert status == 1, text
     assert (tmp_path / "first.txt").read_text() == "done\n"
     assert not run.present("second.txt")
@@ -101,59 +114,60 @@ def test_a_terminated_run_lets_its_jobs_finish(cluster, tmp_path):
 
 def test_a_job_cancelled_by_hand_is_a_failure(cluster, tmp_path):
     run = Run(tmp_path, "sleeper-0.txt", "--retries", "0", cluster=cluster)
-    ((job, _, _),) = running(cluster)
-    until(lambda: run.present("sleeper-0.txt"), 30, "the first line of the job")
+    ((job, _),) = running(cluster)
+    begun(run, "sleeper-0.txt")
     cluster.run("scancel", job)
-    status, text = run.wait(120)
+    status, text = run.wait(200)
     assert status == 1
     assert "CANCELLED" in text
     assert not run.present("sleeper-0.txt")
 
 
 def killed(cluster, folder, target, output):
-    """A run whose main process was killed while its job was under way; the job's node."""
+    """A run whose main process was killed while its job was under way, and the job's node."""
     run = Run(folder, target, cluster=cluster)
-    ((_, _, node),) = running(cluster)
-    until(lambda: run.present(output), 30, "the first line of the job")
-    os.killpg(run.process.pid, signal.SIGKILL)
-    run.process.wait()
+    ((_, node),) = running(cluster)
+    begun(run, output)
+    run.kill()
     assert cluster.queue("RUNNING"), "the job goes on without its main process"
-    return node
+    return run, node
 
 
 def test_after_a_killed_main_process_its_jobs_finish_and_count(cluster, tmp_path):
-    killed(cluster, tmp_path, "first", "first.txt")
-    status, text = Run(tmp_path, "first", cluster=cluster).wait(60)
+    run, _ = killed(cluster, tmp_path, "first", "first.txt")
+    status, text = Run(tmp_path, "first", cluster=cluster).wait(200)
     assert status == 1 and "LockException" in text, "a second run beside the jobs is refused"
+    run.let_go()
     empty(cluster)
     before = len(cluster.jobs())
-    status, text = Run(tmp_path, "first", cluster=cluster).wait(60)
+    status, text = Run(tmp_path, "first", cluster=cluster).wait(200)
     assert status == 0 and "Nothing to be done" in text
     assert (tmp_path / "first.txt").read_text() == "done\n"
     assert len(cluster.jobs()) == before
 
 
 def test_after_a_killed_main_process_lost_jobs_are_made_again(cluster, tmp_path):
-    node = killed(cluster, tmp_path, "second", "first.txt")
+    run, node = killed(cluster, tmp_path, "second", "first.txt")
     # a power cut: the job has no time to clean up
     cluster.kill_node(node)
     cluster.run("scancel", "--user=root")
     cluster.start_node(node)
     empty(cluster)
     assert (tmp_path / "first.txt").read_text() == "half\n", "half a file is there"
-    status, text = Run(tmp_path, "second", "--unlock", cluster=cluster).wait(60)
+    run.let_go()
+    status, text = Run(tmp_path, "second", "--unlock", cluster=cluster).wait(200)
     assert status == 0, text
-    status, text = Run(tmp_path, "second", cluster=cluster, profile=False).wait(60)
+    status, text = Run(tmp_path, "second", cluster=cluster, profile=False).wait(200)
     assert status == 1 and "IncompleteFilesException" in text
     # the profile says rerun-incomplete
-    status, text = Run(tmp_path, "second", cluster=cluster).wait(120)
+    status, text = Run(tmp_path, "second", cluster=cluster).wait(200)
     assert status == 0, text
     assert (tmp_path / "first.txt").read_text() == "done\n"
 
 
 def test_a_request_that_no_node_can_serve_ends(cluster, tmp_path):
     run = Run(tmp_path, "huge", "--retries", "0", cluster=cluster)
-    status, text = run.wait(60)
+    status, text = run.wait(200)
     assert status == 1
     assert "huge" in text and not run.present("huge.txt")
     jobs = [job for job in cluster.jobs() if job.get("Comment") == "rule_huge"]

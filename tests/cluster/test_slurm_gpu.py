@@ -24,7 +24,7 @@ def intervals(folder):
 def test_two_gpu_jobs_run_at_once_on_different_devices(cluster, tmp_path):
     # both profiles, as in a real run: the limit of the default profile must stay local
     run = Run(tmp_path, "devices", "--workflow-profile", DEFAULT, cluster=cluster)
-    status, text = run.wait(120)
+    status, text = run.wait(300)
     assert status == 0, text
     first, second = intervals(tmp_path)
     assert first[2] > second[0], "they overlap in time"
@@ -32,7 +32,7 @@ def test_two_gpu_jobs_run_at_once_on_different_devices(cluster, tmp_path):
 
 
 def test_two_gpu_jobs_take_turns_on_one_machine(tmp_path):
-    status, text = Run(tmp_path, "devices", "--cores", "2", "--profile", DEFAULT).wait(120)
+    status, text = Run(tmp_path, "devices", "--cores", "2", "--profile", DEFAULT).wait(300)
     assert status == 0, text
     first, second = intervals(tmp_path)
     assert first[2] <= second[0]
@@ -77,7 +77,7 @@ def test_the_gpu_rule_of_the_workflow_lands_in_the_gpu_partition(cluster, tmp_pa
         cluster=cluster,
         own=True,
     )
-    status, text = run.wait(200)
+    status, text = run.wait(400)
     assert status == 0, text
     jobs = [job for job in cluster.jobs() if job.get("Comment", "").startswith(f"rule_{rule}")]
     assert {job["Partition"] for job in jobs} == {"gpu"}

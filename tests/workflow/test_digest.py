@@ -1,5 +1,6 @@
 """The digest of a stage changes with what the stage can reach, and with nothing else."""
 
+import ast
 import shutil
 import sys
 
@@ -16,11 +17,11 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(digest, "PACKAGE", copy)
 
     def fresh(*names):
-        digest.stage_digest.cache_clear()
+        digest.forget()
         return digest.stage_digest(*names)
 
     yield copy, fresh
-    digest.stage_digest.cache_clear()
+    digest.forget()
 
 
 def append(path):
@@ -84,6 +85,42 @@ def test_function_level_and_relative_imports_count(package):
     before = fresh("adhd")
     append(copy / "fresh_module.py")
     assert fresh("adhd") != before
+
+
+def parsed(path):
+    """Names below neuro that a file imports, by the parser of Python."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        else:
+            continue
+        yield from (name for name in names if name.startswith("neuro."))
+
+
+def test_no_import_of_the_package_is_overlooked():
+    count = 0
+    for path in digest.PACKAGE.rglob("*.py"):
+        name = path.relative_to(digest.PACKAGE).as_posix()
+        wanted = set(parsed(path))
+        assert wanted <= digest._imports(path.read_text(), name), name
+        count += len(wanted)
+    assert count > 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from neuro.io import tables as t, series",
+        "from neuro.io import (  # why\n    tables as t,  # first, of two\n    series,\n)",
+        "if True:\n    from ..io import tables, series  # noqa",
+        "import neuro.io.tables, os, neuro.io.series as s  # both",
+        "try:\n\timport neuro.io.tables\n\timport neuro.io.series\nexcept ImportError: pass",
+    ],
+)
+def test_every_form_of_an_import_is_read(text):
+    assert {"neuro.io.tables", "neuro.io.series"} <= digest._imports(text, "adhd/x.py")
 
 
 def test_data_files_count(package):

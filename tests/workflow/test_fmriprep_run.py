@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,19 @@ def test_a_second_run_does_nothing_and_a_new_session_runs_alone(done):
         counts = planned(folder)
         assert (counts["fmri_clean"], counts["fmri_parcellate"]) == ("1", "1")
     finally:
-        import shutil
-
         shutil.rmtree(new.parent)
+
+
+def test_changed_content_of_one_run_runs_its_jobs_and_the_group(done):
+    folder = done[0]
+    (path,) = (folder / "derivatives/sub-02/ses-1/func").glob("*run-1*confounds*.tsv")
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before.replace(b"0.1", b"0.2", 1))
+        assert path.read_bytes() != before
+        counts = planned(folder)
+        for rule in ("fmri_clean", "fmri_parcellate", "fmri_series", "fmri_connectome", "fmri_qc"):
+            assert counts[rule] == "1", rule
+    finally:
+        path.write_bytes(before)
+    assert planned(folder) == {}

@@ -63,7 +63,7 @@ if voxels():
             mem_mb=graph_memory,
             runtime=60,
         params:
-            tr=run_tr,
+            tr=per_run(run_tr),
             settings=settings(
                 "adhd",
                 "threshold",

@@ -1,9 +1,14 @@
 # Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
+import gc
 import re
 
 import neuro.plan
 from neuro.config import kinds
 from neuro.digest import stage_digest as _digest
+
+# Planning makes millions of objects that stay: looking for garbage after every 700 of them, as
+# Python does by default, takes a tenth of its time.
+gc.set_threshold(20_000, 20, 20)
 
 
 def stage_digest(*packages):
@@ -83,6 +88,9 @@ def run_files(stage, suffix):
 
 def run_input(kind):
     """Input function: a run's file of one kind, an empty list where the run has none."""
+    # what no run has needs no function: Snakemake calls each several times per job
+    if not any(run.get(kind) for run in _RUNS.values()):
+        return []
 
     def find(wildcards):
         return _RUNS.get(wildcards.run_key, {}).get(kind) or []
@@ -90,47 +98,51 @@ def run_input(kind):
     return find
 
 
-def run_space(wildcards):
+def per_run(value):
+    """A parameter that differs between runs; a constant where it does not."""
+    if len({str(value(run)) for run in _RUNS.values()}) <= 1:
+        return next((value(run) for run in _RUNS.values()), None)
+    return lambda wildcards: value(_RUNS[wildcards.run_key])
+
+
+def run_space(run):
     """Space of a run's images, for the sidecars."""
     if from_raw() and not INPUTS.native:
         return "template, by the affine of the user"
-    space = _RUNS[wildcards.run_key]["space"]
+    space = run["space"]
     return "template, not named" if space == "native" and not INPUTS.native else space
 
 
-def run_tr(wildcards):
+def run_tr(run):
     """Sampling interval of a run in s; None leaves it to the image header."""
-    value = _RUNS[wildcards.run_key]["tr"]
-    return float(value) if value else None
+    return float(run["tr"]) if run["tr"] else None
+
+
+def beside_run(suffix):
+    """A file of the same run that another rule of stage fmri writes."""
+    return f"results/fmri/{{folder}}/func/{{run_key}}_{suffix}"
 
 
 def raw_file(suffix, otherwise=None):
-    """Input function: a file that realignment wrote, for other kinds one of the input."""
-
-    def find(wildcards):
-        if from_raw():
-            return run_file("fmri", wildcards.run_key, suffix)
-        return run_input(otherwise)(wildcards) if otherwise else []
-
-    return find
+    """A file that realignment wrote, for other kinds one of the input."""
+    if from_raw():
+        return beside_run(suffix)
+    return run_input(otherwise) if otherwise else []
 
 
-def slice_timed(suffix):
-    """Input function: what slice timing left of a raw run, the run itself where it is off."""
-
-    def find(wildcards):
-        if config["fmri"]["slice_timing"] == "off":
-            return (
-                run_input("bold")(wildcards) if suffix.endswith("bold.nii.gz") else []
-            )
-        return run_file("fmri", wildcards.run_key, suffix)
-
-    return find
+def slice_timed(suffix, otherwise=None):
+    """What slice timing left of a raw run, where it is off one of the input."""
+    if config["fmri"]["slice_timing"] != "off":
+        return beside_run(suffix)
+    return run_input(otherwise) if otherwise else []
 
 
-def run_affine(wildcards):
-    """The user's matrix from native to template space, where there is one."""
-    return neuro.inputs.affine(config, _RUNS[wildcards.run_key]) or []
+def run_affine():
+    """Input function: the user's matrix from native to template space, where there is one."""
+    found = {
+        key: path for key in runs() if (path := neuro.inputs.affine(config, _RUNS[key]))
+    }
+    return (lambda wildcards: found.get(wildcards.run_key, [])) if found else []
 
 
 def megabytes(paths):
@@ -192,6 +204,7 @@ def planned_jobs():
 
 
 onstart:
+    leave_promptly(workflow.scheduler)
     neuro.plan.write(config, USER_CONFIG, planned_jobs())
 
 

@@ -98,7 +98,7 @@ else:
                     runtime=30,
                 params:
                     root=config["data"]["root"],
-                    tr=run_tr,
+                    tr=per_run(run_tr),
                     voxel_size=config["data"]["voxel_size"],
                     skip_bad=config["execution"]["skip_bad_subjects"],
                     settings=settings("fmri", "drop_volumes", "slice_reference"),
@@ -110,9 +110,9 @@ else:
 
         rule fmri_realign:
             input:
-                bold=slice_timed("desc-slicetimed_bold.nii.gz"),
+                bold=slice_timed("desc-slicetimed_bold.nii.gz", "bold"),
                 before=slice_timed("desc-slicetimedExclusions.tsv"),
-                affine=run_affine,
+                affine=run_affine(),
                 target=config["fmri"]["normalise"]["target"] or [],
             output:
                 bold="results/fmri/{folder}/func/{run_key}_desc-preproc_bold.nii.gz",
@@ -130,7 +130,7 @@ else:
                 mem_mb=memory(12),
                 runtime=60,
             params:
-                tr=run_tr,
+                tr=per_run(run_tr),
                 voxel_size=config["data"]["voxel_size"],
                 skip_bad=config["execution"]["skip_bad_subjects"],
                 settings=settings("fmri", "drop_volumes", "realign"),
@@ -169,8 +169,8 @@ else:
             runtime=60,
         params:
             kind=INPUTS.kind,
-            space=run_space,
-            tr=run_tr,
+            space=per_run(run_space),
+            tr=per_run(run_tr),
             voxel_size=config["data"]["voxel_size"],
             skip_bad=config["execution"]["skip_bad_subjects"],
             motion_order=config["data"]["motion_order"],
@@ -219,7 +219,7 @@ else:
             runtime=30,
         params:
             kind=INPUTS.kind,
-            tr=run_tr,
+            tr=per_run(run_tr),
             voxel_size=config["data"]["voxel_size"],
             settings=settings("fmri", "atlas", "sphere_mm", "min_coverage"),
             code=stage_digest("fmri"),
