@@ -132,15 +132,17 @@ def searched(name, seed, population, types=None, **options):
     model.fit(population)
     spent = (time.process_time() - start) / len(model.restarts_)
     told = model.stability() if len(model.restarts_) > 1 else {}
-    ari = float("nan") if types is None else adjusted_rand(types, model.labels_)
-    single = [adjusted_rand(types, run.labels) for run in model.restarts_] if told else []
+    ari = single = float("nan")
+    if types is not None:
+        ari = adjusted_rand(types, model.labels_)
+        single = np.median([adjusted_rand(types, run.labels) for run in model.restarts_])
     return (
         name,
         seed,
         spent,
         model.n_clusters_,
         ari,
-        np.median(single) if single and types is not None else float("nan"),
+        single,
         told.get("restart_ari", float("nan")),
         model.verdict_ if told else "one restart",
     )
