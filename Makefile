@@ -59,10 +59,14 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
-	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --out benchmarks/results/hmmglm.md
+	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --paper --out benchmarks/results/hmmglm.md
+	python benchmarks/hmmglm_recovery.py planted --out benchmarks/results/hmmglm_recovery.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
-	python benchmarks/ntf.py --out benchmarks/results/ntf.md
+	python -m venv .venv-peers/motifs
+	.venv-peers/motifs/bin/python -m pip install -q -r benchmarks/ntf_peers.txt
+	python benchmarks/ntf.py --peers .venv-peers/motifs/bin/python --out benchmarks/results/ntf.md
+	python benchmarks/ntf_memory.py --out benchmarks/results/ntf_memory.md
 	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
 	python benchmarks/braindive.py --out benchmarks/results/braindive.md

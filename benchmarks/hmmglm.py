@@ -13,6 +13,7 @@ on PyPI and is not run.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -104,16 +105,25 @@ def kernel_row(data):
             rates = likelihood.log_b(design, start.theta, 1.0)
             smooth(rates, design.starts, start.transitions)
 
-    spent = {}
-    for n in (1, 8):
+    def starts(n, n_finish=None):
+        recipe = dataclasses.replace(model.recipe(), n_finish=n_finish)
+        seeds = [[0, number] for number in range(n)]
         begin = time.process_time()
-        fit_starts(problem, model.recipe(), ["gaussian"], [[0, k] for k in range(n)])
-        spent[n] = time.process_time() - begin
+        found = fit_starts(problem, recipe, ["gaussian"], seeds)
+        spent = time.process_time() - begin
+        return spent, max(item["gaussian"][0].objective[-1] for item in found)
+
+    all_eight, best_of_all = starts(8)
+    screened, best_of_two = starts(8, 2)
+    first = starts(1)[0]
     return {
         "chain": chain,
         "emission": emission,
         "e_step": best(lambda: e_step(1)),
-        "eight": spent[8] / spent[1],
+        "eight": all_eight / first,
+        "one": first,
+        "screened": screened / first,
+        "screened_loss": best_of_all - best_of_two,
     }
 
 
@@ -203,7 +213,12 @@ def checks(rows):
         f"E-step over 60,000 bins: {kernels['e_step']:.3f} s (at most 0.1)",
         kernels["e_step"] <= 0.1,
     )
-    check(f"8 starts cost {kernels['eight']:.1f} x one (at most 4)", kernels["eight"] <= 4)
+    check(
+        f"8 starts, of which the best 2 after screening are finished, cost "
+        f"{kernels['screened']:.1f} x one of {kernels['one']:.2f} s (at most 4); all 8 finished "
+        f"cost {kernels['eight']:.1f} x and end {kernels['screened_loss']:.2f} nats higher",
+        kernels["screened"] <= 4,
+    )
     for name, factor in (("plain 30", 7), ("onehot 30", 20)):
         ratio = RELEASED[name] / rows[name]["cpu"]
         before = f"the released code as measured before ({RELEASED[name]:g} s)"

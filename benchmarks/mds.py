@@ -10,7 +10,11 @@ same run, one thread, CPU seconds. `--twin` also trains a twin on planted respon
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import time
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +25,16 @@ from neuro.mds.agreement import adjusted_rand
 from neuro.mds.core import CentredTwin
 from neuro.mds.objective import Ascender, Ask, membership
 from neuro.mds.twin import unit_correlation
-from neuro.simulate.ln8 import UNEVEN, ln8_population, ln8_twin_data
+from neuro.simulate.ln8 import (
+    UNEVEN,
+    ln8_population,
+    ln8_twin_data,
+    one_type,
+    orientation_continuum,
+)
+
+REPEATS = 5
+"""Timings of each kind, in turns; the median counts."""
 
 
 def loop(model, stimuli, labels, n_steps, norm, size=0.1, temperature=1.6):
@@ -71,28 +84,72 @@ def twin_of(n_units, size=24, seed=0):
     ]
 
 
+def in_turns(*calls):
+    """Median of several timings of each call, taken in turns: others use the machine too."""
+    return np.median([[call() for call in calls] for _ in range(REPEATS)], axis=0)
+
+
 def speed_rows():
     """Rows of the table of speed."""
-    population = ln8_population(30)
-    rows = []
-    for k in (8,):
-        labels = population.types
-        peer = loop(population, torch.randn(k, 1, 24, 24), labels, 20, 3)
-        for n in (1, 4):
-            ours = batched(population, population.stimulus_shape, k, labels, 200, 3, n)
-            rows.append((f"LN8, 240 cells, {n} restart{'s' * (n > 1)}", k, peer, ours))
+    population, k = ln8_population(30), 8
+    shape, labels = population.stimulus_shape, population.types
+    start = torch.randn(k, *shape)
+    peer, *ours = in_turns(
+        lambda: loop(population, start, labels, 20, 3),
+        lambda: batched(population, shape, k, labels, 200, 3),
+        lambda: batched(population, shape, k, labels, 50, 3, 4),
+    )
+    rows = [("LN8, 240 cells, 8 clusters", "one by one", peer, peer)]
+    rows += [
+        ("LN8, 240 cells, 8 clusters", text, peer, time)
+        for text, time in zip(("batch of 1 restart", "batch of 4 restarts"), ours)
+    ]
     full, crop = twin_of(160)
     for k in (16, 32):
-        labels = np.arange(160) % k
-        peer = loop(full, torch.randn(4, 1, 24, 24), labels, 10, 12)
-        for name, model in (("full canvas", full), ("crop", crop)):
-            ours = batched(model, model.stimulus_shape, k, labels, 20, 12)
-            rows.append((f"3-layer twin, 160 cells, {name}", k, peer, ours))
+        labels, start = np.arange(160) % k, torch.randn(2, 1, 24, 24)
+        calls = [
+            lambda model=model, k=k, labels=labels: batched(
+                model, model.stimulus_shape, k, labels, 10, 12
+            )
+            for model in (full, crop)
+        ]
+        peer, *ours = in_turns(
+            lambda start=start, labels=labels: loop(full, start, labels, 10, 12), *calls
+        )
+        rows += [
+            (f"3-layer twin, 160 cells, {k} clusters", text, peer, time)
+            for text, time in zip(
+                ("one by one", "batch on the full canvas", "batch on the crop"), (peer, *ours)
+            )
+        ]
     return rows
 
 
+def searched(name, seed, population, types=None, **options):
+    """A row of the table of what is found."""
+    model = MostDiscriminativeStimuli(norm=3, clip=(-2, 2), **options)
+    start = time.process_time()
+    model.fit(population)
+    spent = (time.process_time() - start) / len(model.restarts_)
+    told = model.stability() if len(model.restarts_) > 1 else {}
+    ari = single = float("nan")
+    if types is not None:
+        ari = adjusted_rand(types, model.labels_)
+        single = np.median([adjusted_rand(types, run.labels) for run in model.restarts_])
+    return (
+        name,
+        seed,
+        spent,
+        model.n_clusters_,
+        ari,
+        single,
+        told.get("restart_ari", float("nan")),
+        model.verdict_ if told else "one restart",
+    )
+
+
 def found_rows():
-    """Rows of the table of what is found."""
+    """Rows of the table of what is found, and of populations without types."""
     rows = []
     for name, counts in (("30 each", 30), ("uneven", UNEVEN)):
         for preset, step, size in (
@@ -100,26 +157,17 @@ def found_rows():
             ("robust", "absolute", 100.0),
             ("paper", "absolute", 100.0),
         ):
-            for seed in range(3):
+            for seed in range(3 if preset == "robust" or counts == 30 else 0):
                 population = ln8_population(counts, random_state=seed)
-                model = MostDiscriminativeStimuli(
-                    preset, norm=3, clip=(-2, 2), step=step, step_size=size
-                )
-                start = time.process_time()
-                model.fit(population)
-                spent = time.process_time() - start
-                told = model.stability() if len(model.restarts_) > 1 else {}
-                rows.append(
-                    (
-                        f"LN8 {name}, {preset}, {step}",
-                        seed,
-                        spent / len(model.restarts_),
-                        model.n_clusters_,
-                        adjusted_rand(population.types, model.labels_),
-                        told.get("restart_ari", float("nan")),
-                        model.verdict_ if told else "one restart",
-                    )
-                )
+                options = {"preset": preset, "step": step, "step_size": size}
+                text = f"8 types, {name}, {preset}, {step}"
+                rows.append(searched(text, seed, population, population.types, **options))
+    for text, make in (
+        ("orientation continuum", orientation_continuum),
+        ("one type (centre-surround)", lambda **given: one_type(0, **given)),
+        ("one type (oriented)", lambda **given: one_type(4, **given)),
+    ):
+        rows += [searched(text, seed, make(random_state=seed)) for seed in range(3)]
     return rows
 
 
@@ -134,16 +182,39 @@ def twin_line():
         twin.predict(data["stimuli"][test]), truth.rates(data["stimuli"][test])
     ).mean()
     off = np.median(np.hypot(*(twin.position_ * 12 - truth.position).T))
-    start = time.process_time()
-    model = MostDiscriminativeStimuli(norm=12, clip=(-3, 3))
-    model.fit(twin, data["stimuli"][data["tier"] == "train"])
-    search = time.process_time() - start
+    found = []
+    for norm in (12, 20):
+        start = time.process_time()
+        model = MostDiscriminativeStimuli(norm=norm, clip=(-3, 3))
+        model.fit(twin, data["stimuli"][data["tier"] == "train"])
+        found.append(
+            f"norm {norm}: {time.process_time() - start:.1f} s, K {model.n_clusters_}, ARI with "
+            f"the planted types {adjusted_rand(truth.types, model.labels_):.2f}, {model.verdict_}"
+        )
     return (
-        f"Trained twin (4,000 images, one Poisson trial each, 160 cells): {spent:.0f} s, "
-        f"correlation with the true rate {corr:.3f}, median position error {off:.2f} px; search "
-        f"{search:.1f} s for 4 restarts, K {model.n_clusters_}, ARI with the planted types "
-        f"{adjusted_rand(truth.types, model.labels_):.2f}, {model.verdict_}."
+        f"Trained twin (8 types, 4,000 images, one Poisson trial each, 160 cells, 30 epochs): "
+        f"{spent:.0f} s, correlation with the true rate {corr:.3f}, median position error "
+        f"{off:.2f} px; search with 4 restarts, {'; '.join(found)}."
     )
+
+
+def header() -> list[str]:
+    """When, where and with what this was measured."""
+    name = platform.processor()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            name = line.split(": ")[1]
+            break
+    versions = ", ".join(f"{package} {metadata.version(package)}" for package in ("numpy", "torch"))
+    return [
+        "# Most discriminative stimuli",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/mds.py --twin`  ",
+        f"{name}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}; Python "
+        f"{platform.python_version()}, {versions}  ",
+        "One thread, CPU time. Peer: one stimulus at a time on the full canvas, same model, same "
+        f"run; medians of {REPEATS} timings taken in turns.",
+    ]
 
 
 def main():
@@ -153,27 +224,22 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
-        "# Most discriminative stimuli",
+        *header(),
         "",
-        "`python benchmarks/mds.py --twin`; one thread, CPU time. Peer: one stimulus at a time on "
-        "the full canvas, same model, same run.",
-        "",
-        "| model | K | one by one, ms per stimulus step | batched, ms | ratio |",
-        "|---|---|---|---|---|",
+        "| model | stimuli | ms per stimulus step | times as fast |",
+        "|---|---|---|---|",
     ]
-    for name, k, peer, ours in speed_rows():
-        lines.append(f"| {name} | {k} | {1e3 * peer:.2f} | {1e3 * ours:.3f} | {peer / ours:.0f} |")
+    for name, how, peer, ours in speed_rows():
+        lines.append(f"| {name} | {how} | {1e3 * ours:.3f} | {peer / ours:.1f} |")
     lines += [
         "",
-        "| planted 8 types, K unknown | population | s per restart | K | ARI | restarts agree | "
-        "verdict |",
-        "|---|---|---|---|---|---|---|",
+        "| planted, K unknown | population | s per restart | K | ARI | median ARI of single "
+        "restarts | restarts agree | verdict |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, seed, spent, k, ari, agree, told in found_rows():
-        lines.append(
-            f"| {name} | {seed} | {spent:.2f} | {k} | {ari:.2f} | "
-            f"{'n/a' if agree != agree else f'{agree:.2f}'} | {told} |"
-        )
+    for name, seed, spent, k, *values, told in found_rows():
+        shown = " | ".join("n/a" if value != value else f"{value:.2f}" for value in values)
+        lines.append(f"| {name} | {seed} | {spent:.2f} | {k} | {shown} | {told} |")
     if args.twin:
         lines += ["", twin_line()]
     text = "\n".join(lines) + "\n"

@@ -1,7 +1,10 @@
-"""Non-negative tensor factorisation beside tensorly and, where installed, tensortools and pyttb.
+"""Non-negative tensor factorisation beside tensorly, tensortools and pyttb.
 
-`python benchmarks/ntf.py --out benchmarks/results/ntf.md`. One thread, CPU seconds (user and
-system), median of three runs; peers that take more than 5 s run once. Every solver starts at
+    python benchmarks/ntf.py [--peers PYTHON] [--out benchmarks/results/ntf.md]
+
+`--peers` names an interpreter with tensortools and pyttb (`benchmarks/ntf_peers.txt`); without it
+their rows are left out. One thread, CPU seconds (user and system), median of three runs; peers
+that take more than 5 s, and those in the other interpreter, run once. Every solver starts at
 random and stops by its own rule; time to the same error is read off our sweeps.
 """
 
@@ -9,8 +12,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import resource
+import json
+import os
+import subprocess
+import tempfile
 import time
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -66,29 +74,25 @@ def tensorly(values, rank, name):
     return [factors[0] * weights, factors[1], factors[2]], len(errors)
 
 
-def tensortools(values, rank, name):
-    import tensortools
+def peer(values, rank, name, python):
+    """Factors of a peer in the other interpreter; returns its own clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "tensor.npy", values)
+        script = Path(__file__).with_name("ntf_peers.py")
+        arguments = [name, f"{folder}/tensor.npy", f"{folder}/factors.npz", rank]
+        found = child([python, script, *arguments])
+        with np.load(f"{folder}/factors.npz") as file:
+            return [file[key] for key in file.files], found["iterations"], found["cpu"]
 
-    function = {"ncp_hals": tensortools.ncp_hals, "ncp_bcd": tensortools.ncp_bcd}[name]
-    found = function(values, rank, random_state=SEED, verbose=False)
-    return list(found.factors), len(found.obj_hist)
 
-
-def pyttb(values, rank, name):
-    import pyttb as ttb
-
-    np.random.seed(SEED)
-    # cp_apr minimises a Poisson likelihood, cp_als knows no bound: neither is the same problem
-    tensor = ttb.tensor(np.asarray(values, np.float64))
-    if name == "cp_als (no bound)":
-        found, _, info = ttb.cp_als(tensor, rank, printitn=0, maxiters=100)
-        n = int(info["iters"])
-    else:
-        solver = ttb.gcp.optimizers.LBFGSB(maxiter=100, iprint=-1)
-        found, _, info = ttb.gcp_opt(tensor, rank, ttb.Objectives.GAUSSIAN, solver, printitn=0)
-        n = int(info.get("nit", 0))
-    factors = [np.array(factor) for factor in found.factor_matrices]
-    return [factors[0] * found.weights, factors[1], factors[2]], n
+def child(command):
+    """The last line of a one-threaded process of its own, as JSON."""
+    threads = ("OMP", "OPENBLAS", "MKL", "NUMBA")
+    env = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in threads}}
+    done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def seconds_to(values, rank, target):
@@ -103,14 +107,15 @@ def seconds_to(values, rank, target):
     return None, None
 
 
-def row(values, truth, rank, label, function, repeats=3):
+def row(values, truth, rank, label, function):
     """One line of the table; a peer that is not there or fails says why."""
     try:
-        (factors, n), seconds = measured(lambda: function(values, rank), repeats)
+        (factors, n, *own), seconds = measured(lambda: function(values, rank))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0][:60] if str(error) else ''}"
         print(f"{label}: not run ({reason})", flush=True)
         return None, f"| {label} | - | - | - | - | not run ({reason.replace('|', '/')}) |"
+    seconds = own[0] if own else seconds
     error = relative_error(values, factors)
     similarity = compare.similarity(truth, factors)
     print(label, n, f"{seconds:.2f} s", f"{error:.4f}", f"{similarity:.3f}", flush=True)
@@ -120,9 +125,18 @@ def row(values, truth, rank, label, function, repeats=3):
     )
 
 
+PEERS = {
+    "tensortools ncp_hals": "tensortools ncp_hals",
+    "tensortools ncp_bcd": "tensortools ncp_bcd",
+    "pyttb cp_als": "pyttb cp_als (no bound)",
+    "pyttb gcp_opt": "pyttb gcp_opt (L-BFGS-B, 100 iterations)",
+}
+
+
 def main():
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", help="interpreter with tensortools and pyttb")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ntf.md"))
     parser.add_argument("--quick", action="store_true", help="a small tensor, to try the script")
     options = parser.parse_args()
@@ -132,10 +146,11 @@ def main():
     peers = [
         ("tensorly HALS", lambda x, r: tensorly(x, r, "HALS")),
         ("tensorly MU", lambda x, r: tensorly(x, r, "MU")),
-        ("tensortools ncp_hals", lambda x, r: tensortools(x, r, "ncp_hals")),
-        ("tensortools ncp_bcd", lambda x, r: tensortools(x, r, "ncp_bcd")),
-        ("pyttb cp_als (no bound)", lambda x, r: pyttb(x, r, "cp_als (no bound)")),
     ]
+    if options.peers:
+        peers += [
+            (label, partial(peer, name=name, python=options.peers)) for name, label in PEERS.items()
+        ]
     lines = ["| solver | iterations | CPU s | ms per iteration | relative error | similarity |"]
     lines.append("|---|---|---|---|---|---|")
     one, text = row(values, truth, 6, "neuro HALS, 1 start", lambda x, r: ours(x, r, 1))
@@ -155,37 +170,44 @@ def main():
                     f"{result[1] / seconds:.1f} |"
                 )
     if same:
-        head = ["| peer | its error | its CPU s | neuro, CPU s | ratio |", "|---|---|---|---|---|"]
-        same = ["", "Time to the same error (within 1e-5), one start each:", "", *head, *same]
-    large = []
-    if not options.quick:
-        del values
-        big, _ = planted_tensor((960, 21, 5995), 6, 0.3)
-        operator = DenseRows(big)
-        start = NonNegativeCP.starts(operator, 10, 1, SEED)
-        hals._sweep(operator, start, 2)
-        _, seconds = measured(lambda: hals._sweep(operator, start, 2), 5)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        large = [
+        columns = "| peer | its error | its CPU s | neuro, CPU s to its error | peer / neuro |"
+        same = [
             "",
-            f"A sweep of 960 x 21 x 5995 at rank 10 ({big.nbytes / 1e6:.0f} MB): {seconds:.2f} CPU "
-            f"s; peak memory of the whole process {peak:.0f} MB (peers included).",
+            "Time to the same error (within 1e-5), one start each:",
+            "",
+            columns,
+            "|---|---|---|---|---|",
+            *same,
         ]
     text = [
         "# Non-negative tensor factorisation",
         "",
-        f"`python benchmarks/ntf.py`, {datetime.date.today()}, one thread, float32, tensor "
-        f"{' x '.join(map(str, shape))}, planted rank 6, half-normal noise 0.3 of the signal's "
-        "standard deviation. CPU seconds, median of three runs.",
+        f"`python benchmarks/ntf.py --peers PYTHON`, {datetime.date.today()}, one thread, float32, "
+        f"tensor {' x '.join(map(str, shape))}, planted rank 6, half-normal noise 0.3 of the "
+        f"signal's standard deviation, {versions(options.peers)}. CPU seconds, median of three "
+        "runs.",
         "",
         *lines,
         "",
         f"Ten starts in one pass take {ten[1] / one[1]:.1f} times the CPU time of one.",
         *same,
-        *large,
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(text) + "\n", "utf-8")
+
+
+def versions(peers):
+    """Versions of what is compared."""
+    names = ["numpy", "tensorly"]
+    text = [f"{name} {version(name)}" for name in names]
+    if peers:
+        code = (
+            "from importlib.metadata import version as v\n"
+            "print(', '.join(f'{n} {v(n)}' for n in ('tensortools', 'pyttb')))"
+        )
+        found = subprocess.run([peers, "-c", code], capture_output=True, text=True)
+        text.append(found.stdout.strip())
+    return ", ".join(text)
 
 
 if __name__ == "__main__":

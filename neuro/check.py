@@ -113,9 +113,11 @@ def _people(config, kind, table):
     bad = {row["participant_id"] for row in table} - {row["participant_id"] for row in runs}
     told = people[~people["participant_id"].isin(bad)]
     problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
+    used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
+    if len(used):
+        problems += _removable(config, used)
     if not config["adhd"]["enabled"]:
         return problems
-    used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
     counts = used["dx"].value_counts()
     needed = config["adhd"]["outer_folds"]
     if len(counts) < 2:
@@ -128,6 +130,24 @@ def _people(config, kind, table):
             f"needs {needed}"
         )
     return problems
+
+
+def _removable(config, people):
+    """A line where the stage demovae finds no demographic column to remove."""
+    own = config["demovae"]
+    if not own["enabled"]:
+        return []
+    groups = config["adhd"]["site_groups"]
+    merged = {old: name for name, members in groups.items() for old in members}
+    words = {name: str(text).split() for name, text in own["columns"].items()}
+    names = [name for name, text in words.items() if text[1:2] in ([], ["remove"])]
+    for name in names:
+        if name in people and people[name].replace(merged).nunique() > 1:
+            return []
+    return [
+        f"participants: none of {', '.join(names)} has two values; demovae has nothing to remove: "
+        "change demovae.columns or set demovae.enabled to false"
+    ]
 
 
 def as_text(table) -> str:

@@ -128,7 +128,7 @@ def _init(arguments):
 
 
 def _check(config, arguments):
-    from neuro import check, check_spikes, inputs
+    from neuro import check, check_responses, check_spikes, inputs
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
@@ -144,10 +144,11 @@ def _check(config, arguments):
         print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
-    recordings, wrong = check_spikes.recordings(config["hmmglm"])
-    for line in recordings:
-        print(line)
-    problems += wrong
+    for look, stage in ((check_spikes, "hmmglm"), (check_responses, "mds")):
+        recordings, wrong = look.recordings(config[stage])
+        for line in recordings:
+            print(line)
+        problems += wrong
     for line in problems:
         print(line, file=sys.stderr)
     if skip:

@@ -14,6 +14,8 @@ PREFERRED_SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym")
 """Spaces that are chosen first where a data set holds several; then the most frequent one."""
 ALIASES = ("dx", "diagnosis", "group", "case", "patient")
 """Columns that may hold what the column `dx` should hold."""
+OWN_INPUT = ("fmri", "adhd", "mds", "braindive")
+"""Stages that are written about above, or that are off until their own input is named."""
 
 
 def of_bids(root) -> str:
@@ -357,7 +359,7 @@ def _stages(kind, root, adhd, short) -> list[str]:
         lines = ["# fmri:", *(f"# {line.replace('# ', '', 1)}" for line in fmri)]
     if not adhd:
         lines += ["adhd:", "  enabled: false"]
-    further = [name for name in STAGES if name not in ("fmri", "adhd")]
+    further = [name for name in STAGES if name not in OWN_INPUT]
     if further:
         lines += _wrap("Further stages; without their line they run with their defaults.")
         lines += [f"{name}: {{enabled: false}}" for name in further]

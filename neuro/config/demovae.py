@@ -10,6 +10,7 @@ from neuro.config.model import enabled, group, option
 PRESET_NAMES = ("robust", "paper", "paper_notebook")
 TYPES = ("continuous", "categorical")
 ROLES = ("remove", "condition", "keep")
+AGE_BASES = ("spline", "poly", "linear", "raw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,12 @@ class Planted:
         "cohorts, where 1000 subjects and 264 regions are needed to see them.",
         low=0,
     )
+    age_basis: str = option(
+        "spline",
+        "string",
+        "Coding of age for this cohort; a linear one cannot learn the planted square of age.",
+        choices=AGE_BASES,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +138,7 @@ class Demovae:
         "string",
         "Coding of continuous columns: cubic spline with 4 degrees of freedom, cubic polynomial, "
         "standardised, or in the table's unit.",
-        choices=("spline", "poly", "linear", "raw"),
+        choices=AGE_BASES,
         source="ours; paper: raw",
     )
     weights: LossWeights = group(LossWeights)

@@ -189,10 +189,19 @@ class Hmmglm:
     start: str = option(
         "noise",
         "string",
-        "Starting values: seeded noise, a one-state model plus noise, or identical states.",
-        choices=("noise", "glm", "zeros"),
+        "Starting values: seeded noise, a one-state model plus noise, the states of a Poisson HMM "
+        "(for many neurons and few bins), or identical states.",
+        choices=("noise", "glm", "hmm", "zeros"),
     )
     n_starts: int = option(5, "integer", "Starts per fold and number of states.", low=1)
+    n_finish: int | None = option(
+        None,
+        "integer",
+        "Of the starts, so many are carried through: the best after three iterations on part of "
+        "the data; null: all.",
+        low=1,
+        nullable=True,
+    )
     max_iter: int = option(40, "integer", "Iterations of the batch EM.", low=1)
     folds: int = option(3, "integer", "Folds of whole sequences.", low=2)
     fold_order: str = option(

@@ -80,6 +80,15 @@ def problems(config) -> list[str]:
         found += _set_problems(section["sets"], reserved=len(source) > 1)
     elif section["sets"]:
         found.append("hmmglm.sets: given, but hmmglm.input has no 'spikes'")
+    if section["n_finish"] is not None and section["grid"] == "jobs":
+        found.append(
+            "hmmglm.n_finish: compares the starts of one job, but hmmglm.grid is 'jobs'; use "
+            "grid: batched, or n_finish: null"
+        )
+    if section["n_finish"] is not None and section["solver"] == "paper":
+        found.append("hmmglm.n_finish: solver 'paper' finishes every start; use n_finish: null")
+    if section["start"] == "hmm" and section["bias"] == "shared":
+        found.append("hmmglm.start: 'hmm' needs a bias in every state; use bias: per_state")
     planted = section["simulated"]["n_sequences"]
     if "simulated" in source and planted < section["folds"]:
         found.append(

@@ -76,7 +76,8 @@ class Mds:
         list(NAMED),
         "strings",
         "'planted' cells, the simulated 'voxels', or paths of stimulus-response data (.npz, .h5, "
-        ".nwb, folder); each is a data set of its own.",
+        ".nwb, folder); each is a data set of its own. With data of your own the stage is off "
+        "unless you give this key.",
     )
     variable: str | None = option(
         None, "string", "Which recording of a file that holds several.", nullable=True
@@ -162,6 +163,23 @@ PRESETS = {
 def needs_runs(section) -> bool:
     """Whether the stage works on the runs of section `data`."""
     return False
+
+
+def lacks_input(config, origin) -> bool:
+    """Whether there is nothing to type: settings for real data that name no input of the stage.
+
+    Parameters
+    ----------
+    config : dict
+        The resolved configuration.
+    origin : dict of str to str
+        Where each value comes from.
+
+    Returns
+    -------
+    bool
+    """
+    return config["data"]["kind"] != "simulated" and origin["mds.input"] != "user"
 
 
 def label(path) -> str:

@@ -238,7 +238,8 @@ class Ntf:
     rank_rule: str = option(
         "robust",
         "string",
-        "'robust': cross-validation among ranks with reproducible restarts; 'paper': where the "
+        "'robust': prediction of left-out animals (held-out pairs where there is no common clock) "
+        "among ranks with reproducible restarts; 'paper': where the "
         "variance of the motifs stops growing.",
         choices=("robust", "paper"),
     )
@@ -323,7 +324,8 @@ def describe(config):
         else f"the number of components was chosen between {ntf['ranks'][0]} and "
         f"{ntf['ranks'][1]} by "
         + (
-            "cross-validation over held-out fibres among ranks with reproducible restarts"
+            "cross-validation (left-out animals, or held-out pairs where animals share no clock) "
+            "among ranks with reproducible restarts"
             if ntf["rank_rule"] == "robust"
             else "the growth of the motifs' variance"
         )

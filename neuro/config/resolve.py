@@ -88,6 +88,12 @@ def _resolve(mapping):
         for name in STAGES:
             if origin[f"{name}.enabled"] == "default" and needs_runs(name, resolved[name]):
                 resolved[name]["enabled"] = False
+    if not problems and mds.lacks_input(resolved, origin):
+        given = any(of == "user" for key, of in origin.items() if key.startswith("mds."))
+        if not given:
+            resolved["mds"]["enabled"] = False
+        elif resolved["mds"]["enabled"]:
+            problems.append("mds.input: missing; name stimulus-response data, or planted")
     if not problems:
         problems += _across(resolved)
     return resolved, origin, problems

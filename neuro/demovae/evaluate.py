@@ -94,7 +94,8 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
         (`name^2`); two levels as last minus first in sorting order (`name`); more levels each
         against the mean of all (`name=level`).
     """
-    blocks, entries = [np.ones((len(X), 1))], []
+    blocks = [np.ones((len(X), 1))]
+    entries: list[tuple[str, int | slice, list[str] | None]] = []
     width = 1
     for column in parse_columns(columns, demographics):
         gone = missing(demographics[column.name], column.type)
@@ -117,14 +118,14 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
     solve = np.linalg.pinv(np.column_stack(blocks))
     weights = solve.astype(np.float32) @ np.asarray(X, dtype=np.float32)
     out = {}
-    for name, where, levels in entries:
-        if levels is None:
+    for name, where, known in entries:
+        if known is None:
             out[name] = weights[where]
-        elif len(levels) == 2:
+        elif len(known) == 2:
             out[name] = -2 * weights[where][0]
         else:
             parts = np.vstack([weights[where], -weights[where].sum(axis=0)])
-            out |= {f"{name}={level}": part for level, part in zip(levels, parts)}
+            out |= {f"{name}={level}": part for level, part in zip(known, parts)}
     return out
 
 

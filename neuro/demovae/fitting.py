@@ -148,8 +148,9 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     train_X = X[keep] if out.any() else X
     axes, P = row_space(train_X, settings["pc_components"] or PC_LIMIT)
     readouts = guidance.fit_readouts(P, demographics[keep], coder)
+    space: RowSpace | EdgeSpace = axes
     if settings["space"] == "pc":
-        space, x = axes, P
+        x = P
         outside = axes.outside_energy(train_X, P)
     else:
         space, x, outside = EdgeSpace(n_edges), train_X, np.zeros(len(train_X))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -82,7 +83,7 @@ def _key(X) -> str:
     return hashlib.sha256(part.tobytes() + str(X.shape).encode()).hexdigest()
 
 
-def transformers(columns, settings, latent_dims, seed, *, store=True) -> dict[str, object]:
+def transformers(columns, settings, latent_dims, seed, *, store=True) -> dict[str, Any]:
     """The rows of every comparison, in order: name and transformer.
 
     Parameters
@@ -108,7 +109,7 @@ def transformers(columns, settings, latent_dims, seed, *, store=True) -> dict[st
         "missing": "impute",
         "min_level_count": settings["min_level_count"],
     }
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for size in latent_dims:
         found[f"pca-{size}"] = PCALatents(size)
     found["residual"] = ConfoundResidualizer(**shared)

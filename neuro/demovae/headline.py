@@ -103,34 +103,36 @@ def figures(
     return found + _diagnosis(scores, main) + _planted(planted)
 
 
-_PLANTED = {
-    "removed": "{name} in features of new people ({features}, planted cohort)",
-    "kept": "{name} in features of new people ({features}, planted cohort)",
-    "maps": "{name} map of synthetic connectomes ({features}, planted cohort)",
-}
+_LEFT = ("age", "sex", "site")
 
 
 def _planted(table) -> list[dict]:
-    """What should come back, what did; raw and compressed features are not listed."""
+    """What should come back, what did: few rows, of the deconfounded features only.
+
+    The square of age and the single maps are in `planted.tsv` and on the page of the stage.
+    """
     if table is None:
         return []
     ours = table["features"].str.startswith(("network", "linear"))
-    main = table.loc[ours, "features"].iloc[-1]
-    rows = table[(table["features"] == main) & (table["unit"] != "amplitude")]
-    found = []
-    for _, row in rows.iterrows():
-        name = _PLANTED[row["group"]].format(name=row["name"], features=main)
-        entry = figure(
-            name,
-            row["recovered"],
-            _UNITS.get(row["unit"], row["unit"]),
-            row["planted"] if row["group"] == "removed" else 0.0,
-            row["baseline"],
-            row["n"],
-        )
-        told = {key: round(float(row[key]), 4) for key in ("planted", "recovered", "error")}
-        found.append(entry | told)
+    rows = table[table["features"] == table.loc[ours, "features"].iloc[-1]]
+    removed, maps = rows[rows["group"] == "removed"], rows[rows["group"] == "maps"]
+    found = [
+        _truth(f"{row['name']} left in new people's latents", row, row["planted"])
+        for _, row in removed[removed["name"].isin(_LEFT)].iterrows()
+    ]
+    for _, row in rows[rows["group"] == "kept"].iterrows():
+        found.append(_truth("people's own factors, kept in latents", row))
+    maps = maps[maps["unit"] == "r"]
+    mean = maps[["planted", "recovered", "error", "baseline"]].mean()
+    row = {**mean, "unit": "r", "n": maps["n"].iloc[0]}
+    found.append(_truth(f"maps of samples, mean of {len(maps)}", row))
     return found
+
+
+def _truth(name, row, null=0.0) -> dict:
+    unit = _UNITS.get(row["unit"], row["unit"])
+    entry = figure(name, row["recovered"], unit, null, row["baseline"], row["n"])
+    return entry | {key: round(float(row[key]), 4) for key in ("planted", "recovered", "error")}
 
 
 def _diagnosis(scores, main) -> list[dict]:

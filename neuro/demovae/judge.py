@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from neuro.demovae.cohort import Cohort, deal_folds, varies
 from neuro.demovae.fold_features import FoldFeatures, largest_latent_dim, transformers
 from neuro.demovae.generate import minimum_eigenvalues
 from neuro.demovae.readouts import COLUMNS, readouts
+from neuro.demovae.transfer import transfer
 from neuro.io.problems import InputProblem
 
 READOUT_COLUMNS = ("scheme", "features", *COLUMNS)
@@ -24,7 +26,7 @@ RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout")
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
-_CORRELATIONS = {"pearson": np.asarray, "fisher_z": np.tanh}
+_CORRELATIONS: dict[str, Callable] = {"pearson": np.asarray, "fisher_z": np.tanh}
 """Kinds of connectomes that are correlation matrices, and the way back to correlations."""
 
 
@@ -94,7 +96,7 @@ def _check_latents(cohort, schemes, removed, settings) -> None:
         scheme: len(fold) - int(pd.Series(fold).value_counts().max())
         for scheme, fold in schemes.items()
     }
-    scheme = min(sizes, key=sizes.get)
+    scheme = min(sizes, key=lambda name: sizes[name])
     n_rows = int(sizes[scheme] * (1 - settings["validation"]))
     limit = largest_latent_dim(n_rows, removed, cohort.demographics)
     if settings["latent_dim"] > limit:
@@ -203,13 +205,16 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
         halves: distances of samples to the nearest training and the nearest held-out person.
     """
     fold = deal_folds(cohort.participant_id, split_strata(cohort), _HALVES, seed + 1)
-    values, maps, arrays = [], [], []
+    values: list[pd.DataFrame] = []
+    maps: list[pd.DataFrame] = []
+    arrays: list[dict] = []
     for part in range(_HALVES):
         found = _one_half(
             cohort.rows(fold == part), cohort.rows(fold != part), settings, build, seed + part
         )
-        for store, item in zip((values, maps, arrays), found):
-            store.append(item)
+        values.append(found[0])
+        maps.append(found[1])
+        arrays.append(found[2])
     for name in ("nearest_train", "nearest_heldout"):
         arrays[0][name] = np.concatenate([part[name] for part in arrays])
     generation = pd.concat(values).groupby("name", sort=False, as_index=False).mean()
@@ -268,33 +273,20 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
             some = _CORRELATIONS[train.kind](edges[:_MATRICES])
             arrays[f"eigenvalue_{name}"] = minimum_eigenvalues(some, len(train.region))
     if train.kind in _CORRELATIONS:
-        low = [float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")]
-        values.append(("min_eigenvalue", *low))
+        low = {name: float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")}
+        values.append(("min_eigenvalue", low["synthetic"], low["real"]))
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
 
 
 def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:
     """Readouts trained on synthetic people, tested on real ones; reference: trained on real."""
+    table = transfer(
+        made, rows, train.edges, train.demographics, test.edges, test.demographics, columns, seed
+    )
     found = []
-    real = train.edges, train.demographics
-    for source, (edges, table) in {"synthetic": (made, rows), "real": real}.items():
-        usable = [
-            column
-            for column in columns
-            if varies(table[column.name], column.type)
-            and varies(test.demographics[column.name], column.type)
-        ]
-        scores = readouts(
-            edges,
-            test.edges,
-            table,
-            test.demographics,
-            columns=usable,
-            models=("linear",),
-            squares=False,
-            random_state=seed,
-        )
-        found.append(scores.set_index("target")["heldout"].rename(source))
-    both = pd.concat(found, axis=1)
-    return [(f"readout_{name}", row["synthetic"], row["real"]) for name, row in both.iterrows()]
+    for row in table.itertuples():
+        found.append((f"readout_{row.target}", row.synthetic, row.real))
+        if np.isfinite(row.rmse_mean):
+            found.append((f"rmse_{row.target}", row.rmse_synthetic, row.rmse_real))
+    return found

@@ -344,7 +344,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         return -reexpress.reconstruction_error(self, X, demographics)
 
     def save(self, path) -> Path:
-        """Write the fitted model as `.npz` with its settings as JSON inside; no pickle.
+        """Write the fitted model as `.npz`, without pickle; it identifies its training subjects.
 
         Parameters
         ----------

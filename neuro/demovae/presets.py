@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 WEIGHTS = ("rec", "cov", "mean", "decor", "guide")
 HISTORY = ("epoch", *WEIGHTS, "total", "val_rec")
 """Columns of a training's history."""
 
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     # ours: the published objective with its quirks repaired
     "robust": {
         "space": "pc",

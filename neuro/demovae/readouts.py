@@ -333,19 +333,20 @@ def _nearest_level(fitted, code, weight) -> np.ndarray:
 def _machine(Z, y, Z_new, groups=None):
     from sklearn.svm import SVC
 
+    levels, code = np.unique(y.astype(str), return_inverse=True)
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
     fold = _inner_folds(y, groups)
     scores = []
     for cost in SVM_C:
-        guess = np.empty(len(y), dtype=object)
+        guess = np.empty(len(code), dtype=int)
         for part in range(INNER):
             inside, out = fold != part, fold == part
-            if len(set(y[inside].tolist())) < 2:
-                guess[out] = y[inside][0]
+            if len(set(code[inside].tolist())) < 2:
+                guess[out] = code[inside][0]
                 continue
             machine = SVC(C=cost, gamma=gamma, class_weight="balanced")
-            guess[out] = machine.fit(Z[inside], y[inside]).predict(Z[out])
-        scores.append(metric(y, guess, "categorical"))
+            guess[out] = machine.fit(Z[inside], code[inside]).predict(Z[out])
+        scores.append(metric(code, guess, "categorical"))
     best = SVM_C[int(np.argmax(scores))]
-    final = SVC(C=best, gamma=gamma, class_weight="balanced").fit(Z, y)
-    return final.predict(Z), final.predict(Z_new)
+    final = SVC(C=best, gamma=gamma, class_weight="balanced").fit(Z, code)
+    return levels[final.predict(Z)], levels[final.predict(Z_new)]

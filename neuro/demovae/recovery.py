@@ -72,7 +72,8 @@ def _removed(features, known, new, columns, seed) -> list[dict]:
     """Demographics in features of new people; nothing should be left."""
     tables = {
         name: readouts(
-            *pair,
+            pair[0],
+            pair[1],
             known,
             new,
             columns=columns,

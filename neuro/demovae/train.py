@@ -170,7 +170,7 @@ def train(
     check = (
         None
         if held_out is None
-        else [tensor(held_out.x), tensor(held_out.told), tensor(held_out.outside)]
+        else (tensor(held_out.x), tensor(held_out.told), tensor(held_out.outside))
     )
     best_error, best_epoch, best_state = np.inf, recipe.n_epochs, None
     size = recipe.batch_size or (len(rows) if len(rows) <= FULL_BATCH else 1000)

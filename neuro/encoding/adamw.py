@@ -50,8 +50,8 @@ def fit_adamw(
         for group in optimiser.param_groups:
             group["lr"] = rate * 0.5 ** (epoch / 100)
         order = rng.permutation(len(Y))
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
+        for first in range(0, len(order), batch):
+            rows = order[first : first + batch]
             x = fixed[rows] if fixed is not None else features(rows, rng)
             loss = ((layer(x) - Y[rows]) ** 2).mean()
             optimiser.zero_grad(set_to_none=True)

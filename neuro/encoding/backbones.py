@@ -285,8 +285,8 @@ def restore(settings: dict, state: dict, path=None) -> Backbone:
     if name == "pixels":
         return Pixels(settings["size"], settings["channels"], settings["pool"], antialias)
     if name == "gabor":
-        keys = ("grid", "orientations", "scales")
-        return Gabor(settings["size"], *(settings[key] for key in keys), antialias=antialias)
+        details = {key: settings[key] for key in ("grid", "orientations", "scales")}
+        return Gabor(settings["size"], **details, antialias=antialias)
     if name == "clip":
         backbone = clip(path, antialias=antialias)
         if settings["sha256"] != backbone.sha256:

@@ -156,20 +156,20 @@ class PoissonHMM:
         """
         sequences, mask, _ = check_sequences(sequences, mask, min_neurons=1)
         counts, usable, starts = joined(sequences, mask, n_history)
-        best = None
-        for number in range(self.n_starts):
-            rng = np.random.default_rng([self.random_state or 0, number])
-            found = self._climb(counts, usable, starts, rng)
-            if best is None or found[0][-1] > best[0][-1]:
-                best = found
-        self.history_, rates, transitions, gamma = best
+        found = [
+            self._climb(
+                counts, usable, starts, np.random.default_rng([self.random_state or 0, number])
+            )
+            for number in range(self.n_starts)
+        ]
+        self.history_, rates, transitions, gamma = max(found, key=lambda item: item[0][-1])
         order = np.argsort(-gamma[usable].sum(axis=0), kind="stable")
         self.rates_ = rates[order]
         self.transitions_ = transitions[np.ix_(order, order)]
         self.log_likelihood_ = self.history_[-1]
         return self
 
-    def _climb(self, counts, usable, starts, rng):
+    def _climb(self, counts, usable, starts, rng) -> tuple:
         k = self.n_states
         mean = mean_rates(counts, usable)
         rates = mean * np.exp(0.3 * rng.normal(size=(k, counts.shape[1])))

@@ -12,7 +12,17 @@ from neuro.hmmglm.events import BANNER
 from neuro.io.problems import InputProblem
 from neuro.io.tables import read_tsv, write_tsv
 
-_PASSED = ("solver", "decay", "basis", "n_basis", "prior_sd", "tau", "pi_kappa", "start")
+_PASSED = (
+    "solver",
+    "decay",
+    "basis",
+    "n_basis",
+    "prior_sd",
+    "tau",
+    "pi_kappa",
+    "start",
+    "n_finish",
+)
 
 
 def estimator_settings(settings: dict) -> dict:

@@ -180,6 +180,33 @@ class Design:
         rows = int(np.clip(2**18 // (4 * self.x.shape[1]), 256, 4096))
         return [(first, min(first + rows, self.n_bins)) for first in range(0, self.n_bins, rows)]
 
+    def part(self, n_bins: int) -> Design:
+        """Evenly spaced sequences that have at least so many bins together; all where that is few.
+
+        Parameters
+        ----------
+        n_bins : int
+
+        Returns
+        -------
+        Design
+        """
+        lengths = np.diff(self.starts)
+        count = min(int(np.ceil(n_bins / lengths.mean())), len(lengths))
+        if count == len(lengths):
+            return self
+        chosen = np.linspace(0, len(lengths) - 1, count).round().astype(int)
+        rows = np.concatenate([np.arange(self.starts[k], self.starts[k + 1]) for k in chosen])
+        return dataclasses.replace(
+            self,
+            x=self.x[rows],
+            counts=self.counts[rows],
+            usable=self.usable[rows],
+            starts=np.cumsum([0, *lengths[chosen]]).astype(np.int64),
+            log_factorial=self.log_factorial[rows],
+            _products={},
+        )
+
     def products(self, first: int, end: int) -> np.ndarray:
         """Products of all pairs of design columns for some bins, shape (rows, D (D + 1) / 2)."""
         known = self._products.get((first, end))

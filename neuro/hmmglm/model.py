@@ -14,7 +14,6 @@ from neuro.hmmglm.fisher import Layout
 from neuro.hmmglm.history import check_sequences, make_basis
 from neuro.hmmglm.likelihood import Likelihood
 from neuro.hmmglm.prediction import Prediction
-from neuro.hmmglm.settings import Settings
 from neuro.hmmglm.starts import EMPTY, fit_starts, rank
 from neuro.io.problems import InputProblem
 
@@ -28,7 +27,7 @@ ONE_SIGN = 0.7
 
 
 @dataclasses.dataclass(eq=False)
-class OneHotHMMGLM(Settings, Prediction):
+class OneHotHMMGLM(Prediction):
     """Switching network states of simultaneously recorded spike trains.
 
     In every state the rate of neuron n is `link(bias_n + sum_m W[n, m] c_m)`, c being the
@@ -69,11 +68,15 @@ class OneHotHMMGLM(Settings, Prediction):
         Temperature of the relaxed one-hot vector (paper-era code).
     n_starts : int, optional
         Default 5, for the solver 'paper' 1.
+    n_finish : int, optional
+        Of the starts, so many are carried through: the best after three iterations on part of the
+        data (ours). Default: all.
     max_iter : int, default 40
     tol : float, default 1e-5
         Relative change of the objective that ends a fit.
-    start : {'noise', 'glm', 'zeros'}
-        Seeded noise, a one-state model plus 25 % noise, or identical states (the original).
+    start : {'noise', 'glm', 'hmm', 'zeros'}
+        Seeded noise, a one-state model plus 25 % noise, the states of a Poisson HMM without
+        couplings (for many neurons and few bins), or identical states (the original).
     pi_kappa : float, default 0
         Pseudo-counts on the diagonal of the transition matrix.
     n_threads : int, default 1
@@ -104,7 +107,8 @@ class OneHotHMMGLM(Settings, Prediction):
     history_ : ndarray
         Objective of the best start after each iteration.
     starts_ : list of dict
-        seed, objective, log_likelihood, iterations, min_occupancy, converged, replaced.
+        Of the finished starts: seed, objective, log_likelihood, iterations, min_occupancy,
+        converged, replaced.
     empty_states_ : list of int
         States with less than 1 % of the bins.
     mostly_one_sign_ : bool
@@ -241,10 +245,11 @@ class OneHotHMMGLM(Settings, Prediction):
         settings = self.resolved()
         seed = self.random_state
         if seed is None:
-            seed = int(np.random.SeedSequence().entropy % 2**32)
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
         seeds = [[seed, number] for number in range(settings["n_starts"])]
         found = fit_starts(problem, self.recipe(), [self.model], seeds, self.n_threads)
-        return self.adopt(problem, [item[self.model] for item in found], seeds)
+        finished = [seeds[item["number"]] for item in found]
+        return self.adopt(problem, [item[self.model] for item in found], finished)
 
     def adopt(self, problem: Problem, starts, seeds) -> OneHotHMMGLM:
         """Take over fitted starts: choose the best, sort its states, set the attributes.

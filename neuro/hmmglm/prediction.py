@@ -10,12 +10,20 @@ from neuro.hmmglm.chain import smooth, viterbi
 from neuro.hmmglm.compare import THRESHOLD
 from neuro.hmmglm.history import check_sequences, make_design
 from neuro.hmmglm.likelihood import Likelihood
+from neuro.hmmglm.settings import Settings
 from neuro.hmmglm.simulate import draw
 from neuro.io.problems import InputProblem
 
 
-class Prediction:
-    """Methods of a fitted :class:`neuro.hmmglm.model.OneHotHMMGLM`."""
+class Prediction(Settings):
+    """Methods of a fitted :class:`neuro.hmmglm.model.OneHotHMMGLM`; its `fit` sets the rest."""
+
+    transitions_: np.ndarray
+    rates_: np.ndarray
+    n_bins_: int
+    n_parameters_: float
+    weights_: np.ndarray
+    anatomical_prior_: np.ndarray
 
     def _design(self, sequences, mask=None, covariates=None):
         if (covariates is not None) != (self.n_covariates_ > 0):

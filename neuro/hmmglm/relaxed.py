@@ -50,7 +50,7 @@ def ascend_relaxed(
     variables = _start(theta[:, row, edges])
     log_b = likelihood.log_b(design, theta, noise)
     objective: list[float] = []
-    best = None
+    best: tuple | None = None
     iteration, converged = 0, False
     for iteration in range(max_iter + 1):
         gamma, xi, log_z = smooth(log_b, design.starts, transitions)
@@ -75,11 +75,12 @@ def ascend_relaxed(
         if likelihood.emission == "gaussian":
             noise = float(np.sqrt(max(likelihood.squared_error(design, theta, gamma), 1e-12)))
             log_b = likelihood.log_b(design, theta, noise)
-    _, theta, transitions, noise, gamma, variables = best
+    assert best is not None
+    value, theta, transitions, noise, gamma, variables = best
     return Fitted(
         Parameters(theta, transitions, noise),
         objective,
-        float(best[0] - transition_prior(transitions, problem.pi_kappa)),
+        float(value - transition_prior(transitions, problem.pi_kappa)),
         gamma,
         iteration,
         bool(converged),
@@ -94,10 +95,11 @@ def _copy(variables):
 def _start(couplings):
     """Logits and strengths that lean to what the Gaussian-prior model found.
 
-    Couplings below a half lean to 'none': from even logits, the likelihood alone moves the edges
-    to a sign before the prior has learned anything, and the corners of the simplex hold them.
+    Couplings below a third, the SD of the Gaussian prior that found them, lean to 'none': from
+    even logits, the likelihood alone moves the edges to a sign before the prior has learned
+    anything, and the corners of the simplex hold them.
     """
-    lean = 4 * couplings
+    lean = 6 * couplings
     logits = np.stack([-lean, np.full_like(lean, 2.0), lean], axis=-1)
     size = np.maximum(np.abs(couplings), 0.1)
     return {

@@ -193,7 +193,8 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
     chosen = range(settings["folds"]) if only is None else [only[0]]
     starts = range(n_starts) if only is None else [only[1]]
     masks, models = binned.masks, settings["model"]
-    rows, best = [], {}
+    rows: list[dict] = []
+    best: dict[tuple[str, int], OneHotHMMGLM] = {}
     for fold in chosen:
         rounds = [(binned.sequences, models, "")]
         if settings["input"] == "fmri":
@@ -264,7 +265,8 @@ def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) 
     )
     model.fit(binned.sequences, binned.masks, dt=binned.bin_s)
     # changes no result, so the files do not depend on it
-    return model.set_params(n_threads=1)
+    model.set_params(n_threads=1)
+    return model
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:

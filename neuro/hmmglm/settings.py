@@ -29,6 +29,7 @@ class Settings:
     alpha: tuple = (0.2, 1.6, 0.2)
     tau: float = 0.2
     n_starts: int | None = None
+    n_finish: int | None = None
     max_iter: int = 40
     tol: float = 1e-5
     start: str = "noise"
@@ -68,7 +69,7 @@ class Settings:
             ("solver", solver, ("cavi", "relaxed", "paper")),
             ("bias", self.bias, ("auto", "per_state", "shared")),
             ("diagonal", self.diagonal, ("free", "zero", "shared")),
-            ("start", self.start, ("noise", "glm", "zeros")),
+            ("start", self.start, ("noise", "glm", "hmm", "zeros")),
             ("prior_count", self.prior_count, ("per_sequence", "once")),
         ):
             if value not in allowed:
@@ -79,6 +80,11 @@ class Settings:
         for name in ("prior_sd", "tau", "tol", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: got {getattr(self, name)}, expected a number > 0")
+        if self.n_finish is not None and (self.n_finish < 1 or solver == "paper"):
+            raise ValueError(
+                f"n_finish: got {self.n_finish}, expected a whole number >= 1, and none with "
+                "solver 'paper'"
+            )
         if len(self.alpha) != 3 or min(self.alpha) <= 0:
             raise ValueError(f"alpha: got {self.alpha}, expected three numbers > 0")
         link, emission = self.link, self.emission
@@ -91,6 +97,8 @@ class Settings:
             bias = "shared" if solver == "paper" else "per_state"
         if solver == "paper" and (emission != "poisson" or self.diagonal != "free"):
             raise ValueError("solver 'paper' needs emission 'poisson' and diagonal 'free'")
+        if self.start == "hmm" and (bias == "shared" or emission == "gaussian"):
+            raise ValueError("start 'hmm' needs bias 'per_state' and an emission of counts")
         n_starts = self.n_starts or (1 if solver == "paper" else 5)
         return {
             **self.get_params(),
@@ -110,6 +118,7 @@ class Settings:
             n_states=self.n_states,
             solver=settings["solver"],
             start=self.start,
+            n_finish=self.n_finish,
             alpha=tuple(self.alpha),
             tau=self.tau,
             schedule=schedule,

@@ -111,7 +111,8 @@ def fit_fold(
         train, test, train_gaps, test_gaps, emission=first.emission, n_history=first.n_history
     )
     rows, fitted = [], {}
-    for start, number, results in zip(starts, numbers, found):
+    for results in found:
+        start, number = starts[results["number"]], numbers[results["number"]]
         for name in models:
             model = OneHotHMMGLM(**settings, n_states=k, model=name).like(first)
             model.adopt(problem, [results[name]], [number])

@@ -27,12 +27,15 @@ __all__ = [
     "StimulusResponses",
     "build",
     "default_tier",
+    "finite",
     "read_stimulus_response",
     "write_stimulus_response",
 ]
 TIERS = ("train", "validation", "test", "unused")
 KINDS = {2: "temporal", 3: "clips", 4: "image", 5: "movie"}
 """Number of axes of the stimuli -> kind of stimulus."""
+BLOCK = 1000
+"""Trials that are looked at together."""
 TRIAL_KEYS = ("tier", "stimulus_id", "condition")
 UNIT_KEYS = ("unit", "roi", "session", "known_type")
 
@@ -283,13 +286,34 @@ def _stimulus_problems(stimuli, n_trials, names, path):
             f"{names.get('responses', 'responses')} has {n_trials:,} trials, "
             f"{names.get('stimuli', 'stimuli')} {len(stimuli):,}: same first axis expected"
         ]
-    if not isinstance(stimuli, LazyStimuli) and not np.isfinite(stimuli).all():
-        bad = np.unique(np.argwhere(~np.isfinite(stimuli))[:, 0])
-        return [
-            f"{names.get('stimuli', path)}: {len(bad):,} stimuli hold NaN or infinity (first: "
-            f"trial {bad[0]}); repair or remove them"
-        ]
-    return []
+    # Those that stay in their file are looked at where they are read.
+    return [] if isinstance(stimuli, LazyStimuli) else finite(stimuli, names.get("stimuli", path))
+
+
+def finite(stimuli, where) -> list[str]:
+    """A line for stimuli with values that are not finite, read in blocks; empty without.
+
+    Parameters
+    ----------
+    stimuli : array or LazyStimuli, trials or samples first, or None
+    where : str
+        File that is named.
+
+    Returns
+    -------
+    list of str
+    """
+    bad: list[int] = []
+    for first in range(0, 0 if stimuli is None else len(stimuli), BLOCK):
+        wrong = ~np.isfinite(stimuli[first : first + BLOCK])
+        rows = wrong.reshape(len(wrong), -1).any(axis=1)
+        bad += (first + np.flatnonzero(rows)).tolist()
+    if not bad:
+        return []
+    return [
+        f"{where}: {len(bad):,} stimuli hold NaN or infinity (first: trial {bad[0]}); repair or "
+        "remove them"
+    ]
 
 
 def _units(content, n_units, path):

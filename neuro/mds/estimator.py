@@ -13,10 +13,9 @@ from neuro.mds.objective import Ascender, membership, objective
 from neuro.mds.prepare import prepare
 from neuro.mds.search import LEAST_SUBSAMPLE, PRESETS, Rules, Search, State, compact
 from neuro.mds.stability import verdict
-from neuro.params import Params
 
 
-class MostDiscriminativeStimuli(Params, Fitted):
+class MostDiscriminativeStimuli(Fitted):
     """Cluster units by function; one stimulus per cluster that drives this cluster alone.
 
     EM with hard assignment: the M step climbs the objective of every cluster's stimulus
@@ -103,6 +102,13 @@ class MostDiscriminativeStimuli(Params, Fitted):
     Burg, M. F. et al. (2024). Most discriminative stimuli for functional cell type clustering.
     ICLR.
     """
+
+    preset: str
+    n_steps: int
+    max_iter: int
+    split: bool
+    merge: bool
+    tol: float
 
     def __init__(
         self,

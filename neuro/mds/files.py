@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.mds.fitted import Run
 
@@ -46,7 +47,7 @@ def write_runs(path, runs) -> Path:
         arrays[f"history_{k}"] = np.array(
             [[entry[name] for name in _HISTORY] for entry in run.history], dtype=float
         ).reshape(-1, len(_HISTORY))
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
     return path
 
 
@@ -108,7 +109,7 @@ def write_stimuli(path, model, shown=None, **facts) -> Path:
         "n_clusters": model.n_clusters_,
         "verdict": model.verdict_,
     }
-    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)
+    np.savez(path, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
     return path
 
 
@@ -122,7 +123,7 @@ def read_stimuli(path) -> tuple[dict, dict]:
         raise InputProblem(f"{path}: not a file of most discriminative stimuli") from None
 
 
-def read_new_recording(path, n_stimuli):
+def read_new_recording(path, n_stimuli=None):
     """Responses of new cells to the stimuli.
 
     Parameters
@@ -130,7 +131,8 @@ def read_new_recording(path, n_stimuli):
     path : path-like
         `.npz` with `responses` (n_repeats, n_stimuli, n_cells) or (n_stimuli, n_cells), and
         optionally `unit` and `known_type` (n_cells,).
-    n_stimuli : int
+    n_stimuli : int, optional
+        Default: any number.
 
     Returns
     -------
@@ -140,18 +142,36 @@ def read_new_recording(path, n_stimuli):
     Raises
     ------
     InputProblem
+        All problems at once.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError):
-        raise InputProblem(f"{path}: not a readable .npz file of plain arrays") from None
+    with (
+        readable(path, "not a readable .npz file of plain arrays"),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        content = {key: file[key] for key in file.files}
     if "responses" not in content:
         raise InputProblem(f"{path}: no array 'responses'; found {', '.join(content) or 'nothing'}")
-    shape = content["responses"].shape
-    if len(shape) not in (2, 3) or shape[-2] != n_stimuli:
+    responses = content["responses"]
+    shape, count = responses.shape, "n_stimuli" if n_stimuli is None else n_stimuli
+    if len(shape) not in (2, 3) or n_stimuli not in (None, shape[-2]):
+        why = "" if n_stimuli is None else f": there are {n_stimuli} stimuli"
         raise InputProblem(
-            f"{path}: responses of shape {shape}, expected (n_repeats, {n_stimuli}, n_cells): "
-            f"there are {n_stimuli} stimuli"
+            f"{path}: responses of shape {shape}, expected (n_repeats, {count}, n_cells){why}"
         )
+    if responses.dtype.kind not in "fiub":
+        raise InputProblem(f"{path}: responses of type {responses.dtype}, expected numbers")
+    problems = []
+    if np.isinf(responses).any():
+        problems.append(f"{path}: responses hold infinity; mark missing repeats with NaN")
+    repeats = np.isfinite(responses).reshape(-1, *shape[-2:]).any(axis=0)
+    if not repeats.all():
+        stimulus, cell = np.argwhere(~repeats)[0]
+        problems.append(f"{path}: cell {cell} has no repeat of stimulus {stimulus + 1}; remove it")
+    problems += [
+        f"{path}: {content[key].size} values of '{key}' for {shape[-1]} cells"
+        for key in ("unit", "known_type")
+        if key in content and content[key].shape != shape[-1:]
+    ]
+    if problems:
+        raise InputProblem(problems)
     return content

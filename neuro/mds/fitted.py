@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from neuro.mds.agreement import adjusted_rand, co_assignment
 from neuro.mds.objective import membership, objective
 from neuro.mds.on_the_fly import assign
+from neuro.mds.search import Rules
 from neuro.mds.stability import response_matrix, stability
+from neuro.params import Params
 
 
 @dataclasses.dataclass
@@ -37,8 +40,24 @@ class Run:
     n_seen: int
 
 
-class Fitted:
+class Fitted(Params):
     """Methods of a fitted :class:`neuro.mds.estimator.MostDiscriminativeStimuli`."""
+
+    # What the search gives.
+    rules: Callable[..., Rules]
+    _runs: Callable[..., list[Run]]
+    n_clusters_init: int
+    temperature: float
+    crop: bool
+    k_ladder: Sequence[int]
+    labels_: np.ndarray
+    fitted_: np.ndarray
+    scale_: np.ndarray
+    stimuli_: np.ndarray
+    responses_: np.ndarray
+    restarts_: list[Run]
+    n_clusters_: int
+    objective_: float
 
     def predict(self, responses) -> np.ndarray:
         """Type cells from their responses to the stimuli.
@@ -110,10 +129,12 @@ class Fitted:
         ndarray, shape (K, K)
         """
         self._check_fitted("labels_")
-        mask = np.ones(len(self.labels_), bool) if unit_mask is None else np.asarray(unit_mask)
+        mask = (
+            np.ones(len(self.labels_), bool) if unit_mask is None else np.asarray(unit_mask, bool)
+        )
         return response_matrix(self.responses_[:, mask], self.labels_[mask])
 
-    def ladder(self, n_restarts=4, log=None, types=None) -> list[dict]:
+    def ladder(self, n_restarts=4, log=None, types=None, judge=None) -> list[dict]:
         """Restarts of plain EM at each number of clusters of `k_ladder`.
 
         A peak of the agreement at one number is the field's sign of types.
@@ -124,6 +145,8 @@ class Fitted:
         log : callable, optional
         types : sequence of str, optional
             Known types of the units, "" where there is none.
+        judge : callable, optional
+            More columns from the best run: gets its stimuli and labels, gives a dict.
 
         Returns
         -------
@@ -156,6 +179,7 @@ class Fitted:
                     "saturation": told["saturation"],
                     "known_type_ari": _known(types, winner.labels),
                 }
+                | (judge(winner.stimuli, winner.labels) if judge else {})
             )
             if log:
                 log(f"K0 {k}: restart ARI {told['restart_ari']:.3f}, J {best:.3f}")

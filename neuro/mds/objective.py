@@ -192,9 +192,9 @@ class Ascender:
         import torch
 
         flat = stimuli.reshape(len(stimuli), -1)
-        length = flat.norm(dim=1).clamp_min(1e-12)
+        length = torch.linalg.vector_norm(flat, dim=1).clamp_min_(1e-12)
         stimuli = stimuli * (self.norm / length).reshape(-1, *[1] * len(self.shape))
-        stimuli = torch.minimum(torch.maximum(stimuli, self.low), self.high)
+        stimuli = torch.clamp(stimuli, self.low, self.high)
         if self.kernel is not None:
             stimuli = _smooth(stimuli, self.kernel)
         return stimuli
@@ -345,13 +345,17 @@ class _Batch:
     def __init__(self, ascender, weights, sizes):
         import torch
 
-        self.ascender, self.weights = ascender, weights.T.contiguous()
+        self.ascender = ascender
+        # Divided by the temperature: responses @ weights are the softmax's arguments.
+        self.weights = weights.T / ascender.temperature
         group = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
         group = group.to(weights.device)
         # Additive mask: clusters of other problems take no part in the sum.
-        self.other = torch.where(group[:, None] == group[None, :], 0.0, -torch.inf).to(weights)
+        self.other = None
+        if len(sizes) > 1:
+            self.other = torch.where(group[:, None] == group[None, :], 0.0, -torch.inf).to(weights)
         self.log_k = torch.tensor(sizes, dtype=weights.dtype).log().to(weights.device)[group]
-        self.rows = torch.arange(len(group), device=weights.device)
+        self.own = torch.eye(len(group), dtype=weights.dtype, device=weights.device)
 
     def climb(self, stimuli):
         """One step of every stimulus; also its value before the step."""
@@ -363,19 +367,25 @@ class _Batch:
         values = torch.cat([part for _, part in parts]) if len(parts) > 1 else parts[0][1]
         size = self.ascender.step_size
         if self.ascender.step == "relative":
-            length = gradient.reshape(len(gradient), -1).norm(dim=1).clamp_min(1e-20)
+            length = torch.linalg.vector_norm(gradient.flatten(1), dim=1).clamp_min_(1e-20)
             size = (size * self.ascender.norm / length).reshape(-1, *[1] * (gradient.ndim - 1))
         return self.ascender.project(stimuli + size * gradient), values
 
     def _gradient(self, stimuli, rows):
+        """Gradient and value; the softmax's part is written out, the model's is torch's."""
         import torch
 
         stimuli = stimuli.detach().requires_grad_()
-        means = self.ascender.model(stimuli) @ self.weights / self.ascender.temperature
-        own = means.gather(1, self.rows[rows, None])[:, 0]
-        values = own - torch.logsumexp(means + self.other[rows], dim=1) + self.log_k[rows]
-        (gradient,) = torch.autograd.grad(values.sum(), stimuli)
-        return gradient, values.detach()
+        responses = self.ascender.model(stimuli)
+        with torch.no_grad():
+            means = responses @ self.weights
+            if self.other is not None:
+                means += self.other[rows]
+            share = torch.log_softmax(means, dim=1)
+            values = share.diagonal(rows.start) + self.log_k[rows]
+            pull = (self.own[rows] - share.exp_()) @ self.weights.T
+        (gradient,) = torch.autograd.grad(responses, stimuli, pull)
+        return gradient, values
 
 
 def _smooth(stimuli, kernel):

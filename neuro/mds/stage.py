@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.io.responses import read_stimulus_response
+from neuro.io.responses import finite, read_stimulus_response
 from neuro.mds import twin_files
 from neuro.mds.discrete import condition_means, repeat_number
 from neuro.mds.estimator import MostDiscriminativeStimuli
@@ -49,20 +49,32 @@ def load(path, settings, name):
 
 
 def twin_type(data, settings) -> str:
-    """Kind of twin: the one that was asked for, or the one that fits the data."""
+    """Kind of twin: the one that was asked for, or the one that fits the data.
+
+    Raises
+    ------
+    InputProblem
+        When no twin, or not this one, takes such stimuli.
+    """
     if data.kind == "discrete":
         return "discrete"
     wanted = settings["twin"]["type"]
-    if wanted != "auto":
-        return wanted
-    if data.kind in ("temporal", "clips"):
-        return "temporal"
-    if data.kind == "movie":
+    if wanted == "auto":
+        if data.kind in ("temporal", "clips"):
+            return "temporal"
+        if data.kind == "movie":
+            raise InputProblem(
+                f"{data.path}: movies need a twin of your own, by the Python interface; "
+                "mds.twin.type has none for them"
+            )
+        return "conv" if float(data.responses.min()) >= 0 else "encoder"
+    allowed = {"temporal": ("temporal", "clips")}.get(wanted, ("image",))
+    if data.kind not in allowed:
         raise InputProblem(
-            f"{data.path}: movies need a twin of your own; set mds.twin.type: checkpoint, or use "
-            "the Python interface"
+            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{wanted}'; "
+            f"expected {' or '.join(allowed)}"
         )
-    return "conv" if float(data.responses.min()) >= 0 else "encoder"
+    return wanted
 
 
 def make_twin(data, settings, seed, log=None):
@@ -83,12 +95,9 @@ def make_twin(data, settings, seed, log=None):
     kind, own = twin_type(data, settings), settings["twin"]
     if kind == "discrete":
         return discrete_twin(data)
-    allowed = {"temporal": ("temporal", "clips")}.get(kind, ("image",))
-    if data.kind not in allowed:
-        raise InputProblem(
-            f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{kind}'; expected "
-            f"{' or '.join(allowed)}"
-        )
+    problems = finite(data.stimuli, data.path)
+    if problems:
+        raise InputProblem(problems)
     if kind == "checkpoint":
         twin = twin_files.CheckpointTwin(own["path"], data.stimuli.shape[1:], len(data.unit))
     elif kind == "temporal":
@@ -219,14 +228,17 @@ def restarts_of(part, settings) -> list[int]:
     return list(range(part * size, min((part + 1) * size, settings["n_restarts"])))
 
 
-def even_typing(model, twin, table) -> dict:
+def even_typing(twin, table, stimuli, labels) -> dict:
     """Typing on even repeats with stimuli from odd ones, for discrete sets with repeats.
 
     Parameters
     ----------
-    model : MostDiscriminativeStimuli
     twin
     table : dict
+    stimuli : array of int, shape (K,)
+        Conditions that were picked on odd repeats.
+    labels : array of int, shape (n_units,)
+        Clusters on odd repeats.
 
     Returns
     -------
@@ -239,14 +251,11 @@ def even_typing(model, twin, table) -> dict:
     if twin.kind != "discrete" or twin.other is None:
         return {}
     other = twin.other[:, table["source"]]
-    typed = other[model.stimuli_].argmax(axis=0)
     rng = np.random.default_rng(0)
-    null = []
-    for _ in range(100):
-        shuffled = rng.permuted(other, axis=0)
-        null.append(adjusted_rand(shuffled[model.stimuli_].argmax(axis=0), model.labels_))
+    shuffles = (rng.permuted(other, axis=0) for _ in range(100))
+    null = [adjusted_rand(shuffled[stimuli].argmax(axis=0), labels) for shuffled in shuffles]
     return {
-        "even_typing_ari": adjusted_rand(typed, model.labels_),
+        "even_typing_ari": adjusted_rand(other[stimuli].argmax(axis=0), labels),
         "even_typing_shuffled": float(np.mean(null)),
     }
 

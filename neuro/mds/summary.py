@@ -17,6 +17,8 @@ LADDER = [
     "objective",
     "saturation",
     "known_type_ari",
+    "even_typing_ari",
+    "even_typing_shuffled",
 ]
 """Columns of k_ladder.tsv."""
 

@@ -13,6 +13,29 @@ from neuro.params import Params
 class _FactorModel(Params):
     """What both models share."""
 
+    rank: int
+    n_starts: int
+    max_iter: int
+    tol: float
+    inner: int
+    backend: str
+    device: str
+    n_threads: int | None
+    random_state: int | None
+    pairs_: np.ndarray
+
+    @staticmethod
+    def starts(operator, rank, n_starts, random_state, holdout=None, mask=None):
+        """Fresh starts; each model has its own kind."""
+        raise NotImplementedError("a model says what its starts are")
+
+    def rows_(self) -> np.ndarray:
+        """Weighted row factors, (n_bins * n_animals, n_components)."""
+        raise NotImplementedError("a model says what its rows are")
+
+    def _store(self, best, operator):
+        raise NotImplementedError("a model says what it keeps of its best start")
+
     def fit(self, X, y=None, *, mask=None, frame_mask=None):
         """Factorise.
 
@@ -84,7 +107,7 @@ class _FactorModel(Params):
         """Sum of squares of the model over the observed entries."""
         n_animals = operator.shape[1]
         mask = np.ones((n_animals, 1)) if operator.pair_mask is None else operator.pair_mask
-        pairs = hals.pack(self.pairs_.astype(np.float64))
+        pairs = hals.pack(np.asarray(self.pairs_, np.float64))
         left, right = np.triu_indices(self.pairs_.shape[1])
         twice = np.where(left == right, 1.0, 2.0)
         total = 0.0

@@ -7,6 +7,8 @@ transposed matrix serves the pair mode; nothing is ever unfolded or copied.
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 from neuro.ntf.separable import SeparableTensor
@@ -34,6 +36,8 @@ class DenseRows:
     shape : tuple of int
     sq_norm : float
         Sum of squares of the observed entries.
+    animal_energy : ndarray of float64, shape (n_animals,)
+        The same animal by animal.
 
     Raises
     ------
@@ -56,7 +60,8 @@ class DenseRows:
             values = np.ascontiguousarray(values, dtype=np.float32)
         self._values = values
         self._fill = False
-        self.sq_norm = self._inspect()
+        self.animal_energy = self._inspect()
+        self.sq_norm = float(self.animal_energy.sum())
         if self._fill and not self.streamed:
             self._values = self._clear(values.copy(), 0)
             self._fill = False
@@ -75,9 +80,9 @@ class DenseRows:
             block[~self.frame_mask[first : first + len(block)]] = 0
         return block
 
-    def _inspect(self) -> float:
+    def _inspect(self) -> np.ndarray:
         """Check all values once; notes whether unobserved entries must be cleared."""
-        sq_norm, negative, lowest, bad = 0.0, 0, 0.0, 0
+        energy, negative, lowest, bad = np.zeros(self.shape[1]), 0, 0.0, 0
         for first, last in self._blocks():
             block = np.asarray(self._values[first:last], dtype=np.float32)
             if self.pair_mask is not None or self.frame_mask is not None:
@@ -85,24 +90,26 @@ class DenseRows:
                 if not self._fill and not np.array_equal(cleared, block):
                     self._fill = True
                 block = cleared
+            self._forget()
             flat = block.reshape(-1, self.shape[2])
-            squares = np.einsum("ij,ij->i", flat, flat).sum(dtype=np.float64)
+            squares = np.einsum("ij,ij->i", flat, flat).reshape(-1, self.shape[1])
+            squares = squares.sum(axis=0, dtype=np.float64)
             low = float(flat.min(initial=0.0))
-            if not np.isfinite(squares):
+            if not np.isfinite(squares).all():
                 bad += int((~np.isfinite(flat)).sum())
             elif low < 0:
                 negative += int((flat < 0).sum())
                 lowest = min(lowest, low)
-            sq_norm += squares
+            energy += squares
         if bad:
             raise ValueError(f"X has {bad} NaN or infinite values; mask what was not observed")
         if negative:
             raise ValueError(
                 f"X has {negative} negative values (min {lowest:.3g}); choose sign_blind or split"
             )
-        if sq_norm == 0:
+        if not energy.any():
             raise ValueError("X is 0 wherever it was observed; there is nothing to factorise")
-        return float(sq_norm)
+        return energy
 
     def _blocks(self):
         n_bins, n_animals, n_pairs = self.shape
@@ -113,9 +120,19 @@ class DenseRows:
     def _block(self, first, last):
         """Rows of some bins, as they are used."""
         block = np.array(self._values[first:last], dtype=np.float32)
+        self._forget()
         if self._fill:
             self._clear(block, first)
         return block.reshape(-1, self.shape[2])
+
+    def _forget(self):
+        """Give the pages of a memory map back: they would count as memory of the process."""
+        if not self.streamed or self._values.mode == "c":
+            # pages of a copy-on-write map hold what the file does not
+            return
+        mapped = getattr(self._values, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def dot(self, factors) -> np.ndarray:
         """Product with pair factors `(n_pairs, k)`: shape `(n_rows, k)`."""
@@ -137,6 +154,16 @@ class DenseRows:
         for first, last in self._blocks():
             out += rows[first * w : last * w].T @ self._block(first, last)
         return out.T
+
+    def animal(self, w: int) -> np.ndarray:
+        """All values of one animal, shape `(n_bins, n_pairs)`; 0 where not observed."""
+        values = np.array(self._values[:, w], dtype=np.float32)
+        self._forget()
+        if self._fill and self.pair_mask is not None:
+            values[:, ~self.pair_mask[w]] = 0
+        if self._fill and self.frame_mask is not None:
+            values[~self.frame_mask[:, w]] = 0
+        return values
 
     def gather(self, rows: slice, pairs) -> np.ndarray:
         """Some pairs of the rows of one group, shape `(n_rows_of_group, n_pairs_wanted)`."""
@@ -207,11 +234,11 @@ class TorchRows(DenseRows):
         right = self._torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
         if self._resident is not None:
             return (self._resident.T @ right).cpu().numpy()
-        w, total = self.shape[1], None
+        w = self.shape[1]
+        total = self._torch.zeros(self.shape[2], right.shape[1], device=self.device)
         for first, last in self._blocks():
             block = self._torch.from_numpy(self._block(first, last)).to(self.device)
-            part = block.T @ right[first * w : last * w]
-            total = part if total is None else total + part
+            total += block.T @ right[first * w : last * w]
         return total.cpu().numpy()
 
 

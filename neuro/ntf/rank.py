@@ -1,4 +1,4 @@
-"""How many components: error, agreement of restarts, and what a fit predicts of held-out fibres."""
+"""How many components: error, agreement of restarts, and what a fit predicts of unseen data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import itertools
 
 import numpy as np
 
-from neuro.ntf import compare, hals
+from neuro.ntf import compare, hals, heldout
 from neuro.ntf.lbfgs import run_lbfgs
 from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.operators import as_operator, check_rank
 
 HELD_OUT = 0.05
+N_REPEATS = 5
 MIN_SIMILARITY = 0.90
 TIME_BLOCKS = 10
 GROWTH = 0.01
@@ -28,7 +29,8 @@ class RankSweep:
     table : dict of str to ndarray
         Columns by name, one value per rank: `rank`, `error`, `explained`, `similarity` (mean of
         the restarts against the best one), `core_consistency` (percent), `cv_error`, `cv_se`
-        (over the repeats), `n_background`, `flattened_variance`.
+        (held-out fibres; standard error over the repeats), `animal_error`, `animal_se`
+        (left-out animals; over the folds), `n_background`, `flattened_variance`.
     rank : int
         The chosen rank.
     reason : str
@@ -50,7 +52,7 @@ def select_rank(
     concatenated=False,
     solver="hals",
     n_starts=10,
-    n_repeats=5,
+    n_repeats=N_REPEATS,
     cv_starts=2,
     max_iter=200,
     tol=1e-5,
@@ -62,8 +64,10 @@ def select_rank(
     """Fit a range of ranks and choose one.
 
     All restarts, ranks and cross-validation fits run side by side through the same matrix
-    products. Cross-validation leaves out 5 % of the fibres (a pair of an animal, all bins); with
-    one animal a fibre is a pair within a tenth of the time.
+    products. Two things are left out and predicted: 5 % of the fibres (a pair of an animal, all
+    bins; with one animal a fibre is a pair within a tenth of the time), and, where animals share
+    a clock and are four or more, whole animals, see :mod:`neuro.ntf.heldout`. Fibres reward every
+    component that is real in some animals; animals reward what is common to all of them.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ def select_rank(
     rule : {"robust", "paper"}
         `robust` (default, ours): the smallest rank within one standard error of the least
         cross-validation error, among ranks whose restarts agree at 0.90 and more; where none
-        agree, the knee of the error. `paper`: where the flattened normalised variance of the
+        agree, the knee of the error. The error is that on left-out animals, or on fibres where
+        no animal was left out. `paper`: where the flattened normalised variance of the
         pair factor stops growing (the authors' related code; the publication states no rule).
     concatenated : bool
         Whether to fit the concatenated model.
@@ -83,7 +88,7 @@ def select_rank(
     n_starts : int
         Restarts per rank (10, ours).
     n_repeats : int
-        Repeats of the cross-validation (5, ours).
+        Repeats of the cross-validation (5, ours); 0 leaves out nothing, animals neither.
     cv_starts : int
         Restarts per cross-validation fit (2, ours).
     max_iter, tol, random_state, backend, device
@@ -114,15 +119,19 @@ def select_rank(
     if solver == "lbfgs" and not concatenated:
         for rank in ranks:
             run_lbfgs(operator, fits[rank], random_state, max_iter)
-        table = _table(operator, model, ranks, fits, [])
+        table = _table(operator, ranks, fits, []) | _animal_columns([], ranks)
         return RankSweep(table, *(_robust if rule == "robust" else _paper)(table))
     folds = [_fold(operator, model, ranks, cv_starts, seed) for seed in seeds[:n_repeats]]
+    unseen = []
+    if n_repeats and not concatenated:
+        unseen = heldout.animal_folds(operator, ranks, cv_starts, seeds[-1])
     queue = [start for rank in ranks for start in fits[rank]]
-    queue += [start for fold in folds for starts in fold.values() for start in starts]
+    queue += [start for fold in folds + unseen for starts in fold.values() for start in starts]
     # large ranks first: what converges late must not start last
     queue.sort(key=lambda start: -start.rank)
     hals.run(operator, queue, max_iter=max_iter, tol=tol, log=log)
-    table = _table(operator, model, ranks, fits, folds)
+    table = _table(operator, ranks, fits, folds)
+    table |= _animal_columns(unseen, ranks)
     rank, reason = (_robust if rule == "robust" else _paper)(table)
     return RankSweep(table, rank, reason)
 
@@ -169,7 +178,7 @@ def _draw(rng, observed):
     return held
 
 
-def _table(operator, model, ranks, fits, folds):
+def _table(operator, ranks, fits, folds):
     rows = []
     complete = operator.pair_mask is None and operator.frame_mask is None
     for rank in ranks:
@@ -206,8 +215,20 @@ def _table(operator, model, ranks, fits, folds):
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+def _animal_columns(folds, ranks):
+    """Mean and standard error over the folds of the error on left-out animals."""
+    errors = heldout.animal_errors(folds, ranks)
+    if not len(errors):
+        return {name: np.full(len(ranks), np.nan) for name in ("animal_error", "animal_se")}
+    se = errors.std(axis=0, ddof=1) / np.sqrt(len(errors))
+    return {"animal_error": errors.mean(axis=0), "animal_se": se}
+
+
 def _robust(table):
-    ranks, cv, se = table["rank"], table["cv_error"], np.nan_to_num(table["cv_se"])
+    ranks, what, name = table["rank"], "left-out animals", "animal"
+    if np.isnan(table["animal_error"]).any():
+        what, name = "held-out fibres", "cv"
+    cv, se = table[f"{name}_error"], np.nan_to_num(table[f"{name}_se"])
     similarity = np.where(np.isnan(table["similarity"]), 1.0, table["similarity"])
     stable = similarity >= MIN_SIMILARITY
     if not stable.any() or np.isnan(cv).all():
@@ -218,7 +239,7 @@ def _robust(table):
     within = stable & (cv <= cv[least] + se[least])
     rank = int(ranks[within][0])
     return rank, (
-        f"smallest rank within one standard error of the least cross-validation error (rank "
+        f"smallest rank within one standard error of the least error on {what} (rank "
         f"{ranks[least]}), among ranks whose restarts agree at {MIN_SIMILARITY:g}"
     )
 

@@ -33,6 +33,7 @@ class SeparableTensor:
     Attributes
     ----------
     sq_norm : float
+    animal_energy : ndarray of float64, shape (n_animals,)
     """
 
     def __init__(self, signals, row, shape, pair_mask=None, frame_mask=None):
@@ -47,7 +48,8 @@ class SeparableTensor:
                 f"expected {shape[2]}"
             )
         self._first = np.flatnonzero(np.diff(self._row, prepend=-1))
-        self.sq_norm = self._energy()
+        self.animal_energy = self._energy()
+        self.sq_norm = float(self.animal_energy.sum())
 
     @classmethod
     def from_traces(cls, traces, fs, kind="product", *, bin_s=1.0, frame_mask=None, **options):
@@ -94,14 +96,16 @@ class SeparableTensor:
         """Rows of the matrix: bins times animals."""
         return self.shape[0] * self.shape[1]
 
-    def _energy(self) -> float:
-        total = 0.0
+    def _energy(self) -> np.ndarray:
+        """Sum of squares of every animal."""
+        total = np.zeros(self.shape[1])
         ends = np.append(self._first[1:], len(self._row))
         for first, last in zip(self._first, ends):
             entries = self._signals[first:last].astype(np.float64)
             squares = entries**2
-            total += ((entries @ entries.T) ** 2).sum() - (squares @ squares.T).sum()
-        if total <= 0:
+            energy = ((entries @ entries.T) ** 2).sum() - (squares @ squares.T).sum()
+            total[self._row[first] % self.shape[1]] += energy
+        if total.sum() <= 0:
             raise ValueError("X is 0 wherever it was observed; there is nothing to factorise")
         return total / 2
 
@@ -136,6 +140,10 @@ class SeparableTensor:
                 full += (part * weight[first : first + BLOCK, None]).T @ part
             out[:, column] = full[self._upper]
         return out
+
+    def animal(self, w: int) -> np.ndarray:
+        """All values of one animal, shape `(n_bins, n_pairs)`."""
+        return self.gather(slice(w, None, self.shape[1]), np.arange(self.shape[2]))
 
     def gather(self, rows: slice, pairs) -> np.ndarray:
         """Some pairs of the rows of one group, shape `(n_rows_of_group, n_pairs_wanted)`."""

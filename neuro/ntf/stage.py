@@ -44,7 +44,8 @@ def load(source, files, settings, runs="first") -> list:
         return from_series(files[0], runs)
     if source == "simulated":
         settings = {"content": "traces", "fs_hz": None, "variable": None, "time_axis": None}
-    items, problems = [], []
+    items: list = []
+    problems: list[str] = []
     for path in files:
         try:
             if settings["content"] == "kernels":
@@ -217,7 +218,8 @@ def backends(settings) -> tuple[list[str], list[str]]:
     InputProblem
         When the back end is missing and was not chosen by the preset.
     """
-    names, notices = [], []
+    names: list[str] = []
+    notices: list[str] = []
     for name in dict.fromkeys([settings["backend"], *settings["beside"]]):
         try:
             require(name)

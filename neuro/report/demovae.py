@@ -24,6 +24,8 @@ _VALUES = {
     "membership_auc": "Membership told from the reconstruction error, AUC",
 }
 
+_NEAR = 0.6
+"""Share of samples nearer to training people above which they should stay at home (ours)."""
 _FEW = 100
 """Runs that a fit needs to say something (ours)."""
 
@@ -267,6 +269,7 @@ def _generation(folder: Path) -> list:
             "A model of one half of the people makes synthetic people; the other half of the real "
             "people judges them. Both halves take their turn."
         ),
+        _sharing(values),
     ]
     out += samples.group_maps(arrays, maps, regions)
     out += samples.edge_statistics(arrays)
@@ -274,6 +277,25 @@ def _generation(folder: Path) -> list:
     out.append(_map_table(maps))
     out.append(_value_table(table))
     return out
+
+
+def _sharing(values) -> model.Text:
+    """What whoever would give samples or weights away has to know."""
+    near, auc = float(values.get("privacy_ratio", np.nan)), values.get("membership_auc", np.nan)
+    words = "Before you share anything: these samples are not anonymous by construction. "
+    if np.isfinite(near):
+        words += (
+            f"{100 * near:.0f} % of them lie nearer to a person of the training half than to any "
+            "other (50 % would say that they know nothing about single people"
+            + (f"; above {100 * _NEAR:.0f} % do not share them). " if near > _NEAR else "). ")
+        )
+    if np.isfinite(auc):
+        words += (
+            f"Whoever holds model.npz tells people it was trained on from others with an AUC of "
+            f"{model.number(float(auc), 2)}: never share model.npz, latents.tsv or "
+            "deconfounded.npz without the consent that sharing the connectomes themselves needs."
+        )
+    return model.Text(words, "warning")
 
 
 def _map_table(maps) -> model.Table:
@@ -301,9 +323,10 @@ def _value_table(table: pd.DataFrame) -> model.Table:
     for row in table.to_dict("records"):
         name = str(row["name"])
         words = _VALUES.get(name)
-        if words is None and name.startswith("readout_"):
-            target = figures.target_name(name.removeprefix("readout_"))
-            words = f"Readout of {target} trained on synthetic, tested on real people"
+        for start, unit in (("readout_", ""), ("rmse_", ", RMSE in its unit")):
+            if words is None and name.startswith(start):
+                target = figures.target_name(name.removeprefix(start))
+                words = f"Readout of {target} trained on synthetic, tested on real people{unit}"
         if words:
             reference = row["reference"]
             rows.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.report import mds_figures, mds_stimuli, model
+from neuro.report import mds_figures, mds_stimuli, model, sets
 from neuro.report.labels import Labels
 from neuro.report.tables import read_table
 
@@ -50,15 +50,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     -------
     list of neuro.report.model.Section
     """
-    folder = results / "mds"
-    table = read_table(folder / "sets.tsv", set=str)
-    if table is None:
-        return []
-    made = []
-    for name in table["set"]:
-        title = f"Functional types: {TITLES.get(name, name)}"
-        made.append(model.Section(f"mds_{name}", title, _blocks(folder / name, name)))
-    return made
+    return sets.sections(results / "mds", "Functional types", TITLES, _blocks)
 
 
 def _blocks(folder: Path, name: str) -> list:
@@ -67,7 +59,8 @@ def _blocks(folder: Path, name: str) -> list:
     if not path.is_file() or clusters is None:
         return [model.Text("The search for types of this set has no results.", "note")]
     found = json.loads(path.read_text("utf-8"))
-    matrices, stimuli = _arrays(folder / "matrices.npz"), _arrays(folder / "mds_stimuli.npz")
+    matrices = sets.arrays(folder / "matrices.npz")
+    stimuli = sets.arrays(folder / "mds_stimuli.npz")
     blocks: list = [_banner(found), _introduction(found)]
     blocks += [model.Text(note, "note") for note in found["notes"]]
     blocks += [model.Text(line) for line in found["messages"]]
@@ -231,10 +224,3 @@ def _restarts(table):
         ],
         rows,
     )
-
-
-def _arrays(path: Path):
-    if not path.is_file() or not path.stat().st_size:
-        return None
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}

@@ -200,16 +200,19 @@ def ladder(table, name):
         )
         axes.plot(x, table["restart_ari"], "o-", color=draw.CONTROL, label="agreement of restarts")
         axes.plot(x, table["saturation"], "s--", color=draw.CASE, label="exp(J)/K")
+        if table["even_typing_ari"].notna().any():
+            axes.plot(x, table["even_typing_ari"], "^-", color=draw.OTHER, label="typing")
         axes.axhline(0.8, color=draw.OTHER, lw=0.8, ls=":")
         axes.set_ylim(0, 1.05)
         axes.set_xlabel("Clusters at the start")
-        axes.legend(loc="lower left")
+        picture.legend(loc="outside upper center", ncols=3)
 
     return draw.figure(
         f"{name}_ladder",
         paint,
         caption="Plain EM at several numbers of clusters: agreement of restarts (band: lowest and "
-        "highest pair) and saturation.",
+        "highest pair), saturation, and, where conditions were repeated, typing by even repeats "
+        "with stimuli picked on odd ones (adjusted Rand index).",
         how_to_read="A peak of the agreement at one number is the sign of types; a slow fall is "
         "that of a continuum.",
         alt="Curves against the number of clusters",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.report import model, ntf_figures
+from neuro.report import model, ntf_figures, sets
 from neuro.report.labels import Labels
 from neuro.report.tables import read_table
 
@@ -78,20 +78,16 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     -------
     list of neuro.report.model.Section
     """
-    folder = results / "ntf"
-    table = read_table(folder / "sets.tsv", set=str)
-    if table is None:
-        return []
-    made = []
-    for name in table["set"]:
-        blocks = _set_blocks(folder / name, name, labels)
-        title = f"Motifs of interaction: {TITLES.get(name, name)}"
-        made.append(model.Section(f"ntf_{name}", title, blocks))
-    return made
+    return sets.sections(
+        results / "ntf",
+        "Motifs of interaction",
+        TITLES,
+        lambda folder, name: _set_blocks(folder, name, labels),
+    )
 
 
 def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
-    data = _arrays(folder / "factors.npz")
+    data = sets.arrays(folder / "factors.npz")
     components = read_table(folder / "components.tsv", backend=str)
     if data is None or components is None:
         return [model.Text("The factorisation of this set has no results.", "note")]
@@ -99,6 +95,8 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     animals = [labels.text(animal) for animal in data["animal_names"]]
     first = components[components["backend"] == components["backend"].iloc[0]]
     blocks: list = [_introduction(facts, data), _verdict(first)]
+    if components["backend"].nunique() > 1 and components["p_adjusted"].notna().all():
+        blocks.append(_agreement(components))
     sweep = read_table(folder / "rank_sweep.tsv")
     if sweep is not None and len(sweep) > 1:
         blocks.append(ntf_figures.rank_sweep(sweep, _rank(folder, data), name))
@@ -109,7 +107,8 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
         if len(animals) > 12:
             blocks.append(ntf_figures.presence_map(data, animals, name))
     blocks += _community_blocks(folder, data, components, first, name)
-    blocks.append(_table(components, len(animals)))
+    nulls = read_table(folder / "nulls.tsv", backend=str)
+    blocks.append(_table(components, len(animals), nulls))
     known = read_table(folder / "known.tsv", condition=str)
     if known is not None and len(known):
         blocks.append(_known(known))
@@ -158,6 +157,35 @@ def _verdict(first):
     )
 
 
+def _agreement(components):
+    """Where two searches say different things: which one counts, and what the other one saw."""
+    names = list(dict.fromkeys(components["backend"]))
+    decides, beside = names[:2]
+    table = components.pivot(index="component", columns="backend", values="significant")
+    first, second = table[decides].astype(bool), table[beside].astype(bool)
+    alone, other = int((first & ~second).sum()), int((second & ~first).sum())
+    if not alone and not other:
+        return model.Text(f"{decides} and {beside} agree on all components.", "note")
+    text = (
+        f"The searches differ: beyond surrogates for {decides} alone {alone}, for {beside} alone "
+        f"{other} of {len(table)} components. {decides} decides here."
+    )
+    blocks, grouping = {"sbm", "graph_tool"}, {"networkx", "igraph"}
+    if {decides, beside} & blocks and {decides, beside} & grouping:
+        text += (
+            " A modularity search asks whether groups hold together more than the strengths of "
+            "their members explain, which is what a community is; a block model also counts hubs "
+            "and strong beside weak neurons, in the data and in the surrogates."
+        )
+        search = beside if beside in blocks else decides
+        part = components.loc[components["backend"] == search, "modularity"]
+        text += (
+            f" Modularity of the blocks that {search} found: {model.number(part.min(), 2)} to "
+            f"{model.number(part.max(), 2)}; near 0 they are no communities."
+        )
+    return model.Text(text, "note")
+
+
 def _rank(folder: Path, data) -> int:
     path = folder / "rank.json"
     if path.is_file():
@@ -178,13 +206,13 @@ def _community_blocks(folder, data, components, first, name) -> list:
         figure = ntf_figures.hierarchy(nested, name) if nested else None
         if figure is not None:
             blocks.append(figure)
-        together = _arrays(folder / "membership.npz")
+        together = sets.arrays(folder / "membership.npz")
         if together is not None and backend in together:
             curves, names = _together(data, together[backend], labels, weak)
             if len(curves):
                 bin_s = 1.0 / float(data["fs"])
                 blocks.append(ntf_figures.co_membership(curves, names, bin_s, name, shared))
-    projection = _arrays(folder / "back_projection.npz")
+    projection = sets.arrays(folder / "back_projection.npz")
     if projection is not None and len(projection["values"]):
         blocks.append(ntf_figures.back_projection(projection, float(data["fs"]), name, shared))
     nulls = read_table(folder / "nulls.tsv", backend=str)
@@ -263,7 +291,10 @@ def _together(data, membership, labels, weak, least=3):
     return np.array(curves), names
 
 
-def _table(components, n_animals):
+def _table(components, n_animals, nulls=None):
+    limits = {}
+    if nulls is not None and len(nulls):
+        limits = nulls.groupby("backend")["statistic"].quantile(0.95).to_dict()
     rows = [
         {
             "component": str(row.component),
@@ -272,6 +303,7 @@ def _table(components, n_animals):
             "participation": row.participation,
             "n": int(row.n_communities),
             "statistic": row.statistic,
+            "null": limits.get(row.backend, float("nan")),
             "p": model.p_value(row.p_adjusted) if np.isfinite(row.p_adjusted) else "",
             "flags": "; ".join(
                 word
@@ -288,6 +320,7 @@ def _table(components, n_animals):
     return model.Table(
         "Components. Share: of the sum of squared weights; "
         + ("animals: effective number that carries the component; " if n_animals > 1 else "")
+        + ("surrogates: the 95 % quantile of their motifs; " if limits else "")
         + "p: adjusted over the components; bold: beyond chance.",
         [
             model.Column("component", "Component"),
@@ -296,15 +329,9 @@ def _table(components, n_animals):
             *([model.Column("participation", "Animals", 1)] if n_animals > 1 else []),
             model.Column("n", "Communities", 0),
             model.Column("statistic", "Statistic", 3),
+            *([model.Column("null", "Surrogates, 95 %", 3)] if limits else []),
             model.Column("p", "p"),
             model.Column("flags", "Flags"),
         ],
         rows,
     )
-
-
-def _arrays(path: Path):
-    if not path.is_file() or not path.stat().st_size:
-        return None
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}

@@ -8,8 +8,7 @@ import numpy as np
 
 from neuro.report import draw
 
-MAX_COMPONENTS, MAX_ANIMALS = 8, 40
-"""Drawn per figure; the tables have all."""
+MAX_COMPONENTS, MAX_ANIMALS = 8, 40  # drawn per figure; the tables have all
 MIN_ACTIVE = 3
 """With fewer neurons above the background all are drawn, and their communities called weak."""
 _SHADE = "#EEF1F4"
@@ -20,21 +19,22 @@ def _colour(r):
 
 
 def rank_sweep(sweep, chosen, name):
-    """Error, cross-validation error and restart agreement over ranks."""
+    """Error, errors on what was held out, and restart agreement over ranks."""
+    panels = [
+        ("error", "", "Relative error"),
+        ("cv_error", "cv_se", "Error on held-out fibres"),
+        ("animal_error", "animal_se", "Error on left-out animals"),
+        ("similarity", "", "Agreement of restarts"),
+    ]
+    # with one recording, or without a common clock, no animal was left out
+    panels = [item for item in panels if item[0] in sweep and sweep[item[0]].notna().any()]
 
     def paint(picture):
-        panels = (
-            ("error", "Relative error"),
-            ("cv_error", "Cross-validation error"),
-            ("similarity", "Agreement of restarts"),
-        )
-        for axes, (column, label) in zip(picture.subplots(1, 3), panels):
-            values = sweep[column]
-            axes.plot(sweep["rank"], values, "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
-            if column == "cv_error":
-                axes.errorbar(
-                    sweep["rank"], values, sweep["cv_se"], fmt="none", ecolor=draw.CONTROL, lw=1
-                )
+        for axes, (column, error, label) in zip(picture.subplots(1, len(panels)), panels):
+            axes.plot(sweep["rank"], sweep[column], "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
+            if error:
+                bars = {"fmt": "none", "ecolor": draw.CONTROL, "lw": 1}
+                axes.errorbar(sweep["rank"], sweep[column], sweep[error], **bars)
             axes.axvline(chosen, color=draw.CASE, lw=1.2, ls=(0, (4, 3)))
             axes.set_xlabel("Components")
             axes.set_ylabel(label)
@@ -42,12 +42,12 @@ def rank_sweep(sweep, chosen, name):
     return draw.figure(
         f"{name}_rank",
         paint,
-        size=(9.4, 2.7),
-        caption="Error, cross-validation error (bars: one standard error over repeats) and "
-        "agreement of restarts against the number of components; dashed: the chosen one.",
-        how_to_read="Good numbers have a low cross-validation error and restarts that agree "
-        "(near 1). The error alone always falls.",
-        alt="Three curves against the number of components",
+        size=(2.4 * len(panels) + 2.0, 2.7),
+        caption="Error, error on what was held out (bars: one standard error) and agreement of "
+        "restarts against the number of components; dashed: the chosen one.",
+        how_to_read="Good numbers predict what was held out, and their restarts agree (near 1). "
+        "Left-out animals decide where there are any; fibres also reward what a few animals share.",
+        alt="Curves against the number of components",
         wide=True,
     )
 

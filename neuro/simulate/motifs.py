@@ -10,7 +10,7 @@ import numpy as np
 from neuro.io.recordings import Recording
 
 
-def planted_tensor(shape=(240, 20, 4950), rank=6, noise=0.3, *, random_state=0):
+def planted_tensor(shape=(240, 20, 4950), rank=6, noise=0.3, *, weakest=1.0, random_state=0):
     """A tensor of known rank with noise that is not negative.
 
     Time courses and motifs are sparse, animal loadings are spread. The noise is half-normal, so
@@ -23,6 +23,9 @@ def planted_tensor(shape=(240, 20, 4950), rank=6, noise=0.3, *, random_state=0):
     rank : int
     noise : float
         Scale of the noise in standard deviations of the signal.
+    weakest : float
+        Strength of the weakest component in parts of the strongest; the others lie between them
+        in equal ratios. The default makes all alike.
     random_state : int
 
     Returns
@@ -35,6 +38,7 @@ def planted_tensor(shape=(240, 20, 4950), rank=6, noise=0.3, *, random_state=0):
     time = rng.random((n_bins, rank)) * (rng.random((n_bins, rank)) < 0.3)
     animals = rng.uniform(0.1, 1.0, (n_animals, rank))
     pairs = rng.random((n_pairs, rank)) * (rng.random((n_pairs, rank)) < 0.2)
+    pairs = pairs * np.geomspace(1.0, weakest, rank)
     return _noisy([time, animals, pairs], noise, rng), [time, animals, pairs]
 
 

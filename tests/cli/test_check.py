@@ -32,6 +32,7 @@ def settings(**sections):
         "data": {"kind": "auto", "root": "prep"},
         "fmri": {"atlas": "prep/atlas.nii.gz"},
         "adhd": {"enabled": False},
+        "demovae": {"enabled": False},
     }
     for name, keys in sections.items():
         mapping[name] = mapping.get(name, {}) | keys
@@ -207,6 +208,24 @@ def test_ids_are_compared_in_both_directions(here, capsys):
     assert check(capsys)[0] == 0, "a choice of subjects is no mistake"
     settings(data={"subjects": ["02"]}, adhd={"enabled": True})
     assert "dx holds only one class" in check(capsys)[2][0]
+
+
+def test_nothing_to_remove_for_demovae_is_one_line(here, capsys):
+    datasets.tiny(here / "prep", ["01", "02"])
+    table = here / "prep" / "participants.tsv"
+    head = "participant_id\tage\tsite\n"
+    table.write_text(f"{head}sub-01\t9\tA\nsub-02\t9\tB\nsub-03\t12\tC\n")
+    merged = {"site_groups": {"one": ["A", "B"]}}
+    settings(data={"subjects": ["01", "02"]}, adhd=merged, demovae={"enabled": True})
+    code, _, err = check(capsys)
+    assert code == 1
+    assert err[0] == (
+        "participants: none of age, sex, site has two values; demovae has nothing to remove: "
+        "change demovae.columns or set demovae.enabled to false"
+    )
+    assert len(err[0]) <= 160
+    settings(data={"subjects": ["01", "02"]}, demovae={"enabled": True})
+    assert check(capsys)[0] == 0, "two sites are two values"
 
 
 def test_a_wrong_command_line_is_2(capsys):

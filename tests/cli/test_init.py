@@ -10,7 +10,7 @@ import yaml
 from common import snakemake
 
 from neuro.cli import main
-from neuro.config import STAGES
+from neuro.config import STAGES, resolve
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 COLUMNS = "trans_x trans_y trans_z rot_x rot_y rot_z csf white_matter global_signal cosine00"
@@ -59,10 +59,12 @@ def test_only_what_was_found_is_written(here):
     tree(here / "prep")
     code, text, config = init("--bids", "prep", "-o", "mine.yaml")
     assert code == 0
-    # every other stage is switched off by name
+    # stages that would run on these images are switched off by name, the others are off
     assert config == {"data": {"kind": "fmriprep", "root": "prep"}} | {
-        name: {"enabled": False} for name in STAGES if name != "fmri"
+        name: {"enabled": False} for name in ("adhd", "demovae", "ntf", "hmmglm")
     }
+    assert resolve(config) == []
+    assert [name for name in STAGES if config[name]["enabled"]] == ["fmri"]
     for words in (
         "2 subjects: 01 02; 2 runs",
         "tasks: rest (2)",

@@ -118,6 +118,23 @@ def test_a_mistake_is_one_line_that_names_key_and_fix(sections, line):
     assert problems(**sections) == [line]
 
 
+@pytest.mark.parametrize("data", [{"kind": "none"}, {"kind": "xcpd", "root": "."}])
+def test_types_are_sought_in_simulated_data_or_where_an_input_is_named(data):
+    def enabled(**sections):
+        mapping = {"data": data, "adhd": {"enabled": False}, **sections}
+        assert config.resolve(mapping) == []
+        return mapping["mds"]["enabled"]
+
+    assert enabled(data={"kind": "simulated"})
+    assert not enabled()
+    assert not enabled(mds={"enabled": False})
+    assert not enabled(mds={"enabled": False, "eta": 0.2})
+    assert enabled(mds={"input": ["planted"]})
+    for given in ({"enabled": True}, {"n_restarts": 8}):
+        lines = config.resolve({"data": data, "adhd": {"enabled": False}, "mds": given})
+        assert lines == ["config.yaml: mds.input: missing; name stimulus-response data, or planted"]
+
+
 def test_an_empty_file_is_one_line():
     assert config.resolve({}, source="mine.yaml") == [
         "mine.yaml: the file is empty; start from config.yaml or configs/"

@@ -6,6 +6,8 @@ import pytest
 
 from neuro.demovae import evaluate
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.readouts import readouts
+from neuro.demovae.transfer import transfer
 
 
 @pytest.fixture
@@ -96,3 +98,33 @@ def test_edge_statistics(people):
     found = evaluate.edge_stats(a, b)
     assert found["sd_ratio"] == pytest.approx(1.3, rel=1e-3)
     assert found["mean_rmse"] == pytest.approx(0.3 * np.abs(a.mean(axis=0) - 1).mean(), rel=0.5)
+
+
+def test_readouts_of_synthetic_people_are_tested_on_real_ones(small, columns):
+    X, people = small.edges, small.participants
+    train, test = np.arange(100), np.arange(100, 160)
+    known, new = people.iloc[train].reset_index(drop=True), people.iloc[test]
+    told = [*columns, {"name": "dx", "type": "categorical", "role": "keep"}]
+    one = known.assign(dx=0)
+    same = transfer(X[train], one, X[train], known, X[test], new, told, 3).set_index("target")
+    assert list(same.index) == ["age", "sex", "site"], "dx has one value among the synthetic"
+    np.testing.assert_array_equal(same["synthetic"], same["real"])
+    direct = readouts(
+        *(X[train], X[test], known, new),
+        columns=columns,
+        models=("linear",),
+        squares=False,
+        random_state=3,
+    ).set_index("target")
+    np.testing.assert_allclose(same["real"], direct["heldout"])
+    spread = np.std(new["age"])
+    assert same.loc["age", "rmse_mean"] == pytest.approx(spread)
+    assert same.loc["age", "rmse_real"] == pytest.approx(
+        spread * np.sqrt(1 - direct.loc["age", "heldout"])
+    )
+    assert np.isnan(same.loc["sex", "rmse_real"])
+    # synthetic people whose demographics mean nothing teach nothing
+    wrong = known.sample(frac=1, random_state=0).reset_index(drop=True)
+    none = transfer(X[train], wrong, X[train], known, X[test], new, columns, 3).set_index("target")
+    assert none.loc["site", "synthetic"] <= 0.5 < same.loc["site", "synthetic"]
+    assert none.loc["age", "rmse_synthetic"] > same.loc["age", "rmse_synthetic"]

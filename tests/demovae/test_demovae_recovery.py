@@ -83,10 +83,18 @@ def test_without_effects_nothing_is_there_to_remove(columns):
 
 def test_headline_entries_of_the_planted_cohort(strong):
     entries = headline._planted(strong[0])
-    assert [entry["name"].split(" ")[0] for entry in entries[:4]] == ["age", "age^2", "sex", "site"]
+    assert [entry["name"] for entry in entries] == [
+        "age left in new people's latents",
+        "sex left in new people's latents",
+        "site left in new people's latents",
+        "people's own factors, kept in latents",
+        "maps of samples, mean of 6",
+    ]
     keys = {"planted", "recovered", "error"}
     assert all(keys <= set(entry) and entry["value"] is not None for entry in entries)
-    assert all("network-10" in entry["name"] for entry in entries)
+    ours = strong[0][strong[0]["features"] == "network-10"]
+    assert entries[0]["recovered"] == round(part(ours, "removed")["recovered"].iloc[0], 4)
+    assert entries[-1]["value"] == pytest.approx(part(ours, "maps", "r")["recovered"].mean())
     assert headline._planted(None) == []
 
 

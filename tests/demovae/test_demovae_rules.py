@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from neuro.io.connectomes import write_connectomes
 from neuro.simulate.connectomes import planted_connectomes
 
 ROOT = Path(__file__).parents[2]
+FILES = (("connectomes", "h5"), ("participants", "tsv"))
 
 
 class Files(dict):
@@ -60,6 +62,7 @@ def settings():
         "latent_dims": [5, 300],
         "hidden": 60,
         "n_epochs": 200,
+        "patience": 20,
         "n_samples": 30,
         "permutations": 20,
         "folds": 3,
@@ -229,11 +232,7 @@ def test_history_tells_where_training_stopped(study):
 
 
 def test_an_error_of_the_user_is_one_line(study, settings, tmp_path, capsys):
-    folder = study.parent
-    given = {
-        "connectomes": str(folder / "connectomes.h5"),
-        "participants": str(folder / "participants.tsv"),
-    }
+    given = {name: str(study.parent / f"{name}.{end}") for name, end in FILES}
     params = {
         "cohort": {**settings, "site_groups": {}, "missing": "error"},
         "settings": settings,
@@ -246,3 +245,31 @@ def test_an_error_of_the_user_is_one_line(study, settings, tmp_path, capsys):
     assert len(lines) == 1
     assert "'sex' has 2 missing values" in lines[0]
     assert "Traceback" not in (tmp_path / "x.log").read_text()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_fit_uses_the_threads_of_its_rule(study, settings, tmp_path, monkeypatch, n):
+    """Torch and BLAS get the same number; with more than the rule asks for they wait busily."""
+    import torch
+
+    from neuro import threads
+    from neuro.demovae import fitting
+
+    seen = []
+
+    def look(*_arguments):
+        seen.append((torch.get_num_threads(), os.environ["OPENBLAS_NUM_THREADS"]))
+        raise ValueError("seen")
+
+    monkeypatch.setattr(fitting, "fit_network", look)
+    given = {name: str(study.parent / f"{name}.{end}") for name, end in FILES}
+    params = {"cohort": {**settings, "site_groups": {}}, "settings": settings, "seed": 0}
+    stand = Stand("demovae_fit", given, {"model": "x"}, params, tmp_path / "x.log")
+    stand.threads = n
+    before = torch.get_num_threads()
+    try:
+        with pytest.raises(SystemExit):
+            script("demovae_fit")(stand)
+    finally:
+        threads.limit(before)
+    assert seen == [(n, str(n))]

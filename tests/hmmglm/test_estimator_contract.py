@@ -60,6 +60,66 @@ def test_a_start_in_a_batch_equals_the_start_alone(truth):
         )
 
 
+def test_screened_starts_are_the_same_starts_and_keep_the_best(truth):
+    """Starts that get stuck are dropped before they are finished; the others change no number."""
+    from neuro.hmmglm.starts import fit_starts, screen
+
+    model = small("gaussian", n_states=3, n_finish=2)
+    problem = model.problem(list(truth.counts[:6]))
+    seeds = [[5, number] for number in range(6)]
+    kept = screen(problem, model.recipe(), seeds)
+    assert len(kept) == 2 and kept == sorted(kept)
+    every = fit_starts(problem, small("gaussian", n_states=3).recipe(), ["gaussian"], seeds)
+    chosen = fit_starts(problem, model.recipe(), ["gaussian"], seeds)
+    assert [item["number"] for item in chosen] == kept
+    for item in chosen:
+        np.testing.assert_array_equal(
+            item["gaussian"][0].parameters.theta,
+            every[item["number"]]["gaussian"][0].parameters.theta,
+        )
+    fitted = small("gaussian", n_states=3, n_starts=6, n_finish=2, random_state=5)
+    fitted.fit(list(truth.counts[:6]))
+    assert [start["seed"] for start in fitted.starts_] == [seeds[number] for number in kept]
+
+
+def test_screening_drops_what_gets_stuck():
+    from neuro.hmmglm.starts import fit_starts, screen
+
+    truth = switching_glm(8, 800, 12, 4, random_state=1)
+    model = small("gaussian", n_states=4, n_finish=2)
+    problem = model.problem(list(truth.counts))
+    seeds = [[1, number] for number in range(8)]
+    found = fit_starts(problem, small("gaussian", n_states=4).recipe(), ["gaussian"], seeds)
+    reached = np.array([item["gaussian"][0].objective[-1] for item in found])
+    near = reached >= reached.max() - 1e-4 * abs(reached.max())
+    assert near[screen(problem, model.recipe(), seeds)].all() and not near.all()
+
+
+def test_part_of_the_sequences_for_screening(truth):
+    """Whole sequences, evenly spaced; history does not leak into them."""
+    from neuro.hmmglm.history import exponential_basis, make_design
+
+    design = make_design(list(truth.counts), exponential_basis())
+    part = design.part(1300)
+    want = make_design([truth.counts[k] for k in (0, 4, 7)], exponential_basis())
+    for name in ("x", "counts", "usable", "starts", "log_factorial"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(want, name))
+    assert design.part(10**6) is design
+
+
+def test_states_of_rates_are_a_start_for_many_neurons():
+    """30 neurons that switch between two sets of rates, few bins: the one-hot fit keeps states."""
+    rng = np.random.default_rng(8)
+    states = np.repeat(np.arange(8) % 2, 50)
+    rates = rng.uniform(0.1, 1.2, size=(2, 30))
+    counts = rng.poisson(rates[states])
+    model = OneHotHMMGLM(2, start="hmm", n_starts=1, random_state=0)
+    assert match_states(model.fit([counts]).predict([counts]), [states])[1] > 0.98
+    assert np.mean(model.adjacency_ != 0) < 0.03
+    with pytest.raises(ValueError, match="start 'hmm' needs bias 'per_state'"):
+        OneHotHMMGLM(2, start="hmm", bias="shared").fit([counts])
+
+
 def test_states_are_sorted_by_occupancy(truth):
     model = small("gaussian", n_states=3).fit(list(truth.counts))
     assert (np.diff(model.occupancy_) <= 0).all()
@@ -311,6 +371,8 @@ def test_problems_are_listed_together(truth):
         ({"link": "linear"}, "emission 'poisson' needs"),
         ({"preset": "paper", "diagonal": "zero"}, "solver 'paper' needs"),
         ({"start": "random"}, "start: got 'random'"),
+        ({"n_finish": 0}, "n_finish: got 0"),
+        ({"preset": "paper", "n_finish": 2}, "none with solver 'paper'"),
     ],
 )
 def test_wrong_settings_are_one_line(truth, settings, words):

@@ -42,6 +42,7 @@ def test_start_of_the_paper(truth):
     rng = np.random.default_rng(0)
     start = first_parameters(problem, model.recipe(), rng)
     np.testing.assert_allclose(start.theta[0, :, 0], problem.design.mean_counts())
+    assert 0.005 < start.theta[0, :, 1:].std() < 0.02
     assert not np.allclose(start.theta[0], start.theta[1])
     same = first_parameters(problem, Recipe(2, "paper", start="zeros"), rng)
     np.testing.assert_array_equal(same.theta[:, :, 1:], 0)

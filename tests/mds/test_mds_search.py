@@ -73,7 +73,7 @@ def test_no_types_are_called_none(population):
 
 
 def test_the_released_rule_over_splits():
-    population = ln8_population(30, random_state=0)
+    population = ln8_population(12, random_state=0)
     found = MostDiscriminativeStimuli("paper", **RANGE).fit(population)
     assert 8 <= found.n_clusters_ <= 21
     with pytest.raises(ValueError, match="stability needs at least 2"):
@@ -83,7 +83,7 @@ def test_the_released_rule_over_splits():
 def test_held_out_cells_are_typed_and_their_diagonal_stands_out():
     population = ln8_population(60, random_state=0)
     held = np.arange(480) % 2 == 1
-    found = MostDiscriminativeStimuli(n_restarts=2, **RANGE).fit(population, unit_mask=~held)
+    found = MostDiscriminativeStimuli(n_restarts=1, **RANGE).fit(population, unit_mask=~held)
     assert adjusted_rand(population.types[held], found.labels_[held]) >= 0.95
     matrix = found.response_matrix(held)
     off = matrix[~np.eye(len(matrix), dtype=bool)]
@@ -91,7 +91,7 @@ def test_held_out_cells_are_typed_and_their_diagonal_stands_out():
     assert (matrix.argmax(axis=1) == np.arange(8)).all()
     assert off.mean() <= 0.35
     # a held-out cell changes nothing in the search
-    again = MostDiscriminativeStimuli(n_restarts=2, **RANGE)
+    again = MostDiscriminativeStimuli(n_restarts=1, **RANGE)
     loud = ln8_population(60, random_state=0)
     loud.even[held] = 0
     again.fit(loud, unit_mask=~held)

@@ -1,4 +1,4 @@
-"""The two factor models: objective, masks, streaming, restarts; tensorly is the oracle."""
+"""The two factor models: objective, components, bad input; tensorly is the oracle."""
 
 import pickle
 
@@ -7,22 +7,10 @@ import pytest
 
 from neuro.ntf import compare, hals
 from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.operators import DenseRows, TorchRows, as_operator
-from neuro.simulate.motifs import planted_motifs, planted_tensor
+from neuro.ntf.operators import DenseRows, as_operator
+from neuro.simulate.motifs import planted_tensor
 
 SMALL = (60, 8, 120)
-
-
-@pytest.fixture(scope="module")
-def small():
-    """A small planted tensor of rank 4 and its factors."""
-    return planted_tensor(SMALL, rank=4, noise=0.1, random_state=1)
-
-
-@pytest.fixture(scope="module")
-def middle():
-    """The tensor of two-block motifs, 240 x 12 x 1770."""
-    return planted_motifs(random_state=0)
 
 
 def squared_residual(values, model, mask=None, frames=None):
@@ -60,20 +48,6 @@ def test_error_and_score_are_those_of_the_residual(small):
         explained = 1 - squared_residual(values, model) / (values.astype(float) ** 2).sum()
         assert model.explained_ == pytest.approx(explained, abs=1e-5)
         assert model.score(values) == pytest.approx(explained, abs=1e-5)
-
-
-def test_score_with_masks_counts_observed_entries_only(small):
-    values, _ = small
-    rng = np.random.default_rng(0)
-    mask, frames = rng.random(SMALL[1:]) < 0.8, rng.random(SMALL[:2]) < 0.9
-    for cls in (NonNegativeCP, ConcatenatedNMF):
-        model = cls(3, n_starts=2, random_state=0).fit(values, mask=mask, frame_mask=frames)
-        total = (values.astype(float) ** 2 * mask * frames[:, :, None]).sum()
-        explained = 1 - squared_residual(values, model, mask, frames) / total
-        assert model.score(values, mask=mask, frame_mask=frames) == pytest.approx(
-            explained, abs=1e-5
-        )
-        assert model.explained_ == pytest.approx(explained, abs=1e-4)
 
 
 def test_a_sweep_is_exact_coordinate_descent():
@@ -171,131 +145,6 @@ def test_the_planted_tensor_is_recovered_at_full_size():
     assert (np.diff(model.history_) / model.history_[:-1]).max() <= 1e-6
 
 
-def absent(shape_of, share, seed=0):
-    """Pair mask after a share of the neurons is taken from every animal."""
-    n_animals, n_neurons = shape_of
-    rng = np.random.default_rng(seed)
-    left, right = np.triu_indices(n_neurons, 1)
-    there = np.ones((n_animals, n_neurons), bool)
-    for row in there:
-        row[rng.permutation(n_neurons)[: round(share * n_neurons)]] = False
-    return there[:, left] & there[:, right]
-
-
-def test_masked_entries_do_not_matter(small):
-    """Exact, not imputation: what stands under the mask changes nothing."""
-    values, _ = small
-    rng = np.random.default_rng(0)
-    mask, frames = rng.random(SMALL[1:]) < 0.7, rng.random(SMALL[:2]) < 0.9
-    spoiled = np.where(mask & frames[:, :, None], values, 1e3 * rng.random(SMALL))
-    spoiled[:, 0, ~mask[0]] = np.nan
-    a, b = (
-        NonNegativeCP(3, n_starts=2, random_state=0).fit(x, mask=mask, frame_mask=frames)
-        for x in (values, spoiled)
-    )
-    np.testing.assert_allclose(a.pairs_, b.pairs_, atol=1e-6)
-    np.testing.assert_allclose(a.time_, b.time_, atol=1e-6)
-
-
-def test_masked_fit_minimises_the_observed_residual(small):
-    """Against a slow fit of the same objective by a general optimiser."""
-    from scipy.optimize import minimize
-
-    values = small[0][:12, :4, :15].astype(float)
-    rng = np.random.default_rng(3)
-    mask = rng.random((4, 15)) < 0.7
-    mask[:, 0] = True
-    ends = np.cumsum([24, 8, 30])
-
-    def objective(x):
-        t, w, p = (part.reshape(-1, 2) for part in np.split(x, ends[:-1]))
-        residual = mask * (np.einsum("tr,wr,pr->twp", t, w, p) - values)
-        gradient = [
-            np.einsum("twp,wr,pr->tr", residual, w, p),
-            np.einsum("twp,tr,pr->wr", residual, t, p),
-            np.einsum("twp,tr,wr->pr", residual, t, w),
-        ]
-        return 0.5 * (residual**2).sum(), np.concatenate([g.ravel() for g in gradient])
-
-    best = min(
-        minimize(
-            objective,
-            rng.random(ends[-1]),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0, None)] * ends[-1],
-            options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-10},
-        ).fun
-        for _ in range(10)
-    )
-    model = NonNegativeCP(2, n_starts=20, tol=1e-9, max_iter=3000, random_state=0)
-    model.fit(values.astype(np.float32), mask=mask)
-    assert squared_residual(values, model, mask) / 2 == pytest.approx(best, rel=2e-3)
-
-
-def test_a_mask_of_true_is_no_mask(small):
-    values, _ = small
-    plain = NonNegativeCP(4, n_starts=2, random_state=0).fit(values)
-    full = NonNegativeCP(4, n_starts=2, random_state=0).fit(
-        values, mask=np.ones(SMALL[1:], bool), frame_mask=np.ones(SMALL[:2], bool)
-    )
-    np.testing.assert_allclose(plain.reconstruct(), full.reconstruct(), atol=1e-5)
-    # and through the code for masks
-    operator = DenseRows(values)
-    a, b = (hals.TensorStart(SMALL, 4, np.random.default_rng(0), mask) for mask in (None, True))
-    b.mask = np.ones(SMALL[1:], np.float32)
-    for start in (a, b):
-        hals.run(operator, [start], max_iter=15, tol=0)
-    np.testing.assert_allclose(a.pairs, b.pairs, rtol=1e-3, atol=1e-4)
-    exact = [exact_objective(operator, start, values, 1.0) for start in (a, b)]
-    assert exact[0] == pytest.approx(exact[1], rel=1e-5)
-
-
-@pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])
-def test_masking_frames_is_dropping_them(small, cls):
-    """Frames masked in all animals: the same motifs as a tensor without these frames."""
-    values, _ = small
-    frames = np.ones(SMALL[:2], bool)
-    frames[[3, 17, 40]] = False
-    kept = frames[:, 0]
-    masked = cls(4, n_starts=1, tol=1e-8, max_iter=400, random_state=0)
-    masked.fit(values, frame_mask=frames)
-    dropped = cls(4, n_starts=1, tol=1e-8, max_iter=400, random_state=0).fit(values[kept])
-    assert masked.error_ == pytest.approx(dropped.error_, abs=1e-5)
-    _, _, agreement = compare.match([masked.pairs_], [dropped.pairs_])
-    assert agreement.min() > 1 - 1e-4
-
-
-def test_pairs_seen_nowhere_are_nan_in_the_motif(small):
-    from neuro.ntf.communities import motifs
-
-    values, _ = small
-    mask = np.ones(SMALL[1:], bool)
-    mask[:, [0, 7]] = False
-    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values, mask=mask)
-    assert list(np.flatnonzero(model.unseen_)) == [0, 7]
-    left, right = np.triu_indices(16, 1)
-    matrices = motifs(model)
-    missing = np.isnan(matrices[:, left, right])
-    assert missing[:, [0, 7]].all() and missing.sum() == 2 * 3
-    np.testing.assert_array_equal(matrices, matrices.transpose(0, 2, 1))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("share", "n_starts", "least"), [(0.3, 3, 0.99), (0.5, 5, 0.93)])
-def test_absent_neurons_are_masked_and_zero_filling_fails(share, n_starts, least):
-    """Acceptance 3, on 240 x 20 x 1770, noise .1; factors without zeros, so that filling hurts."""
-    rng = np.random.default_rng(0)
-    truth = [rng.random((n, 6)).astype(np.float32) for n in (240, 20, 1770)]
-    values = np.einsum("tr,wr,pr->twp", *truth, optimize=True)
-    values += 0.1 * values.std() * np.abs(rng.standard_normal(values.shape, dtype=np.float32))
-    mask = absent((20, 60), share)
-    model = NonNegativeCP(6, n_starts=n_starts, random_state=0).fit(values, mask=mask)
-    assert compare.similarity(factors(model), truth) >= least
-    filled = NonNegativeCP(6, n_starts=n_starts, random_state=0).fit(values * mask)
-    assert compare.similarity(factors(filled), truth) < 0.80
-
-
 def test_a_motif_of_two_blocks_keeps_its_rank(middle):
     """Acceptance 4; with neurons in two modes a motif would be of rank 1, error .67."""
     from neuro.ntf.communities import motifs
@@ -307,77 +156,6 @@ def test_a_motif_of_two_blocks_keeps_its_rank(middle):
     for matrix in motifs(model).astype(float):
         singular = np.linalg.svd(matrix, compute_uv=False)
         assert singular[1] > 0.5 * singular[0], "two blocks of one size have two large values"
-
-
-def test_batched_starts_are_the_same_as_one_after_the_other(small):
-    values, _ = small
-    together = NonNegativeCP(4, n_starts=6, random_state=3).fit(values)
-    operator = DenseRows(values)
-    alone = []
-    for start in NonNegativeCP.starts(operator, 4, 6, 3):
-        hals.run(operator, [start])
-        alone.append(np.sqrt(start.history[-1] / operator.sq_norm))
-    np.testing.assert_allclose(together.errors_, alone, rtol=1e-4)
-    more = NonNegativeCP(4, n_starts=8, random_state=3).fit(values)
-    np.testing.assert_allclose(more.errors_[:6], together.errors_, rtol=1e-4)
-
-
-def test_the_same_seed_gives_the_same_result(small):
-    values, _ = small
-    a, b = (NonNegativeCP(4, n_starts=3, random_state=5).fit(values) for _ in range(2))
-    assert np.array_equal(a.pairs_, b.pairs_) and np.array_equal(a.errors_, b.errors_)
-
-
-def test_a_memory_map_is_streamed_to_the_same_result(small, tmp_path, monkeypatch):
-    import neuro.ntf.operators as operators
-
-    values, _ = small
-    rng = np.random.default_rng(0)
-    mask, frames = rng.random(SMALL[1:]) < 0.8, rng.random(SMALL[:2]) < 0.9
-    np.save(tmp_path / "x.npy", values)
-    monkeypatch.setattr(operators, "BLOCK_BYTES", 7 * 8 * 120 * 4)
-    streamed = np.load(tmp_path / "x.npy", mmap_mode="r")
-    for cls in (NonNegativeCP, ConcatenatedNMF):
-        a = cls(3, n_starts=2, random_state=0).fit(values, mask=mask, frame_mask=frames)
-        b = cls(3, n_starts=2, random_state=0).fit(streamed, mask=mask, frame_mask=frames)
-        np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-4)
-    held = DenseRows(streamed, mask, frames)
-    np.testing.assert_allclose(
-        held.gather(slice(2, None, 8), np.arange(5)),
-        DenseRows(values, mask, frames).gather(slice(2, None, 8), np.arange(5)),
-    )
-
-
-def test_torch_computes_the_same_products(small):
-    values, _ = small
-    numpy, torch = DenseRows(values), TorchRows(values, device="cpu")
-    rng = np.random.default_rng(0)
-    right, left = rng.random((120, 5), np.float32), rng.random((480, 5), np.float32)
-    np.testing.assert_allclose(torch.dot(right), numpy.dot(right), rtol=1e-5)
-    np.testing.assert_allclose(torch.tdot(left), numpy.tdot(left), rtol=1e-5)
-    a = NonNegativeCP(3, n_starts=2, backend="torch", random_state=0).fit(values)
-    b = NonNegativeCP(3, n_starts=2, random_state=0).fit(values)
-    np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-4)
-
-
-def test_lbfgs_descends_the_same_objective(middle):
-    values, truth, _ = middle
-    values = values[::4, :, ::4]
-    model = NonNegativeCP(6, solver="lbfgs", n_starts=2, max_iter=300, random_state=0).fit(values)
-    hals_model = NonNegativeCP(6, n_starts=2, random_state=0).fit(values)
-    assert model.error_ == pytest.approx(hals_model.error_, abs=1e-3)
-    assert compare.similarity(factors(model), [truth[0][::4], truth[1], truth[2][::4]]) > 0.98
-
-
-def test_lbfgs_fits_an_exact_tensor_exactly():
-    from neuro.ntf.lbfgs import fit_lbfgs
-
-    rng = np.random.default_rng(0)
-    truth = [rng.random((n, 2)) for n in (6, 3, 10)]
-    values = np.einsum("tr,wr,pr->twp", *truth)
-    found, objective, _ = fit_lbfgs(values, 2, rng, max_iter=2000)
-    assert objective < 1e-6 * (values**2).sum()
-    np.testing.assert_allclose(np.einsum("tr,wr,pr->twp", *found), values, atol=1e-2)
 
 
 def test_components_without_weight_are_dropped_and_counted():
@@ -408,17 +186,6 @@ def test_the_mean_of_noise_becomes_a_background_component():
     both = np.hstack([constant, peaked])
     assert list(is_background(both, both)) == [True, False]
     np.testing.assert_allclose(participation(both), [50, 1])
-
-
-def test_support_says_how_much_of_a_component_saw_a_pair(small):
-    values, _ = small
-    mask = np.ones(SMALL[1:], bool)
-    mask[2:, 5] = False
-    model = NonNegativeCP(3, n_starts=2, random_state=0).fit(values, mask=mask)
-    # unit time courses: energy lies in the animals as their squared loadings
-    share = (model.animals_[:2].astype(float) ** 2).sum(axis=0)
-    np.testing.assert_allclose(model.support_[5], share, atol=1e-4)
-    np.testing.assert_allclose(model.support_[6], 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("cls", [NonNegativeCP, ConcatenatedNMF])

@@ -102,22 +102,18 @@ def test_aplysia_bouts_share_their_neurons(unpacked):
 
 @pytest.mark.slow
 def test_aplysia_held_out_bout(unpacked):
-    """One preparation; benchmarks/hmmglm.py does all five."""
+    """One preparation; benchmarks/hmmglm_recovery.py does all five."""
     binned = aplysia(unpacked("aplysia") / "Data" / "Spikes", "May2214")
     train, test = binned.sequences[:2], binned.sequences[2:]
     flat, _, spikes = homogeneous(train, test)
-    hmm = PoissonHMM(2, n_starts=5).fit(train)
+    hmm = PoissonHMM(3, n_starts=5).fit(train)
     without = (hmm.log_likelihood(test)[0] - flat) / spikes / np.log(2)
-    scores = {
-        name: OneHotHMMGLM(2, name, n_starts=1, random_state=0).fit(train, dt=0.25)
-        for name in ("gaussian", "onehot")
-    }
-    onehot = scores["onehot"].bits_per_spike(test)
-    assert onehot >= scores["gaussian"].bits_per_spike(test) - 0.01
-    assert onehot > without
-    states = scores["onehot"].predict(train[:1])[0]
+    model = OneHotHMMGLM(3, start="hmm", n_starts=1, alpha=(0.02, 1.96, 0.02), random_state=0)
+    model.fit(train, dt=0.25)
+    assert model.bits_per_spike(test) > without + 0.1
+    states = model.predict(train[:1])[0]
     after = (np.arange(len(states)) * 0.25 + binned.table["start_s"].iloc[0] >= 30).astype(int)
-    assert 0 <= adjusted_mutual_information(states, after) <= 1
+    assert adjusted_mutual_information(states, after) >= 0.25
 
 
 def test_tetrode_set_end_to_end(unpacked):

@@ -156,9 +156,11 @@ def results(tmp_path_factory):
         out / "generation.tsv",
         pd.DataFrame(
             {
-                "name": ["sd_ratio", "privacy_ratio", "membership_auc", "readout_age", "other"],
-                "value": [0.97, (near < far).mean(), 0.93, 0.31, 1.0],
-                "reference": [np.nan, 0.5, 0.5, 0.35, np.nan],
+                "name": [
+                    *("sd_ratio", "privacy_ratio", "membership_auc", "readout_age", "rmse_age", "x")
+                ],
+                "value": [0.97, (near < far).mean(), 0.93, 0.31, 2.5, 1.0],
+                "reference": [np.nan, 0.5, 0.5, 0.35, 2.4, np.nan],
             }
         ),
     )
@@ -216,7 +218,20 @@ def test_the_sentence_quotes_the_network_beside_raw_and_chance(section):
     assert "Network, 60 latents" in text
     assert "age 0.04 (raw 0.40, chance 0.00, R²)" in text
     assert "No latent correlates with a column by more than chance allows." in text
-    assert not any(getattr(block, "kind", "") == "warning" for block in section.blocks)
+    warned = [block.text for block in blocks(section, model.Text) if block.kind == "warning"]
+    assert not any("runs" in text for text in warned)
+
+
+def test_who_would_share_samples_or_weights_is_warned(section, results):
+    names = [getattr(block, "text", "") for block in section.blocks]
+    place = names.index("Synthetic connectomes")
+    text = next(text for text in names[place:] if text.startswith("Before you share"))
+    assert names.index(text) == place + 2, "before any figure of the samples"
+    assert "AUC of 0.93: never share model.npz" in text
+    near = pd.read_csv(results / "demovae/generation.tsv", sep="\t", index_col=0)["value"]
+    assert f"{100 * near['privacy_ratio']:.0f} % of them lie nearer" in text
+    assert "do not share them" in demovae._sharing(pd.Series({"privacy_ratio": 0.61})).text
+    assert "do not share them" not in demovae._sharing(pd.Series({"privacy_ratio": 0.59})).text
 
 
 def test_a_correlation_beyond_chance_and_a_small_cohort_are_said(results, tmp_path):
@@ -251,8 +266,9 @@ def test_the_diagnosis_stands_beside_demographics_alone(section):
 def test_samples_in_numbers(section):
     table = next(t for t in blocks(section, model.Table) if "in numbers" in t.caption)
     names = [row["name"] for row in table.rows]
-    assert names[-1] == "Readout of age trained on synthetic, tested on real people"
-    assert len(names) == 4, "a measure without a name in words is not shown"
+    told = "Readout of age trained on synthetic, tested on real people"
+    assert names[-2:] == [told, f"{told}, RMSE in its unit"]
+    assert len(names) == 5, "a measure without a name in words is not shown"
     privacy = next(figure for figure in section.figures() if figure.name == "privacy")
     assert "AUC of 0.93" in privacy.caption
     eigen = next(figure for figure in section.figures() if figure.name == "eigenvalues")

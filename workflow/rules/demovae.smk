@@ -22,7 +22,7 @@ rule demovae_fit:
         "results/benchmarks/demovae/demovae_fit.tsv"
     conda:
         "../../envs/demovae.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
         runtime=240,

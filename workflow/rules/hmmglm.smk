@@ -31,6 +31,7 @@ HMMGLM_FIT_KEYS = (
     "pi_kappa",
     "start",
     "n_starts",
+    "n_finish",
     "max_iter",
     "folds",
     "events",

@@ -30,6 +30,7 @@ def main(snakemake):
             Epoch=model.n_epochs_,
             Converged=model.converged_,
             MomentError=model.moment_error_,
+            Note="its weights identify the participants: do not share this file",
         )
         log(
             f"{len(people.edges)} runs, {people.edges.shape[1]} edges, "

@@ -18,12 +18,13 @@ def main(snakemake):
             own["n_subjects"], own["n_regions"], random_state=seed, effect=own["effect"]
         )
         columns = cohort.columns_from_text(recovery.REMOVED)
+        keys = {"latent_dim", "age_basis"}
         table, arrays = recovery.recover(
             made.edges,
             made.participants,
             made.truth,
             columns,
-            {**settings, "latent_dim": own["latent_dim"], "n_samples": own["n_subjects"]},
+            {**settings, **{key: own[key] for key in keys}, "n_samples": own["n_subjects"]},
             seed,
         )
         tables.write_tsv(output.table, table)

@@ -46,6 +46,8 @@ def main(snakemake):
             packages=["numpy"],
             Kind=people.kind,
             CorrelationMatrices=bool(repaired),
+            Note="from a model of all participants; read privacy_ratio in generation.tsv before "
+            "you share them",
         )
         log(f"{len(edges)} synthetic connectomes of kind {people.kind}")
 

@@ -5,6 +5,8 @@ from neuro import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
+        from functools import partial
+
         import numpy as np
         import pandas as pd
 
@@ -32,12 +34,14 @@ def main(snakemake):
             conditions=getattr(twin, "names", None),
         )
         found = summary.summary(model, table, excluded, facts["notes"])
-        found |= stage.even_typing(model, twin, table)
+        judge = partial(stage.even_typing, twin, table)
+        found |= judge(model.stimuli_, model.labels_)
         provenance.write_json(out.summary, found)
         tables.write_tsv(out.restarts, summary.restart_table(model))
         tables.write_tsv(out.history, summary.history_table(model))
         np.savez(out.matrices, **summary.arrays(model, table))
-        ladder = model.ladder(max(params.settings["n_restarts"], 2), log, table["known_type"])
+        n = max(params.settings["n_restarts"], 2)
+        ladder = model.ladder(n, log, table["known_type"], judge)
         tables.write_tsv(out.ladder, pd.DataFrame(ladder, columns=summary.LADDER))
         tables.write_tsv(
             out.objectives,

@@ -21,6 +21,8 @@ def main(snakemake):
             concatenated=stage.is_concatenated(tensor),
             solver=settings["solver"],
             n_starts=settings["n_starts"],
+            # a rank that was given needs no cross-validation
+            n_repeats=rank.N_REPEATS if fixed is None else 0,
             max_iter=settings["max_iter"],
             tol=settings["tol"],
             random_state=snakemake.params.seed,

@@ -1,129 +1,18 @@
-"""Number of components, surrogates, planted epochs, the connectome at one moment."""
+"""Surrogates, planted epochs, tensors that are never built, the connectome at one moment."""
 
 import numpy as np
 import pytest
 
 from neuro.io.recordings import PairKernels, Recording
-from neuro.ntf import compare, hals, nulls
+from neuro.ntf import nulls
 from neuro.ntf.agreement import ami
 from neuro.ntf.communities import communities, motifs, statistic
 from neuro.ntf.dynamic import activity, co_membership, dynamic_connectome
 from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.operators import DenseRows
-from neuro.ntf.rank import RankSweep, _robust, knee, select_rank
 from neuro.ntf.separable import SeparableTensor
 from neuro.ntf.tensor import build_tensor
-from neuro.simulate.motifs import planted_epochs, planted_motifs, planted_tensor
-
-
-def table(**columns):
-    """A sweep's table with harmless columns where none are given."""
-    ranks = np.arange(2, 2 + len(next(iter(columns.values()))))
-    base = {"rank": ranks, "error": np.linspace(1, 0.5, len(ranks))}
-    base |= {"cv_se": np.zeros(len(ranks)), "similarity": np.ones(len(ranks))}
-    return base | {name: np.array(values) for name, values in columns.items()}
-
-
-def test_the_rule_takes_the_smallest_rank_within_one_standard_error():
-    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31]))[0] == 4
-    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31], cv_se=[0.0, 0.0, 0.02, 0.0]))[0] == 3
-    # ranks whose restarts disagree do not count, be they ever so good
-    similarity = [1.0, 1.0, 0.5, 1.0]
-    assert _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=similarity))[0] == 3
-    # agreement alone is not monotone: the largest rank that agrees is not the answer
-    rank, reason = _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=[0.2] * 4))
-    assert rank == knee([2, 3, 4, 5], np.linspace(1, 0.5, 4)) and reason.startswith("knee")
-
-
-def test_the_knee_is_the_farthest_point_below_the_line():
-    assert knee([2, 3, 4, 5, 6], [1.0, 0.6, 0.2, 0.18, 0.16]) == 4
-    assert knee([3], [0.2]) == 3
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_planted_rank_is_chosen(seed):
-    """Acceptance 5: six, or seven with the component of the noise's mean."""
-    values, _ = planted_tensor((80, 12, 300), 6, 0.3, random_state=seed)
-    sweep = select_rank(values, range(3, 10), n_starts=6, random_state=seed)
-    assert isinstance(sweep, RankSweep) and sweep.rank in (6, 7)
-    row = list(sweep.table["rank"]).index(sweep.rank)
-    assert sweep.rank - sweep.table["n_background"][row] == 6
-    assert (np.diff(sweep.table["error"]) < 1e-4).all()
-
-
-def test_a_sweep_is_the_same_under_a_seed_and_as_single_fits():
-    values, _ = planted_tensor((40, 6, 90), 3, 0.2, random_state=1)
-    options = {"n_starts": 3, "n_repeats": 2, "random_state": 4}
-    a, b = (select_rank(values, [2, 3, 4], **options) for _ in range(2))
-    for name in a.table:
-        assert np.array_equal(a.table[name], b.table[name], equal_nan=True)
-    for rank, error in zip(a.table["rank"], a.table["error"]):
-        alone = NonNegativeCP(int(rank), n_starts=3, random_state=4).fit(values)
-        assert alone.error_ == pytest.approx(error, rel=1e-4)
-
-
-def test_held_out_fibres_are_not_seen():
-    values, _ = planted_tensor((30, 5, 40), 3, 0.1, random_state=2)
-    rng = np.random.default_rng(0)
-    held = rng.random((5, 40)) < 0.1
-    spoiled = np.where(held, 50.0, values).astype(np.float32)
-    found = []
-    for x in (values, spoiled):
-        operator = DenseRows(x)
-        holdout = hals.Holdout(operator, NonNegativeCP.groups(operator), held)
-        start = hals.TensorStart(x.shape, 3, np.random.default_rng(1), ~held, holdout=holdout)
-        hals.run(operator, [start], max_iter=20, tol=0)
-        found.append((start, holdout))
-    np.testing.assert_allclose(found[0][0].pairs, found[1][0].pairs, rtol=1e-2, atol=1e-3)
-    start, holdout = found[0]
-    fitted = (start.rows() @ start.pairs.T).reshape(values.shape)
-    residual = (values - fitted)[:, held]
-    expected = np.sqrt((residual**2).sum() / (values[:, held] ** 2).sum())
-    assert holdout.error(start) == pytest.approx(expected, rel=1e-3)
-
-
-def test_one_animal_is_validated_by_blocks_of_time():
-    values, _ = planted_tensor((120, 1, 90), 3, 0.1, random_state=1)
-    sweep = select_rank(values, range(1, 7), concatenated=True, n_starts=5, random_state=0)
-    assert np.isfinite(sweep.table["cv_error"]).all()
-    assert sweep.rank in (3, 4)
-
-
-def test_the_paper_rule_follows_the_variance_of_the_motifs():
-    values, _ = planted_tensor((40, 6, 90), 3, 0.1, random_state=1)
-    sweep = select_rank(values, [1, 2, 3, 4, 5], rule="paper", n_starts=3, random_state=0)
-    assert sweep.rank in (3, 4) and "stops growing" in sweep.reason
-    equal = np.repeat(np.random.default_rng(0).random((50, 1)), 3, axis=1)
-    assert compare.flattened_variance(equal) == pytest.approx(1, abs=1e-9)
-    assert compare.flattened_variance(np.eye(50)[:, :3]) == pytest.approx(3, abs=0.2)
-
-
-def test_core_consistency_is_that_of_tensorly_like_projection():
-    """100 for the planted number, far below for too many; against a slow core."""
-    values, _ = planted_tensor((30, 8, 60), 3, 0.02, random_state=0)
-    operator = DenseRows(values)
-    got = {}
-    for rank in (3, 5):
-        model = NonNegativeCP(rank, n_starts=3, tol=1e-8, max_iter=500, random_state=0).fit(values)
-        time, animals, pairs = model.time_, model.animals_, model.pairs_ * model.lambda_
-        got[rank] = compare.core_consistency(operator, time, animals, pairs)
-        inverse = [np.linalg.pinv(x.astype(float)) for x in (time, animals, pairs)]
-        core = np.einsum("twp,at,bw,cp->abc", values, *inverse, optimize=True)
-        ideal = np.zeros(core.shape)
-        n = len(core)
-        ideal[np.arange(n), np.arange(n), np.arange(n)] = 1
-        slow = 100 * (1 - ((core - ideal) ** 2).sum() / n)
-        assert got[rank] == pytest.approx(slow, rel=1e-2, abs=0.5)
-    assert got[3] > 95 > got[5]
-
-
-def test_bad_ranks_are_one_line():
-    values = np.ones((5, 1, 6), np.float32)
-    with pytest.raises(ValueError, match=r"rank 50 > min\(bins x animals, pairs\) = 5"):
-        select_rank(values, [50])
-    with pytest.raises(ValueError, match="rule: got 'best', expected 'robust' or 'paper'"):
-        select_rank(values, [2], rule="best")
-
+from neuro.simulate.motifs import planted_epochs, planted_motifs
 
 # --- surrogates -------------------------------------------------------------------------------
 

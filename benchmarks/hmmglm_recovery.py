@@ -1,0 +1,261 @@
+"""What the stage `hmmglm` finds: planted spike trains, rat hippocampus, Aplysia.
+
+    python benchmarks/hmmglm_recovery.py PART [--data FOLDER] [--only NAME ...] [--gaussian]
+        [--out table.md]
+
+PART is `planted` (data of the paper's released code, `neuro.simulate.switching`, seeds 0, 1, 2),
+`track` or `aplysia` (recordings in FOLDER/spikes, by default the folder NEURO_TEST_DATA). Tables on
+standard output; the same seeds give the same figures. `--only` names preparations of `aplysia`;
+`--gaussian` adds the Gaussian prior with two states there, which takes as long as all else. Run on
+one thread: set OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tarfile
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from neuro.hmmglm import bins
+from neuro.hmmglm.baselines import PoissonHMM, homogeneous
+from neuro.hmmglm.compare import (
+    adjusted_mutual_information,
+    adjusted_rand,
+    edge_scores,
+    match_states,
+)
+from neuro.hmmglm.model import OneHotHMMGLM
+
+SEEDS = (0, 1, 2)
+MODELS = ("plain", "gaussian", "onehot")
+NAMES = {
+    "plain": "free couplings",
+    "gaussian": "Gaussian prior",
+    "onehot": "one-hot (spike-and-slab, ours)",
+    "relaxed": "one-hot (relaxed)",
+}
+PREPARATIONS = ("May2214", "Jun0214", "Jun0514", "Jun0914", "Jun1114")
+BIN_S, MIN_RATE_HZ, STIMULUS_S = 0.25, 0.2, 30.0
+APLYSIA = {"start": "hmm", "n_starts": 1, "alpha": (0.02, 1.96, 0.02), "random_state": 0}
+"""As configs/aplysia.yaml."""
+
+
+def table(head, rows):
+    """Lines of a Markdown table."""
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+
+
+def fit(truth, n, model, n_starts, seed, **settings):
+    """The first `n` planted sequences."""
+    settings = {"n_states": 5, "link": "sigmoid", "bias": "shared", **settings}
+    estimator = OneHotHMMGLM(model=model, n_starts=n_starts, random_state=seed, **settings)
+    return estimator.fit(list(truth.counts[:n]))
+
+
+def judge(model, truth, score):
+    """Held-out loss, states, couplings and edges of a fitted model."""
+    test, states = list(truth.counts[30:]), list(truth.states[30:])
+    found = [gamma.argmax(axis=1) for gamma in model.predict_proba(test)]
+    pairs, accuracy = match_states(found, states)
+    order = pairs[np.argsort(pairs[:, 1]), 0]
+    result = edge_scores(model.adjacency_[order], truth.adjacency)
+    result |= {"gap": score - model.score(test), "states": accuracy}
+    result["ari"] = adjusted_rand(np.concatenate(found), np.concatenate(states))
+    result["r"] = np.corrcoef(model.weights_[order].ravel(), truth.weights.ravel())[0, 1]
+    if model.model == "onehot":
+        result["mode"] = np.mean(model.anatomical_prior_.argmax(-1) == truth.prior.argmax(-1))
+    return result
+
+
+def known_edges_mode(truth):
+    """Share of edges whose prior mode the planted edges of five states themselves tell."""
+    count = np.stack([(truth.adjacency == sign).sum(axis=0) for sign in (-1, 0, 1)], axis=-1)
+    return np.mean((count + np.array([0.2, 1.6, 0.2])).argmax(-1) == truth.prior.argmax(-1))
+
+
+def planted():
+    """Recovery by number of sequences, the control without edges, sizes, starts."""
+    from neuro.simulate.switching import switching_glm, truth_log_likelihood
+
+    rows, modes, lines = [], [], []
+    made = {}
+    for seed in SEEDS:
+        truth = switching_glm(random_state=seed)
+        score = truth_log_likelihood(truth, truth.counts[30:]).sum() / truth.counts[30:, :, 0].size
+        made[seed] = truth, score
+        lines.append(f"Truth of seed {seed}: {score:.4f} nats per held-out bin.")
+    plan = [(30, name, 3, {}) for name in MODELS] + [(30, "relaxed", 2, {"solver": "relaxed"})]
+    plan += [(10, "onehot", 3, {}), *((3, name, 6, {}) for name in MODELS), (1, "onehot", 5, {})]
+    keys = ("gap", "states", "ari", "r", "accuracy", "balanced", "macro_f1")
+    for n, name, n_starts, settings in plan:
+        results = []
+        for seed, (truth, score) in made.items():
+            model = fit(truth, n, name.replace("relaxed", "onehot"), n_starts, seed, **settings)
+            results.append(judge(model, truth, score))
+        cells = [", ".join(f"{item[key]:.3f}" for item in results) for key in keys]
+        rows.append([n, NAMES[name], n_starts, *cells])
+        if n == 10:
+            modes = [
+                f"{item['mode']:.3f} ({known_edges_mode(truth):.3f})"
+                for item, (truth, _) in zip(results, made.values())
+            ]
+    head = ["sequences", "model", "starts", "below the truth", "states", "ARI", "r couplings"]
+    lines += ["", *table([*head, "edge accuracy", "balanced", "macro-F1"], rows)]
+    lines += [
+        "Mode of the shared prior found with 10 sequences (in brackets: what the planted edges of "
+        f"all states tell): {', '.join(modes)}.",
+        "",
+    ]
+    for k in (1, 5):
+        shares = []
+        for seed in SEEDS:
+            truth = switching_glm(n_sequences=15, edges=False, random_state=seed)
+            model = fit(truth, 10, "onehot", 2, seed, n_states=k)
+            edges, shared = np.mean(model.adjacency_ != 0), np.mean(model.to_signed() != 0)
+            shares.append(
+                f"{edges:.3f} / {shared:.3f} / {model.score(list(truth.counts[10:])):.4f}"
+            )
+        lines.append(
+            f"No edge planted, K = {k}: edges called in the states / in the shared graph / "
+            f"held-out LL per bin: {', '.join(shares)}."
+        )
+    truth, _ = made[0]
+    test = list(truth.counts[30:])
+    curve = {
+        k: fit(truth, 10, "gaussian", 3, 0, n_states=k).score(test) for k in (1, 3, 4, 5, 6, 7)
+    }
+    values = ", ".join(f"{k}: {value:.4f}" for k, value in curve.items())
+    lines += ["", f"Gaussian prior, 10 sequences, held-out LL per bin by K: {values}."]
+    starts = fit(truth, 10, "gaussian", 20, 1).starts_
+    reached = np.array([start["objective"] for start in starts])
+    near = int(np.sum(reached >= reached.max() - 1e-4 * abs(reached.max())))
+    lines.append(f"Starts within 0.01 % of the best: {near} of 20.")
+    return lines
+
+
+def bits_of(hmm, train, test):
+    """Held-out bits per spike of a Poisson HMM over constant rates."""
+    flat, _, spikes = homogeneous(train, test)
+    return (hmm.log_likelihood(test)[0] - flat) / spikes / np.log(2)
+
+
+def track(folder):
+    """Rat hippocampus on a linear track: even segments for training, odd ones held out."""
+    from neuro.io.spikes import read_spikes
+
+    data = read_spikes(folder / "linear-track" / "spikes.mat")
+    binned = bins.bin_recording(data, 0.05, segment_s=30.0)
+    train, test = binned.sequences[0::2], binned.sequences[1::2]
+    rows = []
+    for k in (1, 2, 3, 4):
+        cells = [f"{bits_of(PoissonHMM(k, n_starts=3).fit(train), train, test):.3f}"]
+        for name in MODELS:
+            begin = time.process_time()
+            model = OneHotHMMGLM(k, name, n_starts=3, random_state=0).fit(train, dt=0.05)
+            spent = time.process_time() - begin
+            cells.append(f"{model.bits_per_spike(test):.3f} ({spent:.1f} s)")
+        rows.append([k, *cells])
+    return table(["K", "HMM without couplings", *(NAMES[name] for name in MODELS)], rows)
+
+
+def aplysia(folder, only=None, with_gaussian=False):
+    """Five preparations: bouts 1 and 2 for training, bout 3 held out; states of bout 1."""
+    from neuro.io.spikes import read_spikes
+
+    rows = []
+    for name in only or PREPARATIONS:
+        parts = [
+            bins.bin_recording(
+                read_spikes(folder / "Data" / "Spikes" / f"{name}da0{n}.mat"), BIN_S, label=str(n)
+            )
+            for n in (1, 2, 3)
+        ]
+        binned = bins.join(parts)
+        seconds = sum(len(item) for item in binned.sequences) * BIN_S
+        rate = sum(item.sum(axis=0) for item in binned.sequences) / seconds
+        binned = binned.keep(rate >= MIN_RATE_HZ)
+        train, test = binned.sequences[:2], binned.sequences[2:]
+        clock = binned.table["start_s"].iloc[0] + np.arange(len(train[0])) * BIN_S
+        for k in (2, 3, 4):
+            begin = time.process_time()
+            hmm = PoissonHMM(k, n_starts=5).fit(train)
+            model = OneHotHMMGLM(k, **APLYSIA).fit(train, dt=BIN_S)
+            spent = time.process_time() - begin
+            bits = [bits_of(hmm, train, test), np.nan, model.bits_per_spike(test)]
+            if k == 2 and with_gaussian:
+                gaussian = OneHotHMMGLM(k, "gaussian", **APLYSIA).fit(train, dt=BIN_S)
+                bits[1] = gaussian.bits_per_spike(test)
+            states = [hmm.predict_proba(train[:1])[0].argmax(axis=1), model.predict(train)[0]]
+            amis = [
+                adjusted_mutual_information(path, (clock >= STIMULUS_S).astype(int))
+                for path in states
+            ]
+            numbers = [f"{value:.3f}" if value == value else "" for value in (*bits, *amis)]
+            rows.append([name, train[0].shape[1], k, *numbers, f"{spent:.0f}"])
+            print(rows[-1], flush=True)
+    own = ("AMI: HMM", "one-hot", "CPU s")
+    lines = table(
+        [*("preparation", "units", "K"), *("bits: HMM", "Gaussian prior", "one-hot"), *own],
+        rows,
+    )
+    for k in (2, 3, 4):
+        size = np.array(
+            [[float(cell or "nan") for cell in row[3:8]] for row in rows if row[2] == k]
+        )
+        above = int((size[:, 2] > size[:, 0]).sum())
+        lines.append(
+            f"K = {k}: one-hot above the HMM in {above} of {len(size)}; median AMI with the "
+            f"stimulus: HMM {np.median(size[:, 3]):.3f}, one-hot {np.median(size[:, 4]):.3f}."
+        )
+    return lines
+
+
+def main():
+    """Run one part and print its tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=("planted", "track", "aplysia"))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEURO_TEST_DATA", ".")))
+    parser.add_argument("--only", nargs="+", choices=PREPARATIONS)
+    parser.add_argument("--gaussian", action="store_true")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    begin = time.process_time()
+    if arguments.part == "planted":
+        lines = planted()
+    else:
+        name, run = {
+            "track": ("hippocampus_linear_track", track),
+            "aplysia": ("aplysia", aplysia),
+        }[arguments.part]
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(arguments.data / "spikes" / f"{name}.tar.gz") as archive:
+                archive.extractall(folder, filter="data")
+            chosen = (arguments.only, arguments.gaussian) if run is aplysia else ()
+            lines = run(Path(folder), *chosen)
+    text = "\n".join(
+        [
+            f"# Switching states: {arguments.part}",
+            "",
+            f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/hmmglm_recovery.py "
+            f"{arguments.part}`, Python {platform.python_version()}, "
+            f"{time.process_time() - begin:.0f} CPU s",
+            "",
+            *lines,
+            "",
+        ]
+    )
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
