@@ -1,8 +1,9 @@
 """What guidance gains under independent judges, on the planted world of scenes.
 
-`python benchmarks/braindive_efficacy.py RESULTS [--out FILE]` reads the models of a finished run
-(`results/braindive/scenes`, made by the demo or with the default settings) and samples 32 seeds of
-all five regions with gamma 20, then faces at other strengths, without the gradient through the
+`python benchmarks/braindive_efficacy.py MODELS [--out FILE]` trains generator, guide, independent
+encoder and category judge on 12,000 scenes with the default settings, into the folder MODELS
+unless they are there already (a run's `results/braindive/scenes` serves too). It samples 32 seeds
+of all five regions with gamma 20, then faces at other strengths, without the gradient through the
 UNet, as a contrast, and by gradient ascent on pixels.
 """
 
@@ -11,11 +12,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
+SIZE = {"n_train": 12000, "n_test": 2000}
 CATEGORIES = ("face", "place", "body", "word", "food")
 
 
@@ -34,6 +38,42 @@ def pixel_ascent(objective, encoder, images, steps=60, rate=0.05):
     return x.detach().clamp(0, 1).numpy()
 
 
+def train(folder, log=print):
+    """Make what is missing of the four models, with the settings outside the demo.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    log : callable
+
+    Returns
+    -------
+    float
+        CPU seconds.
+    """
+    from neuro.braindive import stage
+    from neuro.config.resolve import resolve
+    from neuro.simulate.scenes import write_scenes
+
+    start = time.process_time()
+    config = {"data": {"kind": "none"}, "braindive": {"enabled": True}}
+    if problems := resolve(config):
+        raise SystemExit("\n".join(problems))
+    settings, scenes = config["braindive"], folder / "scenes.h5"
+    if not (folder / "generator" / "manifest.json").is_file():
+        write_scenes(scenes, **SIZE)
+        stage.make_generator([str(scenes)], folder / "generator", settings, 0, log)
+        log(f"generator: {time.process_time() - start:.0f} CPU s")
+    given = SimpleNamespace(data=[str(scenes)], generator=[str(folder / "generator")])
+    for role in ("encoder", "independent", "category"):
+        model, card = folder / f"{role}.safetensors", folder / f"{role}_card.tsv"
+        if not model.is_file():
+            out = SimpleNamespace(model=model, card=card)
+            stage.encode(role, given, out, settings, 0, log)
+            log(f"{role}: {time.process_time() - start:.0f} CPU s")
+    return time.process_time() - start
+
+
 def runs():
     """Name, objective in words, preferred category, settings of the sampler."""
     for name in CATEGORIES:
@@ -46,83 +86,90 @@ def runs():
     yield "face - body, gamma 20", "face - body", "face", {"strength": "gamma", "value": 20}
 
 
-def main():
-    """Sample, judge, write the table."""
+def measure(folder, n_seeds=32):
+    """Sample and judge every run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The four models, see :func:`train`.
+    n_seeds : int
+
+    Yields
+    ------
+    label : str
+    summary : dict
+        Of :func:`neuro.braindive.judge_images`, with the correction ratio and the mean response
+        of the body region under the independent encoder.
+    """
     import torch
 
-    from neuro.braindive import BrainGuidedSampler, Objective, TinyLDM
+    from neuro.braindive import BrainGuidedSampler, Objective, TinyLDM, judge_images
     from neuro.braindive.objectives import parse
     from neuro.encoding import CategoryJudge, VoxelEncoder
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--seeds", type=int, default=32)
-    parser.add_argument("--date", default=str(datetime.date.today()))
-    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    folder = arguments.results
     generator = TinyLDM.load(folder / "generator")
     guide = VoxelEncoder.load(folder / "encoder.safetensors")
     other = VoxelEncoder.load(folder / "independent.safetensors")
     judge = CategoryJudge.load(folder / "category.safetensors")
     body = Objective.from_rois({"body": 1}, guide.unit_, guide.roi_)
-    head = (
-        "| run | gain A | gain B | 95 % | t | gain B/A | J % | unguided J % | ratio | B of body |"
-    )
-    lines = [head, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+
+    def judged(images, objective, category, ratio):
+        _, summary = judge_images(
+            images, twins, guide, other, objective, judge, category, n_bootstrap=1000
+        )
+        b = float(body.value(other.predict(images), other.unit_).mean())
+        return {**summary, "ratio": ratio, "body": b}
+
     twins = None
     for name, words, category, options in runs():
         objective = Objective.from_rois(parse(words), guide.unit_, guide.roi_)
         sampler = BrainGuidedSampler(generator, guide, objective, device="cpu", **options)
-        batch = sampler.sample(range(arguments.seeds), unguided=twins is None)
+        batch = sampler.sample(range(n_seeds), unguided=twins is None)
         twins = batch.unguided if twins is None else twins
-        found = (batch.images, batch.correction_ratio.mean())
-        for label, images, ratio in [(name, *found)]:
-            lines.append(
-                _line(label, images, ratio, twins, guide, other, objective, judge, category, body)
-            )
-            print(lines[-1], flush=True)
+        yield name, judged(batch.images, objective, category, batch.correction_ratio.mean())
         if name == "face, gamma 20":
             images = pixel_ascent(objective, guide, twins)
-            lines.append(
-                _line(
-                    "face, pixel ascent, 60 Adam steps",
-                    images,
-                    np.nan,
-                    twins,
-                    guide,
-                    other,
-                    objective,
-                    judge,
-                    category,
-                    body,
-                )
-            )
-            print(lines[-1], flush=True)
+            yield "face, pixel ascent, 60 Adam steps", judged(images, objective, category, np.nan)
+
+
+def main():
+    """Train what is missing, sample, judge, write the table."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument("--date", default=str(datetime.date.today()))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    train(arguments.models)
+    head = (
+        "| run | gain A | gain B | 95 % | t | gain B/A | J % | unguided J % | ratio | B of body |"
+    )
+    lines = [head, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]
+    for label, summary in measure(arguments.models, arguments.seeds):
+        lines.append(_line(label, summary))
+        print(lines[-1], flush=True)
     text = (
         f"# braindive: efficacy on the planted scenes\n\n{arguments.date}, `python "
-        f"benchmarks/braindive_efficacy.py results/braindive/scenes`; {arguments.seeds} seeds, 25 "
-        "steps. Gains over unguided images from the same noise, in SD of the response; A is the "
-        "guide, B the independent encoder, J the category judge; `flag` marks adversarial runs.\n\n"
-        + "\n".join(lines)
-        + "\n"
+        f"benchmarks/braindive_efficacy.py MODELS`: the settings outside the demo, 12,000 scenes; "
+        f"{arguments.seeds} seeds, 25 steps, one CPU thread. Gains over unguided images from the "
+        "same noise, in SD of the response; A is the guide, B the independent encoder, J the "
+        "category judge; `flag` marks adversarial runs.\n\n" + "\n".join(lines) + "\n"
     )
     if arguments.out:
         arguments.out.write_text(text, "utf-8")
 
 
-def _line(label, images, ratio, twins, guide, other, objective, judge, category, body):
-    from neuro.braindive import judge_images
-
-    _, s = judge_images(images, twins, guide, other, objective, judge, category, n_bootstrap=1000)
+def _line(label, s):
     flag = ", flag" if s["adversarial"] else ""
-    b = body.value(other.predict(images), other.unit_).mean()
-    share = s["gain_B"] / s["gain_A"]
     return (
         f"| {label}{flag} | {s['gain_A']:.3f} | {s['gain_B']:.3f} | {s['ci_low']:.2f}, "
-        f"{s['ci_high']:.2f} | {s['t']:.1f} | {share:.2f} | {100 * s['J']:.0f} | "
-        f"{100 * s['J_twin']:.0f} | {ratio:.3f} | {b:.3f} |"
+        f"{s['ci_high']:.2f} | {s['t']:.1f} | {s['gain_B'] / s['gain_A']:.2f} | {100 * s['J']:.0f} "
+        f"| {100 * s['J_twin']:.0f} | {s['ratio']:.3f} | {s['body']:.3f} |"
     )
 
 

@@ -13,7 +13,7 @@ _HOMES = {
     "TinyLDM": "tiny_ldm",
     "TinyRecipe": "tiny_ldm",
     "DiffusersSD": "stable_diffusion",
-    "DiffusersSDXL": "stable_diffusion",
+    "DiffusersSDXL": "stable_diffusion_xl",
     "RandomSD21": "stable_diffusion",
     "judge_images": "judging",
 }

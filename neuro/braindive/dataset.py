@@ -29,6 +29,10 @@ class ImageData:
         Never fitted.
     unit, roi : list of str
     condition : ndarray of str or None
+    excluded : list of tuple
+        Unit, reason.
+    sizes : ndarray of float32 or None, shape (n_images,)
+        Size of what an image shows, in a file that holds it; small networks learn it as well.
     """
 
     images: np.ndarray
@@ -40,6 +44,7 @@ class ImageData:
     roi: list
     condition: np.ndarray | None
     excluded: list
+    sizes: np.ndarray | None = None
 
     def share(self, role: str) -> np.ndarray:
         """Rows of the training images that one encoder is fitted on.
@@ -87,7 +92,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
 
     path = Path(images)
     if path.suffix == ".npy":
-        content = _two_files(path, betas)
+        content: dict = _two_files(path, betas)
     else:
         from neuro.io.responses import read_stimulus_response
 
@@ -96,7 +101,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
         keep = np.flatnonzero(found.tier != "unused")
         content = {
-            "images": np.asarray(found.stimuli[keep]),
+            "images": np.asarray(found.stimuli)[keep],
             "betas": found.responses[keep],
             "tier": found.tier[keep],
             "id": None if found.stimulus_id is None else np.asarray(found.stimulus_id)[keep],
@@ -104,6 +109,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             "unit": list(found.unit),
             "roi": found.units.get("roi"),
             "excluded": found.excluded,
+            "size": _sizes(path, keep),
         }
     pictures = check_images(content["images"], str(path))
     values = check_betas(content["betas"], len(pictures), str(betas or path))
@@ -135,7 +141,21 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         regions(rois, content["unit"], content["roi"]),
         None if condition is None else np.asarray(condition)[first].astype(str),
         content["excluded"],
+        None if content["size"] is None else content["size"][first],
     )
+
+
+def _sizes(path, keep):
+    """Data set `size` of a stimulus-response file: a number per trial, where there is one."""
+    if path.suffix not in (".h5", ".hdf5"):
+        return None
+    import h5py
+
+    with h5py.File(path) as file:
+        if "size" not in file or file["size"].ndim != 1 or file["size"].dtype.kind not in "fiu":
+            return None
+        values = file["size"][:].astype(np.float32)
+    return values[keep] if len(values) > keep.max() and np.isfinite(values).all() else None
 
 
 def padded(images, multiple=8):
@@ -200,7 +220,7 @@ def _two_files(path, betas):
     # Every tenth image is a test image.
     tier = np.where(np.arange(len(pictures)) % 10 == 9, "test", "train")
     unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
-    keys = ("id", "condition", "roi")
+    keys = ("id", "condition", "roi", "size")
     found = {"images": pictures, "betas": values, "tier": tier, "unit": unit, "excluded": []}
     return found | dict.fromkeys(keys)
 

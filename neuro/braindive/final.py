@@ -9,9 +9,12 @@ import pandas as pd
 
 from neuro import provenance
 from neuro.braindive import judging, stage
+from neuro.braindive.content_filter import FLAGGED, NONE
 from neuro.braindive.seeds import image_path, read_png
 from neuro.io import tables
 
+FILTERS = ("filter", "filter_twin")
+"""Verdicts of the content filter on an image and its twin."""
 N_NATURAL = 8
 """Natural images shown per objective and way of choosing them."""
 
@@ -36,8 +39,8 @@ def judge(given, out, params, log) -> None:
     data = stage._data(settings, stage._inputs(given.data)[0])
     guide = stage.load_encoder(given.encoder, settings)
     other = stage.load_encoder(given.independent, settings, "independent")
-    category = [CategoryJudge.load(path) for path in stage._inputs(given.category)]
-    category = category[0] if category else None
+    judges = [CategoryJudge.load(path) for path in stage._inputs(given.category)]
+    category = judges[0] if judges else None
     table = stage._inputs(given.table)
     guide_card = tables.read_tsv(given.card, dtype={"voxel": str, "roi": str})
     blocks: dict[str, list] = {}
@@ -49,7 +52,10 @@ def judge(given, out, params, log) -> None:
     for slug, paths in blocks.items():
         name, folder = params.names[slug], paths[0].parent
         objective = stage.objective_of(name, guide, settings, table, guide_card)
-        rows = pd.concat([tables.read_tsv(path) for path in paths], ignore_index=True)
+        rows = pd.concat(
+            [tables.read_tsv(path, dtype=dict.fromkeys(FILTERS, str)) for path in paths],
+            ignore_index=True,
+        )
         for seed in rows.loc[~rows["finite"], "seed"]:
             exclusions.append(tables.exclusion(f"{name} seed {seed}", "sample", "not finite"))
         for unit in objective.missing:
@@ -68,7 +74,7 @@ def judge(given, out, params, log) -> None:
         found, summary = judging.judge_images(
             images, twins, guide, other, objective, category, preferred, random_state=params.seed
         )
-        part = pd.concat([rows[["seed", "correction_ratio", "finite"]], found], axis=1)
+        part = pd.concat([rows[["seed", "correction_ratio", "finite", *FILTERS]], found], axis=1)
         part.insert(0, "objective", name)
         scores.append(part)
         natural = _natural(data, guide, other, objective, category, preferred, out, slug)
@@ -84,6 +90,8 @@ def judge(given, out, params, log) -> None:
                 "natural_A": means.loc["prediction", "A"],
                 "natural_B": means.loc["prediction", "B"],
                 "natural_beta_B": means.loc["response", "B"],
+                "n_flagged": int((rows["filter"] == FLAGGED).sum()),
+                "filtered": bool((rows["filter"] != NONE).any()),
                 "mds_verdict": objective.verdict,
             }
         )

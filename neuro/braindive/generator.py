@@ -62,6 +62,7 @@ class Generator:
         self.alphas_cumprod = alphas_cumprod(self.schedule, self.schedule_class, name)
         size = unet.config.sample_size
         self.latent_shape = (unet.config.in_channels, size, size)
+        self._compiled = None
 
     @property
     def dtype(self):
@@ -93,10 +94,41 @@ class Generator:
         self.condition = self.condition.to(device=device, dtype=dtype or self.condition.dtype)
         return self
 
+    def compile(self, backend=True):
+        """Compile UNet and decoder at their next call; `eps` and `decode` use them from then on.
+
+        Parameters
+        ----------
+        backend : bool, str or callable
+            True is torch's default.
+
+        Returns
+        -------
+        self
+        """
+        import torch
+
+        if self._compiled is None:
+            options = {} if backend is True else {"backend": backend}
+            self._compiled = [
+                torch.compile(part, dynamic=False, **options)
+                for part in (self.unet.forward, self.vae.decode)
+            ]
+        return self
+
     def raw(self, z, t):
         """The UNet's output, whatever it predicts."""
-        condition = self.condition.expand(len(z), -1, -1)
-        return self.unet(z.to(self.dtype), t, encoder_hidden_states=condition).sample.to(z.dtype)
+        return self._predict(z, t, self.condition.expand(len(z), -1, -1))
+
+    def _predict(self, z, t, condition, **options):
+        import torch
+
+        predict = self.unet
+        if self._compiled:
+            # As a tensor: a plain number would be compiled in, step by step.
+            predict, t = self._compiled[0], torch.tensor(t, device=z.device)
+        out = predict(z.to(self.dtype), t, encoder_hidden_states=condition, **options)
+        return out.sample.to(z.dtype)
 
     def eps(self, z, t):
         """Predicted noise.
@@ -126,7 +158,8 @@ class Generator:
         torch.Tensor, shape (n, 3, height, width)
         """
         z = (z / self.scaling_factor).to(next(self.vae.parameters()).dtype)
-        return self.vae.decode(z).sample
+        decode = self._compiled[1] if self._compiled else self.vae.decode
+        return decode(z).sample
 
     def describe(self) -> dict:
         """What sidecars say about the generator."""
@@ -190,6 +223,11 @@ def alphas_cumprod(schedule: dict, class_name: str = "", name: str = "scheduler"
     refused += "guidance needs a DDPM schedule (beta_start, beta_end, beta_schedule)"
     if "Flow" in class_name or "EDM" in class_name or "KarrasVe" in class_name:
         raise InputProblem(refused)
+    if schedule.get("rescale_betas_zero_snr"):
+        raise InputProblem(
+            f"{name}: scheduler with rescale_betas_zero_snr; guidance divides by the share of "
+            "signal, which is zero there"
+        )
     steps = int(schedule.get("num_train_timesteps", 1000))
     kind = schedule.get("beta_schedule", "linear")
     if schedule.get("trained_betas") is not None:

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 
 from neuro.braindive.attention import degraded, kept_attention
+from neuro.braindive.schedulers import SCHEDULERS, make_scheduler
 from neuro.io.problems import InputProblem
 
 PRESETS = {
@@ -20,7 +21,6 @@ PRESETS = {
         "dtype": "float16",
     },
 }
-SCHEDULERS = ("dpmsolver++", "ddim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,12 @@ class BrainGuidedSampler:
         Of UNet and decoder; auto is bfloat16 on CUDA, float32 elsewhere. Encoder, readout and
         scheduler are always float32.
     device : {'auto', 'cpu', 'cuda'}
+    light : object, optional
+        A cheaper decoder for the gradient, see :mod:`neuro.braindive.light`; images are always
+        decoded by the generator's own.
+    compile : bool or str
+        Compile UNet and decoder, for one batch size: smaller batches are filled up. True is
+        torch's default compiler, a text names another back end.
     log : callable, optional
 
     References
@@ -106,6 +112,8 @@ class BrainGuidedSampler:
         guide_every=1,
         dtype=None,
         device="auto",
+        light=None,
+        compile=False,
         log=None,
     ):
         if preset not in PRESETS:
@@ -130,6 +138,9 @@ class BrainGuidedSampler:
         self.dtype = defaults["dtype"] if dtype is None else dtype
         if self.dtype == "auto":
             self.dtype = "bfloat16" if self.device == "cuda" else "float32"
+        if compile and self.sag_scale:
+            raise InputProblem("braindive.compile: not with sag_scale above 0; set one of them off")
+        self.light, self.compile, self._fixed = light, compile, 0
         self.log = log or (lambda line: None)
         self._value_of = objective.folded(encoder)
 
@@ -140,10 +151,11 @@ class BrainGuidedSampler:
         -------
         dict
         """
-        names = ("preset", "strength", "value", "guidance_target", "unet_backprop", "sag_scale")
-        names += ("steps", "scheduler", "guide_every", "dtype", "device")
+        names = ["preset", "strength", "value", "guidance_target", "unet_backprop", "sag_scale"]
+        names += ["steps", "scheduler", "guide_every", "dtype", "device"]
         return {name: getattr(self, name) for name in names} | {
-            "guide_interval": list(self.guide_interval)
+            "guide_interval": list(self.guide_interval),
+            "guide_decoder": self.light.describe() if self.light else "exact",
         }
 
     def noise(self, seeds):
@@ -176,17 +188,33 @@ class BrainGuidedSampler:
         -------
         GuidedBatch
         """
+        n, seeds = len(seeds), list(seeds)
+        self.ready()
+        if self.compile:
+            # One size of batch: every other would be compiled anew.
+            self._fixed = max(self._fixed, n)
+            seeds += seeds[-1:] * (self._fixed - n)
+        start = self.noise(seeds)
+        with _compiling() if self.compile else contextlib.nullcontext():
+            images, trace, finite = self._run(start, self.value)
+            twins = self._run(start, 0.0)[0] if unguided else np.zeros_like(images)
+        ratio = np.array(
+            [np.mean([row["ratio"] for row in rows]) if rows else 0.0 for rows in trace[:n]]
+        )
+        return GuidedBatch(images[:n], twins[:n], trace[:n], ratio, finite[:n])
+
+    def ready(self):
+        """Bring all parts to the device and number type."""
         import torch
 
-        self.generator.to(self.device, getattr(torch, self.dtype))
+        dtype = getattr(torch, self.dtype)
+        self.generator.to(self.device, dtype)
         self.encoder.backbone_.to(self.device)
-        start = self.noise(seeds)
-        images, trace, finite = self._run(start, self.value)
-        twins = self._run(start, 0.0)[0] if unguided else np.zeros_like(images)
-        ratio = np.array(
-            [np.mean([row["ratio"] for row in rows]) if rows else 0.0 for rows in trace]
-        )
-        return GuidedBatch(images, twins, trace, ratio, finite)
+        if self.light:
+            self.light.to(self.device, dtype)
+        if self.compile:
+            self.generator.compile(self.compile)
+        return self
 
     def _run(self, z, value):
         import torch
@@ -266,16 +294,9 @@ class BrainGuidedSampler:
         abar = self.generator.alphas_cumprod[t]
         sb = (1 - abar) ** 0.5
         with self._attention() as kept:
-            leaf = z.detach().requires_grad_(True)
-            with torch.enable_grad():
-                with contextlib.nullcontext() if self.unet_backprop else torch.no_grad():
-                    eps = self.generator.eps(leaf, t)
-                x0 = (leaf - sb * eps) / abar**0.5
-                target = x0 if self.guidance_target == "x0" else sb * x0 + (1 - sb) * leaf
-                values = self._value_of(picture(self.generator.decode(target)))
-                (gradient,) = torch.autograd.grad(values.sum(), leaf)
+            decoder = self.light or self.generator
+            eps, values, gradient = self.gradient(z, t, decoder)
             with torch.no_grad():
-                eps = eps.detach()
                 base = self._attended(z, t, eps, kept)
         gradient = gradient.to(z.dtype)
         good = torch.isfinite(gradient).flatten(1).all(dim=1) & torch.isfinite(values)
@@ -287,6 +308,51 @@ class BrainGuidedSampler:
         ratio = (rms(correction) / rms(eps)).flatten()
         numbers = (item.detach().float().cpu().numpy() for item in (values, ratio))
         return base - correction, *numbers, good.cpu().numpy()
+
+    def gradient(self, z, t, decoder):
+        """Gradient of the objective with respect to the latent.
+
+        Parameters
+        ----------
+        z : torch.Tensor, shape (n, c, h, w)
+        t : int
+        decoder : object
+            Its `decode` makes images in [-1, 1] of latents.
+
+        Returns
+        -------
+        eps : torch.Tensor, shape (n, c, h, w)
+        values : torch.Tensor, shape (n,)
+        gradient : torch.Tensor, shape (n, c, h, w)
+        """
+        import torch
+
+        abar = self.generator.alphas_cumprod[t]
+        sb = (1 - abar) ** 0.5
+        leaf = z.detach().requires_grad_(True)
+        with torch.enable_grad():
+            with contextlib.nullcontext() if self.unet_backprop else torch.no_grad():
+                eps = self.generator.eps(leaf, t)
+            x0 = (leaf - sb * eps) / abar**0.5
+            target = x0 if self.guidance_target == "x0" else sb * x0 + (1 - sb) * leaf
+            values = self._value_of(picture(decoder.decode(target)))
+            # The sum, not the mean: images of a batch do not share a gradient.
+            (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        return eps.detach(), values.detach(), gradient
+
+
+@contextlib.contextmanager
+def _compiling():
+    """A compiler that fails is a setting to change, not a traceback."""
+    import torch
+
+    try:
+        yield
+    except torch._dynamo.exc.TorchDynamoException as error:
+        text = (str(error).strip().splitlines() or ["no reason given"])[0][:70]
+        raise InputProblem(
+            f"braindive.compile: torch cannot compile here ({text}); set it to false"
+        ) from None
 
 
 def rms(x):
@@ -317,37 +383,3 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
-
-
-def make_scheduler(name, generator, steps):
-    """A scheduler that expects noise predictions, with its timesteps set.
-
-    Parameters
-    ----------
-    name : {'dpmsolver++', 'ddim'}
-    generator : Generator
-    steps : int
-
-    Returns
-    -------
-    diffusers scheduler
-    """
-    import inspect
-
-    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
-
-    kinds = {"dpmsolver++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
-    kind = kinds[name]
-    known = set(inspect.signature(kind.__init__).parameters)
-    shared = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
-    shared += ("steps_offset", "timestep_spacing")
-    config = {key: value for key, value in generator.schedule.items() if key in shared}
-    config = {key: value for key, value in config.items() if key in known and value is not None}
-    config["prediction_type"] = "epsilon"
-    if name == "ddim":
-        config |= {"clip_sample": False, "set_alpha_to_one": False}
-    else:
-        config |= {"algorithm_type": "dpmsolver++", "solver_order": 2}
-    scheduler = kind(**config)
-    scheduler.set_timesteps(steps)
-    return scheduler

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro import provenance
+from neuro.braindive.content_filter import NONE
 
 
 def job_hash(*parts) -> str:
@@ -110,7 +111,9 @@ def read_png(path) -> np.ndarray:
     return pixels.transpose(2, 0, 1) / 255
 
 
-def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) -> list[dict]:
+def make_block(
+    sampler, folder, seeds, *, batch_size=8, facts=None, content_filter=None, log=None
+) -> list[dict]:
     """Make the missing images of a block of seeds.
 
     Parameters
@@ -122,12 +125,15 @@ def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) ->
         Seeds per pass; images do not depend on it beyond rounding.
     facts : dict, optional
         More for the sidecars, e.g. hashes and versions.
+    content_filter : neuro.braindive.content_filter.ContentFilter, optional
+        Its verdicts go to the sidecars; no image is changed or left out.
     log : callable, optional
 
     Returns
     -------
     list of dict
-        Per seed: seed, correction_ratio, finite, made (False where it was there already).
+        Per seed: objective, seed, correction_ratio, finite, filter and filter_twin (`none` where
+        no filter ran), made (False where it was there already).
     """
     log = log or (lambda line: None)
     generator, objective = sampler.generator, sampler.objective
@@ -139,6 +145,7 @@ def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) ->
         "objective_hash": objective.fingerprint(),
         "n_voxels": len(objective.own_units),
         "verdict": objective.verdict,
+        "content_filter": content_filter.sha256 if content_filter else NONE,
     }
     wanted = job_hash(shared)
     missing = [seed for seed in seeds if not is_done(folder, seed, wanted)]
@@ -156,10 +163,14 @@ def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) ->
                 "correction_ratio": float(batch.correction_ratio[k]),
                 "finite": bool(batch.finite[k]),
                 "trace": batch.trace[k],
-                "filter": "none",
+                "filter": NONE,
+                "filter_twin": NONE,
                 "images": {},
             }
             if batch.finite[k]:
+                if content_filter:
+                    pair = np.stack([batch.images[k], batch.unguided[k]])
+                    content["filter"], content["filter_twin"] = content_filter.verdicts(pair)
                 for twin, image in ((False, batch.images[k]), (True, batch.unguided[k])):
                     path = image_path(folder, seed, twin)
                     content["images"][path.name] = write_png(path, image)
@@ -179,6 +190,8 @@ def make_block(sampler, folder, seeds, *, batch_size=8, facts=None, log=None) ->
                 "seed": seed,
                 "correction_ratio": content["correction_ratio"],
                 "finite": content["finite"],
+                "filter": content["filter"],
+                "filter_twin": content["filter_twin"],
                 "made": seed in missing,
             }
         )

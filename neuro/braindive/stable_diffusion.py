@@ -70,12 +70,14 @@ def offline():
                 os.environ[name] = value
 
 
-def load_parts(folder):
+def load_parts(folder, *, xl=False):
     """UNet, VAE and scheduler settings of a folder, in float32.
 
     Parameters
     ----------
     folder : path-like
+    xl : bool
+        Whether the folder should be SDXL.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def load_parts(folder):
         made = []
         for name, kind in (("unet", UNet2DConditionModel), ("vae", AutoencoderKL)):
             config = read_json(folder / name / "config.json")
-            if name == "unet" and config.get("addition_embed_type") == "text_time":
+            if name == "unet" and config.get("addition_embed_type") == "text_time" and not xl:
                 kind = _Sized
             try:
                 part = kind.from_config(config)
@@ -152,76 +154,6 @@ class DiffusersSD(Generator):
             sha256=weights_hash(path),
             name=path.name,
         )
-
-
-class DiffusersSDXL(Generator):
-    """Stable Diffusion XL from a local folder; its VAE always runs in float32.
-
-    Parameters
-    ----------
-    path : path-like
-        As for :class:`DiffusersSD`, with `null_condition.safetensors` holding `condition` and
-        `pooled`, the two embeddings of the empty text.
-
-    Raises
-    ------
-    InputProblem
-        When a part is missing or the folder is not SDXL.
-    """
-
-    def __init__(self, path):
-        from diffusers import AutoencoderKL, UNet2DConditionModel
-        from safetensors.torch import load_file
-
-        path = Path(path)
-        check_layout(path)
-        config = read_json(path / "unet" / "config.json")
-        if config.get("addition_embed_type") != "text_time":
-            raise InputProblem(f"{path}: this is not SDXL; set braindive.generator.type to sd")
-        if not (path / CONDITION).is_file():
-            raise InputProblem(f"{path}: missing {CONDITION} with tensors condition and pooled")
-        tensors = load_file(path / CONDITION)
-        with offline():
-            unet = UNet2DConditionModel.from_config(config)
-            unet.load_state_dict(load_file(weights_file(path / "unet")))
-            vae = AutoencoderKL.from_config(read_json(path / "vae" / "config.json"))
-            vae.load_state_dict(load_file(weights_file(path / "vae")))
-        super().__init__(
-            unet.float(),
-            vae.float(),
-            read_json(path / "scheduler" / "scheduler_config.json"),
-            tensors["condition"].float(),
-            scaling_factor=vae.config.scaling_factor,
-            licence=licence_of(path),
-            sha256=weights_hash(path),
-            name=path.name,
-        )
-        self.pooled = tensors["pooled"].float()
-
-    def to(self, device, dtype=None):
-        """Move the weights; the VAE keeps float32."""
-        import torch
-
-        super().to(device, dtype)
-        self.vae.to(dtype=torch.float32)
-        self.pooled = self.pooled.to(device=device, dtype=self.condition.dtype)
-        return self
-
-    def raw(self, z, t):
-        """The UNet's output for an image of full size, not cropped."""
-        import torch
-
-        size = 8 * self.latent_shape[1]
-        times = torch.tensor([size, size, 0, 0, size, size], device=z.device, dtype=self.dtype)
-        added = {
-            "text_embeds": self.pooled.expand(len(z), -1),
-            "time_ids": times.expand(len(z), -1),
-        }
-        condition = self.condition.expand(len(z), -1, -1)
-        out = self.unet(
-            z.to(self.dtype), t, encoder_hidden_states=condition, added_cond_kwargs=added
-        )
-        return out.sample.to(z.dtype)
 
 
 class RandomSD21(Generator):

@@ -31,7 +31,7 @@ def make_generator(given, out, settings, seed, log) -> None:
     Parameters
     ----------
     given : sequence of str
-        Files with images, or the user's folder.
+        Files with images, or the user's folder; planted scenes come last.
     out : path-like
         Folder with `manifest.json`; of a trained model also its weights, and the training
         images as its decoder draws them.
@@ -39,10 +39,17 @@ def make_generator(given, out, settings, seed, log) -> None:
         Section `braindive`.
     seed : int
     log : callable
+
+    Raises
+    ------
+    InputProblem
+        In a dry run, with an estimate of the memory; or when weights or images are missing.
     """
-    from neuro.braindive import stable_diffusion
+    from neuro.braindive import memory, stable_diffusion
     from neuro.braindive.tiny_ldm import TinyLDM, TinyRecipe
 
+    if settings.get("dry"):
+        memory.stop(settings, log)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     choice = settings["generator"]
@@ -52,7 +59,7 @@ def make_generator(given, out, settings, seed, log) -> None:
         manifest["sha256"] = stable_diffusion.weights_hash(choice["path"])
         manifest["licence"] = stable_diffusion.licence_of(Path(choice["path"]))
     else:
-        data = _data(settings, _inputs(given)[0]) if settings["images"] != "planted" else None
+        data = _data(settings, _inputs(given)[-1])
         if choice["path"]:
             model = TinyLDM.load(choice["path"])
         else:
@@ -62,17 +69,14 @@ def make_generator(given, out, settings, seed, log) -> None:
                 unet_channels=tuple(choice["unet_channels"]),
                 unet_steps=choice["unet_steps"],
             )
-            images = _own_images(choice["images"]) if choice["images"] else None
-            if images is None:
-                data = data or _data(settings, _inputs(given)[0])
-                images = data.images[~data.test]
+            images = data.images[~data.test]
+            if choice["images"]:
+                images = _own_images(choice["images"])
             model = TinyLDM.train(images, seed, recipe, log)
         # 16-bit floats: half the size, far below the noise of the training.
         model.save(out, half=True)
         manifest["sha256"] = stable_diffusion.weights_hash(out)
         manifest["licence"] = model.licence
-        if choice["path"] and settings["images"] == "planted":
-            data = _data(settings, "results/simulated/scenes.h5")
         drawn = model.reconstruct(data.images[~data.test])
         np.save(out / RECONSTRUCTIONS, np.round(255 * drawn).astype(np.uint8))
         error = float(((drawn - data.images[~data.test]) ** 2).mean())
@@ -108,12 +112,13 @@ def load_generator(folder, settings):
     """
     from neuro.braindive import stable_diffusion
     from neuro.braindive.generator import read_json
+    from neuro.braindive.stable_diffusion_xl import DiffusersSDXL
     from neuro.braindive.tiny_ldm import TinyLDM
 
     manifest = read_json(Path(folder) / "manifest.json")
     if manifest["type"] == "tiny":
         return TinyLDM.load(folder)
-    kind = {"sd": stable_diffusion.DiffusersSD, "sdxl": stable_diffusion.DiffusersSDXL}
+    kind = {"sd": stable_diffusion.DiffusersSD, "sdxl": DiffusersSDXL}
     model = kind[manifest["type"]](settings["generator"]["path"])
     if model.sha256 != manifest["sha256"]:
         raise InputProblem(f"{manifest['path']}: the weights changed; run again from the start")
@@ -167,6 +172,7 @@ def encode(role, given, out, settings, seed, log) -> None:
             "judge",
             data.images[rows],
             labels=codes[rows],
+            sizes=None if data.sizes is None else data.sizes[rows],
             reconstructions=drawn,
             recipe=recipe,
             random_state=seed,
@@ -196,6 +202,7 @@ def encode(role, given, out, settings, seed, log) -> None:
         unit=data.unit,
         roi=data.roi,
         labels=None if codes is None else codes[rows],
+        sizes=None if data.sizes is None else data.sizes[rows],
         reconstructions=drawn,
         recipe=tiny.Recipe(epochs=choice["epochs"]),
         log=log,
@@ -287,6 +294,8 @@ def sample(wildcards, given, out, params, log) -> None:
     """
     import pandas as pd
 
+    from neuro.braindive.content_filter import make_filter
+    from neuro.braindive.light import check_light, make_light
     from neuro.braindive.sampler import BrainGuidedSampler
     from neuro.braindive.seeds import make_block
     from neuro.io.tables import read_tsv, write_tsv
@@ -321,6 +330,7 @@ def sample(wildcards, given, out, params, log) -> None:
                 "guide_interval",
                 "dtype",
                 "device",
+                "compile",
             )
         },
     )
@@ -328,13 +338,22 @@ def sample(wildcards, given, out, params, log) -> None:
         log("no CUDA device is visible: images are made on the CPU")
     first = params.seed + int(wildcards.block) * settings["seed_block"]
     last = min(first + settings["seed_block"], params.seed + settings["n_seeds"])
-    facts = {"versions": provenance.versions(*PACKAGES)}
+    facts: dict = {"versions": provenance.versions(*PACKAGES)}
+    light = make_light(settings["guide_decoder"], generator, settings["guide_decoder_path"])
+    if light:
+        cosine = check_light(sampler, light, batch_size=settings["batch_size"])
+        log(f"light decoder: cosine {cosine:.3f} with the exact gradient")
+        facts["guide_decoder_cosine"], sampler.light = cosine, light
+    content_filter = make_filter(settings)
+    if content_filter is None:
+        log("content filter: off, or no weights of one; images are not looked at")
     rows = make_block(
         sampler,
         Path(out).parent,
         range(first, last),
         batch_size=settings["batch_size"],
         facts=facts,
+        content_filter=content_filter,
         log=log,
     )
     if not any(row["finite"] for row in rows):

@@ -15,6 +15,10 @@ TOKEN = 32
 """Length of the constant condition: the model is unconditional."""
 
 
+MAX_SIZE = 128
+"""Larger images would take days on a CPU."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TinyRecipe:
     """Size of the networks and length of the training.
@@ -51,6 +55,8 @@ SCHEDULE = {
 
 class TinyLDM(Generator):
     """A small latent diffusion model in the layout of diffusers; see :meth:`train`."""
+
+    recipe: dict
 
     @staticmethod
     def networks(recipe=None, size=32):
@@ -113,15 +119,18 @@ class TinyLDM(Generator):
         Raises
         ------
         InputProblem
-            When the images are not square with an edge that is a multiple of 8.
+            When the images are not square with an edge of 16 to 128 px that is a multiple of 8.
         """
         import torch
 
         recipe = recipe or TinyRecipe()
         images = np.asarray(images, dtype=np.float32)
         channels, height, width = images.shape[1:]
-        if height != width or height % 8:
-            raise InputProblem(f"generator tiny: images of {height} x {width} px; expected 8k x 8k")
+        if height != width or height % 8 or not 16 <= height <= MAX_SIZE:
+            raise InputProblem(
+                f"generator tiny: images of {height} x {width} px; expected squares of 16 to "
+                f"{MAX_SIZE} px in steps of 8: resize them, or use generator.type sd"
+            )
         if channels == 1:
             images = np.repeat(images, 3, axis=1)
         log = log or (lambda line: None)

@@ -199,6 +199,33 @@ class Braindive:
         choices=("auto", "float32", "bfloat16", "float16"),
         source="paper: float16",
     )
+    compile: bool = option(
+        False, "boolean", "Compile UNet and decoder for one batch size; pays on a GPU only."
+    )
+    guide_decoder: str = option(
+        "exact",
+        "string",
+        "Decoder of the gradient: the generator's own, the same on averaged latents ('pooled'), or "
+        "a small autoencoder; refused unless its gradient has a cosine of 0.8 with the exact one.",
+        choices=("exact", "pooled", "small"),
+    )
+    guide_decoder_path: str | None = option(
+        None, "path", "Folder of the small autoencoder (diffusers layout).", nullable=True
+    )
+    content_filter: str = option(
+        "report",
+        "string",
+        "'report' notes the verdict of Stable Diffusion's safety checker beside each image, where "
+        "its weights are there; no image is changed or dropped.",
+        choices=("report", "off"),
+    )
+    content_filter_path: str | None = option(
+        None,
+        "path",
+        "Its folder; null takes safety_checker/ in the generator's folder, if there is one.",
+        nullable=True,
+    )
+    dry: bool = option(False, "boolean", "Only say how much memory a guided step needs, and stop.")
 
 
 PRESETS = {
@@ -303,6 +330,13 @@ def problems(config) -> list[str]:
         found.append(
             "braindive.generator.path: missing; give the folder with unet/, vae/ and scheduler/"
         )
+    if section["guide_decoder"] == "small" and not section["guide_decoder_path"]:
+        found.append("braindive.guide_decoder_path: missing; guide_decoder is 'small'")
+    for key in ("guide_decoder_path", "content_filter_path"):
+        if section[key] and not Path(section[key]).is_dir():
+            found.append(f"braindive.{key}: no such folder: {section[key]}")
+    if section["compile"] and section["sag_scale"]:
+        found.append("braindive.compile: not with sag_scale above 0; set one of them off")
     if section["judge"]["type"] == "file" and not section["judge"]["path"]:
         found.append("braindive.judge.path: missing; judge.type is 'file'")
     if section["guide_interval"][0] >= section["guide_interval"][1]:
@@ -345,6 +379,15 @@ def describe(config):
         f"unguided images from the same noise; {section['n_seeds']} seeds per objective.",
     ]
     keys = ["luo2023", "diffusers"]
+    if section["guide_decoder"] != "exact":
+        sentences.append(
+            "For the gradient, latents were decoded by "
+            + (
+                "the same decoder after averaging over squares of 2 x 2."
+                if section["guide_decoder"] == "pooled"
+                else "a small autoencoder; images were decoded by the generator's own."
+            )
+        )
     if section["sag_scale"]:
         sentences.append("Self-attention guidance was used [@hong2023].")
         keys.append("hong2023")

@@ -329,7 +329,7 @@ class VoxelEncoder:
 
         tensors = {f"net.{k}": v.contiguous() for k, v in self.backbone_.state().items()}
         for name in ("coef", "intercept", "alpha", "r2_cv", "r_cv"):
-            tensors[name] = torch.as_tensor(np.ascontiguousarray(getattr(self, f"{name}_")))
+            tensors[name] = torch.as_tensor(np.array(getattr(self, f"{name}_"), order="C"))
         header = {
             **fields,
             "backbone": self.backbone_.settings(),

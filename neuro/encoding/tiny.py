@@ -16,6 +16,8 @@ from neuro.encoding.backbones import Network
 from neuro.io.problems import InputProblem
 
 KINDS = ("tiny", "tiny_cnn", "judge")
+MAX_SIZE = 128
+"""Larger images would take days on a CPU."""
 WIDTH = 64
 """Length of the embedding."""
 
@@ -62,8 +64,11 @@ def network(kind, channels=3, size=32, patch=4, depth=3):
 
     if kind not in KINDS:
         raise InputProblem(f"backbone: got '{kind}', expected one of {', '.join(KINDS)}")
-    if size % 8 or size % patch:
-        raise InputProblem(f"backbone {kind}: images of {size} px; expected a multiple of 8")
+    if size % 8 or size % patch or size > MAX_SIZE:
+        raise InputProblem(
+            f"backbone {kind}: images of {size} px; expected a multiple of 8 up to {MAX_SIZE}: "
+            "resize them, or use another backbone"
+        )
     if kind == "tiny":
         return transformer(channels, size, patch, depth)
     if kind == "tiny_cnn":

@@ -9,6 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+LARGEST = 1e15
+"""Bound of a factor's entries: where almost nothing was observed they grow without limit, and their
+squares would overflow single precision."""
+
 
 @njit(cache=True, nogil=True)
 def joint_runs(d, floor, valid, starts, stops, out):
@@ -98,7 +102,7 @@ def descend_shared(factor, target, gram, inner):
                     gap = float(target[row, r])
                     for s in range(rank):
                         gap -= gram[r, s] * f[s]
-                    f[r] = max(0.0, f[r] + gap / gram[r, r])
+                    f[r] = min(LARGEST, max(0.0, f[r] + gap / gram[r, r]))
                 else:
                     f[r] = 0.0
         for r in range(rank):
@@ -133,7 +137,7 @@ def descend_grouped(factor, target, grams, inner):
                     gap = float(target[row, r])
                     for s in range(rank):
                         gap -= gram[r, s] * f[s]
-                    f[r] = max(0.0, f[r] + gap / gram[r, r])
+                    f[r] = min(LARGEST, max(0.0, f[r] + gap / gram[r, r]))
                 else:
                     f[r] = 0.0
         for r in range(rank):

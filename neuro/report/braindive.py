@@ -102,14 +102,25 @@ def _sentences(summary, config):
             "There is no category judge: only the first half of the adversary test applies.",
             "note",
         )
+    yield _filter(summary, config)
+
+
+def _filter(summary, config):
+    """What is known about the content of the images."""
+    if summary["filtered"].any():
+        flagged = int(summary["n_flagged"].sum())
+        return (
+            f"A content filter looked at the images and would black out {flagged} of "
+            f"{int(summary['n'].sum())}; none is changed or left out. Verdicts are in scores.tsv.",
+            "warning" if flagged else "note",
+        )
     if config.get("braindive", {}).get("generator", {}).get("type") == "tiny":
-        yield (
+        return (
             "The generator is the small one, trained on the images of this data set; its pictures "
             "are coarse. No content filter runs: it can draw nothing beyond its training images.",
             "note",
         )
-    else:
-        yield "No content filter was applied to the images.", "warning"
+    return "No content filter was applied to the images.", "warning"
 
 
 def _table(summary) -> model.Table:

@@ -68,13 +68,13 @@ def objective(encoder):
     return Objective.from_rois({"FFA": 1.0}, encoder.unit_, encoder.roi_)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_sd():
     """The maker of random folders."""
     return random_sd
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_encoder():
     """The maker of random encoders."""
     return random_encoder

@@ -150,10 +150,12 @@ def test_the_same_seed_trains_the_same_network(scenes, voxels):
     assert made[0] == made[1]
 
 
-def test_the_reference_recipe_fits_on_augmented_images(scenes, voxels):
+def test_the_reference_recipe_fits_on_augmented_images(scenes, voxels, tmp_path):
     encoder = VoxelEncoder("pixels", readout="adamw_reference")
     encoder.fit(scenes.images[:64], voxels.responses[:64])
     assert np.isnan(encoder.alpha_).all() and np.isfinite(encoder.coef_).all()
+    read = VoxelEncoder.load(encoder.save(tmp_path / "e.safetensors"))
+    assert np.array_equal(read.coef_, encoder.coef_) and np.isnan(read.alpha_).all()
 
 
 def test_ceiling_of_planted_repeats():

@@ -180,3 +180,13 @@ def test_score_with_masks_counts_observed_entries_only(small):
             explained, abs=1e-5
         )
         assert model.explained_ == pytest.approx(explained, abs=1e-4)
+
+
+def test_entries_that_were_hardly_observed_stay_finite():
+    """They grow without limit otherwise, and infinity times a mask of 0 spoils a whole fit."""
+    from neuro.ntf.kernels import descend_grouped
+
+    factor = np.ones((1, 2), np.float32)
+    gram = np.array([[1e-30, 0.0, 1.0]])
+    descend_grouped(factor, np.ones((1, 2), np.float32), gram, 2)
+    assert np.isfinite(hals.pack(factor)).all() and factor[0, 1] == 1

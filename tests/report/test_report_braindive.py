@@ -67,6 +67,8 @@ def results(tmp_path):
                 "natural_A": 1.2,
                 "natural_B": 1.0,
                 "natural_beta_B": 0.9,
+                "n_flagged": 0,
+                "filtered": False,
                 "mds_verdict": "no stable types" if bad else "",
             }
         )
@@ -108,6 +110,14 @@ def test_unfiltered_weights_of_a_user_carry_a_warning(results):
     assert "No content filter was applied" in words(
         braindive.sections(results, config, Labels(set(), True))
     )
+
+
+def test_verdicts_of_a_content_filter_are_counted(results):
+    path = results / "braindive" / "summary.tsv"
+    table = pd.read_csv(path, sep="\t").assign(filtered=True, n_flagged=[3, 0])
+    write_tsv(path, table)
+    found = words(braindive.sections(results, {}, Labels(set(), True)))
+    assert "would black out 3 of 8; none is changed or left out" in found
 
 
 def test_without_results_the_page_says_so(tmp_path):

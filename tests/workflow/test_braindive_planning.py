@@ -87,6 +87,9 @@ def test_users_own_images_and_weights(tmp_path):
         ({"objectives": ["a b", "a-b"]}, "two names that give the same folder name"),
         ({"objective_table": "t.tsv"}, "braindive.objective_table: no such file: t.tsv"),
         ({"value": -1}, "braindive.value: got -1"),
+        ({"guide_decoder": "small"}, "braindive.guide_decoder_path: missing"),
+        ({"content_filter_path": "f"}, "braindive.content_filter_path: no such folder: f"),
+        ({"compile": True, "sag_scale": 0.75}, "braindive.compile: not with sag_scale above 0"),
         ({"guidence_target": "x0"}, "did you mean 'guidance_target'"),
     ],
 )

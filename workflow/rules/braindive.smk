@@ -24,7 +24,7 @@ rule braindive_generator:
         mem_mb=braindive_memory,
         runtime=120,
     params:
-        settings=settings("braindive", *BRAINDIVE_DATA, "generator"),
+        settings=braindive_generator_settings(),
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),
     message:

@@ -20,11 +20,19 @@ def braindive_data(wildcards=None):
 
 
 def braindive_generator_input(wildcards):
-    """What a generator is made from: images, or the user's folder."""
+    """What a generator is made from: the user's folder, or images."""
     generator = config["braindive"]["generator"]
-    if generator["path"]:
+    if generator["type"] != "tiny":
         return [generator["path"]]
-    return [generator["images"]] if generator["images"] else braindive_data()
+    own = generator["path"] or generator["images"]
+    return [*([own] if own else []), *braindive_data()]
+
+
+def braindive_generator_settings():
+    """What shapes the generator; all of the section in a dry run, which sums up its memory."""
+    if config["braindive"]["dry"]:
+        return config["braindive"]
+    return settings("braindive", *BRAINDIVE_DATA, "generator")
 
 
 def braindive_reconstructions(wildcards):

@@ -1,0 +1,39 @@
+"""Schedulers of diffusers that step with noise predictions."""
+
+from __future__ import annotations
+
+SCHEDULERS = ("dpmsolver++", "ddim")
+
+
+def make_scheduler(name, generator, steps):
+    """A scheduler that expects noise predictions, with its timesteps set.
+
+    Parameters
+    ----------
+    name : {'dpmsolver++', 'ddim'}
+    generator : Generator
+    steps : int
+
+    Returns
+    -------
+    diffusers scheduler
+    """
+    import inspect
+
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    kinds = {"dpmsolver++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
+    kind = kinds[name]
+    known = set(inspect.signature(kind.__init__).parameters)
+    shared = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
+    shared += ("steps_offset", "timestep_spacing")
+    config = {key: value for key, value in generator.schedule.items() if key in shared}
+    config = {key: value for key, value in config.items() if key in known and value is not None}
+    config["prediction_type"] = "epsilon"
+    if name == "ddim":
+        config |= {"clip_sample": False, "set_alpha_to_one": False}
+    else:
+        config |= {"algorithm_type": "dpmsolver++", "solver_order": 2}
+    scheduler = kind(**config)
+    scheduler.set_timesteps(steps)
+    return scheduler
