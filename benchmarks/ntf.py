@@ -185,7 +185,7 @@ def main():
         f"`python benchmarks/ntf.py --peers PYTHON`, {datetime.date.today()}, one thread, float32, "
         f"tensor {' x '.join(map(str, shape))}, planted rank 6, half-normal noise 0.3 of the "
         f"signal's standard deviation, {versions(options.peers)}. CPU seconds, median of three "
-        "runs.",
+        "runs; peers above 5 s, tensortools and pyttb ran once.",
         "",
         *lines,
         "",

@@ -101,6 +101,22 @@ COMPARISONS = (
             ("held-out log-likelihood below the truth", "below the truth", "nats per bin"),
         )
     ),
+    *(
+        Comparison(
+            "mds",
+            f"a step of a stimulus, {what}",
+            *("mds", (model, how), (model, "one by one"), "ms per stimulus step"),
+            unit="CPU ms",
+            peer_name="loop over single stimuli",
+            ratio="times as fast",
+        )
+        for what, model, how in (
+            ("240 planted cells, 8 clusters", "8 clusters", "1 restart"),
+            ("240 planted cells, 8 clusters, 4 restarts at once", "8 clusters", "4 restarts"),
+            ("160 units of a convolutional twin, 16 clusters", "16 clusters", "crop"),
+            ("160 units of a convolutional twin, 32 clusters", "32 clusters", "crop"),
+        )
+    ),
 )
 
 
