@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import tarfile
+import shutil
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -236,8 +236,8 @@ def main():
             "aplysia": ("aplysia", aplysia),
         }[arguments.part]
         with tempfile.TemporaryDirectory() as folder:
-            with tarfile.open(arguments.data / "spikes" / f"{name}.tar.gz") as archive:
-                archive.extractall(folder, filter="data")
+            archive = arguments.data / "spikes" / f"{name}.tar.gz"
+            shutil.unpack_archive(archive, folder, filter="data")
             chosen = (arguments.only, arguments.gaussian) if run is aplysia else ()
             lines = run(Path(folder), *chosen)
     text = "\n".join(

@@ -149,10 +149,11 @@ def _encoded(path):
         for (words, text), kind in zip(ENCODERS, (CLIPTextModel, CLIPTextModelWithProjection)):
             try:
                 tokenizer = CLIPTokenizer.from_pretrained(path / words, local_files_only=True)
-                encoder = kind.from_pretrained(path / text, local_files_only=True).float().eval()
+                encoder = kind.from_pretrained(path / text, local_files_only=True).float()
             except (OSError, ValueError) as error:
                 line = str(error).splitlines()[0][:60]
                 raise InputProblem(f"{path}/{text}: cannot be read ({line})") from None
+            encoder.eval()
             length = min(77, encoder.config.max_position_embeddings)
             ids = tokenizer(
                 "", padding="max_length", max_length=length, truncation=True, return_tensors="pt"
