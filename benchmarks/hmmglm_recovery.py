@@ -1,11 +1,12 @@
 """What the stage `hmmglm` finds: planted spike trains, rat hippocampus, Aplysia.
 
-    python benchmarks/hmmglm_recovery.py PART [--data FOLDER] [--only NAME ...] [--gaussian]
-        [--out table.md]
+    python benchmarks/hmmglm_recovery.py PART [--recordings FOLDER] [--only NAME ...]
+        [--gaussian] [--out table.md]
 
 PART is `planted` (data of the paper's released code, `neuro.simulate.switching`, seeds 0, 1, 2),
-`track` or `aplysia` (recordings in FOLDER/spikes, by default the folder NEURO_TEST_DATA). Tables on
-standard output; the same seeds give the same figures. `--only` names preparations of `aplysia`;
+`track` or `aplysia` (archives extracted into the folder `recordings`, as the heads of
+configs/hippocampus.yaml and configs/aplysia.yaml say). Tables on standard output; the same seeds
+give the same figures. `--only` names preparations of `aplysia`;
 `--gaussian` adds the Gaussian prior with two states there, which takes as long as all else. Run on
 one thread: set OMP_NUM_THREADS=1.
 """
@@ -13,10 +14,7 @@ one thread: set OMP_NUM_THREADS=1.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
-import shutil
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -222,7 +220,7 @@ def main():
     """Run one part and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("planted", "track", "aplysia"))
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEURO_TEST_DATA", ".")))
+    parser.add_argument("--recordings", type=Path, default=Path("recordings"))
     parser.add_argument("--only", nargs="+", choices=PREPARATIONS)
     parser.add_argument("--gaussian", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -231,15 +229,12 @@ def main():
     if arguments.part == "planted":
         lines = planted()
     else:
-        name, run = {
-            "track": ("hippocampus_linear_track", track),
-            "aplysia": ("aplysia", aplysia),
-        }[arguments.part]
-        with tempfile.TemporaryDirectory() as folder:
-            archive = arguments.data / "spikes" / f"{name}.tar.gz"
-            shutil.unpack_archive(archive, folder, filter="data")
-            chosen = (arguments.only, arguments.gaussian) if run is aplysia else ()
-            lines = run(Path(folder), *chosen)
+        if not arguments.recordings.is_dir():
+            parser.error(f"{arguments.recordings}: no such folder; see the head of configs/*.yaml")
+        if arguments.part == "track":
+            lines = track(arguments.recordings)
+        else:
+            lines = aplysia(arguments.recordings, arguments.only, arguments.gaussian)
     text = "\n".join(
         [
             f"# Switching states: {arguments.part}",
