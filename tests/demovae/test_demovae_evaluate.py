@@ -51,6 +51,11 @@ def test_correlations_equal_those_of_numpy(people):
     assert (found["age"][:, 4] == 0).all(), "a latent without spread has no correlation"
 
 
+def test_no_bound_of_a_correlation_exceeds_one():
+    assert evaluate.null_bound(15, 15, 60) == 1.0
+    assert evaluate.null_bound(500, 500, 60) < 0.22
+
+
 def test_null_bound_holds_for_latents_that_were_decorrelated_on_others():
     rng = np.random.default_rng(3)
     largest = []
