@@ -2,26 +2,12 @@
 
 import numpy as np
 import pytest
+from factor_fits import SMALL, factors, squared_residual
 
 from neuro.ntf import compare, hals
 from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.operators import DenseRows
 from neuro.simulate.motifs import planted_tensor
-
-SMALL = (60, 8, 120)
-
-
-def squared_residual(values, model, mask=None, frames=None):
-    weight = np.ones(values.shape)
-    if mask is not None:
-        weight = weight * mask
-    if frames is not None:
-        weight = weight * frames[:, :, None]
-    return float((weight * (values - model.reconstruct().astype(float)) ** 2).sum())
-
-
-def factors(model):
-    return model.time_, model.animals_, model.pairs_
 
 
 def exact_objective(operator, start, values, weight):
