@@ -307,46 +307,64 @@ def _discriminant(Z, y, Z_new, groups=None):
         inside, out = fold != part, fold == part
         both = np.vstack([Z[inside], Z[out]])
         path = _ridge_path(Z[inside], hot[inside], both, penalties, weight[inside])
-        for place, fitted in enumerate(path):
-            guess[place, out] = _nearest_level(fitted, code[inside], weight[inside])
+        guess[:, out] = _nearest_level(path, code[inside], weight[inside])
     scores = [metric(code, row, "categorical") for row in guess]
     best = penalties[[int(np.argmax(scores))]]
-    fitted = _ridge_path(Z, hot, np.vstack([Z, Z, Z_new]), best, weight)[0]
-    found = _nearest_level(fitted, code, weight)
+    path = _ridge_path(Z, hot, np.vstack([Z, Z, Z_new]), best, weight)
+    found = _nearest_level(path, code, weight)[0]
     return levels[found[: len(Z)]], levels[found[len(Z) :]]
 
 
-def _nearest_level(fitted, code, weight) -> np.ndarray:
-    """Nearest level of the rows after the first `len(code)`, whose levels are known."""
-    known, new = fitted[: len(code)], fitted[len(code) :]
-    levels = np.unique(code)
-    means = np.array([known[code == level].mean(axis=0) for level in levels])
-    away = (known - means[np.searchsorted(levels, code)]) * np.sqrt(weight / weight.sum())[:, None]
-    within = away.T @ away
-    between = (means - means.mean(axis=0)).T @ (means - means.mean(axis=0))
-    floor = 1e-6 * (np.trace(within) + np.trace(between)) / len(within) + 1e-300
-    metric_ = np.linalg.inv(within + floor * np.eye(len(within)))
-    score = new @ metric_ @ means.T - 0.5 * np.einsum("jk,kl,jl->j", means, metric_, means)
-    return levels[score.argmax(axis=1)]
+def _nearest_level(path, code, weight) -> np.ndarray:
+    """Nearest level of the rows after the first `len(code)`, whose levels are known.
+
+    Fitted values have shape (n_penalties, n_rows, n_levels); the result has one row per penalty.
+    """
+    known, new = path[:, : len(code)], path[:, len(code) :]
+    levels, place = np.unique(code, return_inverse=True)
+    member = np.eye(len(levels))[place]
+    means = (member / member.sum(axis=0)).T @ known
+    away = (known - means[:, place]) * np.sqrt(weight / weight.sum())[:, None]
+    within = away.transpose(0, 2, 1) @ away
+    # seen from their centre: a large penalty leaves differences far below the values themselves
+    centre = means.mean(axis=1, keepdims=True)
+    means, new = means - centre, new - centre
+    size = np.trace(within, axis1=1, axis2=2) + (means**2).sum(axis=(1, 2))
+    floor = 1e-6 * size / within.shape[1] + 1e-300
+    metric_ = np.linalg.inv(within + floor[:, None, None] * np.eye(within.shape[1]))
+    towards = metric_ @ means.transpose(0, 2, 1)
+    offset = 0.5 * np.einsum("pjk,pkj->pj", means, towards)
+    return levels[(new @ towards - offset[:, None]).argmax(axis=2)]
 
 
 def _machine(Z, y, Z_new, groups=None):
-    from sklearn.svm import SVC
+    """Level of each row by an RBF machine; all its fits share one matrix of similarities."""
+    from sklearn import config_context
+    from sklearn.metrics.pairwise import rbf_kernel
 
     levels, code = np.unique(y.astype(str), return_inverse=True)
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
+    alike, alike_new = rbf_kernel(Z, gamma=gamma), rbf_kernel(Z_new, Z, gamma=gamma)
     fold = _inner_folds(y, groups)
     scores = []
-    for cost in SVM_C:
-        guess = np.empty(len(code), dtype=int)
-        for part in range(INNER):
-            inside, out = fold != part, fold == part
-            if len(set(code[inside].tolist())) < 2:
-                guess[out] = code[inside][0]
-                continue
-            machine = SVC(C=cost, gamma=gamma, class_weight="balanced")
-            guess[out] = machine.fit(Z[inside], code[inside]).predict(Z[out])
-        scores.append(metric(code, guess, "categorical"))
-    best = SVM_C[int(np.argmax(scores))]
-    final = SVC(C=best, gamma=gamma, class_weight="balanced").fit(Z, code)
-    return levels[final.predict(Z)], levels[final.predict(Z_new)]
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for cost in SVM_C:
+            guess = np.empty(len(code), dtype=int)
+            for part in range(INNER):
+                inside, out = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+                machine = _support(alike[np.ix_(inside, inside)], code[inside], cost)
+                guess[out] = machine(alike[np.ix_(out, inside)])
+            scores.append(metric(code, guess, "categorical"))
+        final = _support(alike, code, SVM_C[int(np.argmax(scores))])
+        return levels[final(alike)], levels[final(alike_new)]
+
+
+def _support(alike, code, cost):
+    """Prediction of a support vector machine whose levels count equally."""
+    from sklearn.svm import SVC
+
+    present, counts = np.unique(code, return_counts=True)
+    if len(present) == 1:
+        return lambda rows: np.full(len(rows), present[0])
+    weight = dict(zip(present.tolist(), len(code) / (len(present) * counts)))
+    return SVC(C=cost, kernel="precomputed", class_weight=weight).fit(alike, code).predict

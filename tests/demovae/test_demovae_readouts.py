@@ -7,6 +7,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.svm import SVC
 
 from neuro.demovae import readouts as read
 from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
@@ -59,11 +60,36 @@ def test_discriminant_equals_linear_discriminant_analysis_without_penalty():
     centres = np.array([[0, 0, 0], [2, 1, 0], [4, 2, 0.5]])
     Z, new = (rng.standard_normal((180, 3)) + centres[code] for _ in range(2))
     hot, weight = np.eye(3)[code], np.full(180, 1 / 180)
-    fitted = read._ridge_path(Z, hot, np.vstack([Z, new]), [1e-10], weight)[0]
-    found = read._nearest_level(fitted, code, weight)
+    fitted = read._ridge_path(Z, hot, np.vstack([Z, new]), [1e-10], weight)
+    found = read._nearest_level(fitted, code, weight)[0]
     lda = LinearDiscriminantAnalysis(priors=[1 / 3] * 3).fit(Z, code).predict(new)
     assert (found == lda).mean() >= 0.99
-    assert (fitted[180:].argmax(axis=1) == lda).mean() < 0.9, "the middle level would be hidden"
+    assert (fitted[0, 180:].argmax(axis=1) == lda).mean() < 0.9, "the middle level would be hidden"
+
+
+def test_nearest_level_does_not_depend_on_where_and_how_large_fitted_values_are():
+    rng = np.random.default_rng(5)
+    code = np.repeat([0, 1], 40)
+    hot, weight = np.eye(2)[code], np.full(80, 1 / 80)
+    Z, new = (rng.standard_normal((80, 6)) + code[:, None] for _ in range(2))
+    path = read._ridge_path(Z, hot, np.vstack([Z, new]), [1.0, 1e7], weight)
+    moved = 1e3 * (path - path.mean(axis=1, keepdims=True))
+    found = read._nearest_level(path, code, weight)
+    np.testing.assert_array_equal(read._nearest_level(moved, code, weight), found)
+    assert (found == code).mean(axis=1).min() > 0.8, "a large penalty changes sizes, not sides"
+
+
+def test_rbf_machine_is_that_of_sklearn():
+    rng = np.random.default_rng(6)
+    y = np.repeat(["a", "b", "c"], [20, 30, 40])
+    Z, new = (rng.standard_normal((90, 4)) + 2 * (y == "b")[:, None] for _ in range(2))
+    gamma = 1 / ((Z**2).sum() / len(Z))
+    slow = [
+        SVC(C=cost, gamma=gamma, class_weight="balanced").fit(Z, y).predict(new)
+        for cost in read.SVM_C
+    ]
+    found = read._machine(Z, y, new)[1]
+    assert any((found == guess).all() for guess in slow)
 
 
 def test_metric_is_that_of_sklearn():
