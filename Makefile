@@ -57,6 +57,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python -m venv .venv-peers
 	.venv-peers/bin/python -m pip install -q -r benchmarks/demovae_peers.txt
 	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
+	python benchmarks/demovae_recovery.py --out benchmarks/results/demovae_recovery.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
 	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --paper --out benchmarks/results/hmmglm.md
