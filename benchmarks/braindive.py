@@ -8,11 +8,11 @@ the forward pass and takes seeds in batches. Both give the same images (checked 
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import platform
 import time
 from pathlib import Path
+
+from circumstances import heading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -106,18 +106,13 @@ def measure(steps=5, n=8):
 
 def main():
     """Measure and write the table."""
-    import torch
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--date", default=str(datetime.date.today()))
     arguments = parser.parse_args()
     lines = [
-        "# braindive: one guided step",
-        "",
-        f"{arguments.date}, `python benchmarks/braindive.py`; Python {platform.python_version()}, "
-        f"torch {torch.__version__.split('+')[0]}, one thread of a CPU. Tiny model of the full "
-        "recipe's size with random weights, 8 seeds x 5 steps, gamma 20.",
+        *heading("braindive: one guided step", "python benchmarks/braindive.py", ("torch",)),
+        "One thread of a CPU. Tiny model of the full recipe's size with random weights, 8 seeds "
+        "x 5 steps, gamma 20.",
         "",
         "| method | CPU ms per image and step | times faster | max pixel difference |",
         "|---|---:|---:|---:|",

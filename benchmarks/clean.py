@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from circumstances import heading
+
 METHODS = ("neuro joint", "neuro joint, 20 % censored", "neuro athena", "nilearn signal.clean")
 
 
@@ -129,6 +131,11 @@ def main(arguments=None):
         rows.append(json.loads(run.stdout.splitlines()[-1]))
     peer = rows[-1]
     lines = [
+        *heading(
+            "Joint cleaning of voxel series",
+            "python benchmarks/clean.py",
+            ("numpy", "scipy", "nilearn"),
+        ),
         f"{options.volumes} volumes x {options.voxels} voxels float32, 36 confounds, "
         "Butterworth 0.01-0.08 Hz, one thread.",
         "",

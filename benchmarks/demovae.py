@@ -27,6 +27,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from circumstances import heading
 
 warnings.simplefilter("ignore", UserWarning)  # ages of new people outside the training range
 
@@ -321,9 +322,12 @@ def main(arguments=None):
         name, method, out = options.row
         measure(method, PARTS[name], options.latents, out)
         return
-    found = (
-        "One thread, CPU seconds, each row in a process of its own. Readouts are fresh (fitted and "
-        "tested among the new people). RMSE is that of the new people's edges.\n"
+    command = f"python benchmarks/demovae.py{' --peers PYTHON' * bool(options.peers)}"
+    packages = ("numpy", "scipy", "scikit-learn", "torch")
+    found = "\n".join(heading("Connectomes without their demographics", command, packages))
+    found += (
+        "\nOne thread, CPU seconds, each row in a process of its own. Readouts are fresh (fitted "
+        "and tested among the new people). RMSE is that of the new people's edges.\n"
     )
     for name in options.parts:
         rows = run(name, PARTS[name], options)

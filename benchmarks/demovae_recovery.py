@@ -11,13 +11,12 @@ on one thread: set OMP_NUM_THREADS=1.
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from circumstances import heading
 
 from neuro.demovae import evaluate, readouts
 from neuro.demovae.generate import draw_latents, minimum_eigenvalues, nearest_correlations
@@ -180,13 +179,12 @@ def main():
     warnings.simplefilter("ignore", UserWarning)
     begin = time.process_time()
     lines = recover()
-    head = [
-        "# Planted connectomes without their demographics",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/demovae_recovery.py`, Python "
-        f"{platform.python_version()}, {time.process_time() - begin:.0f} CPU s",
-        "",
-    ]
+    head = heading(
+        "Planted connectomes without their demographics",
+        "python benchmarks/demovae_recovery.py",
+        ("numpy", "scikit-learn", "torch"),
+        f"{time.process_time() - begin:.0f} CPU s",
+    )
     text = "\n".join([*head, *lines]).rstrip() + "\n"
     print(text)
     if arguments.out:

@@ -16,14 +16,13 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
+
+from circumstances import heading
 
 TARGETS = {"plain 30": 5.0, "gaussian 30": 3.0, "onehot 30": 12.0}
 """CPU seconds that a fit may take."""
@@ -229,30 +228,16 @@ def checks(rows):
 
 def header(arguments, peers):
     """When, where and with what this was measured."""
-    versions = [f"{name} {metadata.version(name)}" for name in ("numpy", "numba", "scipy")]
+    packages = ["numpy", "numba", "scipy"]
     if peers:
         code = (
             "from importlib.metadata import version as v;"
             "print(', '.join(f'{n} {v(n)}' for n in ('hmmlearn', 'dynamax', 'jax')))"
         )
-        versions.append(
-            subprocess.run([peers, "-c", code], capture_output=True, text=True).stdout.strip()
-        )
-    return [
-        "# Switching states: planted spike trains",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/hmmglm.py --peers PYTHON"
-        f"{' --paper' * arguments.paper}`  ",
-        f"{_processor()}, load average {os.getloadavg()[0]:.1f}; Python "
-        f"{platform.python_version()}, {', '.join(versions)}  ",
-    ]
-
-
-def _processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.split(': ')[1]}, {os.cpu_count()} CPUs"
-    return platform.processor()
+        found = subprocess.run([peers, "-c", code], capture_output=True, text=True)
+        packages.append(found.stdout.strip())
+    command = f"python benchmarks/hmmglm.py --peers PYTHON{' --paper' * arguments.paper}"
+    return heading("Switching states: planted spike trains", command, packages)
 
 
 def main():

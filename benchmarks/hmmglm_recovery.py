@@ -14,12 +14,11 @@ one thread: set OMP_NUM_THREADS=1.
 from __future__ import annotations
 
 import argparse
-import platform
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from circumstances import heading
 
 from neuro.hmmglm import bins
 from neuro.hmmglm.baselines import PoissonHMM, homogeneous
@@ -237,12 +236,12 @@ def main():
             lines = aplysia(arguments.recordings, arguments.only, arguments.gaussian)
     text = "\n".join(
         [
-            f"# Switching states: {arguments.part}",
-            "",
-            f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/hmmglm_recovery.py "
-            f"{arguments.part}`, Python {platform.python_version()}, "
-            f"{time.process_time() - begin:.0f} CPU s",
-            "",
+            *heading(
+                f"Switching states: {arguments.part}",
+                f"python benchmarks/hmmglm_recovery.py {arguments.part}",
+                ("numpy", "numba", "scipy"),
+                f"{time.process_time() - begin:.0f} CPU s",
+            ),
             *lines,
             "",
         ]

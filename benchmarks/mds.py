@@ -10,15 +10,12 @@ same run, one thread, CPU seconds. `--twin` also trains a twin on planted respon
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
+from circumstances import heading
 
 from neuro.mds import MostDiscriminativeStimuli, Twin
 from neuro.mds.agreement import adjusted_rand
@@ -198,25 +195,6 @@ def twin_line():
     )
 
 
-def header() -> list[str]:
-    """When, where and with what this was measured."""
-    name = platform.processor()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            name = line.split(": ")[1]
-            break
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in ("numpy", "torch"))
-    return [
-        "# Most discriminative stimuli",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/mds.py --twin`  ",
-        f"{name}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}; Python "
-        f"{platform.python_version()}, {versions}  ",
-        "One thread, CPU time. Peer: one stimulus at a time on the full canvas, same model, same "
-        f"run; medians of {REPEATS} timings taken in turns.",
-    ]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out")
@@ -224,8 +202,13 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
-        *header(),
-        "",
+        *heading(
+            "Most discriminative stimuli",
+            "python benchmarks/mds.py --twin",
+            ("numpy", "torch"),
+            "One thread, CPU time. Peer: one stimulus at a time on the full canvas, same model, "
+            f"same run; medians of {REPEATS} timings taken in turns.",
+        ),
         "| model | stimuli | ms per stimulus step | times as fast |",
         "|---|---|---|---|",
     ]

@@ -9,13 +9,14 @@ volumes, a brain of a quarter of them). The yardstick is the float32 size of the
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from circumstances import heading
 
 JOBS = ("fmri_slicetime", "fmri_realign", "fmri_clean", "fmri_parcellate")
 TR = 2.0
@@ -110,9 +111,11 @@ def table(shape, folder: Path) -> str:
     """Measure all jobs; a markdown table."""
     size = 4 * shape[0] * shape[1] * shape[2] * shape[3] / 2**20
     lines = [
-        f"{datetime.date.today()}, `python benchmarks/memory.py`. Image "
-        f"{' x '.join(map(str, shape))}, a quarter of it brain: {size:.0f} MB as float32. Peak "
-        "memory of a job in a process of its own, Python and its packages included.",
+        *heading(
+            "Memory of the voxel jobs", "python benchmarks/memory.py", ("numpy", "scipy", "nibabel")
+        ),
+        f"Image {' x '.join(map(str, shape))}, a quarter of it brain: {size:.0f} MB as float32. "
+        "Peak memory of a job in a process of its own, Python and its packages included.",
         "",
         "| job | peak MB | x float32 image | CPU s |",
         "|---|---|---|---|",

@@ -11,17 +11,16 @@ random and stops by its own rule; time to the same error is read off our sweeps.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
 import tempfile
 import time
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from circumstances import heading
 from threadpoolctl import threadpool_limits
 
 from neuro.ntf import compare, hals
@@ -180,12 +179,14 @@ def main():
             *same,
         ]
     text = [
-        "# Non-negative tensor factorisation",
-        "",
-        f"`python benchmarks/ntf.py --peers PYTHON`, {datetime.date.today()}, one thread, float32, "
-        f"tensor {' x '.join(map(str, shape))}, planted rank 6, half-normal noise 0.3 of the "
-        f"signal's standard deviation, {versions(options.peers)}. CPU seconds, median of three "
-        "runs; peers above 5 s, tensortools and pyttb ran once.",
+        *heading(
+            "Non-negative tensor factorisation",
+            "python benchmarks/ntf.py --peers PYTHON",
+            ("numpy", "tensorly", *versions_of(options.peers)),
+        ),
+        f"One thread, float32, tensor {' x '.join(map(str, shape))}, planted rank 6, half-normal "
+        "noise 0.3 of the signal's standard deviation. CPU seconds, median of three runs; peers "
+        "above 5 s, tensortools and pyttb ran once.",
         "",
         *lines,
         "",
@@ -196,18 +197,15 @@ def main():
     options.out.write_text("\n".join(text) + "\n", "utf-8")
 
 
-def versions(peers):
-    """Versions of what is compared."""
-    names = ["numpy", "tensorly"]
-    text = [f"{name} {version(name)}" for name in names]
-    if peers:
-        code = (
-            "from importlib.metadata import version as v\n"
-            "print(', '.join(f'{n} {v(n)}' for n in ('tensortools', 'pyttb')))"
-        )
-        found = subprocess.run([peers, "-c", code], capture_output=True, text=True)
-        text.append(found.stdout.strip())
-    return ", ".join(text)
+def versions_of(peers):
+    """Versions of the peers in an environment of their own."""
+    if not peers:
+        return []
+    code = (
+        "from importlib.metadata import version as v\n"
+        "print(', '.join(f'{n} {v(n)}' for n in ('tensortools', 'pyttb')))"
+    )
+    return [subprocess.run([peers, "-c", code], capture_output=True, text=True).stdout.strip()]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ size of the tensor in float32 and that of a process that has only imported the c
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import re
@@ -18,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from circumstances import heading
 
 SHAPE, RANK = (960, 21, 5995), 10
 NEURONS, ANIMALS, BINS, FREE_RANK = 400, 20, 352, 8
@@ -82,11 +83,13 @@ def main():
     threads = ("OMP", "OPENBLAS", "MKL", "NUMBA")
     env = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in threads}}
     lines = [
-        "# Memory of non-negative tensor factorisation",
-        "",
-        f"`python benchmarks/ntf_memory.py`, {datetime.date.today()}, one thread, float32, tensor "
-        f"{' x '.join(map(str, SHAPE))} at rank {RANK} where nothing else is said. CPU seconds of "
-        "a sweep, median of three.",
+        *heading(
+            "Memory of non-negative tensor factorisation",
+            "python benchmarks/ntf_memory.py",
+            ("numpy", "numba"),
+        ),
+        f"One thread, float32, tensor {' x '.join(map(str, SHAPE))} at rank {RANK} where nothing "
+        "else is said. CPU seconds of a sweep, median of three.",
         "",
         "| tensor | size, MB | CPU s per sweep | peak memory, MB |",
         "|---|---|---|---|",

@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from circumstances import heading
+
 ROOT = Path(__file__).parents[1]
 TABLES = "region tables"
 SHAPES = {
@@ -132,13 +134,13 @@ def main(arguments=None) -> None:
     parser.add_argument("--subjects", nargs="+", type=int, default=[10, 100, 1000, 5000])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    subjects = " ".join(map(str, options.subjects))
     lines = [
-        "# Planning",
-        "",
+        *heading(
+            "Planning", f"python benchmarks/planning.py --subjects {subjects}", ("snakemake",)
+        ),
         "Dry-runs (`snakemake -n`) over trees of empty files, stages `fmri` and `adhd`; CPU",
         "seconds of the whole command, start of Python and Snakemake included.",
-        "",
-        f"    python benchmarks/planning.py --subjects {' '.join(map(str, options.subjects))}",
         "",
         "| input | subjects | jobs | first, CPU s | again, CPU s | one subject, CPU s | peak, MB |",
         "|---|---|---|---|---|---|---|",

@@ -22,15 +22,14 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
+
+from circumstances import features, heading
 
 N_TIMES = 172
 THRESHOLD = 0.8
@@ -280,24 +279,8 @@ def checks(results):
     return lines
 
 
-def machine():
-    """Processor and its vector features, versions, load."""
-    features, name = [], platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                name = value.strip()
-            if key.strip() == "flags" and not features:
-                wanted = ("popcnt", "avx2", "avx512f", "avx512_vpopcntdq")
-                features = [flag for flag in wanted if flag in value.split()]
-    packages = ("numpy", "numba", "scipy", "networkx", "igraph")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
-    return (
-        f"{name}, {os.cpu_count()} CPUs, features: {' '.join(features) or 'unknown'}; "
-        f"load average {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, {versions}"
-    )
+FEATURES = ("popcnt", "avx2", "avx512f", "avx512_vpopcntdq")
+"""Of the processor; they decide about the bit counts."""
 
 
 def main():
@@ -321,10 +304,12 @@ def main():
         results = run_all(arguments, folder)
     text = "\n".join(
         [
-            "# Voxel graphs: degree, distance degree and 3-cycles",
-            "",
-            f"{datetime.now(UTC).date()}, `{command}`  ",
-            f"{machine()}  ",
+            *heading(
+                "Voxel graphs: degree, distance degree and 3-cycles",
+                command,
+                ("numpy", "numba", "scipy", "networkx", "igraph"),
+                f"Vector features: {' '.join(features(FEATURES)) or 'unknown'}",
+            ),
             f"T = {N_TIMES}, one thread, CPU seconds; `~` is extrapolated from the largest size "
             "measured, by edges x mean degree. All measured methods gave identical counts.",
             "",

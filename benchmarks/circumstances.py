@@ -1,0 +1,60 @@
+"""When, where and with what something was measured: the head of every result file."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+
+def heading(title: str, command: str, packages=(), note: str = "") -> list[str]:
+    """Title, date, command, processor, load and versions as lines of Markdown.
+
+    Parameters
+    ----------
+    title, command : str
+    packages : sequence of str
+        Installed packages whose versions matter; an entry with a space is taken as it is.
+    note : str
+        Further circumstances, after the versions.
+
+    Returns
+    -------
+    list of str
+    """
+    versions = [
+        name if " " in name else f"{name} {metadata.version(name).split('+')[0]}"
+        for name in packages
+    ]
+    where = f"{processor()}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}"
+    what = ", ".join([f"Python {platform.python_version()}", *versions])
+    lines = [f"# {title}", "", f"{datetime.now(UTC).date()}, `{command}`  ", f"{where}; {what}"]
+    if note:
+        lines[-1] += "  "
+        lines.append(note)
+    return [*lines, ""]
+
+
+def processor() -> str:
+    """Name of the processor."""
+    for key, value in _info():
+        if key == "model name":
+            return value
+    return platform.processor() or platform.machine()
+
+
+def features(wanted) -> list[str]:
+    """Those of the wanted vector features that the processor has."""
+    for key, value in _info():
+        if key == "flags":
+            return [flag for flag in wanted if flag in value.split()]
+    return []
+
+
+def _info():
+    path = Path("/proc/cpuinfo")
+    for line in path.read_text().splitlines() if path.exists() else ():
+        key, _, value = line.partition(":")
+        yield key.strip(), value.strip()
