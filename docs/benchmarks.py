@@ -189,7 +189,11 @@ def purpose(name: str) -> str:
     """First sentence of the script that writes a result."""
     script = ROOT / "benchmarks" / f"{name}.py"
     if not script.is_file():
-        return ""
+        # a script may write several results; they name it
+        named = re.search(r"benchmarks/\w+\.py", (RESULTS / f"{name}.md").read_text("utf-8"))
+        if not named:
+            return ""
+        script = ROOT / named[0]
     match = re.search(r'^"""(.+?)(?:\.\s|\.?"""|\n\n)', script.read_text("utf-8"), re.S)
     return " ".join(match[1].split()) if match else ""
 

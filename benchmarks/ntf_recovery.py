@@ -1,0 +1,389 @@
+"""What `ntf` finds of what was planted: components, blocks (graph-tool beside it), weak motifs.
+
+    python benchmarks/ntf_recovery.py [PART ...] [--graph-tool PYTHON] [--out table.md]
+
+PART is `components` (how many are chosen), `blocks` (block model; Louvain and Leiden on benchmark
+graphs), `zero` (absent neurons masked or filled with zeros) or `graphtool` (blocks and benchmark
+graphs by graph-tool); without one all run. graph-tool is not on PyPI: install the Debian package
+python3-graph-tool, or the environment envs/graphtool.yaml, and name its Python; this script runs
+itself there. Tables on standard output, one thread; the same seeds give the same figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+# the Python that has graph-tool may have little else: all of neuro is imported where it is used
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("components", "blocks", "zero", "graphtool")
+NO_GRAPH_TOOL = (
+    "Left out: `--graph-tool PYTHON` names a Python with graph-tool (Debian package "
+    "python3-graph-tool, or envs/graphtool.yaml)."
+)
+SEEDS = (0, 1, 2, 3)
+RECORDING_SEEDS = (0, 1, 2, 3, 4, 5, 6)
+GRAPH_SEEDS = (0, 1, 2, 3, 4)
+STIMULI, ANIMALS, NEURONS = (2, 3, 4), 8, 36
+HEAVIER = (3.0, 8.0)
+"""Weights inside planted blocks, in parts of those between them."""
+FAMILIES = {"exponential": "exponential", "lognormal": "log-normal"}
+TENSOR, RANK, NOISE = (240, 20, 1770), 6, 0.1
+ABSENT = ((0.3, 3), (0.5, 5))
+"""Share of absent neurons and starts of the factorisation."""
+GRAPHS = {"net2": 8, "net3": 8, "net8": 10, "net9": 8}
+"""Seeds per net; net 5 has the settings of net 3."""
+SEARCHES, SAME_NATS = 10, 0.01
+"""graph-tool searches as often as our block model starts."""
+
+
+def table(head, rows):
+    """Lines of a Markdown table."""
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+
+
+def listed(values, form="{}"):
+    """Values of the seeds in one cell."""
+    return ", ".join(form.format(value) for value in values)
+
+
+def components():
+    """Chosen number of components: by left-out animals, and by held-out fibres alone."""
+    from neuro.ntf.rank import _robust, select_rank
+    from neuro.ntf.tensor import build_tensor
+    from neuro.simulate.motifs import planted_epochs, planted_tensor
+
+    def choose(values, ranks, seed):
+        sweep = select_rank(values, ranks, n_starts=4, random_state=seed)
+        none = np.full(len(sweep.table["rank"]), np.nan)
+        fibres, _ = _robust(sweep.table | {"animal_error": none, "animal_se": none})
+        return sweep, fibres
+
+    rows, hits = [], np.zeros(2, int)
+    for n in STIMULI:
+        chosen = []
+        for seed in RECORDING_SEEDS:
+            planted = planted_epochs(
+                *(ANIMALS, NEURONS, n),
+                epoch_s=30,
+                rest_s=15,
+                missing=0.1,
+                counterbalanced=True,
+                random_state=seed,
+            )
+            tensor = build_tensor(planted.recordings, planted.events, "stimulus")
+            sweep, fibres = choose(tensor, range(2, 7), seed)
+            chosen.append((sweep.rank, fibres))
+        hits += (np.array(chosen) == n).sum(axis=0)
+        rows.append([f"recordings, {n} stimuli", *(listed(x) for x in zip(*chosen)), ""])
+    shape, chosen, background = (60, 8, 200), [], []
+    for seed in SEEDS:
+        values, _ = planted_tensor(shape, RANK, 0.3, random_state=seed)
+        sweep, fibres = choose(values, range(4, 9), seed)
+        chosen.append((sweep.rank, fibres))
+        here = list(sweep.table["rank"]).index(sweep.rank)
+        background.append(sweep.table["n_background"][here])
+    what = f"tensor {' x '.join(map(str, shape))}, {RANK} components"
+    rows.append([what, *(listed(x) for x in zip(*chosen)), listed(background)])
+    total = len(STIMULI) * len(RECORDING_SEEDS)
+    return [
+        f"Recordings of {ANIMALS} animals and {NEURONS} neurons, 10 % of the neurons absent, "
+        f"counterbalanced, ranks 2 to 6, seeds {listed(RECORDING_SEEDS)}; tensors: half-normal "
+        f"noise 0.3, ranks 4 to 8, seeds {listed(SEEDS)}. Chosen numbers, seed by seed.",
+        "",
+        *table(["planted", "left-out animals", "fibres alone", "flagged as background"], rows),
+        f"Planted number of stimuli chosen: left-out animals {hits[0]} of {total}, fibres alone "
+        f"{hits[1]} of {total}.",
+    ]
+
+
+def planted_graph(n, heavier, seed, family="exponential", sparse=False):
+    """Three blocks with heavier weights inside; in sparse graphs also with more edges."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    same = labels[:, None] == labels
+    mean = np.where(same, heavier, 1.0)
+    draw = rng.exponential(mean) if family == "exponential" else rng.lognormal(np.log(mean), 1)
+    if sparse:
+        draw = draw * (rng.random((n, n)) < np.where(same, 0.8, 0.4))
+    weights = np.triu(draw, 1)
+    return weights + weights.T, labels
+
+
+def benchmark_graphs(net):
+    """Graphs of a net; those of one community are skipped, as in the publication's table."""
+    from neuro.simulate.lfr import NETS, lfr_graph
+
+    made = (lfr_graph(random_state=seed, **NETS[net]) for seed in range(GRAPHS[net]))
+    return [(weights, labels) for weights, labels in made if labels.max() > 0]
+
+
+def blocks():
+    """Our block model on planted weights; modularity searches on benchmark graphs."""
+    from neuro.ntf.agreement import ami, nmi
+    from neuro.ntf.communities import communities
+    from neuro.ntf.sbm import BlockData, fit_sbm
+
+    rows = []
+    for heavier in HEAVIER:
+        for family, name in FAMILIES.items():
+            for model, model_name in FAMILIES.items():
+                found, shorter = 0, []
+                for seed in GRAPH_SEEDS:
+                    weights, labels = planted_graph(45, heavier, seed, family)
+                    fit = fit_sbm(weights, model, random_state=seed)
+                    found += ami(labels, fit.labels) > 1 - 1e-9
+                    shorter.append(BlockData(weights, model).length(labels) - fit.dl)
+                found = f"{found} of {len(GRAPH_SEEDS)}"
+                rows.append([f"x{heavier:g}", name, model_name, found, listed(shorter, "{:.1f}")])
+    head = ["inside", "weights", "model", "planted blocks found", "nats below the planted blocks"]
+    lines = [
+        f"Three blocks of 15 neurons, complete graphs, seeds {listed(GRAPH_SEEDS)}.",
+        "",
+        *table(head, rows),
+    ]
+    rows = []
+    for net in GRAPHS:
+        graphs = benchmark_graphs(net)
+        cells = []
+        for backend in ("networkx", "igraph"):
+            scores = [
+                nmi(labels, communities(weights, backend, n_seeds=10).labels)
+                for weights, labels in graphs
+            ]
+            cells.append(f"{np.mean(scores):.3f}")
+        rows.append([net, len(graphs), *cells])
+    return [
+        *lines,
+        "LFR graphs of 125 nodes, mean NMI with the planted communities.",
+        "",
+        *table(["net", "graphs", "Louvain", "Leiden"], rows),
+    ]
+
+
+def absent(n_animals, n_neurons, share, seed):
+    """Pairs that are observed where every animal lacks a share of its neurons."""
+    rng = np.random.default_rng(seed)
+    there = np.ones((n_animals, n_neurons), bool)
+    for row in there:
+        row[rng.permutation(n_neurons)[: round(share * n_neurons)]] = False
+    left, right = np.triu_indices(n_neurons, 1)
+    return there[:, left] & there[:, right]
+
+
+def zero():
+    """Similarity to the planted factors, absent neurons masked and filled with zeros."""
+    from neuro.ntf import compare
+    from neuro.ntf.models import NonNegativeCP
+    from neuro.simulate.motifs import planted_tensor
+
+    rows = []
+    for name, weakest in (("1 to 0.3", 0.3), ("equal", 1.0)):
+        for share, n_starts in ABSENT:
+            cells = []
+            for seed in SEEDS:
+                values, truth = planted_tensor(
+                    TENSOR, RANK, NOISE, weakest=weakest, random_state=seed
+                )
+                mask = absent(TENSOR[1], 60, share, seed)
+                pair = []
+                for data, known in ((values, mask), (values * mask, None)):
+                    model = NonNegativeCP(RANK, n_starts=n_starts, random_state=seed)
+                    model.fit(data, mask=known)
+                    found = (model.time_, model.animals_, model.pairs_)
+                    pair.append(compare.similarity(found, truth))
+                cells.append(pair)
+            rows.append(
+                [
+                    name,
+                    f"{100 * share:.0f} %",
+                    n_starts,
+                    *(listed(x, "{:.3f}") for x in zip(*cells)),
+                ]
+            )
+    return [
+        f"Tensors {' x '.join(map(str, TENSOR))} (60 neurons), {RANK} motifs, half-normal noise "
+        f"{NOISE:g}; similarity to the planted factors, seeds {listed(SEEDS)}.",
+        "",
+        *table(["strengths", "neurons absent", "starts", "masked", "filled with zeros"], rows),
+    ]
+
+
+def graphtool(python):
+    """Description lengths and benchmark graphs by graph-tool, in its own Python."""
+    if python is None:
+        return [NO_GRAPH_TOOL]
+    from neuro.ntf.agreement import ami
+    from neuro.ntf.sbm import fit_sbm
+
+    kinds = [(heavier, sparse) for heavier in HEAVIER for sparse in (False, True)]
+    made = [planted_graph(60, *kind[:1], s, sparse=kind[1]) for kind in kinds for s in GRAPH_SEEDS]
+    ours = [
+        fit_sbm(weights, random_state=seed).labels
+        for (weights, _), seed in zip(made, GRAPH_SEEDS * len(kinds))
+    ]
+    nets = {net: benchmark_graphs(net) for net in GRAPHS}
+    graphs = [graph for graphs in nets.values() for graph in graphs]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graphs.npz"
+        np.savez(
+            path,
+            planted=[weights for weights, _ in made],
+            ours=ours,
+            graphs=[weights for weights, _ in graphs],
+            truth=[labels for _, labels in graphs],
+        )
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        # it warns that it cannot draw
+        command = [python, "-W", "ignore", __file__, "--in-graph-tool", str(path)]
+        subprocess.run(command, env=env, check=True)
+        with np.load(path) as answer:
+            found = dict(answer)
+    rows, places = [], np.arange(len(made)).reshape(len(kinds), -1)
+    longer = np.round(found["own"] - found["ours"], 2) + 0.0
+    for (heavier, sparse), here in zip(kinds, places):
+        cells = [listed(found["own"][here], "{:.1f}"), listed(longer[here], "{:.2f}")]
+        for side in (found["labels"], ours):
+            cells.append(listed((ami(made[k][1], side[k]) for k in here), "{:.2f}"))
+        rows.append([f"x{heavier:g}", "sparse" if sparse else "complete", *cells])
+    same = np.abs(longer) < SAME_NATS
+    head = [
+        "inside",
+        "graph",
+        "its own search, nats",
+        "nats above ours",
+        "AMI graph-tool",
+        "AMI neuro",
+    ]
+    lines = [
+        f"graph-tool {found['version']}. Three blocks of 20 neurons, exponential weights, seeds "
+        f"{listed(GRAPH_SEEDS)}: description length, measured by graph-tool, of what its own "
+        f"search finds (best of {SEARCHES}) and of our partition (best of as many starts).",
+        "",
+        *table(head, rows),
+        f"Of {len(made)} graphs ours is as long in {same.sum()}, shorter in "
+        f"{(~same & (longer > 0)).sum()} and longer in {(~same & (longer < 0)).sum()}.",
+        "",
+    ]
+    rows, first = [], 0
+    for net, graphs in nets.items():
+        scores = found["scores"][first : first + len(graphs)]
+        first += len(graphs)
+        rows.append([net, len(graphs), *(f"{score:.3f}" for score in scores.mean(axis=0))])
+    head = ["net", "graphs", "edges doubled, best level", "doubled, finest", "single, finest"]
+    return [
+        *lines,
+        "Nested block model by graph-tool on LFR graphs of 125 nodes, mean NMI with the planted "
+        "communities.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def in_graph_tool(path):
+    """Run by the Python that has graph-tool: read graphs, write what it finds in their place."""
+    import graph_tool.all as gt
+
+    from neuro.ntf.agreement import nmi
+    from neuro.ntf.backends import graph_tool_blocks
+
+    with np.load(path) as given:
+        planted, ours, graphs, truth = (given[x] for x in ("planted", "ours", "graphs", "truth"))
+    lengths, labels = [], []
+    for weights, partition in zip(planted, ours):
+        left, right = np.nonzero(np.triu(weights, 1))
+        graph = gt.Graph(directed=False)
+        graph.add_vertex(len(weights))
+        graph.add_edge_list(np.column_stack([left, right]))
+        record = graph.new_edge_property("double")
+        record.a = weights[left, right]
+        options = {"deg_corr": False, "recs": [record], "rec_types": ["real-exponential"]}
+        gt.seed_rng(1)
+        np.random.seed(1)
+        trials = [gt.minimize_blockmodel_dl(graph, state_args=options) for _ in range(SEARCHES)]
+        best = min(trials, key=lambda state: state.entropy())
+        place = graph.new_vertex_property("int")
+        place.a = partition
+        lengths.append((best.entropy(), gt.BlockState(graph, b=place, **options).entropy()))
+        labels.append(np.unique(best.b.a, return_inverse=True)[1])
+    scores = []
+    for number, (weights, communities) in enumerate(zip(graphs, truth)):
+        doubled, _, _ = graph_tool_blocks(weights, seed=number, doubled=True)
+        single, _, _ = graph_tool_blocks(weights, seed=number)
+        best = max(nmi(communities, level) for level in doubled)
+        scores.append((best, nmi(communities, doubled[0]), nmi(communities, single[0])))
+    own, partitions = np.array(lengths).T
+    answer = {"own": own, "ours": partitions, "labels": labels, "scores": scores}
+    np.savez(path, version=gt.__version__.split()[0], **answer)
+
+
+def cpu_seconds():
+    """CPU time of this process and of those that it waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def header(arguments):
+    """When, where and with what this was measured."""
+    from importlib.metadata import version
+
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    machine = names[0] if names else platform.machine()
+    words = [*arguments.parts, *(["--graph-tool PYTHON"] if arguments.graph_tool else [])]
+    command = " ".join(["python benchmarks/ntf_recovery.py", *words])
+    packages = ("numpy", "scipy", "numba", "networkx", "igraph")
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return [
+        "# Motifs of interaction: recovery of what was planted",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, `{command}`, {cpu_seconds():.0f} CPU s  ",
+        f"{machine}, {os.cpu_count()} CPUs; Python {platform.python_version()}, {versions}; one "
+        "thread",
+        "",
+    ]
+
+
+def main():
+    """Run the parts and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--graph-tool", metavar="PYTHON")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--in-graph-tool", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.in_graph_tool:
+        in_graph_tool(arguments.in_graph_tool)
+        return
+    unknown = sorted(set(arguments.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: no such part; expected {', '.join(PARTS)}")
+    from threadpoolctl import threadpool_limits
+
+    lines = []
+    with threadpool_limits(1):
+        for part in arguments.parts or PARTS:
+            begin = cpu_seconds()
+            found = graphtool(arguments.graph_tool) if part == "graphtool" else globals()[part]()
+            print(f"{part}: {cpu_seconds() - begin:.0f} CPU s", file=sys.stderr, flush=True)
+            while found and not found[-1]:
+                found.pop()
+            lines += [f"## {part}", "", *found, ""]
+    text = "\n".join([*header(arguments), *lines])
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
