@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

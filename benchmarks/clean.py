@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 METHODS = ("neuro joint", "neuro joint, 20 % censored", "neuro athena", "nilearn signal.clean")
 

@@ -27,7 +27,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from circumstances import heading
+from page import heading
 
 warnings.simplefilter("ignore", UserWarning)  # ages of new people outside the training range
 

@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from circumstances import heading
+from page import heading, table
 
 from neuro.demovae import evaluate, readouts
 from neuro.demovae.generate import draw_latents, minimum_eigenvalues, nearest_correlations
@@ -32,12 +32,6 @@ COLUMNS = [
 DX = {"name": "dx", "type": "categorical", "role": "condition"}
 FIT, NEW = slice(0, 500), slice(500, 1000)
 N_SAMPLES, N_LOOKED_AT = 1000, 60
-
-
-def table(head, rows):
-    """Lines of a Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def sampled(model, known, n, seed):

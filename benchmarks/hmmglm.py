@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 TARGETS = {"plain 30": 5.0, "gaussian 30": 3.0, "onehot 30": 12.0}
 """CPU seconds that a fit may take."""

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from circumstances import heading
+from page import heading, table
 
 from neuro.hmmglm import bins
 from neuro.hmmglm.baselines import PoissonHMM, homogeneous
@@ -42,12 +42,6 @@ PREPARATIONS = ("May2214", "Jun0214", "Jun0514", "Jun0914", "Jun1114")
 BIN_S, MIN_RATE_HZ, STIMULUS_S = 0.25, 0.2, 30.0
 APLYSIA = {"start": "hmm", "n_starts": 1, "alpha": (0.02, 1.96, 0.02), "random_state": 0}
 """As configs/aplysia.yaml."""
-
-
-def table(head, rows):
-    """Lines of a Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def fit(truth, n, model, n_starts, seed, **settings):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from circumstances import heading
+from page import heading
 
 from neuro.mds import MostDiscriminativeStimuli, Twin
 from neuro.mds.agreement import adjusted_rand

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 JOBS = ("fmri_slicetime", "fmri_realign", "fmri_clean", "fmri_parcellate")
 TR = 2.0

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from circumstances import heading
+from page import heading
 from threadpoolctl import threadpool_limits
 
 from neuro.ntf import compare, hals

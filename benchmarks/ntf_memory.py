@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 SHAPE, RANK = (960, 21, 5995), 10
 NEURONS, ANIMALS, BINS, FREE_RANK = 400, 20, 352, 8

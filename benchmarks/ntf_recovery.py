@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from page import heading, table
 
 # the Python that has graph-tool may have little else: all of neuro is imported where it is used
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,12 +42,6 @@ GRAPHS = {"net2": 8, "net3": 8, "net8": 10, "net9": 8}
 """Seeds per net; net 5 has the settings of net 3."""
 SEARCHES, SAME_NATS = 10, 0.01
 """graph-tool searches as often as our block model starts."""
-
-
-def table(head, rows):
-    """Lines of a Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def listed(values, form="{}"):
@@ -334,24 +327,14 @@ def cpu_seconds():
 
 def header(arguments):
     """When, where and with what this was measured."""
-    from importlib.metadata import version
-
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.is_file() else []
-    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    machine = names[0] if names else platform.machine()
     words = [*arguments.parts, *(["--graph-tool PYTHON"] if arguments.graph_tool else [])]
     command = " ".join(["python benchmarks/ntf_recovery.py", *words])
-    packages = ("numpy", "scipy", "numba", "networkx", "igraph")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    return [
-        "# Motifs of interaction: recovery of what was planted",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, `{command}`, {cpu_seconds():.0f} CPU s  ",
-        f"{machine}, {os.cpu_count()} CPUs; Python {platform.python_version()}, {versions}; one "
-        "thread",
-        "",
-    ]
+    return heading(
+        "Motifs of interaction: recovery of what was planted",
+        command,
+        ("numpy", "scipy", "numba", "networkx", "igraph"),
+        f"One thread, {cpu_seconds():.0f} CPU s",
+    )
 
 
 def main():
@@ -370,11 +353,17 @@ def main():
         parser.error(f"{', '.join(unknown)}: no such part; expected {', '.join(PARTS)}")
     from threadpoolctl import threadpool_limits
 
+    runs = {
+        "components": components,
+        "blocks": blocks,
+        "zero": zero,
+        "graphtool": lambda: graphtool(arguments.graph_tool),
+    }
     lines = []
     with threadpool_limits(1):
         for part in arguments.parts or PARTS:
             begin = cpu_seconds()
-            found = graphtool(arguments.graph_tool) if part == "graphtool" else globals()[part]()
+            found = runs[part]()
             print(f"{part}: {cpu_seconds() - begin:.0f} CPU s", file=sys.stderr, flush=True)
             while found and not found[-1]:
                 found.pop()

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from circumstances import heading
+from page import heading
 
 ROOT = Path(__file__).parents[1]
 TABLES = "region tables"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from circumstances import heading
+from page import heading
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 

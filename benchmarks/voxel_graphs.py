@@ -29,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from circumstances import features, heading
+from page import features, heading
 
 N_TIMES = 172
 THRESHOLD = 0.8

@@ -1,4 +1,4 @@
-"""When, where and with what something was measured: the head of every result file."""
+"""What all result files share: a head that says when, where and with what, and tables."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ def heading(title: str, command: str, packages=(), note: str = "") -> list[str]:
         lines[-1] += "  "
         lines.append(note)
     return [*lines, ""]
+
+
+def table(head, rows) -> list[str]:
+    """Lines of a Markdown table.
+
+    Parameters
+    ----------
+    head : sequence of str
+    rows : iterable of sequences
+        Cells, one per column.
+
+    Returns
+    -------
+    list of str
+        With an empty line at the end.
+    """
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def processor() -> str:
