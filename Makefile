@@ -70,6 +70,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/ntf_memory.py --out benchmarks/results/ntf_memory.md
 	python benchmarks/ntf_recovery.py components blocks zero --out benchmarks/results/ntf_recovery.md
 	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
+	python benchmarks/mds_recovery.py --out benchmarks/results/mds_recovery.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
 	python benchmarks/braindive.py --out benchmarks/results/braindive.md
 	python docs/benchmarks.py

@@ -1,5 +1,8 @@
 """Twins: exact crop, folded normalisation, checkpoints, ridge, made cells, bad input."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from neuro.mds.twin import split_validation, unit_correlation
 from neuro.mds.twin_linear import lagged, ridge
 from neuro.simulate.ln8 import ln8_twin_data
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 DATA, TRUTH = ln8_twin_data(3, 300, 60, n_types=2)
 
 
@@ -206,38 +210,14 @@ def test_temporal_filters_are_found_oldest_first():
     assert 0.05 < noise < 0.2
 
 
-def moving_cells(n_per_type, size=8, n_frames=10, seed=0):
-    """Filters in space and time: ON and OFF, slow and fast, and two directions of a grating."""
-    rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(*[np.arange(size) - (size - 1) / 2] * 2)
-    age = np.arange(n_frames)[::-1, None, None]
-    types, filters = np.repeat(np.arange(6), n_per_type), []
-    for kind in types:
-        (dx, dy), scale = rng.normal(0, 0.3, 2), 1 + rng.normal(0, 0.08)
-        blob = np.exp(-((x - dx) ** 2 + (y - dy) ** 2) / (2 * (1.6 * scale) ** 2))
-        slow = np.exp(-((age - 4) ** 2) / (2 * (1.8 * scale) ** 2))
-        fast = np.exp(-((age - 2) ** 2) / 1.6) - np.exp(-((age - 4.5) ** 2) / 1.6)
-        sign = 1 - 2 * (kind % 2)
-        if kind < 4:
-            f = sign * blob * (slow, fast)[kind // 2]
-        else:
-            phase = 2 * np.pi * ((x - dx) / (5 * scale) + sign * age / 6)
-            f = blob * np.exp(-((age - 4) ** 2) / 8) * np.cos(phase)
-        filters.append(f.reshape(n_frames, -1) / np.linalg.norm(f))
-    return np.array(filters), types
-
-
 def test_types_that_differ_in_space_and_time():
-    """Clips whose channels are pixels, one Poisson trial each."""
+    """Clips whose channels are pixels, one Poisson trial each, as in the benchmark."""
+    from mds_recovery import moving_twin
+
     from neuro.mds import MostDiscriminativeStimuli
     from neuro.mds.agreement import adjusted_rand
 
-    filters, types = moving_cells(15, seed=1)
-    rng = np.random.default_rng(11)
-    clips = rng.standard_normal((3000, *filters.shape[1:])).astype(np.float32)
-    drive = clips.reshape(3000, -1) @ filters.reshape(len(filters), -1).T
-    counts = rng.poisson(np.logaddexp(0, 4 * drive) / 2)
-    twin = TemporalTwin().fit(clips, counts, np.array(["train"] * 2500 + ["test"] * 500))
+    twin, clips, filters, types = moving_twin(3000, seed=1)
     found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(twin.filters_, filters)]
     assert min(found) > 0.7
     model = MostDiscriminativeStimuli(norm=2, clip=(-2, 2)).fit(twin, clips[:400])
