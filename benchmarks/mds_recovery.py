@@ -12,18 +12,15 @@ own section only. The same seeds give the same figures. Run on one thread: set O
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import re
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
+from page import circumstances, table
 
 from neuro import config
 from neuro.io.problems import InputProblem
@@ -38,12 +35,6 @@ RANGE = {"norm": 3, "clip": (-2, 2)}
 """Of the planted cells' stimuli, as in benchmarks/mds.py."""
 LOOKS = (1, 2, 10, 50, 500)
 """Steps after which an ascent is looked at; an M step has 50."""
-
-
-def table(head, rows):
-    """Lines of a Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return [*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
 
 
 def number(value):
@@ -330,27 +321,11 @@ PARTS = {"movies": movies, "steps": steps, "voxels": voxels, "it": it}
 TITLE = "# Most discriminative stimuli: what is found"
 
 
-def machine():
-    """Name of the processor."""
-    info = Path("/proc/cpuinfo")
-    match = info.is_file() and re.search(r"model name\s*: (.*)", info.read_text())
-    return match[1] if match else platform.processor()
-
-
 def section(part, lines, spent):
     """A part's text, with when, where and by what it was measured."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "torch"))
-    where = f"{machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}"
-    return "\n".join(
-        [
-            f"## {part}",
-            "",
-            f"{datetime.now(UTC):%Y-%m-%d}, `python benchmarks/mds_recovery.py {part}`, {where}, "
-            f"one thread, {spent:.0f} CPU s",
-            "",
-            *lines,
-        ]
-    ).rstrip()
+    command = f"python benchmarks/mds_recovery.py {part}"
+    head = circumstances(command, ("numpy", "torch"), f"One thread, {spent:.0f} CPU s")
+    return "\n".join([f"## {part}", "", *head, "", *lines]).rstrip()
 
 
 def main():

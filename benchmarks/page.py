@@ -10,11 +10,28 @@ from pathlib import Path
 
 
 def heading(title: str, command: str, packages=(), note: str = "") -> list[str]:
-    """Title, date, command, processor, load and versions as lines of Markdown.
+    """Title and circumstances of a measurement as lines of Markdown.
 
     Parameters
     ----------
-    title, command : str
+    title : str
+    command, packages, note
+        See :func:`circumstances`.
+
+    Returns
+    -------
+    list of str
+        With an empty line at the end.
+    """
+    return [f"# {title}", "", *circumstances(command, packages, note), ""]
+
+
+def circumstances(command: str, packages=(), note: str = "") -> list[str]:
+    """Date, command, processor, load and versions as lines of Markdown.
+
+    Parameters
+    ----------
+    command : str
     packages : sequence of str
         Installed packages whose versions matter; an entry with a space is taken as it is.
     note : str
@@ -30,11 +47,12 @@ def heading(title: str, command: str, packages=(), note: str = "") -> list[str]:
     ]
     where = f"{processor()}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}"
     what = ", ".join([f"Python {platform.python_version()}", *versions])
-    lines = [f"# {title}", "", f"{datetime.now(UTC).date()}, `{command}`  ", f"{where}; {what}"]
-    if note:
-        lines[-1] += "  "
-        lines.append(note)
-    return [*lines, ""]
+    lines = [
+        f"{datetime.now(UTC).date()}, `{command}`",
+        f"{where}; {what}",
+        *([note] if note else []),
+    ]
+    return [f"{line}  " for line in lines[:-1]] + lines[-1:]
 
 
 def table(head, rows) -> list[str]:

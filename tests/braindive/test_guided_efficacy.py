@@ -5,7 +5,6 @@ them already; there they stay for the next run.
 """
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     from braindive_efficacy import measure, train
 
     folder = Path(os.environ.get("NEURO_TEST_MODELS") or tmp_path_factory.mktemp("models"))

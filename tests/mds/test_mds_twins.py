@@ -1,8 +1,5 @@
 """Twins: exact crop, folded normalisation, checkpoints, ridge, made cells, bad input."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +12,6 @@ from neuro.mds.twin import split_validation, unit_correlation
 from neuro.mds.twin_linear import lagged, ridge
 from neuro.simulate.ln8 import ln8_twin_data
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 DATA, TRUTH = ln8_twin_data(3, 300, 60, n_types=2)
 
 

@@ -1,12 +1,7 @@
 """Studies of 1000 and 5000 subjects are planned with the counts that were written down."""
 
-import sys
-
-import pytest
-from common import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 import planning
+import pytest
 
 GROUP = {
     "fmri_index": 1,
