@@ -50,8 +50,6 @@ docs: $(STAMP) ## regenerate schema, config.yaml, option tables, charts and the 
 	python docs/rulegraph.py
 	python docs/api.py
 
-bench: export OMP_NUM_THREADS = 1
-bench: export OPENBLAS_NUM_THREADS = 1
 bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benchmarks.md
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md

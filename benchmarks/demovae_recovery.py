@@ -4,8 +4,8 @@
 
 500 planted people to fit and 500 others to judge, 264 regions (`neuro.simulate.connectomes`, seed
 0). The slow tests of `tests/demovae/test_demovae_planted.py` assert limits on the same figures;
-`benchmarks/demovae.py` measures what a fit costs, and what is left in new people beside peers. Run
-on one thread: set OMP_NUM_THREADS=1.
+`benchmarks/demovae.py` measures what a fit costs, and what is left in new people beside peers. Runs
+on one thread.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from page import heading, table
+from threadpoolctl import threadpool_limits
 
 from neuro.demovae import evaluate, readouts
 from neuro.demovae.generate import draw_latents, minimum_eigenvalues, nearest_correlations
@@ -186,4 +187,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

@@ -7,8 +7,8 @@ PART is `planted` (data of the paper's released code, `neuro.simulate.switching`
 `track` or `aplysia` (archives extracted into the folder `recordings`, as the heads of
 configs/hippocampus.yaml and configs/aplysia.yaml say). Tables on standard output; the same seeds
 give the same figures. `--only` names preparations of `aplysia`;
-`--gaussian` adds the Gaussian prior with two states there, which takes as long as all else. Run on
-one thread: set OMP_NUM_THREADS=1.
+`--gaussian` adds the Gaussian prior with two states there, which takes as long as all else. Runs on
+one thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from page import heading, table
+from threadpoolctl import threadpool_limits
 
 from neuro.hmmglm import bins
 from neuro.hmmglm.baselines import PoissonHMM, homogeneous
@@ -246,4 +247,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

@@ -6,7 +6,7 @@ PART is `movies` (planted types in space and time), `steps` (what each rule that
 paper does on planted cells), `voxels` (the demo's voxels, stimuli made or picked) or `it` (typing
 of recorded IT neurons; `--data` is the archive that configs/it.yaml names). Without a PART all
 run that need no recording. Tables on standard output; in the file of `--out` a part replaces its
-own section only. The same seeds give the same figures. Run on one thread: set OMP_NUM_THREADS=1.
+own section only. The same seeds give the same figures. Runs on one thread.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import yaml
 from page import circumstances, table
+from threadpoolctl import threadpool_limits
 
 from neuro import config
 from neuro.io.problems import InputProblem
@@ -361,4 +362,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

@@ -13,6 +13,8 @@ SVM_C = (1.0, 10.0)
 INNER, FRESH = 3, 5
 """Folds that choose a penalty, and folds of the fresh readouts inside the held-out rows."""
 _SHUFFLES = 200
+_ROUNDING = 1e-5
+"""Fitted indicators (0 or 1) that vary less than this hold nothing but the rounding of float32."""
 COLUMNS = (
     "target",
     "metric",
@@ -333,6 +335,8 @@ def _nearest_level(path, code, weight) -> np.ndarray:
     floor = 1e-6 * size / within.shape[1] + 1e-300
     metric_ = np.linalg.inv(within + floor[:, None, None] * np.eye(within.shape[1]))
     towards = metric_ @ means.transpose(0, 2, 1)
+    # features that were made uncorrelated leave rounding only: no level is nearer than another
+    towards[np.sqrt(size) < _ROUNDING] = 0
     offset = 0.5 * np.einsum("pjk,pkj->pj", means, towards)
     return levels[(new @ towards - offset[:, None]).argmax(axis=2)]
 

@@ -72,11 +72,22 @@ def test_nearest_level_does_not_depend_on_where_and_how_large_fitted_values_are(
     code = np.repeat([0, 1], 40)
     hot, weight = np.eye(2)[code], np.full(80, 1 / 80)
     Z, new = (rng.standard_normal((80, 6)) + code[:, None] for _ in range(2))
-    path = read._ridge_path(Z, hot, np.vstack([Z, new]), [1.0, 1e7], weight)
+    path = read._ridge_path(Z, hot, np.vstack([Z, new]), [1.0, 1e3], weight)
     moved = 1e3 * (path - path.mean(axis=1, keepdims=True))
     found = read._nearest_level(path, code, weight)
     np.testing.assert_array_equal(read._nearest_level(moved, code, weight), found)
     assert (found == code).mean(axis=1).min() > 0.8, "a large penalty changes sizes, not sides"
+
+
+def test_rounding_is_not_read_as_a_level():
+    """Features without any correlation with the levels: the same answer on every machine."""
+    rng = np.random.default_rng(8)
+    code = np.repeat([0, 1, 2], 30)
+    hot, weight = np.eye(3)[code], np.full(90, 1 / 90)
+    Z = rng.standard_normal((90, 8))
+    Z = (Z - hot @ np.linalg.lstsq(hot, Z, rcond=None)[0]).astype(np.float32).astype(float)
+    path = read._ridge_path(Z, hot, np.vstack([Z, Z]), [1e-6, 1.0], weight)
+    assert (read._nearest_level(path, code, weight) == 0).all()
 
 
 def test_rbf_machine_is_that_of_sklearn():
