@@ -41,11 +41,24 @@ def sampled(model, known, n, seed):
     return model.sample(demographics=rows, random_state=seed + 2), rows
 
 
+def true_maps(truth):
+    """Planted group maps, by the names of those that are estimated."""
+    maps = truth["maps"]
+    found = {"age": maps["age"], "age^2": maps["age2"], "sex": maps["sex"]}
+    return found | {f"site={name}": maps["site"][i] for i, name in enumerate(SITES)}
+
+
+def heldout(Z, Z_new, known, new, columns):
+    """Score of each column's linear readout, fitted on some people and tested on new ones."""
+    found = readouts.readouts(
+        Z, Z_new, known, new, columns=columns, models=("linear",), squares=False
+    )
+    return found.set_index("target")["heldout"]
+
+
 def maps(made, rows, X, known, truth):
     """Group maps of samples and of the people behind them, against the true ones."""
-    true = {name: truth["maps"][key] for name, key in (("age", "age"), ("age^2", "age2"))}
-    true["sex"] = truth["maps"]["sex"]
-    true |= {f"site={name}": truth["maps"]["site"][i] for i, name in enumerate(SITES)}
+    true = true_maps(truth)
     found = {
         name: evaluate.compare_maps(true, evaluate.group_maps(*data, COLUMNS)).set_index("map")
         for name, data in (("made", (made, rows)), ("real", (X, known)))
@@ -90,13 +103,13 @@ def latents_and_site(model, X, known, X_new, new):
     for name, latents in draws.items():
         edges = model.space_.back(model.codec_.decode(latents, told))
         repaired = nearest_correlations(edges, model.n_regions_)
-        site = transfer(repaired, known, X, known, X_new, new, COLUMNS[2:]).iloc[0]
+        site = heldout(repaired, X_new, known, new, COLUMNS[2:])["site"]
         low = minimum_eigenvalues(edges[:N_LOOKED_AT], model.n_regions_).mean()
         moved = np.sqrt(((repaired - edges) ** 2).mean())
-        cells.append([name, f"{low:.1f}", f"{moved:.3f}", f"{site.synthetic:.3f}"])
+        cells.append([name, f"{low:.1f}", f"{moved:.3f}", f"{site:.3f}"])
     norm = {
-        who: (model.transform(rows) ** 2).sum(axis=1).std()
-        for who, rows in (("fitted", X), ("new", X_new))
+        who: (latents**2).sum(axis=1).std()
+        for who, latents in (("fitted", Z), ("new", model.transform(X_new)))
     }
     head = ["latents of 500 decoded people", "smallest eigenvalue", "moved by the repair"]
     return [
@@ -106,21 +119,19 @@ def latents_and_site(model, X, known, X_new, new):
     ]
 
 
-def weak_map(X, known, X_new, new):
+def weak_map(model, X, known, X_new, new):
     """How well the diagnosis is read out with few and with many latents."""
-    models = {"raw connectomes": None}
+    models = {"raw connectomes": None, f"network, {model.codec_.n_latents} latents": model}
     models |= {
-        f"{mode}, {size} latents": DemoVAE(
-            mode=mode, latent_dim=size, columns=COLUMNS, random_state=0
+        f"linear, {size} latents": DemoVAE(
+            mode="linear", latent_dim=size, columns=COLUMNS, random_state=0
         ).fit(X, demographics=known)
-        for mode, size in (("network", 60), ("linear", 60), ("linear", 300))
+        for size in (60, 300)
     }
     cells = []
     for name, model in models.items():
         Z, Z_new = (X, X_new) if model is None else map(model.transform, (X, X_new))
-        found = readouts.readouts(
-            Z, Z_new, known, new, columns=[*COLUMNS, DX], models=("linear",), squares=False
-        ).set_index("target")["heldout"]
+        found = heldout(Z, Z_new, known, new, [*COLUMNS, DX])
         cells.append([name, *(f"{found[key]:.2f}" for key in ("dx", "age", "sex", "site"))])
     return table(["features", "diagnosis", "age R2", "sex", "site"], cells)
 
@@ -161,7 +172,7 @@ def recover():
         "",
         "Readouts fitted on the people of the fit, tested on new ones:",
         "",
-        *weak_map(X, known, X_new, new),
+        *weak_map(model, X, known, X_new, new),
     ]
 
 

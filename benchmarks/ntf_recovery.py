@@ -49,11 +49,26 @@ def listed(values, form="{}"):
     return ", ".join(form.format(value) for value in values)
 
 
+def planted_stimuli(n, seed):
+    """Tensor of recordings in which each of `n` stimuli has a motif of its own."""
+    from neuro.ntf.tensor import build_tensor
+    from neuro.simulate.motifs import planted_epochs
+
+    planted = planted_epochs(
+        *(ANIMALS, NEURONS, n),
+        epoch_s=30,
+        rest_s=15,
+        missing=0.1,
+        counterbalanced=True,
+        random_state=seed,
+    )
+    return build_tensor(planted.recordings, planted.events, "stimulus")
+
+
 def components():
     """Chosen number of components: by left-out animals, and by held-out fibres alone."""
     from neuro.ntf.rank import _robust, select_rank
-    from neuro.ntf.tensor import build_tensor
-    from neuro.simulate.motifs import planted_epochs, planted_tensor
+    from neuro.simulate.motifs import planted_tensor
 
     def choose(values, ranks, seed):
         sweep = select_rank(values, ranks, n_starts=4, random_state=seed)
@@ -65,16 +80,7 @@ def components():
     for n in STIMULI:
         chosen = []
         for seed in RECORDING_SEEDS:
-            planted = planted_epochs(
-                *(ANIMALS, NEURONS, n),
-                epoch_s=30,
-                rest_s=15,
-                missing=0.1,
-                counterbalanced=True,
-                random_state=seed,
-            )
-            tensor = build_tensor(planted.recordings, planted.events, "stimulus")
-            sweep, fibres = choose(tensor, range(2, 7), seed)
+            sweep, fibres = choose(planted_stimuli(n, seed), range(2, 7), seed)
             chosen.append((sweep.rank, fibres))
         hits += (np.array(chosen) == n).sum(axis=0)
         rows.append([f"recordings, {n} stimuli", *(listed(x) for x in zip(*chosen)), ""])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from demovae_recovery import COLUMNS, DX, true_maps
 from sklearn.linear_model import LogisticRegression
 
 from neuro.demovae import evaluate
@@ -11,15 +12,9 @@ from neuro.demovae.constraints import moments
 from neuro.demovae.generate import minimum_eigenvalues
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.transfer import transfer
-from neuro.simulate.connectomes import SITES, planted_connectomes
+from neuro.simulate.connectomes import planted_connectomes
 
 pytestmark = pytest.mark.slow
-COLUMNS = [
-    {"name": "age", "type": "continuous"},
-    {"name": "sex", "type": "categorical"},
-    {"name": "site", "type": "categorical"},
-]
-DX = {"name": "dx", "type": "categorical", "role": "condition"}
 TR, TE = slice(0, 500), slice(500, 1000)
 N_SAMPLES = {"forward": 1000, "backward": 400}
 
@@ -178,12 +173,6 @@ def test_held_out_reconstruction_and_early_stopping(planted):
     assert stopped > late.score(planted.X[TE], demographics=planted.new) + 0.002
 
 
-def truth_maps(truth):
-    maps = truth["maps"]
-    found = {"age": maps["age"], "age^2": maps["age2"], "sex": maps["sex"]}
-    return found | {f"site={name}": maps["site"][i] for i, name in enumerate(SITES)}
-
-
 @pytest.fixture(scope="module")
 def samples(planted):
     """Samples of the network, and the same with both halves exchanged."""
@@ -212,7 +201,7 @@ def test_samples_have_the_spread_of_held_out_people(planted, samples):
 
 def test_samples_carry_the_group_maps(planted, samples):
     edges, rows = samples["forward"]
-    truth = truth_maps(planted.truth)
+    truth = true_maps(planted.truth)
     made = evaluate.compare_maps(truth, evaluate.group_maps(edges, rows, COLUMNS))
     real = evaluate.compare_maps(truth, evaluate.group_maps(planted.X[TR], planted.known, COLUMNS))
     made, real = made.set_index("map"), real.set_index("map")

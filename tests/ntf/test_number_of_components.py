@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from ntf_recovery import planted_stimuli
 
 from neuro.ntf import compare, hals, heldout
 from neuro.ntf.models import NonNegativeCP
 from neuro.ntf.operators import DenseRows
 from neuro.ntf.rank import RankSweep, _robust, knee, select_rank
-from neuro.ntf.tensor import build_tensor
-from neuro.simulate.motifs import planted_epochs, planted_tensor
+from neuro.simulate.motifs import planted_tensor
 
 
 def table(**columns):
@@ -65,15 +65,7 @@ def test_the_planted_rank_is_chosen(seed):
 def test_the_number_of_planted_epochs_is_chosen(n_conditions, seed):
     """One motif per stimulus. Communities also rise and fall within an epoch, in every animal at
     other times; what a few animals share of that by chance is no motif of all of them."""
-    planted = planted_epochs(
-        *(8, 36, n_conditions),
-        epoch_s=30,
-        rest_s=15,
-        missing=0.1,
-        counterbalanced=True,
-        random_state=seed,
-    )
-    tensor = build_tensor(planted.recordings, planted.events, "stimulus")
+    tensor = planted_stimuli(n_conditions, seed)
     sweep = select_rank(tensor, range(2, 7), n_starts=4, n_repeats=1, random_state=seed)
     assert sweep.rank == n_conditions, sweep.reason
 
