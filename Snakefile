@@ -13,7 +13,7 @@ if not config.get("data"):
 
 
 import neuro.config
-import neuro.inputs
+import neuro.run.inputs
 
 USER_CONFIG = copy.deepcopy(config)
 problems = neuro.config.resolve(config, source="config")

@@ -23,7 +23,7 @@ def parts():
     import torch
 
     from neuro.braindive import Objective, TinyLDM, TinyRecipe
-    from neuro.braindive.tiny_ldm import SCHEDULE
+    from neuro.braindive.diffusion.tiny_ldm import SCHEDULE
     from neuro.encoding import VoxelEncoder
     from neuro.encoding.backbones import make
 
@@ -45,8 +45,8 @@ def published(generator, value_of, z, steps, gamma, sag):
     """The published scheme: one image, noise predicted anew for the gradient."""
     import torch
 
-    from neuro.braindive.attention import degraded, kept_attention
-    from neuro.braindive.sampler import make_scheduler, picture
+    from neuro.braindive.diffusion.attention import degraded, kept_attention
+    from neuro.braindive.diffusion.sampler import make_scheduler, picture
 
     scheduler = make_scheduler("dpmsolver++", generator, steps)
     for t in (int(t) for t in scheduler.timesteps):

@@ -71,7 +71,7 @@ def measure(method, n_voxels, n_volumes, repeats, tr=2.0):
 
     series, confounds, keep = make_data(n_voxels, n_volumes, "censored" in method)
     if method.startswith("neuro"):
-        from neuro.fmri.clean import Denoiser
+        from neuro.fmri.clean.denoiser import Denoiser
 
         settings = {"min_segment": 1}
         if method == "neuro athena":

@@ -97,7 +97,7 @@ def planted(part):
 
 def estimator(method, latents):
     """What a row fits; None for raw connectomes."""
-    from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
+    from neuro.demovae.evaluation.baselines import ConfoundResidualizer, PCALatents
     from neuro.demovae.model import DemoVAE
 
     own = {"columns": COLUMNS, "random_state": 0, "latent_dim": latents}
@@ -120,9 +120,9 @@ def measure(method, part, latents, out):
     found = [train, test]
     if model is not None:
         if method not in ("pca", "residual"):
-            import neuro.demovae.fitting
-            import neuro.demovae.guidance
-            import neuro.demovae.train  # noqa: F401
+            import neuro.demovae.training.fitting
+            import neuro.demovae.training.guidance
+            import neuro.demovae.training.train  # noqa: F401
         # a first small fit loads what is loaded late
         estimator(method, latents).set_params(
             **({"n_epochs": 1} if hasattr(model, "n_epochs") else {})
@@ -168,8 +168,8 @@ def numbers_of(found):
 
 def judge(found, tables, factors):
     """What is left in the features of new people, and what is kept."""
-    from neuro.demovae import evaluate
-    from neuro.demovae.readouts import _ridge, metric, readouts
+    from neuro.demovae.evaluation import evaluate
+    from neuro.demovae.evaluation.readouts import _ridge, metric, readouts
 
     known, new = tables
     train, test = found["train"], found["test"]
@@ -210,7 +210,7 @@ def peers_row(method, python, folder, halves, tables, epochs):
     with np.load(out) as file:
         found = dict(file)
     if method == "harmonize":
-        from neuro.demovae.baselines import ConfoundResidualizer
+        from neuro.demovae.evaluation.baselines import ConfoundResidualizer
 
         start = time.process_time()
         model = ConfoundResidualizer(COLUMNS[:2], basis="linear")
@@ -266,7 +266,7 @@ HEAD = (
 
 def table(rows, part, latents):
     """The rows of one data set as Markdown."""
-    from neuro.demovae.evaluate import null_bound
+    from neuro.demovae.evaluation.evaluate import null_bound
 
     half = part.subjects // 2
     n_edges = part.regions * (part.regions - 1) // 2

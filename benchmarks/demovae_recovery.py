@@ -19,10 +19,10 @@ import numpy as np
 from page import heading, table
 from threadpoolctl import threadpool_limits
 
-from neuro.demovae import evaluate, readouts
-from neuro.demovae.generate import draw_latents, minimum_eigenvalues, nearest_correlations
+from neuro.demovae.evaluation import evaluate, readouts
 from neuro.demovae.model import DemoVAE
-from neuro.demovae.transfer import transfer
+from neuro.demovae.sampling.generate import draw_latents, minimum_eigenvalues, nearest_correlations
+from neuro.demovae.sampling.transfer import transfer
 from neuro.simulate.connectomes import SITES, planted_connectomes
 
 COLUMNS = [

@@ -48,7 +48,7 @@ def fit_row(data, model, n_train, n_starts, **settings):
     """One estimator of this package: seconds, held-out score, states, couplings, edges."""
     import numpy as np
 
-    from neuro.hmmglm.compare import edge_scores, match_states
+    from neuro.hmmglm.baselines.compare import edge_scores, match_states
     from neuro.hmmglm.model import OneHotHMMGLM
 
     settings = {"n_states": 5, "link": "sigmoid", "bias": "shared", **settings}
@@ -77,9 +77,9 @@ def kernel_row(data):
     """Parts of one iteration over 60,000 bins, and eight starts against one."""
     import numpy as np
 
-    from neuro.hmmglm.chain import smooth
+    from neuro.hmmglm.em.chain import smooth
+    from neuro.hmmglm.em.starts import first_parameters, fit_starts
     from neuro.hmmglm.model import OneHotHMMGLM
-    from neuro.hmmglm.starts import first_parameters, fit_starts
 
     model = OneHotHMMGLM(5, "gaussian", link="sigmoid", bias="shared", n_starts=1)
     problem = model.problem(list(data["counts"][:30]))

@@ -21,14 +21,14 @@ import numpy as np
 from page import heading, table
 from threadpoolctl import threadpool_limits
 
-from neuro.hmmglm import bins
-from neuro.hmmglm.baselines import PoissonHMM, homogeneous
-from neuro.hmmglm.compare import (
+from neuro.hmmglm.baselines.compare import (
     adjusted_mutual_information,
     adjusted_rand,
     edge_scores,
     match_states,
 )
+from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
+from neuro.hmmglm.design import bins
 from neuro.hmmglm.model import OneHotHMMGLM
 
 SEEDS = (0, 1, 2)
@@ -141,7 +141,7 @@ def bits_of(hmm, train, test):
 
 def track(folder):
     """Rat hippocampus on a linear track: even segments for training, odd ones held out."""
-    from neuro.io.spikes import read_spikes
+    from neuro.io.spikes.reader import read_spikes
 
     data = read_spikes(folder / "linear-track" / "spikes.mat")
     binned = bins.bin_recording(data, 0.05, segment_s=30.0)
@@ -160,7 +160,7 @@ def track(folder):
 
 def aplysia(folder, only=None, with_gaussian=False):
     """Five preparations: bouts 1 and 2 for training, bout 3 held out; states of bout 1."""
-    from neuro.io.spikes import read_spikes
+    from neuro.io.spikes.reader import read_spikes
 
     rows = []
     for name in only or PREPARATIONS:

@@ -18,10 +18,10 @@ import torch
 from page import heading
 
 from neuro.mds import MostDiscriminativeStimuli, Twin
-from neuro.mds.agreement import adjusted_rand
-from neuro.mds.core import CentredTwin
-from neuro.mds.objective import Ascender, Ask, membership
-from neuro.mds.twin import unit_correlation
+from neuro.mds.clusters.agreement import adjusted_rand
+from neuro.mds.stimuli.objective import Ascender, Ask, membership
+from neuro.mds.twin.core import CentredTwin
+from neuro.mds.twin.image import unit_correlation
 from neuro.simulate.ln8 import (
     UNEVEN,
     ln8_population,

@@ -54,8 +54,9 @@ def make_data(folder: Path, shape) -> None:
 
 def run_job(name: str, folder: Path) -> None:
     """What the rule's script does."""
-    from neuro.fmri import raw_realign, raw_slices
-    from neuro.fmri.image import RunFiles, clean_image
+    from neuro.fmri.clean.image import RunFiles, clean_image
+    from neuro.fmri.raw import realign_run as raw_realign
+    from neuro.fmri.raw import slices_run as raw_slices
 
     bold, mask = folder / "bold.nii.gz", folder / "mask.nii.gz"
     if name == "fmri_slicetime":
@@ -75,8 +76,8 @@ def run_job(name: str, folder: Path) -> None:
         files = RunFiles(**out, exclusions=str(folder / "clean_exclusions.tsv"))
         clean_image(bold, mask, files, run_key="sub-01", confounds=folder / "confounds.tsv")
     else:
-        from neuro.fmri.parcellate import Parcellator
-        from neuro.io import nifti
+        from neuro.fmri.regions.parcellate import Parcellator
+        from neuro.io.images import nifti
 
         mask_img = nifti.load_mask(mask)
         Parcellator(folder / "atlas.nii.gz", mask_img).transform(nifti.load_bold(bold))

@@ -23,9 +23,9 @@ import numpy as np
 from page import heading
 from threadpoolctl import threadpool_limits
 
-from neuro.ntf import compare, hals
-from neuro.ntf.models import NonNegativeCP
-from neuro.ntf.operators import DenseRows
+from neuro.ntf.factors import compare, hals
+from neuro.ntf.factors.models import NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows
 from neuro.simulate.motifs import planted_tensor
 
 SEED = 0

@@ -36,10 +36,10 @@ def job(name, path):
     """Print CPU seconds per sweep, bytes of the tensor and peak memory of this process."""
     import numpy as np
 
-    from neuro.ntf import hals
-    from neuro.ntf.models import NonNegativeCP
-    from neuro.ntf.operators import DenseRows
-    from neuro.ntf.separable import SeparableTensor
+    from neuro.ntf.affinity.separable import SeparableTensor
+    from neuro.ntf.factors import hals
+    from neuro.ntf.factors.models import NonNegativeCP
+    from neuro.ntf.factors.operators import DenseRows
 
     kind, _, n_starts = name.partition(" ")
     seconds, size = [], 0

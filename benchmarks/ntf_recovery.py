@@ -51,7 +51,7 @@ def listed(values, form="{}"):
 
 def planted_stimuli(n, seed):
     """Tensor of recordings in which each of `n` stimuli has a motif of its own."""
-    from neuro.ntf.tensor import build_tensor
+    from neuro.ntf.affinity.tensor import build_tensor
     from neuro.simulate.motifs import planted_epochs
 
     planted = planted_epochs(
@@ -67,7 +67,7 @@ def planted_stimuli(n, seed):
 
 def components():
     """Chosen number of components: by left-out animals, and by held-out fibres alone."""
-    from neuro.ntf.rank import _robust, select_rank
+    from neuro.ntf.factors.rank import _robust, select_rank
     from neuro.simulate.motifs import planted_tensor
 
     def choose(values, ranks, seed):
@@ -128,9 +128,9 @@ def benchmark_graphs(net):
 
 def blocks():
     """Our block model on planted weights; modularity searches on benchmark graphs."""
-    from neuro.ntf.agreement import ami, nmi
-    from neuro.ntf.communities import communities
-    from neuro.ntf.sbm import BlockData, fit_sbm
+    from neuro.ntf.communities.agreement import ami, nmi
+    from neuro.ntf.communities.detect import communities
+    from neuro.ntf.communities.sbm import BlockData, fit_sbm
 
     rows = []
     for heavier in HEAVIER:
@@ -181,8 +181,8 @@ def absent(n_animals, n_neurons, share, seed):
 
 def zero():
     """Similarity to the planted factors, absent neurons masked and filled with zeros."""
-    from neuro.ntf import compare
-    from neuro.ntf.models import NonNegativeCP
+    from neuro.ntf.factors import compare
+    from neuro.ntf.factors.models import NonNegativeCP
     from neuro.simulate.motifs import planted_tensor
 
     rows = []
@@ -221,8 +221,8 @@ def graphtool(python):
     """Description lengths and benchmark graphs by graph-tool, in its own Python."""
     if python is None:
         return [NO_GRAPH_TOOL]
-    from neuro.ntf.agreement import ami
-    from neuro.ntf.sbm import fit_sbm
+    from neuro.ntf.communities.agreement import ami
+    from neuro.ntf.communities.sbm import fit_sbm
 
     kinds = [(heavier, sparse) for heavier in HEAVIER for sparse in (False, True)]
     made = [planted_graph(60, *kind[:1], s, sparse=kind[1]) for kind in kinds for s in GRAPH_SEEDS]
@@ -292,8 +292,8 @@ def in_graph_tool(path):
     """Run by the Python that has graph-tool: read graphs, write what it finds in their place."""
     import graph_tool.all as gt
 
-    from neuro.ntf.agreement import nmi
-    from neuro.ntf.backends import graph_tool_blocks
+    from neuro.ntf.communities.agreement import nmi
+    from neuro.ntf.communities.backends import graph_tool_blocks
 
     with np.load(path) as given:
         planted, ours, graphs, truth = (given[x] for x in ("planted", "ours", "graphs", "truth"))

@@ -20,9 +20,9 @@ from page import heading
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from neuro.fmri.realign import RigidRealign, sampling_mask
-from neuro.fmri.rigid import rigid_matrix
-from neuro.fmri.smooth import FWHM_TO_SIGMA
+from neuro.fmri.clean.smooth import FWHM_TO_SIGMA
+from neuro.fmri.raw.realign import RigidRealign, sampling_mask
+from neuro.fmri.raw.rigid import rigid_matrix
 
 SAMPLE = Path(__file__).parents[2] / "shared" / "data" / "bold" / "oro_filtered_func.nii.gz"
 """A real run that is measured where it is at hand; else a synthetic head."""

@@ -148,7 +148,7 @@ def run_row(method, path):
         series, coords = data["series"], data["coords"]
     n = series.shape[1]
     if method in OURS:
-        from neuro.adhd.graph import VoxelGraph, cycles3
+        from neuro.adhd.graph.voxel_graph import VoxelGraph, cycles3
 
         VoxelGraph(**OURS[method]).fit(series[:, :600], coords[:600])  # compiles
         cycles3(np.zeros((64, 1), np.uint64))

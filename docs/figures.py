@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 
 from neuro import config as settings
-from neuro.report import model, page
-from neuro.report.labels import Labels
-from neuro.report.methods import TITLES
+from neuro.report.pages.methods import TITLES
+from neuro.report.site import model, page
+from neuro.report.site.labels import Labels
 
 ROOT = Path(__file__).parents[1]
 INTRO = """# How to read the figures

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report.record import read_benchmarks
+from neuro.report.pages.record import read_benchmarks
 
 MEASURABLE = 1.0
 """Seconds; Snakemake samples the memory of shorter jobs too rarely."""

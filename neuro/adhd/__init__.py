@@ -3,24 +3,24 @@
 Arrays are time first: series `(n_timepoints, n_nodes)`, features `(n_subjects, n_features)`.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
-    "VoxelGraph": "graph",
-    "pack": "packed",
-    "cycles3": "packed",
-    "cycles4": "packed",
-    "FeatureTable": "feature_table",
-    "GraphFeatures": "features",
-    "RegionMask": "mask",
-    "GraphDiagnosis": "model",
-    "make_folds": "splits",
-    "nested_cv": "evaluate",
-    "Guard": "guard",
-    "permute_labels": "permutation",
-    "permute_within_site": "permutation",
-    "score_metrics": "metrics",
-    "bootstrap_metrics": "metrics",
+    "VoxelGraph": "graph.voxel_graph",
+    "pack": "graph.packed",
+    "cycles3": "graph.packed",
+    "cycles4": "graph.packed",
+    "FeatureTable": "features.table",
+    "GraphFeatures": "features.graph_features",
+    "RegionMask": "diagnosis.mask",
+    "GraphDiagnosis": "diagnosis.model",
+    "make_folds": "@stats.splits",
+    "nested_cv": "diagnosis.evaluate",
+    "Guard": "diagnosis.guard",
+    "permute_labels": "diagnosis.permutation",
+    "permute_within_site": "diagnosis.permutation",
+    "score_metrics": "diagnosis.metrics",
+    "bootstrap_metrics": "diagnosis.metrics",
     "group_maps": "maps",
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.feature_table import COUNTS, FeatureTable
+from neuro.adhd.diagnosis.variants import Variant, baselines, imaging_variants
+from neuro.adhd.features.table import COUNTS, FeatureTable
 from neuro.adhd.maps import group_maps
-from neuro.adhd.variants import Variant, baselines, imaging_variants
 
 NODE_MAPS = ("degree", "cycle3", "weighteddegree", "clustering")
 """Maps with one value per node, shown as group maps."""
@@ -176,7 +176,7 @@ def write_volumes(paths, nodes, pattern, mask_path) -> None:
     """
     from pathlib import Path
 
-    from neuro.io import nifti
+    from neuro.io.images import nifti
 
     mask = nifti.load_mask(mask_path)
     for path in paths:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.permutation import permute_labels
-from neuro.false_discovery import adjusted_p
+from neuro.adhd.diagnosis.permutation import permute_labels
 from neuro.io.problems import InputProblem
+from neuro.stats.false_discovery import adjusted_p
 
 
 def check_same_grid(records) -> None:

@@ -4,17 +4,17 @@ Images are `(n, 3, height, width)` with values in [0, 1], latents `(n, channels,
 predicted responses `(n, n_voxels)`.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
-    "BrainGuidedSampler": "sampler",
-    "GuidedBatch": "sampler",
+    "BrainGuidedSampler": "diffusion.sampler",
+    "GuidedBatch": "diffusion.sampler",
     "Objective": "objectives",
-    "TinyLDM": "tiny_ldm",
-    "TinyRecipe": "tiny_ldm",
-    "DiffusersSD": "stable_diffusion",
-    "DiffusersSDXL": "stable_diffusion_xl",
-    "RandomSD21": "stable_diffusion",
+    "TinyLDM": "diffusion.tiny_ldm",
+    "TinyRecipe": "diffusion.tiny_ldm",
+    "DiffusersSD": "diffusion.stable_diffusion",
+    "DiffusersSDXL": "diffusion.stable_diffusion_xl",
+    "RandomSD21": "diffusion.stable_diffusion",
     "judge_images": "judging",
 }
 

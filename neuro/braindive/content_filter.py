@@ -27,8 +27,8 @@ class ContentFilter:
     """
 
     def __init__(self, path):
-        from neuro.braindive.stable_diffusion import offline
-        from neuro.provenance import checksum
+        from neuro.base.provenance import checksum
+        from neuro.braindive.diffusion.stable_diffusion import offline
 
         path = Path(path)
         names = ("model.safetensors", "model.fp16.safetensors")

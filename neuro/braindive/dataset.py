@@ -68,7 +68,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
     Parameters
     ----------
     images : path-like
-        Stimulus-response data (see :func:`neuro.io.responses.read_stimulus_response`), or images
+        Stimulus-response data (see :func:`neuro.io.responses.reader.read_stimulus_response`), or images
         `.npy` (n, c, h, w) with values in [0, 1] or uint8.
     betas : path-like, optional
         `.npy` (n, n_voxels) for images in a `.npy`, one row per image.
@@ -94,7 +94,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
     if path.suffix == ".npy":
         content: dict = _two_files(path, betas)
     else:
-        from neuro.io.responses import read_stimulus_response
+        from neuro.io.responses.reader import read_stimulus_response
 
         found = read_stimulus_response(path)
         if found.kind != "image":
@@ -235,7 +235,7 @@ def regions(path, unit, roi) -> list[str]:
     """
     if path is None:
         return [str(item) for item in roi] if roi is not None else ["all"] * len(unit)
-    from neuro.io.tables import read_tsv
+    from neuro.io.formats.tables import read_tsv
 
     table = read_tsv(path, dtype={"voxel": str, "roi": str})
     lacking = [name for name in ("voxel", "roi") if name not in table]

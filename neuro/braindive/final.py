@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro import provenance
+from neuro.base import provenance
 from neuro.braindive import judging, stage
 from neuro.braindive.content_filter import FLAGGED, NONE
 from neuro.braindive.seeds import image_path, read_png
-from neuro.io import tables
+from neuro.io.formats import tables
 
 FILTERS = ("filter", "filter_twin")
 """Verdicts of the content filter on an image and its twin."""

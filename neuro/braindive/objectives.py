@@ -162,7 +162,7 @@ class Objective:
             When columns are missing, the objective is unknown, its kind is, or none of its
             units is one of the encoder's.
         """
-        from neuro.io.tables import read_tsv
+        from neuro.io.formats.tables import read_tsv
 
         path = "objectives" if hasattr(table, "columns") else str(table)
         if not hasattr(table, "columns"):

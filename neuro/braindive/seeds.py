@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro import provenance
+from neuro.base import provenance
 from neuro.braindive.content_filter import NONE
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro import provenance
+from neuro.base import provenance
 from neuro.braindive import objectives
 from neuro.io.problems import InputProblem
 
@@ -45,8 +45,8 @@ def make_generator(given, out, settings, seed, log) -> None:
     InputProblem
         In a dry run, with an estimate of the memory; or when weights or images are missing.
     """
-    from neuro.braindive import memory, stable_diffusion
-    from neuro.braindive.tiny_ldm import TinyLDM, TinyRecipe
+    from neuro.braindive.diffusion import memory, stable_diffusion
+    from neuro.braindive.diffusion.tiny_ldm import TinyLDM, TinyRecipe
 
     if settings.get("dry"):
         memory.stop(settings, log)
@@ -103,17 +103,17 @@ def load_generator(folder, settings):
 
     Returns
     -------
-    neuro.braindive.generator.Generator
+    neuro.braindive.diffusion.generator.Generator
 
     Raises
     ------
     InputProblem
         When the user's weights are no longer those of the manifest.
     """
-    from neuro.braindive import stable_diffusion
-    from neuro.braindive.generator import read_json
-    from neuro.braindive.stable_diffusion_xl import DiffusersSDXL
-    from neuro.braindive.tiny_ldm import TinyLDM
+    from neuro.braindive.diffusion import stable_diffusion
+    from neuro.braindive.diffusion.generator import read_json
+    from neuro.braindive.diffusion.stable_diffusion_xl import DiffusersSDXL
+    from neuro.braindive.diffusion.tiny_ldm import TinyLDM
 
     manifest = read_json(Path(folder) / "manifest.json")
     if manifest["type"] == "tiny":
@@ -147,7 +147,7 @@ def encode(role, given, out, settings, seed, log) -> None:
     import pandas as pd
 
     from neuro.encoding import CategoryJudge, VoxelEncoder, tiny
-    from neuro.io.tables import write_tsv
+    from neuro.io.formats.tables import write_tsv
 
     data = _data(settings, _inputs(given.data)[0])
     rows = data.share(role)
@@ -244,7 +244,7 @@ def objective_of(name, encoder, settings, table=(), card=None):
     InputProblem
         When it names nothing that the encoder knows.
     """
-    from neuro.io.tables import read_tsv
+    from neuro.io.formats.tables import read_tsv
 
     known = []
     if len(table):
@@ -295,10 +295,10 @@ def sample(wildcards, given, out, params, log) -> None:
     import pandas as pd
 
     from neuro.braindive.content_filter import make_filter
-    from neuro.braindive.light import check_light, make_light
-    from neuro.braindive.sampler import BrainGuidedSampler
+    from neuro.braindive.diffusion.light import check_light, make_light
+    from neuro.braindive.diffusion.sampler import BrainGuidedSampler
     from neuro.braindive.seeds import make_block
-    from neuro.io.tables import read_tsv, write_tsv
+    from neuro.io.formats.tables import read_tsv, write_tsv
 
     settings = params.settings
     encoder = load_encoder(given.encoder, settings)

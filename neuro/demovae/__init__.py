@@ -4,24 +4,24 @@ Arrays: edges `(n_rows, n_edges)` in the order of `numpy.triu_indices(n_regions,
 `(n_rows, n_latents)`; demographics are a table with a row per row of edges.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
     "DemoVAE": "model",
-    "PCALatents": "baselines",
-    "ConfoundResidualizer": "baselines",
-    "Column": "schema",
-    "parse_columns": "schema",
-    "correlations": "evaluate",
-    "null_bound": "evaluate",
-    "group_maps": "evaluate",
-    "compare_maps": "evaluate",
-    "nearest_distances": "evaluate",
-    "privacy_ratio": "evaluate",
-    "membership_auc": "evaluate",
-    "edge_stats": "evaluate",
-    "nearest_correlations": "generate",
-    "minimum_eigenvalues": "generate",
+    "PCALatents": "evaluation.baselines",
+    "ConfoundResidualizer": "evaluation.baselines",
+    "Column": "coding.schema",
+    "parse_columns": "coding.schema",
+    "correlations": "evaluation.evaluate",
+    "null_bound": "evaluation.evaluate",
+    "group_maps": "evaluation.evaluate",
+    "compare_maps": "evaluation.evaluate",
+    "nearest_distances": "evaluation.evaluate",
+    "privacy_ratio": "evaluation.evaluate",
+    "membership_auc": "evaluation.evaluate",
+    "edge_stats": "evaluation.evaluate",
+    "nearest_correlations": "sampling.generate",
+    "minimum_eigenvalues": "sampling.generate",
 }
 
 __all__ = sorted(_HOMES)

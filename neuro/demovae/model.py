@@ -10,12 +10,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 
-from neuro.demovae import fitting, generate, presets, reexpress, schema
-from neuro.demovae.coding import DemographicCoder
-from neuro.demovae.constraints import moments
-from neuro.demovae.edges import check_edges, n_regions
-from neuro.demovae.progress import Progress
-from neuro.demovae.training_rows import training_rows
+from neuro.demovae.coding import schema
+from neuro.demovae.coding.demographics import DemographicCoder
+from neuro.demovae.coding.edges import check_edges, n_regions
+from neuro.demovae.coding.training_rows import training_rows
+from neuro.demovae.sampling import generate, reexpress
+from neuro.demovae.training import fitting, presets
+from neuro.demovae.training.constraints import moments
+from neuro.demovae.training.progress import Progress
 
 CONVERGED = 0.02
 """RMSE of Z'Z/n - I up to which latents count as white (ours)."""
@@ -46,7 +48,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
     pc_components : int, optional
         Number of coordinates; default all, at most 500.
     columns : sequence of Column or mapping, optional
-        Schema of the demographics, see :func:`neuro.demovae.schema.parse_columns`.
+        Schema of the demographics, see :func:`neuro.demovae.coding.schema.parse_columns`.
     age_basis : {'spline', 'poly', 'linear', 'raw'}, optional
         How continuous columns are coded: cubic spline with 4 degrees of freedom (robust, ours),
         cubic polynomial, standardised, or in the table's unit (paper).
@@ -310,7 +312,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         n, demographics, psd, residual_noise, random_state, kind, latent_draw
-            See :func:`neuro.demovae.generate.sample`.
+            See :func:`neuro.demovae.sampling.generate.sample`.
 
         Returns
         -------

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.demovae.codec import LinearCodec, NetworkCodec
-from neuro.demovae.coding import ContinuousTerm, DemographicCoder, LevelTerm
-from neuro.demovae.row_space import EdgeSpace, RowSpace
-from neuro.demovae.schema import Column
-from neuro.io.model_files import read_model_file, write_model_file
+from neuro.demovae.coding.codec import LinearCodec, NetworkCodec
+from neuro.demovae.coding.demographics import ContinuousTerm, DemographicCoder, LevelTerm
+from neuro.demovae.coding.row_space import EdgeSpace, RowSpace
+from neuro.demovae.coding.schema import Column
+from neuro.io.formats.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.demovae.DemoVAE"
 VERSION = 2

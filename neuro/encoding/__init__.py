@@ -4,7 +4,7 @@ Images are `(n, channels, height, width)` with values in [0, 1]; responses are
 `(n, n_voxels)`.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
     "VoxelEncoder": "encoder",

@@ -192,7 +192,7 @@ def clip(path, *, antialias=True) -> Backbone:
     InputProblem
         When the folder or its weights are missing or of another kind.
     """
-    from neuro.provenance import checksum
+    from neuro.base.provenance import checksum
 
     if path is None:
         raise InputProblem(f"backbone clip: no path given; expected {LAYOUT}")

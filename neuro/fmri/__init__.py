@@ -4,22 +4,22 @@ Arrays are time first: images as series `(n_timepoints, n_voxels)`, regions
 `(n_timepoints, n_regions)`, edges `(n_runs, n_edges)` in `numpy.triu_indices(n, 1)` order.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
-    "RigidRealign": "realign",
-    "shift_slices": "slice_timing",
-    "Denoiser": "clean",
-    "denoise_run": "run",
-    "MaskedGaussian": "smooth",
-    "load_atlas": "atlases",
-    "Parcellator": "parcellate",
-    "Connectome": "connectome",
-    "TangentConnectome": "tangent",
-    "framewise_displacement": "qc",
-    "dvars": "qc",
-    "tsnr": "qc",
-    "qc_fc": "qcfc",
+    "RigidRealign": "raw.realign",
+    "shift_slices": "raw.slice_timing",
+    "Denoiser": "clean.denoiser",
+    "denoise_run": "clean.run",
+    "MaskedGaussian": "clean.smooth",
+    "load_atlas": "regions.atlases",
+    "Parcellator": "regions.parcellate",
+    "Connectome": "regions.connectome",
+    "TangentConnectome": "regions.tangent",
+    "framewise_displacement": "quality.measures",
+    "dvars": "quality.measures",
+    "tsnr": "quality.measures",
+    "qc_fc": "quality.qcfc",
 }
 
 __all__ = sorted(_HOMES)

@@ -4,19 +4,19 @@ Counts are time first: `(n_bins, n_neurons)` of a sequence, or a list of such ar
 numbered from 0 in code and from 1 in tables.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
     "OneHotHMMGLM": "model",
-    "PoissonHMM": "baselines",
-    "count_spikes": "bins",
-    "select_units": "bins",
-    "upward_crossings": "events",
-    "forward_backward": "chain",
-    "viterbi": "chain",
-    "select_states": "sweep",
-    "match_states": "compare",
-    "write_graphml": "graphml",
+    "PoissonHMM": "baselines.poisson",
+    "count_spikes": "design.bins",
+    "select_units": "design.bins",
+    "upward_crossings": "design.events",
+    "forward_backward": "em.chain",
+    "viterbi": "em.chain",
+    "select_states": "baselines.sweep",
+    "match_states": "baselines.compare",
+    "write_graphml": "edges.graphml",
 }
 
 __all__ = sorted(_HOMES)

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neuro.hmmglm import compare, sweep, tables
+from neuro.hmmglm import tables
+from neuro.hmmglm.baselines import compare, sweep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +25,14 @@ def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=
     Parameters
     ----------
     model : OneHotHMMGLM
-    binned : neuro.hmmglm.bins.Binned
+    binned : neuro.hmmglm.design.bins.Binned
     sweep_table, curve : pandas.DataFrame
     name : str
         Of the set.
     switch_s : float, optional
         Time of a change (s) on the clock of the recordings.
     truth : dict, optional
-        As :func:`neuro.hmmglm.files.read_truth` gives it.
+        As :func:`neuro.hmmglm.design.files.read_truth` gives it.
 
     Returns
     -------
@@ -200,9 +201,9 @@ def recovery(model, binned, truth: dict, table: pd.DataFrame, *, name: str) -> l
     Parameters
     ----------
     model : OneHotHMMGLM
-    binned : neuro.hmmglm.bins.Binned
+    binned : neuro.hmmglm.design.bins.Binned
     truth : dict
-        As :func:`neuro.hmmglm.files.read_truth` gives it.
+        As :func:`neuro.hmmglm.design.files.read_truth` gives it.
     table : pandas.DataFrame
         Sweep.
     name : str

@@ -7,14 +7,14 @@ import warnings
 
 import numpy as np
 
-from neuro.hmmglm import gumbel
-from neuro.hmmglm.compare import THRESHOLD
-from neuro.hmmglm.em import Problem
-from neuro.hmmglm.fisher import Layout
-from neuro.hmmglm.history import check_sequences, make_basis
-from neuro.hmmglm.likelihood import Likelihood
+from neuro.hmmglm.baselines.compare import THRESHOLD
+from neuro.hmmglm.design.history import check_sequences, make_basis
+from neuro.hmmglm.edges import gumbel
+from neuro.hmmglm.em.batch import Problem
+from neuro.hmmglm.em.fisher import Layout
+from neuro.hmmglm.em.likelihood import Likelihood
+from neuro.hmmglm.em.starts import EMPTY, fit_starts, rank
 from neuro.hmmglm.prediction import Prediction
-from neuro.hmmglm.starts import EMPTY, fit_starts, rank
 from neuro.io.problems import InputProblem
 
 BINS_PER_STATE = 50
@@ -83,7 +83,7 @@ class OneHotHMMGLM(Prediction):
         Starts fitted at the same time.
     random_state : int, optional
     n_epochs, n_sub, learning_rate, prior_count
-        Of the solver 'paper', see :class:`neuro.hmmglm.paper.Schedule`.
+        Of the solver 'paper', see :class:`neuro.hmmglm.em.paper.Schedule`.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class OneHotHMMGLM(Prediction):
 
         Returns
         -------
-        neuro.hmmglm.em.Problem
+        neuro.hmmglm.em.batch.Problem
 
         Raises
         ------
@@ -256,7 +256,7 @@ class OneHotHMMGLM(Prediction):
 
         Parameters
         ----------
-        problem : neuro.hmmglm.em.Problem
+        problem : neuro.hmmglm.em.batch.Problem
             As :meth:`problem` made it.
         starts : list of (Fitted, bool)
         seeds : list of sequence of int

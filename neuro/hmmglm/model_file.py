@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neuro.hmmglm.fisher import Layout
-from neuro.io.model_files import read_model_file, write_model_file
+from neuro.hmmglm.em.fisher import Layout
+from neuro.io.formats.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.hmmglm.OneHotHMMGLM"
 VERSION = 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.hmmglm import gumbel
-from neuro.hmmglm.baselines import EMPTY, emission_log_b
-from neuro.hmmglm.chain import smooth, viterbi
-from neuro.hmmglm.compare import THRESHOLD
-from neuro.hmmglm.history import check_sequences, make_design
-from neuro.hmmglm.likelihood import Likelihood
+from neuro.hmmglm.baselines.compare import THRESHOLD
+from neuro.hmmglm.baselines.poisson import EMPTY, emission_log_b
+from neuro.hmmglm.design.history import check_sequences, make_design
+from neuro.hmmglm.edges import gumbel
+from neuro.hmmglm.em.chain import smooth, viterbi
+from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.settings import Settings
 from neuro.hmmglm.simulate import draw
 from neuro.io.problems import InputProblem

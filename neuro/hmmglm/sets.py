@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.hmmglm import bins, events, sweep
-from neuro.hmmglm.files import banner, estimator_settings
+from neuro.hmmglm.baselines import sweep
+from neuro.hmmglm.design import bins, events
+from neuro.hmmglm.design.files import banner, estimator_settings
+from neuro.hmmglm.em.paper import VALUES
 from neuro.hmmglm.model import OneHotHMMGLM
-from neuro.hmmglm.paper import VALUES
-from neuro.io import excluded
+from neuro.io.formats import excluded
+from neuro.io.formats.tables import read_tsv
 from neuro.io.problems import InputProblem
-from neuro.io.series import read_timeseries_h5
-from neuro.io.spikes import CountData, read_spikes
-from neuro.io.tables import read_tsv
+from neuro.io.regions.series import read_timeseries_h5
+from neuro.io.spikes.reader import CountData, read_spikes
 
 
 def bin_spikes(paths, settings: dict, log=None):
@@ -32,7 +33,7 @@ def bin_spikes(paths, settings: dict, log=None):
 
     Returns
     -------
-    binned : neuro.hmmglm.bins.Binned
+    binned : neuro.hmmglm.design.bins.Binned
     exclusions : list of dict
     folds : ndarray of int, shape (n_sequences,)
 
@@ -114,7 +115,7 @@ def read_runs(path, run_keys, outliers=()):
 
     Returns
     -------
-    series : neuro.io.series.Timeseries
+    series : neuro.io.regions.series.Timeseries
     kept : dict of str to ndarray of bool
     """
     kept = {
@@ -133,7 +134,7 @@ def bin_series(series, outliers, settings: dict):
 
     Parameters
     ----------
-    series : neuro.io.series.Timeseries
+    series : neuro.io.regions.series.Timeseries
         Kept volumes of every run.
     outliers : dict of str to ndarray of bool
         By run key, which volumes of the scan were kept; runs without an entry kept all.
@@ -169,7 +170,7 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
 
     Parameters
     ----------
-    binned : neuro.hmmglm.bins.Binned
+    binned : neuro.hmmglm.design.bins.Binned
     folds : ndarray of int, shape (n_sequences,)
     settings : dict
         Section `hmmglm` of the configuration.
@@ -184,7 +185,7 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
     Returns
     -------
     table : pandas.DataFrame
-        See :data:`neuro.hmmglm.sweep.COLUMNS`.
+        See :data:`neuro.hmmglm.baselines.sweep.COLUMNS`.
     best : dict of (str, int) to OneHotHMMGLM
         Best start by model and fold.
     """
@@ -246,7 +247,7 @@ def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) 
 
     Parameters
     ----------
-    binned : neuro.hmmglm.bins.Binned
+    binned : neuro.hmmglm.design.bins.Binned
     settings : dict
     k : int
     seed : int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from neuro.hmmglm.likelihood import check_emission
-from neuro.hmmglm.paper import Schedule
-from neuro.hmmglm.starts import MODELS, Recipe
+from neuro.hmmglm.em.likelihood import check_emission
+from neuro.hmmglm.em.paper import Schedule
+from neuro.hmmglm.em.starts import MODELS, Recipe
 
 
 @dataclasses.dataclass(eq=False)
@@ -109,7 +109,7 @@ class Settings:
         }
 
     def recipe(self) -> Recipe:
-        """How starts are made, see :class:`neuro.hmmglm.starts.Recipe`."""
+        """How starts are made, see :class:`neuro.hmmglm.em.starts.Recipe`."""
         settings = self.resolved()
         schedule = Schedule(
             self.n_epochs, self.n_sub, self.learning_rate, self.tau, self.prior_count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.hmmglm.likelihood import CAP, FLOOR
+from neuro.hmmglm.em.likelihood import CAP, FLOOR
 
 
 def draw(model, n_bins: int, n_sequences: int, rng):

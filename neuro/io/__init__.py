@@ -1,22 +1,22 @@
 """Readers and writers; every reader validates and reports problems as one line each."""
 
+from neuro.base.lazy import attach
 from neuro.io.problems import InputProblem
-from neuro.lazy import attach
 
 _HOMES = {
-    "scan": "bids",
-    "read_participants": "tables",
-    "load_bold": "nifti",
-    "load_mask": "nifti",
-    "read_confounds": "confounds",
-    "read_motion": "motion",
-    "read_series_tsv": "series",
-    "read_roi_table": "roi",
-    "read_connectomes": "connectomes",
-    "write_connectomes": "connectomes",
-    "read_spikes": "spikes",
-    "read_recording": "recordings",
-    "read_stimulus_response": "responses",
+    "scan": "bids.scanner",
+    "read_participants": "formats.tables",
+    "load_bold": "images.nifti",
+    "load_mask": "images.nifti",
+    "read_confounds": "bids.confounds",
+    "read_motion": "bids.motion",
+    "read_series_tsv": "regions.series",
+    "read_roi_table": "regions.roi",
+    "read_connectomes": "regions.connectomes",
+    "write_connectomes": "regions.connectomes",
+    "read_spikes": "spikes.reader",
+    "read_recording": "recordings.reader",
+    "read_stimulus_response": "responses.reader",
 }
 
 __all__ = ["InputProblem", *sorted(_HOMES)]

@@ -3,18 +3,18 @@
 MDS never means multidimensional scaling here. Nothing in this package loads torch on import.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "CheckpointTwin": "twin_files",
-        "DiscreteSpace": "discrete",
-        "EncoderTwin": "twin_linear",
-        "MeanTwin": "twin",
-        "MostDiscriminativeStimuli": "estimator",
-        "TemporalTwin": "twin_linear",
-        "Twin": "twin",
-        "assign": "on_the_fly",
+        "CheckpointTwin": "twin.files",
+        "DiscreteSpace": "stimuli.discrete",
+        "EncoderTwin": "twin.linear",
+        "MeanTwin": "twin.image",
+        "MostDiscriminativeStimuli": "clusters.estimator",
+        "TemporalTwin": "twin.linear",
+        "Twin": "twin.image",
+        "assign": "clusters.on_the_fly",
     },
 )

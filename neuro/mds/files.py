@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.io.damaged import readable
+from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.mds.fitted import Run
+from neuro.mds.clusters.fitted import Run
 
 _HISTORY = ("objective", "n_clusters", "moved")
 

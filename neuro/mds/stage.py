@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.io.responses import finite, read_stimulus_response
-from neuro.mds import twin_files
-from neuro.mds.discrete import condition_means, repeat_number
-from neuro.mds.estimator import MostDiscriminativeStimuli
-from neuro.mds.space import DiscreteTwin, read_twin, search_space, write_twin
-from neuro.mds.twin import Twin
-from neuro.mds.twin_linear import EncoderTwin, TemporalTwin
+from neuro.io.responses.reader import finite, read_stimulus_response
+from neuro.mds.clusters.estimator import MostDiscriminativeStimuli
+from neuro.mds.stimuli.discrete import condition_means, repeat_number
+from neuro.mds.stimuli.space import DiscreteTwin, read_twin, search_space, write_twin
+from neuro.mds.twin import files as twin_files
+from neuro.mds.twin.image import Twin
+from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
 
 __all__ = ["load", "make_twin", "model", "read_twin", "search_space", "unit_table", "write_twin"]
 N_KEPT = 400
@@ -34,7 +34,7 @@ def load(path, settings, name):
 
     Returns
     -------
-    neuro.io.responses.StimulusResponses
+    neuro.io.responses.reader.StimulusResponses
 
     Raises
     ------
@@ -246,7 +246,7 @@ def even_typing(twin, table, stimuli, labels) -> dict:
         `even_typing_ari` against the labels, and `even_typing_shuffled`, the mean over 100
         shuffles of each unit's conditions; empty for other sets.
     """
-    from neuro.mds.agreement import adjusted_rand
+    from neuro.mds.clusters.agreement import adjusted_rand
 
     if twin.kind != "discrete" or twin.other is None:
         return {}
@@ -268,7 +268,7 @@ def join_known(table, path) -> None:
     InputProblem
         When a column is missing or no unit is named.
     """
-    from neuro.io.tables import read_tsv
+    from neuro.io.formats.tables import read_tsv
 
     known = read_tsv(path, dtype=str)
     absent = [name for name in ("unit", "known_type") if name not in known.columns]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.mds.agreement import adjusted_rand, homogeneity_completeness
-from neuro.mds.on_the_fly import margins, softmax
+from neuro.mds.clusters.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.clusters.on_the_fly import margins, softmax
 
 LADDER = [
     "n_clusters_init",
@@ -99,7 +99,7 @@ def arrays(model, table) -> dict:
         if len(units) > 400:
             units = np.sort(np.random.default_rng(0).permutation(units)[:400])
         order = units[np.argsort(model.labels_[units], kind="stable")]
-        from neuro.mds.agreement import co_assignment
+        from neuro.mds.clusters.agreement import co_assignment
 
         found["co_assignment"] = co_assignment([run.labels[order] for run in model.restarts_])
         found["co_assignment_cluster"] = model.labels_[order] + 1

@@ -4,19 +4,19 @@ Arrays are time first: traces `(n_frames, n_neurons)`, tensors `(n_bins, n_anima
 Pairs `i < j` stand in the order of `numpy.triu_indices(n_neurons, 1)`.
 """
 
-from neuro.lazy import attach
+from neuro.base.lazy import attach
 
 _HOMES = {
-    "build_tensor": "tensor",
-    "PairTensor": "tensor",
-    "NonNegativeCP": "models",
-    "ConcatenatedNMF": "models",
-    "select_rank": "rank",
-    "null_motifs": "nulls",
-    "motif_matrices": "communities",
-    "fit_sbm": "sbm",
-    "DynamicConnectome": "dynamic",
-    "dynamic_connectome": "dynamic",
+    "build_tensor": "affinity.tensor",
+    "PairTensor": "affinity.tensor",
+    "NonNegativeCP": "factors.models",
+    "ConcatenatedNMF": "factors.models",
+    "select_rank": "factors.rank",
+    "null_motifs": "communities.nulls",
+    "motif_matrices": "communities.detect",
+    "fit_sbm": "communities.sbm",
+    "DynamicConnectome": "communities.dynamic",
+    "dynamic_connectome": "communities.dynamic",
 }
 
 __all__ = sorted(_HOMES)

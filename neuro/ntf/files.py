@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.ntf.nulls import NullMotifs
-from neuro.ntf.tensor import PairTensor
+from neuro.ntf.affinity.tensor import PairTensor
+from neuro.ntf.communities.nulls import NullMotifs
 
 IN_MEMORY_BYTES = 2 << 30
 """Larger tensors are streamed from disk at every product."""
@@ -57,7 +57,7 @@ def write_axes(path, tensor: PairTensor) -> None:
 
 
 def read_tensor(values_path, path) -> PairTensor:
-    """A tensor as written by :func:`neuro.ntf.tensor.build_tensor` and :func:`write_axes`.
+    """A tensor as written by :func:`neuro.ntf.affinity.tensor.build_tensor` and :func:`write_axes`.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ class Factors:
     ----------
     model : {"tensor", "concatenated"}
     time_, animals_, pairs_, lambda_, unseen_, support_, background_, participation_
-        As in :class:`neuro.ntf.models.NonNegativeCP`.
+        As in :class:`neuro.ntf.factors.models.NonNegativeCP`.
     errors_, similarity_ : ndarray of float64, shape (n_starts,)
     names, animals : list of str
     frame_mask : ndarray of bool, shape (n_bins, n_animals)
     fs : float
         Bins per second.
     time_map : dict
-        As in :class:`neuro.ntf.tensor.PairTensor`.
+        As in :class:`neuro.ntf.affinity.tensor.PairTensor`.
     kind, time_alignment : str
     """
 

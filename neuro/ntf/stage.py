@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.io.recordings import Recording, read_kernels, read_recording
-from neuro.ntf.alignment import read_events
-from neuro.ntf.backends import require
-from neuro.ntf.identity import Identity
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.tensor import build_tensor
+from neuro.io.recordings.reader import Recording, read_kernels, read_recording
+from neuro.ntf.affinity.alignment import read_events
+from neuro.ntf.affinity.identity import Identity
+from neuro.ntf.affinity.tensor import build_tensor
+from neuro.ntf.communities.backends import require
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
@@ -81,7 +81,7 @@ def from_series(path, runs="first") -> list[Recording]:
     -------
     list of Recording
     """
-    from neuro.io.series import read_timeseries_h5
+    from neuro.io.regions.series import read_timeseries_h5
 
     cohort = read_timeseries_h5(path)
     items, seen = [], set()
@@ -97,7 +97,7 @@ def from_series(path, runs="first") -> list[Recording]:
 
 
 def tensor_options(source, settings, items) -> dict:
-    """Arguments of :func:`neuro.ntf.tensor.build_tensor` that the settings mean.
+    """Arguments of :func:`neuro.ntf.affinity.tensor.build_tensor` that the settings mean.
 
     Parameters
     ----------

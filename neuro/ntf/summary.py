@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.false_discovery import adjusted_p
-from neuro.io.tables import exclusion, write_tsv
-from neuro.ntf.communities import active_scale, communities, motifs, statistic, strength
+from neuro.io.formats.tables import exclusion, write_tsv
+from neuro.ntf.communities.detect import active_scale, communities, motifs, statistic, strength
+from neuro.stats.false_discovery import adjusted_p
 
 FEW_ANIMALS = 2.0
 """Components with a smaller participation are flagged where there are at least four animals."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.io.recordings import PairKernels
-from neuro.ntf.dynamic import activity
-from neuro.ntf.identity import match_names
-from neuro.ntf.prepare import labels, present, resampled
+from neuro.io.recordings.reader import PairKernels
+from neuro.ntf.affinity.identity import match_names
+from neuro.ntf.affinity.prepare import labels, present, resampled
+from neuro.ntf.communities.dynamic import activity
 
 MIN_MEMBERS = 3
 

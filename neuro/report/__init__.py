@@ -20,13 +20,13 @@ def build(results, out, config, title="neuro report", anonymous=True, **settings
     anonymous : bool, default True
         Replace participant labels by numbers.
     **settings
-        See :func:`neuro.report.page.build`.
+        See :func:`neuro.report.site.page.build`.
 
     Returns
     -------
     pathlib.Path
         `index.html`.
     """
-    from neuro.report import page
+    from neuro.report.site import page
 
     return page.build(results, out, config, title=title, anonymous=anonymous, **settings)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.provenance import write_json
+from neuro.base.provenance import write_json
 from neuro.simulate import bold, names
 from neuro.simulate.template import load_template, parcels
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.io.recordings import Recording
+from neuro.io.recordings.reader import Recording
 
 
 def planted_tensor(shape=(240, 20, 4950), rank=6, noise=0.3, *, weakest=1.0, random_state=0):
@@ -212,7 +212,7 @@ def write_recordings(folder, planted: PlantedEpochs) -> None:
     """
     import pandas as pd
 
-    from neuro.io.tables import write_tsv
+    from neuro.io.formats.tables import write_tsv
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -354,7 +354,7 @@ def write_scenes(
     """
     import h5py
 
-    from neuro.io.series import write_strings
+    from neuro.io.regions.series import write_strings
 
     train = scene_world(n_train, random_state)
     test = scene_world(n_test, random_state + 1_000_003)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from neuro.adhd.feature_table import FeatureTable, join_features
-from neuro.adhd.features import GraphFeatures, combine_runs, edge_table
-from neuro.adhd.graph import VoxelGraph
-from neuro.adhd.voxels import parcels
+from neuro.adhd.features.graph_features import GraphFeatures, combine_runs, edge_table
+from neuro.adhd.features.table import FeatureTable, join_features
+from neuro.adhd.graph.voxel_graph import VoxelGraph
+from neuro.adhd.graph.voxels import parcels
 from neuro.io.problems import InputProblem
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro.adhd.splits import (
+from neuro.io.problems import InputProblem
+from neuro.stats.splits import (
     iterate_folds,
     make_folds,
     merged_sites,
     select_subjects,
     stratified_group_folds,
 )
-from neuro.io.problems import InputProblem
 
 PEKING = {"Peking": ["Peking_1", "Peking_2"]}
 

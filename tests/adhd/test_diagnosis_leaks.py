@@ -8,13 +8,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from neuro.adhd import mask, scaling, search
-from neuro.adhd.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
-from neuro.adhd.covariates import CovariateEncoder
-from neuro.adhd.evaluate import guard, nested_cv, predict_subjects
-from neuro.adhd.model import GraphDiagnosis
-from neuro.adhd.permutation import permute_within_site
-from neuro.adhd.splits import iterate_folds
+from neuro.adhd.diagnosis import mask, scaling, search
+from neuro.adhd.diagnosis.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
+from neuro.adhd.diagnosis.covariates import CovariateEncoder
+from neuro.adhd.diagnosis.evaluate import guard, nested_cv, predict_subjects
+from neuro.adhd.diagnosis.model import GraphDiagnosis
+from neuro.adhd.diagnosis.permutation import permute_within_site
+from neuro.stats.splits import iterate_folds
 
 
 @pytest.fixture

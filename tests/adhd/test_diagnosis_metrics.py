@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from neuro.adhd.metrics import METRICS, bootstrap_metrics, interval, score_metrics
-from neuro.adhd.scores import (
+from neuro.adhd.diagnosis.metrics import METRICS, bootstrap_metrics, interval, score_metrics
+from neuro.adhd.diagnosis.scores import (
     SCORE_COLUMNS,
     add_null,
     empty_scores,

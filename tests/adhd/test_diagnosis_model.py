@@ -12,8 +12,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from neuro.adhd.mask import RegionMask, Rows, inner_folds
-from neuro.adhd.model import GraphDiagnosis
+from neuro.adhd.diagnosis.mask import RegionMask, Rows, inner_folds
+from neuro.adhd.diagnosis.model import GraphDiagnosis
 from neuro.io.problems import InputProblem
 
 SIZES = (2, 4)

@@ -8,14 +8,21 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from neuro.adhd.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
-from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.feature_table import FeatureTable
-from neuro.adhd.model import GraphDiagnosis
-from neuro.adhd.permutation import chunk_numbers, permute_labels, permute_within_site
-from neuro.adhd.splits import make_folds, select_subjects
-from neuro.adhd.variants import baselines, imaging_variants, join_chunks, judge, permute, summarise
-from neuro.io.tables import write_tsv
+from neuro.adhd.diagnosis.baselines import CovariateBaseline, ImagingAndCovariates, LinearReference
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.model import GraphDiagnosis
+from neuro.adhd.diagnosis.permutation import chunk_numbers, permute_labels, permute_within_site
+from neuro.adhd.diagnosis.variants import (
+    baselines,
+    imaging_variants,
+    join_chunks,
+    judge,
+    permute,
+    summarise,
+)
+from neuro.adhd.features.table import FeatureTable
+from neuro.io.formats.tables import write_tsv
+from neuro.stats.splits import make_folds, select_subjects
 
 REGIONS = np.repeat(list("abcdef"), 2)
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.features import GraphFeatures
-from neuro.adhd.graph import VoxelGraph
-from neuro.adhd.mask import RegionMask
-from neuro.adhd.metrics import score_metrics
-from neuro.adhd.model import GraphDiagnosis
-from neuro.adhd.permutation import permute_labels, permute_within_site
-from neuro.adhd.scaling import FeatureScaler
-from neuro.adhd.scores import score_predictions
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.mask import RegionMask
+from neuro.adhd.diagnosis.metrics import score_metrics
+from neuro.adhd.diagnosis.model import GraphDiagnosis
+from neuro.adhd.diagnosis.permutation import permute_labels, permute_within_site
+from neuro.adhd.diagnosis.scaling import FeatureScaler
+from neuro.adhd.diagnosis.scores import score_predictions
+from neuro.adhd.features.graph_features import GraphFeatures
+from neuro.adhd.graph.voxel_graph import VoxelGraph
 from neuro.simulate.cohort import planted_cohort
 
 TOLERANCE = 0.03

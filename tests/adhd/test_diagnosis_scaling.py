@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.adhd.covariates import CovariateEncoder
-from neuro.adhd.scaling import FeatureScaler
+from neuro.adhd.diagnosis.covariates import CovariateEncoder
+from neuro.adhd.diagnosis.scaling import FeatureScaler
 
 
 @pytest.fixture

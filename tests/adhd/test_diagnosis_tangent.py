@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.adhd.baselines import LinearReference
-from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.features import covariance_table
-from neuro.adhd.pipeline import FoldPipeline
-from neuro.adhd.variants import imaging_variants
-from neuro.tangent import TangentSpace, pack, shrunk_correlation
+from neuro.adhd.diagnosis.baselines import LinearReference
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.pipeline import FoldPipeline
+from neuro.adhd.diagnosis.variants import imaging_variants
+from neuro.adhd.features.graph_features import covariance_table
+from neuro.stats.tangent import TangentSpace, pack, shrunk_correlation
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_the_variant_is_the_linear_reference_behind_a_tangent_space(planted):
         bin=np.zeros(2, int),
         density=np.full(2, 0.1),
     )
-    from neuro.adhd.feature_table import join_features
+    from neuro.adhd.features.table import join_features
 
     both = join_features([degree, table])
     found = {

@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from neuro.adhd.graph import VoxelGraph, cycles3, cycles4, pack, unpack
+from neuro.adhd.graph.voxel_graph import VoxelGraph, cycles3, cycles4, pack, unpack
 
 SIZES = [0, 1, 2, 63, 64, 65, 500]
 
@@ -138,8 +138,8 @@ def test_blocks_threads_and_tiles_give_identical_graphs(monkeypatch):
                 assert np.array_equal(values, reference[name]), (name, block, n_threads)
         with monkeypatch.context() as patch:
             # another tile means other float32 products: the graph must not move
-            patch.setattr("neuro.adhd.correlation.TILE", 1024)
-            patch.setattr("neuro.adhd.standardise.TILE", 1024)
+            patch.setattr("neuro.adhd.graph.correlation.TILE", 1024)
+            patch.setattr("neuro.adhd.graph.standardise.TILE", 1024)
             other = maps(**settings)
         assert np.array_equal(other["bits_"], reference["bits_"])
         assert other["t"] == reference["t"]

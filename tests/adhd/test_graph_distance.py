@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from neuro.adhd.distance import bins_of, check_edges
-from neuro.adhd.graph import VoxelGraph, unpack
+from neuro.adhd.graph.distance import bins_of, check_edges
+from neuro.adhd.graph.voxel_graph import VoxelGraph, unpack
 
 BINS = (0, 20, 40, 60, 80, np.inf)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from neuro.adhd import graph
-from neuro.adhd.graph import VoxelGraph, cycles3, cycles4, memory_estimate, pack
+from neuro.adhd.graph import voxel_graph as graph
+from neuro.adhd.graph.voxel_graph import VoxelGraph, cycles3, cycles4, memory_estimate, pack
 
 SERIES = np.random.default_rng(0).standard_normal((20, 30))
 

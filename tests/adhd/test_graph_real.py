@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.adhd.graph import VoxelGraph, unpack
+from neuro.adhd.graph.voxel_graph import VoxelGraph, unpack
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILE = DATA / "bold" / "fmriscrub_Dat1.rda"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from neuro.adhd import correlation
-from neuro.adhd.graph import VoxelGraph, unpack
+from neuro.adhd.graph import correlation
+from neuro.adhd.graph.voxel_graph import VoxelGraph, unpack
 
 
 def latent_series(n, n_times=60, seed=0):

@@ -6,7 +6,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from neuro.adhd.lda import discriminant, principal_components, project_stack
+from neuro.adhd.diagnosis.lda import discriminant, principal_components, project_stack
 
 
 @pytest.fixture

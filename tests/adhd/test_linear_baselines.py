@@ -7,16 +7,16 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from neuro.adhd.baselines import (
+from neuro.adhd.diagnosis.baselines import (
     CovariateBaseline,
     ImagingAndCovariates,
     LinearReference,
     MajorityBaseline,
 )
-from neuro.adhd.linear import logistic_weights, svm_dual
-from neuro.adhd.mask import Rows
-from neuro.adhd.model import GraphDiagnosis
-from neuro.adhd.pipeline import FoldPipeline
+from neuro.adhd.diagnosis.linear import logistic_weights, svm_dual
+from neuro.adhd.diagnosis.mask import Rows
+from neuro.adhd.diagnosis.model import GraphDiagnosis
+from neuro.adhd.diagnosis.pipeline import FoldPipeline
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 
 from neuro.braindive import BrainGuidedSampler, DiffusersSD
 from neuro.braindive.content_filter import ContentFilter, make_filter
-from neuro.braindive.light import (
+from neuro.braindive.diffusion.light import (
     PooledDecoder,
     SmallDecoder,
     check_light,
@@ -207,7 +207,7 @@ def test_wrong_light_decoders_are_one_line(generator, tmp_path, kind, path, mess
 
 def test_memory_is_counted_without_weights_as_it_is_with_them():
     from neuro.braindive import TinyLDM
-    from neuro.braindive.memory import count
+    from neuro.braindive.diffusion.memory import count
 
     found = []
     for device in ("meta", "cpu"):

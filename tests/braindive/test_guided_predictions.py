@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from neuro.braindive import BrainGuidedSampler, DiffusersSD
-from neuro.braindive.generator import alphas_cumprod
-from neuro.braindive.schedulers import make_scheduler
+from neuro.braindive.diffusion.generator import alphas_cumprod
+from neuro.braindive.diffusion.schedulers import make_scheduler
 from neuro.io.problems import InputProblem
 
 STEPS = 6

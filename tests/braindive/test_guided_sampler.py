@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neuro.braindive import BrainGuidedSampler, DiffusersSD, Objective
-from neuro.braindive.generator import to_eps
+from neuro.braindive.diffusion.generator import to_eps
 from neuro.io.problems import InputProblem
 
 STEPS = 8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuro.braindive import DiffusersSD, DiffusersSDXL, TinyLDM, TinyRecipe
-from neuro.braindive.generator import alphas_cumprod
+from neuro.braindive.diffusion.generator import alphas_cumprod
 from neuro.io.problems import InputProblem
 from neuro.simulate.scenes import scene_world
 

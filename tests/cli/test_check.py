@@ -8,7 +8,7 @@ import datasets
 import pytest
 import yaml
 
-from neuro.cli import main
+from neuro.command.cli import main
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 LABELS = [f"{number:02d}" for number in range(1, 11)]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from common import snakemake
 
-from neuro.cli import main
+from neuro.command.cli import main
 from neuro.config import STAGES, resolve
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

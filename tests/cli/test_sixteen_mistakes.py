@@ -8,7 +8,7 @@ import pytest
 import yaml
 from common import only, snakemake
 
-from neuro.cli import main
+from neuro.command.cli import main
 
 LABELS = [f"{number:02d}" for number in range(1, 11)]
 GOOD = {

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from common import ROOT, only
 
-from neuro import plan, status
-from neuro.cli import main
+from neuro.command import status
+from neuro.command.cli import main
 from neuro.io.problems import InputProblem
+from neuro.run import plan
 
 LABELS = [f"{number:02d}" for number in range(1, 9)]
 BROKEN = ("03", "06")
@@ -169,7 +170,7 @@ def test_time_left_follows_the_rule_and_the_pace():
 
 
 def test_no_snakemake_is_loaded():
-    code = "import sys, neuro.status, neuro.cli; print('snakemake' in sys.modules, "
+    code = "import sys, neuro.command.status, neuro.command.cli; print('snakemake' in sys.modules, "
     code += "[m for m in ('numpy', 'pandas', 'yaml') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "False []", result.stderr

@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.adhd.baselines import LinearReference
-from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.pipeline import FoldPipeline
-from neuro.adhd.splits import make_folds
+from neuro.adhd.diagnosis.baselines import LinearReference
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.pipeline import FoldPipeline
 from neuro.config import demovae as section
-from neuro.demovae import fold_features
-from neuro.demovae.cohort import Cohort, columns_from_text, deal_folds, gather, load
-from neuro.demovae.fold_features import FoldFeatures, transformers
-from neuro.demovae.judge import split_strata
+from neuro.demovae.coding.cohort import Cohort, columns_from_text, deal_folds, gather, load
+from neuro.demovae.coding.schema import Column
+from neuro.demovae.evaluation import fold_features
+from neuro.demovae.evaluation.fold_features import FoldFeatures, transformers
+from neuro.demovae.evaluation.judge import split_strata
 from neuro.demovae.model import DemoVAE
-from neuro.demovae.schema import Column
-from neuro.io.connectomes import Connectomes, write_connectomes
+from neuro.io.formats.tables import write_tsv
 from neuro.io.problems import InputProblem
-from neuro.io.tables import write_tsv
+from neuro.io.regions.connectomes import Connectomes, write_connectomes
+from neuro.stats.splits import make_folds
 
 SETTINGS = {
     "preset": "robust",

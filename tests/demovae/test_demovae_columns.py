@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.demovae.coding import ContinuousTerm, DemographicCoder
-from neuro.demovae.schema import (
+from neuro.demovae.coding.demographics import ContinuousTerm, DemographicCoder
+from neuro.demovae.coding.schema import (
     POOLED,
     Column,
     check_demographics,

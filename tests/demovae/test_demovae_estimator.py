@@ -11,7 +11,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from neuro.demovae import evaluate
+from neuro.demovae.evaluation import evaluate
 from neuro.demovae.model import DemoVAE
 from neuro.io.problems import InputProblem
 
@@ -142,7 +142,7 @@ def test_same_seed_same_bits_and_another_seed_another_model(small, columns):
 
 
 def test_runs_of_a_subject_stay_together(small, columns):
-    from neuro.demovae.fitting import held_out
+    from neuro.demovae.training.fitting import held_out
 
     groups = np.repeat([f"s{i}" for i in range(40)], 3)
     out = held_out(groups, 0.1, 0)

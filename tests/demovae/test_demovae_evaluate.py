@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.demovae import evaluate
+from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation.readouts import readouts
 from neuro.demovae.model import DemoVAE
-from neuro.demovae.readouts import readouts
-from neuro.demovae.transfer import transfer
+from neuro.demovae.sampling.transfer import transfer
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 import pytest
 
-from neuro.demovae import evaluate
-from neuro.demovae.generate import (
+from neuro.demovae.evaluation import evaluate
+from neuro.demovae.model import DemoVAE
+from neuro.demovae.sampling.generate import (
     draw_latents,
     draw_rows,
     minimum_eigenvalues,
     nearest_correlations,
 )
-from neuro.demovae.model import DemoVAE
 from neuro.simulate.connectomes import planted_connectomes
 
 

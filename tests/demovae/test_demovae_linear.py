@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from neuro.demovae import network
-from neuro.demovae.constraints import constrain, moments
-from neuro.demovae.linear import linear_codec, span
+from neuro.demovae.training import network
+from neuro.demovae.training.constraints import constrain, moments
+from neuro.demovae.training.linear import linear_codec, span
 
 
 @pytest.fixture(scope="module")

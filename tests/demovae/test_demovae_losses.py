@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from neuro.demovae import guidance, losses, network, train
-from neuro.demovae.coding import DemographicCoder
-from neuro.demovae.schema import parse_columns
+from neuro.demovae.coding.demographics import DemographicCoder
+from neuro.demovae.coding.schema import parse_columns
+from neuro.demovae.training import guidance, losses, network, train
 
 
 def orthonormal(n, size, seed=0):

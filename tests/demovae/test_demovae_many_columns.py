@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from neuro.demovae import evaluate
-from neuro.demovae import readouts as read
-from neuro.demovae.constraints import moments
+from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation import readouts as read
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.training.constraints import moments
 from neuro.simulate.connectomes import planted_connectomes
 
 pytestmark = pytest.mark.slow
@@ -93,7 +93,7 @@ def test_fresh_readouts_find_at_most_half_of_what_raw_connectomes_hold(cohort, m
 
 
 def test_samples_are_correlation_matrices_of_known_people(cohort, model):
-    from neuro.demovae.generate import minimum_eigenvalues
+    from neuro.demovae.sampling.generate import minimum_eigenvalues
 
     _, people = cohort
     edges = model.sample(demographics=people[TR][:30].reset_index(drop=True), random_state=0)

@@ -5,13 +5,13 @@ import pytest
 from demovae_recovery import COLUMNS, DX, true_maps
 from sklearn.linear_model import LogisticRegression
 
-from neuro.demovae import evaluate
-from neuro.demovae import readouts as read
-from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
-from neuro.demovae.constraints import moments
-from neuro.demovae.generate import minimum_eigenvalues
+from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation import readouts as read
+from neuro.demovae.evaluation.baselines import ConfoundResidualizer, PCALatents
 from neuro.demovae.model import DemoVAE
-from neuro.demovae.transfer import transfer
+from neuro.demovae.sampling.generate import minimum_eigenvalues
+from neuro.demovae.sampling.transfer import transfer
+from neuro.demovae.training.constraints import moments
 from neuro.simulate.connectomes import planted_connectomes
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.svm import SVC
 
-from neuro.demovae import readouts as read
-from neuro.demovae.baselines import ConfoundResidualizer, PCALatents
+from neuro.demovae.evaluation import readouts as read
+from neuro.demovae.evaluation.baselines import ConfoundResidualizer, PCALatents
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.demovae import evaluate, headline, recovery
-from neuro.demovae.cohort import columns_from_text
+from neuro.demovae.coding.cohort import columns_from_text
+from neuro.demovae.evaluation import evaluate, headline, recovery
 from neuro.simulate.connectomes import planted_connectomes
 
 SETTINGS = {

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.demovae import train
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.training import train
 
 FAST = {"latent_dim": 5, "hidden": 40, "n_epochs": 12, "random_state": 0}
 

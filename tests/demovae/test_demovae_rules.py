@@ -11,8 +11,8 @@ import pytest
 
 from neuro.config.demovae import Demovae
 from neuro.config.model import walk
-from neuro.io import tables
-from neuro.io.connectomes import write_connectomes
+from neuro.io.formats import tables
+from neuro.io.regions.connectomes import write_connectomes
 from neuro.simulate.connectomes import planted_connectomes
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def study(tmp_path_factory, settings):
         "pearson",
     )
     chosen = people.assign(site_group=people["site"], dx=people["dx"].astype(int))
-    from neuro.adhd.splits import make_folds
+    from neuro.stats.splits import make_folds
 
     tables.write_tsv(folder / "folds.tsv", make_folds(chosen, outer_folds=3, repeats=1))
     path = {name: str(folder / name) for name in ("participants.tsv", "connectomes.h5")}
@@ -252,8 +252,8 @@ def test_a_fit_uses_the_threads_of_its_rule(study, settings, tmp_path, monkeypat
     """Torch and BLAS get the same number; with more than the rule asks for they wait busily."""
     import torch
 
-    from neuro import threads
-    from neuro.demovae import fitting
+    from neuro.base import threads
+    from neuro.demovae.training import fitting
 
     seen = []
 

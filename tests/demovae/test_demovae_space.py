@@ -5,11 +5,11 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from neuro.demovae import guidance, losses, network
-from neuro.demovae.codec import to_coordinates, to_edges
-from neuro.demovae.coding import DemographicCoder
-from neuro.demovae.row_space import EdgeSpace, row_space
-from neuro.demovae.schema import parse_columns
+from neuro.demovae.coding.codec import to_coordinates, to_edges
+from neuro.demovae.coding.demographics import DemographicCoder
+from neuro.demovae.coding.row_space import EdgeSpace, row_space
+from neuro.demovae.coding.schema import parse_columns
+from neuro.demovae.training import guidance, losses, network
 
 
 @pytest.fixture(scope="module")

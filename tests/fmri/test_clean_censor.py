@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.fmri.censor import censor, drop_short_segments, n_steady_state
-from neuro.io.tables import EXCLUSION_COLUMNS
+from neuro.fmri.clean.censor import censor, drop_short_segments, n_steady_state
+from neuro.io.formats.tables import EXCLUSION_COLUMNS
 
 
 def naive_short_segments(keep, least):

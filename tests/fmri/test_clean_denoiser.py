@@ -7,9 +7,9 @@ import pytest
 from scipy import signal
 from sklearn.base import clone
 
-from neuro.fmri import filters
-from neuro.fmri.clean import Denoiser, NoDegreesOfFreedom, orthonormal_basis
-from neuro.fmri.confounds import Confounds
+from neuro.fmri.clean import filters
+from neuro.fmri.clean.confounds import Confounds
+from neuro.fmri.clean.denoiser import Denoiser, NoDegreesOfFreedom, orthonormal_basis
 from neuro.io.problems import InputProblem
 
 TR = 2.0
@@ -142,7 +142,7 @@ def test_blocks_do_not_show(monkeypatch):
     keep = np.ones(100, dtype=bool)
     keep[10:14] = False
     whole = Denoiser().fit_transform(y, x, TR, keep=keep)
-    monkeypatch.setattr("neuro.fmri.clean.BLOCK_BYTES", 1)
+    monkeypatch.setattr("neuro.fmri.clean.denoiser.BLOCK_BYTES", 1)
     np.testing.assert_allclose(
         Denoiser().fit_transform(y, x, TR, keep=keep), whole, rtol=1e-6, atol=1e-6
     )

@@ -5,7 +5,7 @@ import pytest
 from scipy import signal
 from scipy.interpolate import CubicSpline
 
-from neuro.fmri import filters
+from neuro.fmri.clean import filters
 
 TR = 2.0
 

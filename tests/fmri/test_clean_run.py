@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.fmri import confounds as strategies
-from neuro.fmri.clean import Denoiser
-from neuro.fmri.run import PRESETS, denoise_run, settings_of
-from neuro.fmri.run_qc import QC_COLUMNS
-from neuro.fmri.smooth import smooth_series
-from neuro.io.confounds import MOTION
+from neuro.base.provenance import plain
+from neuro.fmri.clean import confounds as strategies
+from neuro.fmri.clean.denoiser import Denoiser
+from neuro.fmri.clean.run import PRESETS, denoise_run, settings_of
+from neuro.fmri.clean.smooth import smooth_series
+from neuro.fmri.quality.run import QC_COLUMNS
+from neuro.io.bids.confounds import MOTION
 from neuro.io.problems import InputProblem
-from neuro.provenance import plain
 
 TR = 2.0
 N = 260

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from neuro.io.confounds import MOTION, canonical_name, metadata_path, read_confounds
+from neuro.io.bids.confounds import MOTION, canonical_name, metadata_path, read_confounds
 from neuro.io.problems import InputProblem
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.fmri.components import high_variance, principal_components, tissue_components
-from neuro.fmri.confounds import STRATEGIES, legendre, motion_table, select
-from neuro.io.confounds import MOTION
+from neuro.fmri.clean.components import high_variance, principal_components, tissue_components
+from neuro.fmri.clean.confounds import STRATEGIES, legendre, motion_table, select
+from neuro.io.bids.confounds import MOTION
 from neuro.io.problems import InputProblem
 
 TISSUE = ("white_matter", "csf", "global_signal")

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from neuro.fmri.connectome import (
+from neuro.fmri.regions.connectome import (
     CLIP,
     KINDS,
     Connectome,
@@ -15,7 +15,7 @@ from neuro.fmri.connectome import (
     ledoit_wolf,
     to_matrix,
 )
-from neuro.fmri.tangent import TangentConnectome
+from neuro.fmri.regions.tangent import TangentConnectome
 
 
 def runs(lengths=(60, 172, 90), n_regions=7, seed=0):

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.fmri.denoised import accept_image, accept_run
-from neuro.fmri.image import RunFiles
-from neuro.fmri.smooth import smooth_series
+from neuro.fmri.clean.denoised import accept_image, accept_run
+from neuro.fmri.clean.image import RunFiles
+from neuro.fmri.clean.smooth import smooth_series
 from neuro.io.problems import InputProblem
 
 TR = 2.0

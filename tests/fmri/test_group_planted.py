@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.fmri import group
+from neuro.fmri.regions import group
 
 NETWORKS = {"a": 1, "b": 2, "c": 1, "d": 2}
 SAME = np.array([False, True, False, False, True, False])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from neuro.fmri.atlases import BUNDLED, DOWNLOADED, load_atlas
-from neuro.fmri.parcellate import Parcellator, region_of_voxel
-from neuro.io.nifti import mask_coords_mm
+from neuro.fmri.regions.atlases import BUNDLED, DOWNLOADED, load_atlas
+from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+from neuro.io.images.nifti import mask_coords_mm
 from neuro.io.problems import InputProblem
 
 AFFINE = np.array([[-3.0, 0, 0, 30], [0, 3.0, 0, -30], [0, 0, 3.0, -30], [0, 0, 0, 1]])
@@ -320,7 +320,7 @@ def test_the_bundled_atlases_do_not_load_nilearn():
     import sys
 
     code = (
-        "import sys; from neuro.fmri.atlases import load_atlas; load_atlas('power264'); "
+        "import sys; from neuro.fmri.regions.atlases import load_atlas; load_atlas('power264'); "
         "print([m for m in ('nilearn', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
     shown = subprocess.run(

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from neuro.fmri.group import by_participant
-from neuro.fmri.qcfc import qc_fc
+from neuro.fmri.quality.qcfc import qc_fc
+from neuro.fmri.regions.group import by_participant
 
 
 def planted(seed=0, n_subjects=100, n_edges=1000, share=0.2):

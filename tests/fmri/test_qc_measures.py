@@ -4,10 +4,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuro.fmri.filters import filter_columns
-from neuro.fmri.qc import carpet, dvars, framewise_displacement, in_band_power, tsnr
-from neuro.fmri.rigid import rigid_matrix, rigid_params, rotation_angles, rotation_matrix
-from neuro.fmri.run_qc import QC_COLUMNS, figure_data, orthogonal_slices, run_qc
+from neuro.fmri.clean.filters import filter_columns
+from neuro.fmri.quality.measures import carpet, dvars, framewise_displacement, in_band_power, tsnr
+from neuro.fmri.quality.run import QC_COLUMNS, figure_data, orthogonal_slices, run_qc
+from neuro.fmri.raw.rigid import rigid_matrix, rigid_params, rotation_angles, rotation_matrix
 
 
 def test_power_displacement_by_hand():

@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro import provenance
-from neuro.fmri import raw_realign, raw_slices
-from neuro.fmri.slice_timing import shift_slices
-from neuro.io import bids, excluded, nifti, tables
-from neuro.io.confounds import MOTION
+from neuro.base import provenance
+from neuro.fmri.raw import realign_run as raw_realign
+from neuro.fmri.raw import slices_run as raw_slices
+from neuro.fmri.raw.slice_timing import shift_slices
+from neuro.io.bids import scanner as bids
+from neuro.io.bids.confounds import MOTION
+from neuro.io.formats import excluded, tables
+from neuro.io.images import nifti
 from neuro.io.problems import InputProblem
 from neuro.simulate.raw import NATIVE_TO_MNI, pose, write_raw
 
@@ -108,7 +111,7 @@ def test_sidecars_say_space_and_what_was_done(realigned):
 
 
 def test_a_lost_volume_is_flagged_and_never_kept(raw, tmp_path):
-    from neuro.fmri.run import denoise_run
+    from neuro.fmri.clean.run import denoise_run
 
     image = nibabel.load(bold_of(raw[0]))
     data = np.asarray(image.dataobj).copy()

@@ -12,9 +12,9 @@ import pytest
 from scipy import ndimage
 from sklearn.base import clone
 
-from neuro.fmri.qc import framewise_displacement
-from neuro.fmri.realign import RigidRealign
-from neuro.fmri.rigid import rigid_matrix
+from neuro.fmri.quality.measures import framewise_displacement
+from neuro.fmri.raw.realign import RigidRealign
+from neuro.fmri.raw.rigid import rigid_matrix
 
 # Left-handed and oblique enough that a mix-up of axes or signs would show.
 AFFINE = rigid_matrix([0, 0, 0, 0.1, -0.05, 0.2]) @ np.diag([-3.5, 3.0, 4.0, 1.0])
@@ -165,7 +165,7 @@ def test_threads_do_not_change_the_result(tmp_path, planted):
     img, _, _ = planted
     nib.save(img, tmp_path / "run.nii")
     code = (
-        "import sys, nibabel, numpy; from neuro.fmri.realign import RigidRealign; "
+        "import sys, nibabel, numpy; from neuro.fmri.raw.realign import RigidRealign; "
         "img = nibabel.load(sys.argv[1]); "
         "numpy.save(sys.argv[2], RigidRealign().fit(img).params_)"
     )

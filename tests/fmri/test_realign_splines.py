@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from neuro.fmri.epi_mask import epi_mask, otsu_threshold
-from neuro.fmri.rigid import rigid_matrix
-from neuro.fmri.splines import (
+from neuro.fmri.raw.epi_mask import epi_mask, otsu_threshold
+from neuro.fmri.raw.rigid import rigid_matrix
+from neuro.fmri.raw.splines import (
     along_axes,
     blur_matrix,
     coefficient_matrix,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuro.fmri.slice_timing import (
+from neuro.fmri.raw.slice_timing import (
     check_slice_times,
     reference_time,
     shift_matrix,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from neuro.fmri.smooth import FWHM_TO_SIGMA, MaskedGaussian, smooth, smooth_series
+from neuro.fmri.clean.smooth import FWHM_TO_SIGMA, MaskedGaussian, smooth, smooth_series
 
 AFFINE = np.array([[-3.0, 0, 0, 40], [0, 2.5, 0, -50], [0, 0, 4.0, -30], [0, 0, 0, 1]])
 

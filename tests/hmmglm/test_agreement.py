@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from neuro.hmmglm import compare
+from neuro.hmmglm.baselines import compare
 
 
 @pytest.mark.parametrize("seed", range(4))

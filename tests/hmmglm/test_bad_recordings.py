@@ -8,7 +8,8 @@ import pytest
 import scipy.io
 import yaml
 
-from neuro import cli, config
+from neuro import config
+from neuro.command import cli
 
 ROOT = Path(__file__).parents[2]
 

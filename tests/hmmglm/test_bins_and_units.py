@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.hmmglm.bins import (
+from neuro.hmmglm.design.bins import (
     bin_recording,
     count_spikes,
     fold_of,
@@ -14,7 +14,7 @@ from neuro.hmmglm.bins import (
     whole_bins,
 )
 from neuro.io.problems import InputProblem
-from neuro.io.spikes import SpikeData
+from neuro.io.spikes.reader import SpikeData
 
 
 def recording(times, *, intervals=(), trials=None, labels=None):

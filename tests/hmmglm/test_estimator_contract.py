@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from neuro.hmmglm.compare import match_states
+from neuro.hmmglm.baselines.compare import match_states
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.io.problems import InputProblem
 from neuro.simulate.switching import switching_glm
@@ -47,7 +47,7 @@ def test_same_seed_same_numbers_and_threads_agree(truth, model):
 
 
 def test_a_start_in_a_batch_equals_the_start_alone(truth):
-    from neuro.hmmglm.starts import fit_models, fit_starts
+    from neuro.hmmglm.em.starts import fit_models, fit_starts
 
     model = small()
     problem = model.problem(list(truth.counts[:4]))
@@ -62,7 +62,7 @@ def test_a_start_in_a_batch_equals_the_start_alone(truth):
 
 def test_screened_starts_are_the_same_starts_and_keep_the_best(truth):
     """Starts that get stuck are dropped before they are finished; the others change no number."""
-    from neuro.hmmglm.starts import fit_starts, screen
+    from neuro.hmmglm.em.starts import fit_starts, screen
 
     model = small("gaussian", n_states=3, n_finish=2)
     problem = model.problem(list(truth.counts[:6]))
@@ -83,7 +83,7 @@ def test_screened_starts_are_the_same_starts_and_keep_the_best(truth):
 
 
 def test_screening_drops_what_gets_stuck():
-    from neuro.hmmglm.starts import fit_starts, screen
+    from neuro.hmmglm.em.starts import fit_starts, screen
 
     truth = switching_glm(8, 800, 12, 4, random_state=1)
     model = small("gaussian", n_states=4, n_finish=2)
@@ -97,7 +97,7 @@ def test_screening_drops_what_gets_stuck():
 
 def test_part_of_the_sequences_for_screening(truth):
     """Whole sequences, evenly spaced; history does not leak into them."""
-    from neuro.hmmglm.history import exponential_basis, make_design
+    from neuro.hmmglm.design.history import exponential_basis, make_design
 
     design = make_design(list(truth.counts), exponential_basis())
     part = design.part(1300)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from neuro.hmmglm import fisher
-from neuro.hmmglm.em import Parameters, Problem, climb, update_transitions
-from neuro.hmmglm.fisher import RIDGE, Layout, Prior, fisher_step
-from neuro.hmmglm.history import exponential_basis, make_design
-from neuro.hmmglm.likelihood import Likelihood, inverse_link
+from neuro.hmmglm.design.history import exponential_basis, make_design
+from neuro.hmmglm.em import fisher
+from neuro.hmmglm.em.batch import Parameters, Problem, climb, update_transitions
+from neuro.hmmglm.em.fisher import RIDGE, Layout, Prior, fisher_step
+from neuro.hmmglm.em.likelihood import Likelihood, inverse_link
 from neuro.simulate.switching import switching_glm
 
 CASES = [

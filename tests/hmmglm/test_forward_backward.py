@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from neuro.hmmglm.chain import forward_backward, viterbi
+from neuro.hmmglm.em.chain import forward_backward, viterbi
 
 
 def random_chain(seed, n_bins=6, n_states=3):

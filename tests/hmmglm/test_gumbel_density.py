@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from neuro.hmmglm import gumbel
+from neuro.hmmglm.edges import gumbel
 
 P = np.array([0.8, 0.1, 0.1])
 

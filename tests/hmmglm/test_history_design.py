@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuro.hmmglm.history import (
+from neuro.hmmglm.design.history import (
     after_gap,
     exponential_basis,
     history,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from neuro.hmmglm.em import Problem
+from neuro.hmmglm.em.batch import Problem
+from neuro.hmmglm.em.paper import VALUES, Schedule, clamped_transitions, learn
+from neuro.hmmglm.em.starts import Recipe, first_parameters
 from neuro.hmmglm.model import OneHotHMMGLM
-from neuro.hmmglm.paper import VALUES, Schedule, clamped_transitions, learn
-from neuro.hmmglm.starts import Recipe, first_parameters
 from neuro.simulate.switching import switching_glm
 
 

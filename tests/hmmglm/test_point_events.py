@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuro.hmmglm import events
+from neuro.hmmglm.design import events
 from neuro.io.problems import InputProblem
 
 

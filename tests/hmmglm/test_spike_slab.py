@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from neuro.hmmglm import slab_kernels
-from neuro.hmmglm.em import Problem, climb
-from neuro.hmmglm.fisher import RIDGE, Layout
-from neuro.hmmglm.history import exponential_basis, make_design
-from neuro.hmmglm.likelihood import Likelihood
-from neuro.hmmglm.spike_slab import ascend
-from neuro.hmmglm.starts import Recipe, first_parameters
+from neuro.hmmglm.design.history import exponential_basis, make_design
+from neuro.hmmglm.edges import slab_kernels
+from neuro.hmmglm.edges.spike_slab import ascend
+from neuro.hmmglm.em.batch import Problem, climb
+from neuro.hmmglm.em.fisher import RIDGE, Layout
+from neuro.hmmglm.em.likelihood import Likelihood
+from neuro.hmmglm.em.starts import Recipe, first_parameters
 from neuro.simulate.switching import switching_glm
 
 ALPHA = np.array([0.2, 1.6, 0.2])

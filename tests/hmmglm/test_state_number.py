@@ -6,7 +6,9 @@ import pytest
 
 from neuro.config.hmmglm import Hmmglm
 from neuro.config.model import walk
-from neuro.hmmglm import bins, files, sets, sweep
+from neuro.hmmglm import sets
+from neuro.hmmglm.baselines import sweep
+from neuro.hmmglm.design import bins, files
 from neuro.simulate.switching import switching_glm
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.hmmglm import export, graphml, sets, sweep, tables
-from neuro.hmmglm.bins import Binned, fold_of
+from neuro.hmmglm import export, sets, tables
+from neuro.hmmglm.baselines import sweep
+from neuro.hmmglm.design.bins import Binned, fold_of
+from neuro.hmmglm.edges import graphml
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.simulate.switching import switching_glm, truth_log_likelihood
 

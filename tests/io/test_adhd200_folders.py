@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from neuro.io.adhd200 import iter_adhd200, looks_like_adhd200, read_adhd200, scan_adhd200
+from neuro.io.adhd200.cohort import iter_adhd200, looks_like_adhd200, read_adhd200, scan_adhd200
 from neuro.io.problems import InputProblem
 
 CODES = ("2001", "2002", "2101")

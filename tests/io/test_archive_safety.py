@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from neuro.io.archives import Archive, open_sources
+from neuro.io.formats.archives import Archive, open_sources
 from neuro.io.problems import InputProblem
 
 
@@ -40,7 +40,7 @@ def test_unsafe_members_are_refused(tmp_path, name, kind, message):
 
 
 def test_a_huge_member_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("neuro.io.archives.LARGEST", 1 << 20)
+    monkeypatch.setattr("neuro.io.formats.archives.LARGEST", 1 << 20)
     build(tmp_path / "NYU.tar.gz", [("NYU/a", bytes(2 << 20), tarfile.REGTYPE)])
     with pytest.raises(InputProblem, match="has 2 MiB, at most 1 are read"):
         list(Archive(tmp_path, "NYU.tar.gz").entries())

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from neuro.io.bids import metadata, problem_lines, scan
+from neuro.io.bids.scanner import metadata, problem_lines, scan
 from neuro.io.problems import InputProblem
 
 TR = json.dumps({"RepetitionTime": 2.0})
@@ -336,7 +336,7 @@ def test_the_scan_loads_no_image_library():
     import sys
 
     code = (
-        "import sys; import neuro.io.bids as b; "
+        "import sys; import neuro.io.bids.scanner as b; "
         "print([m for m in ('nibabel', 'nilearn', 'bids', 'sklearn') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from neuro.io.connectomes import read_connectomes, write_connectomes
 from neuro.io.problems import InputProblem
+from neuro.io.regions.connectomes import read_connectomes, write_connectomes
 
 REGIONS = ["a", "b", "c", "d"]
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from neuro.io.motion import read_motion
+from neuro.io.bids.motion import read_motion
 from neuro.io.problems import InputProblem
 
 

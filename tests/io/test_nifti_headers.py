@@ -7,8 +7,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuro.io.nifti import load_bold, load_mask
-from neuro.io.nifti_header import header_tr
+from neuro.io.images.header import header_tr
+from neuro.io.images.nifti import load_bold, load_mask
 from neuro.io.problems import InputProblem
 
 AFFINE = np.diag([3.0, 3.0, 4.0, 1.0])

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuro.io import nifti
+from neuro.io.images import nifti
 from neuro.io.problems import InputProblem
 
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3.0, 0, -126], [0, 0, 4.0, -72], [0, 0, 0, 1]])

@@ -125,7 +125,7 @@ def test_containers_with_lost_and_other_parts(here, name):
 
 
 def test_broken_archives(here):
-    from neuro.io.archives import open_sources
+    from neuro.io.formats.archives import open_sources
 
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
@@ -155,8 +155,8 @@ def test_enough_broken_files_are_tried():
 
 
 def test_rows_longer_than_the_header_are_refused_and_never_shifted(here):
-    from neuro.io.confounds import read_confounds
-    from neuro.io.tables import read_tsv
+    from neuro.io.bids.confounds import read_confounds
+    from neuro.io.formats.tables import read_tsv
 
     Path("x.tsv").write_text("csf\twhite_matter\n1\t2\t3\n4\t5\t6\n")
     for read in (read_tsv, read_confounds):
@@ -169,7 +169,7 @@ def test_rows_longer_than_the_header_are_refused_and_never_shifted(here):
 
 
 def test_a_damaged_nwb_file_is_closed_again(here):
-    from neuro.io.spikes import read_spikes
+    from neuro.io.spikes.reader import read_spikes
 
     path = Path("x.nwb")
     nwb(path)
@@ -187,7 +187,7 @@ def test_a_damaged_nwb_file_is_closed_again(here):
 def test_an_id_that_is_no_unit_is_one_line(here):
     import scipy.io
 
-    from neuro.io.spikes import read_spikes
+    from neuro.io.spikes.reader import read_spikes
 
     scipy.io.savemat("x.mat", {"spks": np.array([[1e18, 1.0], [2.0, 2.0], [1.0, 3.0]])})
     Path("x.txt").write_text("0.5 1\n0.7 3000000\n0.9 2\n")

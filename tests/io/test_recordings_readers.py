@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.recordings import read_assemblies, read_kernels, read_recording
+from neuro.io.recordings.reader import read_assemblies, read_kernels, read_recording
 
 TRACES = np.random.default_rng(0).random((50, 3)).astype(np.float32)
 NAMES = ["AVAL", "AVAR", "RIM"]

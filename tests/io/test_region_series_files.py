@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.series import (
+from neuro.io.regions.series import (
     RegionSeries,
     read_series_tsv,
     read_timeseries_h5,

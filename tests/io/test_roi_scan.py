@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.roi import read_roi_table, scan_roi_tables
+from neuro.io.regions.roi import read_roi_table, scan_roi_tables
 
 TEXT = "a\tb\n" + "\n".join(f"{i / 3:.3f}\t{i / 7:.3f}" for i in range(30))
 

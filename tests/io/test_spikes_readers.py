@@ -6,8 +6,8 @@ import pytest
 import scipy.io
 
 from neuro.io.problems import InputProblem
-from neuro.io.spikes import CountData, detect, read_spikes
-from neuro.io.spikes_position import read_position
+from neuro.io.spikes.position import read_position
+from neuro.io.spikes.reader import CountData, detect, read_spikes
 
 TIMES = [np.array([0.5, 1.25, 3.0]), np.array([0.75, 2.0]), np.array([])]
 
@@ -130,7 +130,7 @@ def test_a_maze_folder(tmp_path):
     assert data.trials[["start", "stop"]].to_numpy().tolist() == [[25.0, 40.0], [55.0, 70.0]]
     assert data.trials["rule"].tolist() == ["right", "dark"]
     assert data.trials["choice"].tolist() == ["right", "left"]
-    from neuro.hmmglm.bins import bin_recording
+    from neuro.hmmglm.design.bins import bin_recording
 
     binned = bin_recording(data, 0.02)
     assert [item.shape for item in binned.sequences] == [(750, 4), (750, 4)]
@@ -182,7 +182,7 @@ def test_nwb_units_trials_and_recorded_times(nwb):
     # what all units share
     np.testing.assert_allclose(data.intervals, [[0.0, 2.0], [2.5, 3.0]])
     assert data.trials[["start", "stop"]].to_numpy().tolist() == [[0.0, 1.5], [1.5, 4.0]]
-    from neuro.hmmglm.bins import bin_recording
+    from neuro.hmmglm.design.bins import bin_recording
 
     binned = bin_recording(data, 0.5)
     assert [len(item) for item in binned.sequences] == [3, 5]
@@ -222,7 +222,7 @@ def test_nwb_without_units_says_what_it_holds(nwb):
 def test_overlapping_and_empty_trials_are_one_line_each(nwb):
     with pytest.raises(InputProblem, match=r"trials 0 and 1 overlap \(0-1.5 s, 1-4 s\)"):
         read_spikes(nwb(overlap=True))
-    from neuro.io.spikes import SpikeData, check_spikes
+    from neuro.io.spikes.reader import SpikeData, check_spikes
 
     trials = pd.DataFrame({"start": [0.0, 2.0], "stop": [1.0, 2.0]})
     units = pd.DataFrame({"unit": ["1", "2", "3"]})
@@ -245,7 +245,7 @@ def test_a_broken_nwb_file_is_one_line(tmp_path):
 
 
 def test_text_and_counts_of_the_same_data_are_identical(tmp_path):
-    from neuro.hmmglm.bins import bin_recording
+    from neuro.hmmglm.design.bins import bin_recording
 
     rng = np.random.default_rng(0)
     times = np.sort(rng.uniform(0, 20, size=300))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.responses import (
+from neuro.io.responses.reader import (
     LazyStimuli,
     default_tier,
     read_stimulus_response,

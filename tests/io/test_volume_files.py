@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from neuro.io.volumes import space_code, write_volumes
+from neuro.io.images.volumes import space_code, write_volumes
 
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3.0, 0.3, -100], [0, -0.3, 4.0, -60], [0, 0, 0, 1]])
 
@@ -40,7 +40,7 @@ def test_what_is_no_run_is_refused(tmp_path, data, tr, line):
 
 
 def test_volumes_are_counted_from_the_header(tmp_path):
-    from neuro.io.nifti_header import n_volumes
+    from neuro.io.images.header import n_volumes
 
     for name, maker, shape, count in (
         ("a.nii.gz", nibabel.Nifti1Image, (3, 3, 3, 9), 9),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuro.io import xcpd
+from neuro.io.bids import xcpd
 from neuro.io.problems import InputProblem
 
 FLAGS = [0, 1, 0, 0, 1, 0]

@@ -8,9 +8,9 @@ import pytest
 import torch
 import yaml
 
-from neuro import cli
+from neuro.command import cli
 from neuro.io.problems import InputProblem
-from neuro.io.responses import write_stimulus_response
+from neuro.io.responses.reader import write_stimulus_response
 from neuro.mds import stage
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuro.mds.objective import Ascender, Ask, membership, objective
+from neuro.mds.stimuli.objective import Ascender, Ask, membership, objective
 from neuro.simulate.ln8 import ln8_population
 
 

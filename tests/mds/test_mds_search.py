@@ -9,8 +9,9 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from neuro.mds import DiscreteSpace, MostDiscriminativeStimuli, checkpoint
-from neuro.mds.agreement import adjusted_rand
+from neuro.mds import DiscreteSpace, MostDiscriminativeStimuli
+from neuro.mds.clusters import checkpoint
+from neuro.mds.clusters.agreement import adjusted_rand
 from neuro.simulate.ln8 import UNEVEN, ln8_population, one_type, orientation_continuum
 
 RANGE = {"norm": 3, "clip": (-2, 2)}
@@ -133,7 +134,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, monkeypatch):
 
 
 def test_a_rejected_split_leaves_no_trace():
-    from neuro.mds.search import Rules, Search
+    from neuro.mds.clusters.search import Rules, Search
 
     population = ln8_population((20, 20), random_state=0)
     model = MostDiscriminativeStimuli(n_clusters_init=2, **RANGE)
@@ -247,8 +248,6 @@ def test_estimator_contract():
 
 
 def test_import_is_light():
-    code = (
-        "import sys, neuro.mds, neuro.mds.estimator, neuro.mds.twin; print('torch' in sys.modules)"
-    )
+    code = "import sys, neuro.mds, neuro.mds.clusters.estimator, neuro.mds.twin.image; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "False", result.stderr

@@ -5,11 +5,12 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from neuro.mds import CheckpointTwin, EncoderTwin, MeanTwin, TemporalTwin, Twin, twin_files
-from neuro.mds.core import CentredTwin, core, receptive_field, start_positions
-from neuro.mds.prepare import prepare
-from neuro.mds.twin import split_validation, unit_correlation
-from neuro.mds.twin_linear import lagged, ridge
+from neuro.mds import CheckpointTwin, EncoderTwin, MeanTwin, TemporalTwin, Twin
+from neuro.mds.stimuli.prepare import prepare
+from neuro.mds.twin import files as twin_files
+from neuro.mds.twin.core import CentredTwin, core, receptive_field, start_positions
+from neuro.mds.twin.image import split_validation, unit_correlation
+from neuro.mds.twin.linear import lagged, ridge
 from neuro.simulate.ln8 import ln8_twin_data
 
 DATA, TRUTH = ln8_twin_data(3, 300, 60, n_types=2)
@@ -61,7 +62,7 @@ def test_a_centred_unit_is_the_unit_seen_at_its_place(twin):
     pixels = torch.tensor([3.0, -2.0])
     mu = (pixels / 12).repeat(6, 1)
     images = torch.randn((5, 1, 24, 24), generator=torch.Generator().manual_seed(2))
-    from neuro.mds.core import readout
+    from neuro.mds.twin.core import readout
 
     with torch.no_grad():
         placed = readout(core(state, images), state["readout.weights"], state["readout.bias"], mu)
@@ -211,7 +212,7 @@ def test_types_that_differ_in_space_and_time():
     from mds_recovery import moving_twin
 
     from neuro.mds import MostDiscriminativeStimuli
-    from neuro.mds.agreement import adjusted_rand
+    from neuro.mds.clusters.agreement import adjusted_rand
 
     twin, clips, filters, types = moving_twin(3000, seed=1)
     found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(twin.filters_, filters)]
@@ -266,7 +267,7 @@ def test_unit_correlation_of_a_constant_is_zero():
 def test_types_from_noisy_responses_through_a_trained_twin():
     """Simulate, train, search: four planted types are found from one Poisson trial per image."""
     from neuro.mds import MostDiscriminativeStimuli
-    from neuro.mds.agreement import adjusted_rand
+    from neuro.mds.clusters.agreement import adjusted_rand
 
     data, truth = ln8_twin_data(20, 3000, 400, n_types=4)
     twin = Twin(epochs=15).fit(data["stimuli"], data["responses"], data["tier"])

@@ -6,13 +6,13 @@ import torch
 from sklearn import metrics
 
 from neuro.mds import MostDiscriminativeStimuli, assign
-from neuro.mds.agreement import (
+from neuro.mds.clusters.agreement import (
     adjusted_rand,
     agreement_matrix,
     co_assignment,
     homogeneity_completeness,
 )
-from neuro.mds.stability import response_matrix, verdict
+from neuro.mds.clusters.stability import response_matrix, verdict
 from neuro.mds.summary import objectives
 from neuro.simulate.ln8 import ln8_population
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from neuro.ntf.affinity import KINDS, affinity, bin_mask, frame_bins, separable_parts
-from neuro.ntf.derivative import derivative_kernel, noise_level, scaled_derivatives
+from neuro.ntf.affinity.derivative import derivative_kernel, noise_level, scaled_derivatives
+from neuro.ntf.affinity.pairs import KINDS, affinity, bin_mask, frame_bins, separable_parts
 
 FS = 4.0
 

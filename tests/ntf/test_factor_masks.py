@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from factor_fits import SMALL, factors, squared_residual
 
-from neuro.ntf import compare, hals
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.operators import DenseRows
+from neuro.ntf.factors import compare, hals
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows
 from neuro.simulate.motifs import planted_tensor
 
 
@@ -112,7 +112,7 @@ def test_masking_frames_is_dropping_them(small, cls):
 
 
 def test_pairs_seen_nowhere_are_nan_in_the_motif(small):
-    from neuro.ntf.communities import motifs
+    from neuro.ntf.communities.detect import motifs
 
     values, _ = small
     mask = np.ones(SMALL[1:], bool)

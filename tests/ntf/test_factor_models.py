@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from factor_fits import SMALL, factors, squared_residual
 
-from neuro.ntf import compare, hals
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.operators import DenseRows, as_operator
+from neuro.ntf.factors import compare, hals
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows, as_operator
 from neuro.simulate.motifs import planted_tensor
 
 
@@ -133,7 +133,7 @@ def test_the_planted_tensor_is_recovered_at_full_size():
 
 def test_a_motif_of_two_blocks_keeps_its_rank(middle):
     """Acceptance 4; with neurons in two modes a motif would be of rank 1, error .67."""
-    from neuro.ntf.communities import motifs
+    from neuro.ntf.communities.detect import motifs
 
     values, truth, _ = middle
     model = NonNegativeCP(6, n_starts=3, random_state=0).fit(values)
@@ -162,7 +162,7 @@ def test_concatenated_time_courses_are_the_animals_own(small):
 
 
 def test_the_mean_of_noise_becomes_a_background_component():
-    from neuro.ntf.compare import is_background, participation
+    from neuro.ntf.factors.compare import is_background, participation
 
     values, _ = planted_tensor((120, 10, 400), 3, noise=0.6, random_state=2)
     model = NonNegativeCP(4, n_starts=5, random_state=0).fit(values)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from neuro.ntf import compare, hals
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.operators import DenseRows, TorchRows
+from neuro.ntf.factors import compare, hals
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows, TorchRows
 
 SMALL = (60, 8, 120)
 
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_result(small):
 
 
 def test_a_memory_map_is_streamed_to_the_same_result(small, tmp_path, monkeypatch):
-    import neuro.ntf.operators as operators
+    import neuro.ntf.factors.operators as operators
 
     values, _ = small
     rng = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_lbfgs_descends_the_same_objective(middle):
 
 
 def test_lbfgs_fits_an_exact_tensor_exactly():
-    from neuro.ntf.lbfgs import fit_lbfgs
+    from neuro.ntf.factors.lbfgs import fit_lbfgs
 
     rng = np.random.default_rng(0)
     truth = [rng.random((n, 2)) for n in (6, 3, 10)]

@@ -8,17 +8,17 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from neuro.ntf.agreement import ami, auroc, nmi
-from neuro.ntf.backends import leiden, louvain, modularity, require
-from neuro.ntf.communities import (
+from neuro.ntf.communities.agreement import ami, auroc, nmi
+from neuro.ntf.communities.backends import leiden, louvain, modularity, require
+from neuro.ntf.communities.detect import (
     active_scale,
     communities,
     motif_matrices,
     statistic,
     strength,
 )
-from neuro.ntf.known import assemblies, homologues
-from neuro.ntf.sbm import BlockData, by_size, fit_sbm
+from neuro.ntf.communities.known import assemblies, homologues
+from neuro.ntf.communities.sbm import BlockData, by_size, fit_sbm
 from neuro.simulate.lfr import NETS, lfr_graph
 
 igraph = pytest.mark.skipif(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from ntf_recovery import planted_stimuli
 
-from neuro.ntf import compare, hals, heldout
-from neuro.ntf.models import NonNegativeCP
-from neuro.ntf.operators import DenseRows
-from neuro.ntf.rank import RankSweep, _robust, knee, select_rank
+from neuro.ntf.factors import compare, hals, heldout
+from neuro.ntf.factors.models import NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows
+from neuro.ntf.factors.rank import RankSweep, _robust, knee, select_rank
 from neuro.simulate.motifs import planted_tensor
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.recordings import PairKernels, Recording
-from neuro.ntf.affinity import affinity
-from neuro.ntf.alignment import read_events
-from neuro.ntf.identity import Identity, match_names, spread_pairs
-from neuro.ntf.prepare import check_recordings, resampled
-from neuro.ntf.tensor import build_tensor
+from neuro.io.recordings.reader import PairKernels, Recording
+from neuro.ntf.affinity.alignment import read_events
+from neuro.ntf.affinity.identity import Identity, match_names, spread_pairs
+from neuro.ntf.affinity.pairs import affinity
+from neuro.ntf.affinity.prepare import check_recordings, resampled
+from neuro.ntf.affinity.tensor import build_tensor
 
 
 def recording(name="w1", names=("AVAL", "AVAR", "RIML", "SMDV"), fs=4.0, n_frames=160, seed=0):

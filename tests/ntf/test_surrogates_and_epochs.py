@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from neuro.io.recordings import PairKernels, Recording
-from neuro.ntf import nulls
-from neuro.ntf.agreement import ami
-from neuro.ntf.communities import communities, motifs, statistic
-from neuro.ntf.dynamic import activity, co_membership, dynamic_connectome
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.operators import DenseRows
-from neuro.ntf.separable import SeparableTensor
-from neuro.ntf.tensor import build_tensor
+from neuro.io.recordings.reader import PairKernels, Recording
+from neuro.ntf.affinity.separable import SeparableTensor
+from neuro.ntf.affinity.tensor import build_tensor
+from neuro.ntf.communities import nulls
+from neuro.ntf.communities.agreement import ami
+from neuro.ntf.communities.detect import communities, motifs, statistic
+from neuro.ntf.communities.dynamic import activity, co_membership, dynamic_connectome
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.factors.operators import DenseRows
 from neuro.simulate.motifs import planted_epochs, planted_motifs
 
 # --- surrogates -------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ import pytest
 
 from neuro.config.demovae import Demovae
 from neuro.config.model import walk
-from neuro.demovae import judge
-from neuro.demovae.cohort import columns_from_text, deal_folds, gather
-from neuro.demovae.constraints import moments
-from neuro.demovae.fitting import held_out
+from neuro.demovae.coding.cohort import columns_from_text, deal_folds, gather
+from neuro.demovae.evaluation import judge
 from neuro.demovae.model import DemoVAE
-from neuro.io.connectomes import Connectomes
+from neuro.demovae.training.constraints import moments
+from neuro.demovae.training.fitting import held_out
+from neuro.io.regions.connectomes import Connectomes
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ROOT = DATA / "adhd200_aal"
@@ -52,7 +52,7 @@ def connectomes(runs):
 
 @pytest.fixture(scope="module")
 def everything():
-    from neuro.io.adhd200 import read_adhd200
+    from neuro.io.adhd200.cohort import read_adhd200
 
     return read_adhd200(ROOT)
 
@@ -111,7 +111,7 @@ def test_both_modes_on_a_held_out_fifth(children):
     removed = [column for column in children.columns if column.role == "remove"]
     fold = deal_folds(children.participant_id, judge.split_strata(children), 5, 0)
     train, test = children.rows(fold != 0), children.rows(fold == 0)
-    from neuro.demovae.fold_features import transformers
+    from neuro.demovae.evaluation.fold_features import transformers
 
     models = transformers(removed, settings(), [60], 0, store=False)
     found = {
@@ -139,7 +139,7 @@ def test_fresh_readouts_in_halves(children):
     """Linear mode, two halves: what is left in children that no fit has seen."""
     removed = [column for column in children.columns if column.role == "remove"]
     fold = deal_folds(children.participant_id, judge.split_strata(children), 2, 1)
-    from neuro.demovae.fold_features import transformers
+    from neuro.demovae.evaluation.fold_features import transformers
 
     model = transformers(removed, settings(mode="linear"), [60], 0, store=False)["linear-60"]
     scores = []
@@ -158,7 +158,7 @@ def test_fresh_readouts_in_halves(children):
 def test_whole_sites_held_out_give_no_gap(children):
     removed = [column for column in children.columns if column.role == "remove"]
     site = children.demographics["site"].to_numpy()
-    from neuro.demovae.fold_features import transformers
+    from neuro.demovae.evaluation.fold_features import transformers
 
     model = transformers(removed, settings(mode="linear"), [60], 0, store=False)["linear-60"]
     for name in sorted(set(site)):

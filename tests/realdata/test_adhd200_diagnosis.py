@@ -7,14 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.adhd.baselines import CovariateBaseline, LinearReference
-from neuro.adhd.evaluate import nested_cv
-from neuro.adhd.feature_table import join_features
-from neuro.adhd.features import GraphFeatures, combine_runs, edge_table
-from neuro.adhd.permutation import permute_labels, permute_within_site
-from neuro.adhd.scores import score_predictions
-from neuro.adhd.splits import make_folds, select_subjects
-from neuro.adhd.variants import baselines, imaging_variants, join_chunks, judge, permute, summarise
+from neuro.adhd.diagnosis.baselines import CovariateBaseline, LinearReference
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.permutation import permute_labels, permute_within_site
+from neuro.adhd.diagnosis.scores import score_predictions
+from neuro.adhd.diagnosis.variants import (
+    baselines,
+    imaging_variants,
+    join_chunks,
+    judge,
+    permute,
+    summarise,
+)
+from neuro.adhd.features.graph_features import GraphFeatures, combine_runs, edge_table
+from neuro.adhd.features.table import join_features
+from neuro.stats.splits import make_folds, select_subjects
 
 ROOT = Path(
     os.environ.get(
@@ -39,7 +46,7 @@ def fisher_z(series):
 
 @pytest.fixture(scope="module")
 def children():
-    from neuro.io.adhd200 import read_adhd200
+    from neuro.io.adhd200.cohort import read_adhd200
 
     data = read_adhd200(ROOT / "adhd200_aal")
     edges = np.array([fisher_z(run.series) for run in data.series], dtype=np.float32)
@@ -140,7 +147,7 @@ def test_the_null_of_honest_edges_and_of_leaky_ones(mixed):
 
 @pytest.mark.slow
 def test_graph_maps_of_all_runs_with_every_baseline_and_a_thousand_permutations(children):
-    from neuro.adhd.graph import VoxelGraph
+    from neuro.adhd.graph.voxel_graph import VoxelGraph
 
     data, _ = children
     codes = np.array(data.series[0].regions)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.io.adhd200 import read_adhd200, scan_adhd200
-from neuro.io.roi import check_tables, looks_transposed
+from neuro.io.adhd200.cohort import read_adhd200, scan_adhd200
+from neuro.io.regions.roi import check_tables, looks_transposed
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ROOT = DATA / "adhd200_aal"

@@ -12,10 +12,11 @@ import yaml
 from common import ROOT, only, snakemake
 
 from neuro.io.problems import InputProblem
-from neuro.io.recordings import read_assemblies, read_kernels, read_recording
-from neuro.ntf import compare, nulls
-from neuro.ntf.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.tensor import build_tensor
+from neuro.io.recordings.reader import read_assemblies, read_kernels, read_recording
+from neuro.ntf.affinity.tensor import build_tensor
+from neuro.ntf.communities import nulls
+from neuro.ntf.factors import compare
+from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", ROOT / "../shared/data")).resolve()
 pytestmark = [
@@ -131,7 +132,7 @@ def resting():
 
 def edges(series):
     """Positive edge time series in bins of four TR, (43, 48, 6670)."""
-    from neuro.io.recordings import Recording
+    from neuro.io.recordings.reader import Recording
 
     names = [f"r{k:03d}" for k in range(116)]
     items = [Recording(f"s{k}", x.astype("f4"), 0.5, names) for k, x in enumerate(series)]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.fmri.censor import n_steady_state
-from neuro.fmri.clean import Denoiser
-from neuro.fmri.confounds import select
-from neuro.io.confounds import MOTION, read_confounds
+from neuro.fmri.clean.censor import n_steady_state
+from neuro.fmri.clean.confounds import select
+from neuro.fmri.clean.denoiser import Denoiser
+from neuro.io.bids.confounds import MOTION, read_confounds
 from neuro.io.problems import InputProblem
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neuro.io.bids import metadata, problem_lines, scan
-from neuro.io.nifti import load_bold
+from neuro.io.bids.scanner import metadata, problem_lines, scan
+from neuro.io.images.nifti import load_bold
 from neuro.io.problems import InputProblem
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))

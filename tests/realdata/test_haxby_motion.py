@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.fmri.qc import framewise_displacement
+from neuro.fmri.quality.measures import framewise_displacement
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ARCHIVE = DATA / "bold" / "haxby_runs1-8.tar.gz"

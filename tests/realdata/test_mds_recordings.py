@@ -8,11 +8,11 @@ import pytest
 import yaml
 from common import ROOT
 
-from neuro.io.responses import read_stimulus_response
+from neuro.io.responses.reader import read_stimulus_response
 from neuro.mds import DiscreteSpace, EncoderTwin, MostDiscriminativeStimuli, TemporalTwin
-from neuro.mds.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.clusters.agreement import adjusted_rand, homogeneity_completeness
 from neuro.mds.stage import discrete_twin
-from neuro.mds.twin import unit_correlation
+from neuro.mds.twin.image import unit_correlation
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 FOLDER = DATA / "responses"

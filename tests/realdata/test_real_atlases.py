@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuro.fmri.atlases import load_atlas
-from neuro.fmri.parcellate import Parcellator
-from neuro.io.atlas import label_centroids_mm
+from neuro.fmri.regions.atlases import load_atlas
+from neuro.fmri.regions.parcellate import Parcellator
+from neuro.io.regions.atlas import label_centroids_mm
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ROOT = DATA / "atlases"

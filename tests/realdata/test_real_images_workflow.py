@@ -14,8 +14,8 @@ import yaml
 from common import ROOT, only, report_text, snakemake
 from scipy import ndimage
 
-from neuro.fmri.rigid import rigid_matrix
-from neuro.io.connectomes import read_connectomes
+from neuro.fmri.raw.rigid import rigid_matrix
+from neuro.io.regions.connectomes import read_connectomes
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", ROOT / "../shared/data")).resolve()
 EPI = DATA / "bold" / "oro_filtered_func.nii.gz"

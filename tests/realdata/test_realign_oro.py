@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from neuro.fmri.qc import framewise_displacement
-from neuro.fmri.realign import RigidRealign
-from neuro.fmri.rigid import rigid_matrix
+from neuro.fmri.quality.measures import framewise_displacement
+from neuro.fmri.raw.realign import RigidRealign
+from neuro.fmri.raw.rigid import rigid_matrix
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 IMAGE = DATA / "bold" / "oro_filtered_func.nii.gz"

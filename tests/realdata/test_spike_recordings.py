@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.hmmglm import bins
-from neuro.hmmglm.baselines import PoissonHMM, homogeneous
-from neuro.hmmglm.compare import adjusted_mutual_information
+from neuro.hmmglm.baselines.compare import adjusted_mutual_information
+from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
+from neuro.hmmglm.design import bins
 from neuro.hmmglm.model import OneHotHMMGLM
-from neuro.io.spikes import read_spikes
-from neuro.io.spikes_position import read_position
+from neuro.io.spikes.position import read_position
+from neuro.io.spikes.reader import read_spikes
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SPIKES = DATA / "spikes"

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from planted_adhd import adhd_tables
 
-from neuro.io.connectomes import write_connectomes
-from neuro.io.tables import exclusion, write_exclusions, write_tsv
+from neuro.io.formats.tables import exclusion, write_exclusions, write_tsv
+from neuro.io.regions.connectomes import write_connectomes
 
 N_REGIONS = 24
 N_VOLUMES = 90

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from neuro.io.tables import exclusion, write_exclusions, write_tsv
+from neuro.io.formats.tables import exclusion, write_exclusions, write_tsv
 
 METRICS = ("balanced_accuracy", "auc", "sensitivity", "specificity", "youden_j", "accuracy")
 BASELINES = ("majority", "site", "phenotype", "phenotype+site", "motion")

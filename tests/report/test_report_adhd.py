@@ -5,9 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.io.tables import write_tsv
-from neuro.report import adhd, adhd_figures, adhd_scores, draw, maps, model
-from neuro.report.labels import Labels
+from neuro.io.formats.tables import write_tsv
+from neuro.report.figures import adhd as adhd_figures
+from neuro.report.figures import draw, maps
+from neuro.report.pages import adhd, adhd_scores
+from neuro.report.site import model
+from neuro.report.site.labels import Labels
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.io.tables import write_tsv
-from neuro.report import braindive
-from neuro.report.labels import Labels
+from neuro.io.formats.tables import write_tsv
+from neuro.report.pages import braindive
+from neuro.report.site.labels import Labels
 
 
 @pytest.fixture

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.io.tables import write_tsv
-from neuro.report import demovae, demovae_figures, demovae_samples, model
-from neuro.report.labels import Labels
+from neuro.io.formats.tables import write_tsv
+from neuro.report.figures import demovae as demovae_figures
+from neuro.report.figures import demovae_samples
+from neuro.report.pages import demovae
+from neuro.report.site import model
+from neuro.report.site.labels import Labels
 
 FEATURES = ("raw", "pca-60", "residual", "linear-60", "network-60")
 TARGETS = (

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from report_pages import Page, pages, words
 
+from neuro.io.formats.tables import exclusion, write_exclusions
 from neuro.io.problems import InputProblem
-from neuro.io.tables import exclusion, write_exclusions
 from neuro.report import build
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.io.connectomes import write_connectomes
-from neuro.io.tables import write_tsv
-from neuro.report import draw, fmri, fmri_edges, fmri_runs, model, record
-from neuro.report.labels import Labels
+from neuro.io.formats.tables import write_tsv
+from neuro.io.regions.connectomes import write_connectomes
+from neuro.report.figures import draw, fmri_edges, fmri_runs
+from neuro.report.pages import fmri, record
+from neuro.report.site import model
+from neuro.report.site.labels import Labels
 
 
 def test_edges_fill_a_symmetric_matrix():

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.report import hmmglm, hmmglm_time, model
-from neuro.report.labels import Labels
+from neuro.report.figures import hmmglm_time
+from neuro.report.pages import hmmglm
+from neuro.report.site import model
+from neuro.report.site.labels import Labels
 
 CASES = Path(__file__).parents[1] / "unit"
 CONFIG = {"hmmglm": {"enabled": True, "switch_s": None}}
@@ -74,7 +76,7 @@ def test_region_series_carry_their_banner_and_show_what_exceeds_the_null(results
     (section,) = made(results)
     assert all(figure.caption.lower().startswith(BANNER.lower()) for figure in section.figures())
     assert "must not be read as neural" in section.blocks[0].text
-    from neuro.report.hmmglm_figures import _beyond_null
+    from neuro.report.figures.hmmglm import _beyond_null
 
     data = hmmglm._read(folder, "planted", "fmri", {})
     beyond = _beyond_null(data, "bits_per_spike")

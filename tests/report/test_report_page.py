@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from report_pages import pages, words
 
+from neuro.io.formats.tables import exclusion, write_exclusions
 from neuro.io.problems import InputProblem
-from neuro.io.tables import exclusion, write_exclusions
 from neuro.report import build
 
 
@@ -236,7 +236,7 @@ def test_missing_results_are_one_line(report_config, tmp_path):
 
 def test_importing_the_report_is_light():
     code = (
-        "import sys, neuro.report, neuro.report.methods;"
+        "import sys, neuro.report, neuro.report.pages.methods;"
         "print([m for m in ('numpy', 'pandas', 'matplotlib', 'nibabel') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from neuro.report import methods, model
-from neuro.report.labels import Labels, without_machine
+from neuro.report.pages import methods
+from neuro.report.site import model
+from neuro.report.site.labels import Labels, without_machine
 
 
 @pytest.mark.parametrize(

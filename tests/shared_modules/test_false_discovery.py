@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neuro.false_discovery import adjusted_p
+from neuro.stats.false_discovery import adjusted_p
 
 
 def test_by_hand():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from neuro.tangent import TangentSpace, pack, shrunk_correlation, unpack
+from neuro.stats.tangent import TangentSpace, pack, shrunk_correlation, unpack
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.io.tables import read_participants
+from neuro.io.formats.tables import read_participants
 from neuro.simulate import bold, mni, names
 from neuro.simulate.template import load_template, parcels
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from neuro.demovae.evaluate import compare_maps, group_maps
-from neuro.demovae.row_space import row_space
+from neuro.demovae.coding.row_space import row_space
+from neuro.demovae.evaluation.evaluate import compare_maps, group_maps
 from neuro.simulate.connectomes import SITES, planted_connectomes
 
 COLUMNS = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuro.io.responses import read_stimulus_response
+from neuro.io.responses.reader import read_stimulus_response
 from neuro.simulate.scenes import (
     CATEGORIES,
     clip_like_features,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaln, logsumexp
 
-from neuro.io.spikes import read_spikes
+from neuro.io.spikes.reader import read_spikes
 from neuro.simulate.switching import switching_glm, truth_log_likelihood, write_spikes
 
 

@@ -61,7 +61,7 @@ TRACES_MAT = {"traces": SERIES, "fs": 5.0}
 
 
 def read_nifti_series(path):
-    from neuro.io import nifti
+    from neuro.io.images import nifti
 
     bold = nifti.load_bold(path)
     return nifti.masked_series(bold, full_mask(bold))
@@ -74,19 +74,19 @@ def full_mask(bold):
 
 
 def read_header(path):
-    from neuro.io.nifti_header import header_tr, n_volumes
+    from neuro.io.images.header import header_tr, n_volumes
 
     return header_tr(path), n_volumes(path)
 
 
 def confounds_with_json(path):
-    from neuro.io.confounds import read_confounds
+    from neuro.io.bids.confounds import read_confounds
 
     return read_confounds(path.with_suffix(".tsv"))
 
 
 def bids_sidecar(path):
-    from neuro.io.bids import metadata, problem_lines, scan
+    from neuro.io.bids.scanner import metadata, problem_lines, scan
 
     table = scan(path.parents[2])
     metadata(path.parents[2], "sub-01/func/sub-01_task-rest_bold.nii.gz")
@@ -289,7 +289,7 @@ def nwb(path):
 
 
 def regions_h5(path):
-    from neuro.io.series import RegionSeries, write_timeseries_h5
+    from neuro.io.regions.series import RegionSeries, write_timeseries_h5
 
     one = RegionSeries(run_key="sub-01", series=SERIES, regions=list("abcd"), tr=2.0)
     two = RegionSeries(run_key="sub-02", series=SERIES[:30], regions=list("abcd"), tr=2.0)
@@ -297,20 +297,20 @@ def regions_h5(path):
 
 
 def connectomes_h5(path):
-    from neuro.io.connectomes import write_connectomes
+    from neuro.io.regions.connectomes import write_connectomes
 
     edges = RNG.normal(size=(2, 6))
     write_connectomes(path, edges, ["01", "02"], ["sub-01", "sub-02"], list("abcd"), "fisher_z")
 
 
 def maps_h5(path):
-    from neuro.io.graph_maps import GraphMaps, write_graph_maps
+    from neuro.io.images.graph_maps import GraphMaps, write_graph_maps
 
     write_graph_maps(path, GraphMaps({"degree": np.ones((1, 3))}, ["sub-01"], ["01"], list("abc")))
 
 
 def responses_h5(path):
-    from neuro.io.responses import write_stimulus_response
+    from neuro.io.responses.reader import write_stimulus_response
 
     parts = dict(STIMULI)
     write_stimulus_response(path, parts.pop("stimuli"), parts.pop("responses"), **parts)

@@ -89,7 +89,7 @@ def test_the_others_go_on(spoiled):
     qc = pd.read_csv(folder / "results/fmri/group_qc.tsv", sep="\t", na_values="n/a")
     used = qc[qc["status"] == "used"]["run_key"].tolist()
     assert used == ["sub-01_task-rest", "sub-02_task-rest"]
-    from neuro.io.connectomes import read_connectomes
+    from neuro.io.regions.connectomes import read_connectomes
 
     assert read_connectomes(folder / "results/fmri/connectomes.h5").run_key == used
 

@@ -9,7 +9,7 @@ import yaml
 from cases.fmri import TABLES, small_tables
 from common import ROOT, only, snakemake
 
-from neuro import provenance
+from neuro.base import provenance
 from neuro.config import STAGES
 
 KEYS = {

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from neuro import digest
 from neuro.config import STAGES
+from neuro.run import digest
 
 
 @pytest.fixture
@@ -115,12 +115,14 @@ def test_no_import_of_the_package_is_overlooked():
         "from neuro.io import tables as t, series",
         "from neuro.io import (  # why\n    tables as t,  # first, of two\n    series,\n)",
         "if True:\n    from ..io import tables, series  # noqa",
-        "import neuro.io.tables, os, neuro.io.series as s  # both",
-        "try:\n\timport neuro.io.tables\n\timport neuro.io.series\nexcept ImportError: pass",
+        "import neuro.io.formats.tables, os, neuro.io.regions.series as s  # both",
+        "try:\n\timport neuro.io.formats.tables\n\timport neuro.io.regions.series\nexcept ImportError: pass",
     ],
 )
 def test_every_form_of_an_import_is_read(text):
-    assert {"neuro.io.tables", "neuro.io.series"} <= digest._imports(text, "adhd/x.py")
+    assert {"neuro.io.formats.tables", "neuro.io.regions.series"} <= digest._imports(
+        text, "adhd/x.py"
+    )
 
 
 def test_data_files_count(package):
@@ -133,7 +135,7 @@ def test_data_files_count(package):
 def test_nothing_heavy_is_imported_and_the_form_is_short():
     value = digest.stage_digest("adhd")
     assert len(value) == 16 and int(value, 16) >= 0
-    code = "from neuro.digest import stage_digest as d; d('adhd', 'fmri'); import sys; "
+    code = "from neuro.run.digest import stage_digest as d; d('adhd', 'fmri'); import sys; "
     code += "print('numpy' in sys.modules)"
     import subprocess
 

@@ -41,7 +41,7 @@ def test_every_name_of_the_api_page_exists():
 
 def test_the_api_page_shows_a_signature_and_the_docstring(script):
     text = script("api").entry(
-        "neuro.params.Params", importlib.import_module("neuro.params").Params
+        "neuro.base.estimator.Params", importlib.import_module("neuro.base.estimator").Params
     )
     assert text.startswith("### `Params") and "set_params(**params)" in text
     assert "Constructors store each argument under its own name" in text

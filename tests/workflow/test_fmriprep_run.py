@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from common import ROOT, report_text, snakemake
 
-from neuro.io.connectomes import read_connectomes
+from neuro.io.regions.connectomes import read_connectomes
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,10 @@ pytestmark = pytest.mark.slow
 def neuro(folder, *arguments):
     """Run the command `neuro` in a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "neuro.cli", *arguments], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "neuro.command.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
 
 

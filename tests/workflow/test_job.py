@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from neuro import job
+from neuro.base import job
 
 
 @pytest.fixture

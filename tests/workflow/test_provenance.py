@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from neuro import provenance
+from neuro.base import provenance
 from neuro.config import resolve
 
 

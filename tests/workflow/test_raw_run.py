@@ -9,7 +9,7 @@ import pytest
 import yaml
 from common import only, report_text, snakemake
 
-from neuro.io.connectomes import read_connectomes
+from neuro.io.regions.connectomes import read_connectomes
 from neuro.simulate.raw import pose, write_raw
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from common import only, snakemake
 
-from neuro.io.tables import read_tsv
+from neuro.io.formats.tables import read_tsv
 
 SETTINGS = {
     "data": {"kind": "simulated"},

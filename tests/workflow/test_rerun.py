@@ -92,10 +92,13 @@ def test_a_changed_source_file_runs_its_stage_and_what_follows(run, tmp_path):
     )
     assert planned(run, checkout) == set(), "the same sources elsewhere change nothing"
     for name, rules in (
-        ("neuro/adhd/lda.py", set()),
+        ("neuro/adhd/diagnosis/lda.py", set()),
         ("docs/fmri.md", set()),
-        ("neuro/report/draw.py", {"report"}),
-        ("neuro/fmri/connectome.py", {"fmri_table", "fmri_connectome", "fmri_qc", "report"}),
+        ("neuro/report/figures/draw.py", {"report"}),
+        (
+            "neuro/fmri/regions/connectome.py",
+            {"fmri_table", "fmri_connectome", "fmri_qc", "report"},
+        ),
     ):
         source = checkout / name
         source.write_text(source.read_text() + "\n# changed\n")

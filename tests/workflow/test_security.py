@@ -167,13 +167,13 @@ def bombs(folder):
 
 def readers():
     """Every function that reads an array file of a user, by name."""
-    from neuro.adhd.model_file import read_model
+    from neuro.adhd.diagnosis.model_file import read_model
     from neuro.demovae.model import DemoVAE
-    from neuro.io.recordings import read_recording
-    from neuro.io.responses import read_stimulus_response
-    from neuro.io.roi import read_roi_table
-    from neuro.io.spikes import read_spikes
-    from neuro.io.spikes_counts import read_counts
+    from neuro.io.recordings.reader import read_recording
+    from neuro.io.regions.roi import read_roi_table
+    from neuro.io.responses.reader import read_stimulus_response
+    from neuro.io.spikes.counts import read_counts
+    from neuro.io.spikes.reader import read_spikes
 
     found = {
         "region table": read_roi_table,
@@ -185,7 +185,7 @@ def readers():
         "demovae model": DemoVAE.load,
     }
     try:
-        from neuro.mds.twin_files import read_twin
+        from neuro.mds.twin.files import read_twin
     except ImportError:
         return found
     return found | {"digital twin": read_twin}

@@ -64,7 +64,9 @@ def test_files_stay_readable_in_one_sitting(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-@pytest.mark.parametrize("command", ["import neuro", "import neuro.cli; neuro.cli.build_parser()"])
+@pytest.mark.parametrize(
+    "command", ["import neuro", "import neuro.command.cli; neuro.command.cli.build_parser()"]
+)
 def test_light_import(command):
     heavy = "['numpy', 'pandas', 'scipy', 'sklearn', 'nilearn', 'torch', 'matplotlib', 'numba']"
     code = f"import sys; {command}; print([m for m in {heavy} if m in sys.modules])"

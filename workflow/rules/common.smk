@@ -2,9 +2,9 @@
 import gc
 import re
 
-import neuro.plan
+import neuro.run.plan
 from neuro.config import kinds
-from neuro.digest import stage_digest as _digest
+from neuro.run.digest import stage_digest as _digest
 
 # Planning makes millions of objects that stay: looking for garbage after every 700 of them, as
 # Python does by default, takes a tenth of its time.
@@ -18,10 +18,10 @@ def stage_digest(*packages):
     return neuro.__version__
 
 
-INPUTS = neuro.inputs.load(config, refresh=workflow.is_main_process)
+INPUTS = neuro.run.inputs.load(config, refresh=workflow.is_main_process)
 if INPUTS.problems:
     sys.exit("\n".join([*INPUTS.problems, f"{len(INPUTS.problems)} problem(s)"]))
-for _line in neuro.inputs.decide(config, INPUTS):
+for _line in neuro.run.inputs.decide(config, INPUTS):
     if workflow.is_main_process:
         print(_line, file=sys.stderr)
 _RUNS = {run["run_key"]: run for run in INPUTS.runs}
@@ -78,7 +78,7 @@ def atlas_image(wildcards=None):
 
 def run_file(stage, run_key, suffix):
     """Path of a run's file in a stage's derivatives."""
-    return neuro.inputs.result_path(stage, _RUNS[run_key], suffix)
+    return neuro.run.inputs.result_path(stage, _RUNS[run_key], suffix)
 
 
 def run_files(stage, suffix):
@@ -140,7 +140,7 @@ def slice_timed(suffix, otherwise=None):
 def run_affine():
     """Input function: the user's matrix from native to template space, where there is one."""
     found = {
-        key: path for key in runs() if (path := neuro.inputs.affine(config, _RUNS[key]))
+        key: path for key in runs() if (path := neuro.run.inputs.affine(config, _RUNS[key]))
     }
     return (lambda wildcards: found.get(wildcards.run_key, [])) if found else []
 
@@ -205,15 +205,15 @@ def planned_jobs():
 
 onstart:
     leave_promptly(workflow.scheduler)
-    neuro.plan.write(config, USER_CONFIG, planned_jobs())
+    neuro.run.plan.write(config, USER_CONFIG, planned_jobs())
 
 
 onsuccess:
-    neuro.plan.finish()
+    neuro.run.plan.finish()
 
 
 onerror:
-    neuro.plan.finish()
+    neuro.run.plan.finish()
 
 
 def relmat_name():

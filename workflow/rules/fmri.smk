@@ -30,7 +30,7 @@ rule fmri_index:
     params:
         data=config["data"],
         kind=INPUTS.kind,
-        code=stage_digest("layouts"),
+        code=stage_digest("run/layouts"),
     message:
         "Listing the runs and the participants"
     script:
@@ -65,7 +65,7 @@ if from_tables():
             settings=settings(
                 "fmri", "clean_tables", "band", "filter", "drop_volumes", "min_seconds"
             ),
-            code=stage_digest("fmri", "layouts"),
+            code=stage_digest("fmri", "run/layouts"),
         message:
             "Reading the region tables of all runs"
         script:

@@ -1,13 +1,15 @@
 """Diagnose held-out subjects with every input and baseline, and fit the final model."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.adhd import final, subjects, variants
-        from neuro.io import tables
+        from neuro.adhd import final
+        from neuro.adhd.diagnosis import variants
+        from neuro.adhd.features import subjects
+        from neuro.base import provenance
+        from neuro.io.formats import tables
 
         given, settings = snakemake.input, snakemake.params.settings
         seed, output = snakemake.params.seed, snakemake.output

@@ -1,16 +1,17 @@
 """Gather the features of all subjects, choose who is diagnosed, make the folds."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import inputs, provenance
-        from neuro.adhd import gather as stage
-        from neuro.adhd import subjects
-        from neuro.io import tables
+        from neuro.adhd.features import gather as stage
+        from neuro.adhd.features import subjects
+        from neuro.base import provenance
+        from neuro.io.formats import tables
+        from neuro.run import inputs
 
         given, settings = snakemake.input, snakemake.params.settings
         rows = {row["run_key"]: row for row in inputs.read(given.runs)}

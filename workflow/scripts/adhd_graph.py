@@ -1,13 +1,14 @@
 """Degree, distance degree and 3-cycle maps of one run's voxel graph."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.adhd import run_graphs
-        from neuro.io import excluded, nifti
+        from neuro.adhd.graph import runs as run_graphs
+        from neuro.base import provenance
+        from neuro.io.formats import excluded
+        from neuro.io.images import nifti
 
         outputs = {name: str(path) for name, path in snakemake.output.items()}
         if excluded.is_excluded(snakemake.input.bold):

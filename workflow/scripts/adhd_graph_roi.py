@@ -1,15 +1,17 @@
 """Degree, distance degree and 3-cycles of the region graphs of all runs."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.adhd import run_graphs
-        from neuro.io import graph_maps, series, tables
+        from neuro.adhd.graph import runs as run_graphs
+        from neuro.base import provenance
+        from neuro.io.formats import tables
+        from neuro.io.images import graph_maps
+        from neuro.io.regions import series
 
         runs = series.read_timeseries_h5(snakemake.input.series)
         places = tables.read_tsv(snakemake.input.coords, dtype={"region": str})

@@ -1,16 +1,17 @@
 """Join the brain masks of all runs and place the regions on the group's voxels."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro import provenance
-        from neuro.adhd import voxels
-        from neuro.fmri.parcellate import Parcellator, region_of_voxel
-        from neuro.io import excluded, nifti, tables
+        from neuro.adhd.graph import voxels
+        from neuro.base import provenance
+        from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+        from neuro.io.formats import excluded, tables
+        from neuro.io.images import nifti
 
         params, output = snakemake.params, snakemake.output
         used = [path for path in snakemake.input.masks if not excluded.is_excluded(path)]

@@ -1,12 +1,14 @@
 """One part of the null distribution: the whole analysis on labels permuted within sites."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.adhd import final, subjects, variants
-        from neuro.io import tables
+        from neuro.adhd import final
+        from neuro.adhd.diagnosis import variants
+        from neuro.adhd.features import subjects
+        from neuro.io.formats import tables
 
         given, params = snakemake.input, snakemake.params
         features, people = subjects.load(given.features, given.subjects)

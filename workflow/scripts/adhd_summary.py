@@ -3,19 +3,21 @@
 import json
 from pathlib import Path
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.adhd import evaluate, final, subjects, variants
-        from neuro.adhd.feature_table import FeatureTable
-        from neuro.adhd.scores import recovered_regions
+        from neuro.adhd import final
+        from neuro.adhd.diagnosis import evaluate, variants
+        from neuro.adhd.diagnosis.scores import recovered_regions
+        from neuro.adhd.features import subjects
+        from neuro.adhd.features.table import FeatureTable
+        from neuro.base import provenance
         from neuro.config import primary_maps
-        from neuro.io import tables
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         settings = params.settings

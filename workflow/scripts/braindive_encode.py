@@ -1,6 +1,6 @@
 """Fit the guide, the independent encoder or the category judge."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

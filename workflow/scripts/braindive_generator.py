@@ -1,6 +1,6 @@
 """Train the small generator, or check and fingerprint the user's weights."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

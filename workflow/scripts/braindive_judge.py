@@ -1,6 +1,6 @@
 """Judge all images, rank them, and sum the stage up."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

@@ -1,6 +1,6 @@
 """Sample one block of guided images and their unguided twins."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

@@ -1,16 +1,18 @@
 """The diagnosis from features without demographics: one stage's features, another's evaluator."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.adhd import subjects, variants
-        from neuro.adhd.baselines import CovariateBaseline, LinearReference
-        from neuro.adhd.pipeline import FoldPipeline
-        from neuro.demovae import cohort, fold_features
-        from neuro.io import tables
+        from neuro.adhd.diagnosis import variants
+        from neuro.adhd.diagnosis.baselines import CovariateBaseline, LinearReference
+        from neuro.adhd.diagnosis.pipeline import FoldPipeline
+        from neuro.adhd.features import subjects
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
+        from neuro.demovae.evaluation import fold_features
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         folds = subjects.read_folds(given.folds)

@@ -1,13 +1,14 @@
 """What can be read out of the features of held-out subjects."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.demovae import cohort, judge
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
+        from neuro.demovae.evaluation import judge
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         people = cohort.load(given.connectomes, given.participants, params.cohort)

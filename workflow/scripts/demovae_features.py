@@ -1,6 +1,6 @@
 """Latents of all subjects, and their connectomes at reference demographics; for display."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -8,10 +8,10 @@ def main(snakemake):
         import numpy as np
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.demovae import cohort
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
         from neuro.demovae.model import DemoVAE
-        from neuro.io import tables
+        from neuro.io.formats import tables
 
         given, output = snakemake.input, snakemake.output
         people = cohort.load(given.connectomes, given.participants, snakemake.params.cohort)

@@ -1,13 +1,14 @@
 """Fit the autoencoder on all subjects, for samples and display; never for a diagnosis."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.demovae import cohort, fold_features
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
+        from neuro.demovae.evaluation import fold_features
+        from neuro.io.formats import tables
 
         given, params, output = snakemake.input, snakemake.params, snakemake.output
         people = cohort.load(given.connectomes, given.participants, params.cohort)

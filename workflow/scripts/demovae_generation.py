@@ -1,15 +1,16 @@
 """Synthetic connectomes of one half of the subjects against the other half."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro import provenance
-        from neuro.demovae import cohort, fold_features, judge
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
+        from neuro.demovae.evaluation import fold_features, judge
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         people = cohort.load(given.connectomes, given.participants, params.cohort)

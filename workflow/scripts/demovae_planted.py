@@ -1,15 +1,16 @@
 """Plant demographics in connectomes and compare what comes back with what was planted."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro import provenance
-        from neuro.demovae import cohort, recovery
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
+        from neuro.demovae.evaluation import recovery
+        from neuro.io.formats import tables
         from neuro.simulate.connectomes import planted_connectomes
 
         output, settings, seed = snakemake.output, snakemake.params.settings, snakemake.params.seed

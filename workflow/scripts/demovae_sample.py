@@ -1,17 +1,18 @@
 """Draw synthetic connectomes for given demographics."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro import provenance
-        from neuro.demovae import cohort
-        from neuro.demovae.generate import draw_rows
+        from neuro.base import provenance
+        from neuro.demovae.coding import cohort
         from neuro.demovae.model import DemoVAE
-        from neuro.io import InputProblem, tables
+        from neuro.demovae.sampling.generate import draw_rows
+        from neuro.io import InputProblem
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         model = DemoVAE.load(given.model)

@@ -1,15 +1,15 @@
 """Headline figures, exclusions and description of the stage."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.demovae import headline
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.demovae.evaluation import headline
+        from neuro.io.formats import tables
 
         given, output = snakemake.input, snakemake.output
         settings = snakemake.params.config["demovae"]

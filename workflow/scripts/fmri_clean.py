@@ -1,13 +1,14 @@
 """Denoise one run: censor, filter and regress jointly, smooth."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.fmri.denoised import accept_image
-        from neuro.fmri.image import RunFiles, clean_image
-        from neuro.io import InputProblem, excluded
+        from neuro.fmri.clean.denoised import accept_image
+        from neuro.fmri.clean.image import RunFiles, clean_image
+        from neuro.io import InputProblem
+        from neuro.io.formats import excluded
 
         given, params = snakemake.input, snakemake.params
         files = RunFiles(**{name: str(path) for name, path in snakemake.output.items()})

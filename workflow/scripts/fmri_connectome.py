@@ -1,14 +1,15 @@
 """Compute the connectomes of all runs."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.fmri import group
-        from neuro.fmri.connectome import Connectome
-        from neuro.io import connectomes, excluded, series
+        from neuro.base import provenance
+        from neuro.fmri.regions import group
+        from neuro.fmri.regions.connectome import Connectome
+        from neuro.io.formats import excluded
+        from neuro.io.regions import connectomes, series
 
         runs = series.read_timeseries_h5(snakemake.input.series)
         kind = snakemake.params.settings["connectome"]

@@ -1,14 +1,15 @@
 """List the runs, the participants, and what the scan left out."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import inputs, layouts, provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
+        from neuro.run import inputs, layouts
 
         rows = inputs.read(snakemake.input.runs)
         runs = pd.DataFrame(rows, columns=list(inputs.COLUMNS)).replace("", None)

@@ -1,15 +1,17 @@
 """Region series of one run, after and before denoising, with the coverage of each region."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro.fmri.parcellate import Parcellator, region_of_voxel
-        from neuro.fmri.run_qc import orthogonal_slices
-        from neuro.io import excluded, nifti, series, tables
+        from neuro.fmri.quality.run import orthogonal_slices
+        from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+        from neuro.io.formats import excluded, tables
+        from neuro.io.images import nifti
+        from neuro.io.regions import series
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         if excluded.is_excluded(given.denoised):

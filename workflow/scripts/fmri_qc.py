@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -11,10 +11,13 @@ def main(snakemake):
         import numpy as np
         import pandas as pd
 
-        from neuro import inputs, provenance
-        from neuro.fmri import group, qcfc
-        from neuro.fmri.connectome import Connectome
-        from neuro.io import connectomes, excluded, series, tables
+        from neuro.base import provenance
+        from neuro.fmri.quality import qcfc
+        from neuro.fmri.regions import group
+        from neuro.fmri.regions.connectome import Connectome
+        from neuro.io.formats import excluded, tables
+        from neuro.io.regions import connectomes, series
+        from neuro.run import inputs
 
         rows = {row["run_key"]: row for row in inputs.read(snakemake.input.runs)}
         people = tables.read_participants(snakemake.input.participants)

@@ -1,12 +1,13 @@
 """Realign one raw run and find its brain mask."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.fmri import raw_realign
-        from neuro.io import InputProblem, excluded, tables
+        from neuro.fmri.raw import realign_run as raw_realign
+        from neuro.io import InputProblem
+        from neuro.io.formats import excluded, tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         files = raw_realign.RealignFiles(

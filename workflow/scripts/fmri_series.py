@@ -1,13 +1,15 @@
 """Gather the region series of all image runs in one file."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import inputs, provenance
-        from neuro.fmri import group
-        from neuro.io import series, tables
+        from neuro.base import provenance
+        from neuro.fmri.regions import group
+        from neuro.io.formats import tables
+        from neuro.io.regions import series
+        from neuro.run import inputs
 
         rows = {row["run_key"]: row for row in inputs.read(snakemake.input.runs)}
         people = tables.read_participants(snakemake.input.participants)

@@ -1,14 +1,16 @@
 """Bring the slices of one raw run to one moment; copy it where no slice times are known."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import os
 
-        from neuro.fmri import raw_slices
-        from neuro.io import InputProblem, bids, excluded, tables
+        from neuro.fmri.raw import slices_run as raw_slices
+        from neuro.io import InputProblem
+        from neuro.io.bids import scanner as bids
+        from neuro.io.formats import excluded, tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         try:

@@ -1,16 +1,18 @@
 """Read the region tables of all runs, filter them if asked for, and check them."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import inputs, layouts, provenance
-        from neuro.fmri import tables as stage
-        from neuro.fmri.run_qc import QC_COLUMNS
-        from neuro.io import series, tables
+        from neuro.base import provenance
+        from neuro.fmri.quality.run import QC_COLUMNS
+        from neuro.fmri.regions import tables as stage
+        from neuro.io.formats import tables
+        from neuro.io.regions import series
+        from neuro.run import inputs, layouts
 
         params = snakemake.params
         rows = [row for row in inputs.read(snakemake.input.runs) if row["status"] == "ok"]

@@ -1,13 +1,14 @@
 """Counts of one data set, from spike times or region series."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.hmmglm import events, files, sets
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.hmmglm import sets
+        from neuro.hmmglm.design import events, files
+        from neuro.io.formats import tables
 
         given, settings = snakemake.input, snakemake.params.settings
         fields = {}

@@ -1,14 +1,16 @@
 """Tables, graphs and headline figures of one data set."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.hmmglm import export, files, graphml
+        from neuro.base import provenance
+        from neuro.hmmglm import export
+        from neuro.hmmglm.design import files
+        from neuro.hmmglm.edges import graphml
         from neuro.hmmglm.model import OneHotHMMGLM
-        from neuro.io import tables
+        from neuro.io.formats import tables
 
         given, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
         binned, _ = files.read_counts(given.counts)

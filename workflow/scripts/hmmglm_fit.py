@@ -1,12 +1,13 @@
 """All folds, starts and models of one number of states; or their single fits joined."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.hmmglm import files, sets
-        from neuro.io import tables
+        from neuro.hmmglm import sets
+        from neuro.hmmglm.design import files
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         if given.get("fits"):

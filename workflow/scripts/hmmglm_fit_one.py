@@ -1,12 +1,13 @@
 """Fit all models of one number of states, from one start, without one fold."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.hmmglm import files, sets
-        from neuro.io import tables
+        from neuro.hmmglm import sets
+        from neuro.hmmglm.design import files
+        from neuro.io.formats import tables
 
         names, params = snakemake.wildcards, snakemake.params
         binned, folds = files.read_counts(snakemake.input.counts)

@@ -1,13 +1,15 @@
 """Choose the number of states and fit the exported model to all data."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.hmmglm import files, sets, sweep
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.hmmglm import sets
+        from neuro.hmmglm.baselines import sweep
+        from neuro.hmmglm.design import files
+        from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         settings = params.settings

@@ -1,11 +1,11 @@
 """Write planted spike trains and their truth."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
+        from neuro.base import provenance
         from neuro.simulate import switching
 
         settings = snakemake.params.settings

@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
 
         given, output = snakemake.input, snakemake.output
         entries = [

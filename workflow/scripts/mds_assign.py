@@ -1,14 +1,14 @@
 """Type newly recorded cells from their responses to the stimuli."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
         from neuro.mds import files
-        from neuro.mds.on_the_fly import assign
+        from neuro.mds.clusters.on_the_fly import assign
         from neuro.mds.summary import known_types
 
         given, out = snakemake.input, snakemake.output

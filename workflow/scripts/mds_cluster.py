@@ -1,6 +1,6 @@
 """Some restarts of the search for types."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

@@ -1,6 +1,6 @@
 """Simulate new planted cells that see the stimuli on the rig."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

@@ -1,6 +1,6 @@
 """Keep the best restart, judge the agreement of all, write clusters, stimuli and objectives."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -10,8 +10,8 @@ def main(snakemake):
         import numpy as np
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
         from neuro.mds import files, stage, summary
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params

@@ -1,12 +1,12 @@
 """Write planted cells' responses to images, and the truth."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.io.responses import write_stimulus_response
+        from neuro.base import provenance
+        from neuro.io.responses.reader import write_stimulus_response
         from neuro.simulate import ln8
 
         settings, out = snakemake.params.settings, snakemake.output

@@ -1,6 +1,6 @@
 """Join the data sets: headline figures, exclusions, description."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -9,8 +9,8 @@ def main(snakemake):
 
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
         from neuro.mds import summary
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params

@@ -1,6 +1,6 @@
 """Train the twin of a data set and say which units it predicts."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -8,8 +8,8 @@ def main(snakemake):
         import numpy as np
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
         from neuro.mds import stage
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params

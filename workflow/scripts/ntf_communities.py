@@ -1,14 +1,15 @@
 """Communities of every component against the surrogates; tables, motifs, traces."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
-        from neuro.io import tables
-        from neuro.ntf import files, known, stage, summary
-        from neuro.ntf.identity import Identity
+        from neuro.base import provenance
+        from neuro.io.formats import tables
+        from neuro.ntf import files, stage, summary
+        from neuro.ntf.affinity.identity import Identity
+        from neuro.ntf.communities import known
         from neuro.ntf.traces import back_projection
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params

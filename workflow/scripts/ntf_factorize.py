@@ -1,6 +1,6 @@
 """Fit the chosen number of components."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -8,8 +8,8 @@ def main(snakemake):
         import json
         from pathlib import Path
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
         from neuro.ntf import files, stage, summary
 
         given, params = snakemake.input, snakemake.params

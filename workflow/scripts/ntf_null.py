@@ -1,6 +1,6 @@
 """The whole analysis on surrogates, at the chosen number of components."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -8,7 +8,8 @@ def main(snakemake):
         import json
         from pathlib import Path
 
-        from neuro.ntf import files, nulls, stage
+        from neuro.ntf import files, stage
+        from neuro.ntf.communities import nulls
 
         given, params = snakemake.input, snakemake.params
         settings = params.settings

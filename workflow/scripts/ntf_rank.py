@@ -1,15 +1,16 @@
 """Choose the number of components, or take the user's."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
-        from neuro.ntf import files, rank, stage
+        from neuro.base import provenance
+        from neuro.io.formats import tables
+        from neuro.ntf import files, stage
+        from neuro.ntf.factors import rank
 
         given, settings = snakemake.input, snakemake.params.settings
         tensor = files.read_tensor(given.values, given.axes)

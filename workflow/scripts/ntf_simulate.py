@@ -1,13 +1,13 @@
 """Write planted calcium recordings, their stimuli and the truth."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
         from pathlib import Path
 
-        from neuro import provenance
+        from neuro.base import provenance
         from neuro.simulate import motifs
 
         given = snakemake.params.settings

@@ -1,6 +1,6 @@
 """Join the sets: headline figures, exclusions, description."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
@@ -10,8 +10,8 @@ def main(snakemake):
 
         import pandas as pd
 
-        from neuro import provenance
-        from neuro.io import tables
+        from neuro.base import provenance
+        from neuro.io.formats import tables
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params
         rows = [row for path in given.reports for row in json.loads(Path(path).read_text("utf-8"))]

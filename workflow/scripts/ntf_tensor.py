@@ -1,11 +1,11 @@
 """Affinities of all animals of a set as one tensor on disk."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
+        from neuro.base import provenance
         from neuro.ntf import files, stage
 
         given, params = snakemake.input, snakemake.params

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):

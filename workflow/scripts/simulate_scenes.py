@@ -1,11 +1,11 @@
 """Write small scenes and the responses of planted voxels to them."""
 
-from neuro import job
+from neuro.base import job
 
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro import provenance
+        from neuro.base import provenance
         from neuro.simulate.scenes import write_scenes
 
         settings, seed = dict(snakemake.params.settings), snakemake.params.seed

@@ -9,10 +9,10 @@ from cases.case import Case
 
 def planted_study(folder: Path) -> None:
     """Connectomes, participants and folds of 48 planted subjects, as other stages leave them."""
-    from neuro.adhd.splits import make_folds
-    from neuro.io import tables
-    from neuro.io.connectomes import write_connectomes
+    from neuro.io.formats import tables
+    from neuro.io.regions.connectomes import write_connectomes
     from neuro.simulate.connectomes import planted_connectomes
+    from neuro.stats.splits import make_folds
 
     made = planted_connectomes(48, 8, 60, 5, random_state=2, effect=3)
     people = made.participants.assign(mean_fd=0.1)

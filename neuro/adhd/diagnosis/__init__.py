@@ -1,0 +1,1 @@
+"""Classifiers, their folds, nulls and baselines."""

@@ -1,0 +1,115 @@
+"""From the graph maps of all runs to one feature table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from neuro.adhd.features.graph_features import GraphFeatures, covariance_table, edge_table
+from neuro.adhd.features.table import FeatureTable, join_features
+from neuro.io.formats import excluded, tables
+from neuro.io.images import graph_maps, nifti
+from neuro.io.regions import connectomes, series
+
+
+def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, list[dict]]:
+    """Features of region graphs.
+
+    Parameters
+    ----------
+    maps_path : path-like
+        See :mod:`neuro.io.images.graph_maps`.
+    graphs_path : path-like
+        Table with one row per run.
+    names : sequence of str
+        Maps to use.
+    runs : {'mean', 'first'}
+
+    Returns
+    -------
+    table : FeatureTable
+    graphs : list of dict
+        One row per run.
+
+    Raises
+    ------
+    ValueError
+        When a map was not computed; `distdegree` needs coordinates of the regions.
+    """
+    content = graph_maps.read_graph_maps(maps_path)
+    absent = [name for name in names if name not in content.maps]
+    if absent:
+        hint = "; give fmri.atlas a label image with the regions" if "distdegree" in absent else ""
+        raise ValueError(f"adhd.features: no map '{absent[0]}' was computed{hint}")
+    stack = [
+        {name: content.maps[name][number] for name in names}
+        for number in range(len(content.run_key))
+    ]
+    graphs = tables.read_tsv(graphs_path, dtype={"participant_id": str, "run_key": str})
+    table = GraphFeatures(names, content.region).table(stack, content.participant_id, runs)
+    return table, graphs.to_dict("records")
+
+
+def voxel_features(
+    files, graph_files, mask_files, group_mask, regions, labels, participants, runs
+) -> tuple[FeatureTable, list[dict]]:
+    """Features of voxel graphs; voxels outside a run's own mask are missing.
+
+    Parameters
+    ----------
+    files : dict of str to dict
+        Map name to run key to image.
+    graph_files, mask_files : dict of str to path
+        Run key to the numbers of its graph, and to its brain mask.
+    group_mask, regions : path-like
+        Mask of the graphs, and label image of the regions on the same grid.
+    labels : path-like
+        Table with `index` (value in the label image) and `region`.
+    participants : dict of str to str
+        Run key to participant.
+    runs : {'mean', 'first'}
+
+    Returns
+    -------
+    table : FeatureTable
+    graphs : list of dict
+    """
+    import nibabel
+
+    mask = nifti.load_mask(group_mask)
+    inside = np.asarray(mask.dataobj) > 0
+    names = tables.read_tsv(labels, dtype={"region": str})
+    names = dict(zip(names["index"].astype(int), names["region"]))
+    codes = np.asarray(nibabel.load(regions).dataobj)[inside].astype(int)
+    keys = [key for key, path in graph_files.items() if not excluded.is_excluded(path)]
+    stack, graphs = [], []
+    for key in keys:
+        covered = np.asarray(nifti.load_mask(mask_files[key], like=mask).dataobj)[inside] > 0
+        maps = {}
+        for name, paths in files.items():
+            values = np.asarray(nibabel.load(paths[key]).dataobj, dtype=np.float32)[inside]
+            values[~covered] = np.nan
+            maps[name] = values
+        stack.append(maps)
+        row = json.loads(Path(graph_files[key]).read_text("utf-8"))
+        graphs.append({"run_key": key, "participant_id": participants[key], **row})
+    table = GraphFeatures(list(files), [names[code] for code in codes]).table(
+        stack, [participants[key] for key in keys], runs
+    )
+    return table, graphs
+
+
+def with_covariances(table: FeatureTable, path, runs) -> FeatureTable:
+    """The table with the covariances of the region series as further features, named `tangent`."""
+    cohort = series.read_timeseries_h5(path)
+    covariances = covariance_table(cohort.series, cohort.participant_id, runs)
+    return join_features([table, covariances.rows(table.participant_id)])
+
+
+def with_edges(table: FeatureTable, path, runs) -> FeatureTable:
+    """The table with the connectome's edges as further features, named `fc`."""
+    cohort = connectomes.read_connectomes(path)
+    edges = edge_table(cohort.edges, cohort.participant_id, cohort.kind, runs)
+    return join_features([table, edges.rows(table.participant_id)])

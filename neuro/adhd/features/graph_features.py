@@ -1,0 +1,270 @@
+"""From graph maps to one row of features per subject, with a region label for every feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from neuro.adhd.features.table import FeatureTable
+from neuro.stats.tangent import pack, shrunk_correlation
+
+MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
+"""Maps that are counts: heavy tailed, log-transformed by default."""
+_ATTRIBUTE = {
+    "degree": "degree_",
+    "distdegree": "distance_degree_",
+    "cycle3": "cycles3_",
+    "weighteddegree": "weighted_degree_",
+    "clustering": "clustering_",
+}
+
+
+class GraphFeatures(TransformerMixin, BaseEstimator):
+    """Stack the maps of many graphs into feature rows.
+
+    Parameters
+    ----------
+    maps : sequence of str, default ('degree', 'distdegree', 'cycle3')
+        From 'degree', 'distdegree' (one column per node and bin), 'cycle3', 'weighteddegree',
+        'clustering'.
+    regions : array of str, shape (n_nodes,), optional
+        Region of each node; default every node is a region of its own.
+
+    Attributes
+    ----------
+    n_nodes_ : int
+    feature_, region_, node_, bin_ : ndarray, shape (n_features,)
+        See :class:`FeatureTable`.
+    """
+
+    def __init__(self, maps=("degree", "distdegree", "cycle3"), regions=None):
+        self.maps = maps
+        self.regions = regions
+
+    def fit(self, graphs, y=None):
+        """Learn the layout from the first graph; nothing is estimated.
+
+        Parameters
+        ----------
+        graphs : sequence or mapping
+            Fitted :class:`neuro.adhd.graph.voxel_graph.VoxelGraph`, or mappings of map name to array of
+            shape (n_nodes,) or (n_nodes, n_bins); or one mapping of map name to the stacked
+            arrays, graphs first.
+
+        Raises
+        ------
+        ValueError
+            When a map is unknown or absent, or labels and nodes differ in number.
+        """
+        unknown = [name for name in self.maps if name not in MAPS]
+        if unknown or not len(self.maps):
+            raise ValueError(f"maps: got {list(self.maps)}, expected some of {', '.join(MAPS)}")
+        graphs = self._listed(graphs)
+        if not len(graphs):
+            raise ValueError("graphs: none given")
+        blocks = [_block(graphs[0], name, 0) for name in self.maps]
+        self.n_nodes_ = len(blocks[0])
+        width = len(str(max(self.n_nodes_ - 1, 0)))
+        regions = (
+            [f"{node:0{width}d}" for node in range(self.n_nodes_)]
+            if self.regions is None
+            else self.regions
+        )
+        regions = np.asarray(regions).astype(str)
+        if len(regions) != self.n_nodes_:
+            raise ValueError(f"regions: {len(regions)} labels for {self.n_nodes_} nodes")
+        bins = [block.shape[1] for block in blocks]
+        node = [np.repeat(np.arange(self.n_nodes_), count) for count in bins]
+        self.node_ = np.concatenate(node)
+        self.bin_ = np.concatenate([np.tile(np.arange(count), self.n_nodes_) for count in bins])
+        self.feature_ = np.repeat(list(self.maps), [self.n_nodes_ * count for count in bins])
+        self.region_ = regions[self.node_]
+        return self
+
+    def transform(self, graphs) -> np.ndarray:
+        """Feature rows, float32, shape (n_graphs, n_features).
+
+        Parameters
+        ----------
+        graphs : sequence or mapping
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_graphs, n_features)
+
+        Raises
+        ------
+        ValueError
+            When a graph has another number of nodes or bins than the first.
+        """
+        graphs = self._listed(graphs)
+        rows = np.empty((len(graphs), len(self.node_)), dtype=np.float32)
+        for number, graph in enumerate(graphs):
+            blocks = [_block(graph, name, number) for name in self.maps]
+            row = np.concatenate([block.ravel() for block in blocks])
+            if len(blocks[0]) != self.n_nodes_ or len(row) != rows.shape[1]:
+                raise ValueError(
+                    f"graphs: number {number} has {len(blocks[0])} nodes and {len(row)} values, "
+                    f"the first has {self.n_nodes_} and {rows.shape[1]}"
+                )
+            rows[number] = row
+        return rows
+
+    def _listed(self, graphs):
+        if not isinstance(graphs, Mapping):
+            return graphs
+        absent = [name for name in self.maps if name not in graphs]
+        if absent:
+            raise ValueError(f"graphs: no map '{absent[0]}'; found {', '.join(graphs)}")
+        return [dict(zip(self.maps, row)) for row in zip(*(graphs[name] for name in self.maps))]
+
+    def table(self, graphs, participant_id, runs="mean", density=np.nan) -> FeatureTable:
+        """Features with one row per subject.
+
+        Parameters
+        ----------
+        graphs : sequence or mapping
+        participant_id : sequence of str
+            Subject of each graph; runs of a subject in their order.
+        runs : {'mean', 'first'}, default 'mean'
+        density : float, optional
+            Nominal density of these graphs.
+
+        Returns
+        -------
+        FeatureTable
+        """
+        X = self.fit(graphs).transform(graphs)
+        X, participant_id = combine_runs(X, participant_id, runs)
+        return FeatureTable(
+            X=X,
+            participant_id=participant_id,
+            feature=self.feature_,
+            region=self.region_,
+            node=self.node_,
+            bin=self.bin_,
+            density=np.full(len(self.node_), density, dtype=float),
+        )
+
+
+def _block(graph, name: str, number: int) -> np.ndarray:
+    """One map as (n_nodes, n_bins)."""
+    values = graph.get(name) if hasattr(graph, "get") else getattr(graph, _ATTRIBUTE[name], None)
+    if values is None:
+        raise ValueError(f"graphs: number {number} has no map '{name}'")
+    values = np.asarray(values)
+    return values.reshape(len(values), -1)
+
+
+def combine_runs(X, participant_id, runs: str = "mean"):
+    """One row per subject, in the order of first appearance.
+
+    Parameters
+    ----------
+    X : array, shape (n_runs, n_features)
+    participant_id : sequence of str, length n_runs
+    runs : {'mean', 'first'}
+        'mean' averages what is known, so a region that only one run covers is kept.
+
+    Returns
+    -------
+    X : ndarray of float32, shape (n_subjects, n_features)
+    participant_id : ndarray of str, shape (n_subjects,)
+
+    Raises
+    ------
+    ValueError
+        When `runs` is unknown or lengths differ.
+    """
+    if runs not in ("mean", "first"):
+        raise ValueError(f"runs: got '{runs}', expected 'mean' or 'first'")
+    X = np.asarray(X)
+    names = np.asarray(participant_id).astype(str)
+    if len(names) != len(X):
+        raise ValueError(f"participant_id: {len(names)} values for {len(X)} rows")
+    subjects, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    if runs == "first":
+        return X[first[order]].astype(np.float32), subjects[order]
+    known = np.isfinite(X)
+    by_subject = np.argsort(inverse, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(inverse[by_subject]) > 0])
+    total = np.add.reduceat(np.where(known, X, 0.0)[by_subject], starts, axis=0, dtype=np.float64)
+    count = np.add.reduceat(known[by_subject], starts, axis=0, dtype=np.int64)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return mean[order].astype(np.float32), subjects[order]
+
+
+def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean") -> FeatureTable:
+    """Connectome edges as features for the linear reference (input 'fc').
+
+    Parameters
+    ----------
+    edges : array, shape (n_runs, n_edges)
+    participant_id : sequence of str, length n_runs
+    kind : str, default 'pearson'
+        'pearson' is turned into Fisher's z; other kinds are taken as they are.
+    runs : {'mean', 'first'}, default 'mean'
+
+    Returns
+    -------
+    FeatureTable
+    """
+    edges = np.asarray(edges, dtype=np.float64)
+    if kind == "pearson":
+        # a correlation of exactly 1 has no finite z
+        edges = np.arctanh(np.clip(edges, -0.999999, 0.999999))
+    X, participant_id = combine_runs(edges, participant_id, runs)
+    n_edges = X.shape[1]
+    return FeatureTable(
+        X=X,
+        participant_id=participant_id,
+        feature=np.full(n_edges, "fc"),
+        region=np.full(n_edges, ""),
+        node=np.full(n_edges, -1),
+        bin=np.zeros(n_edges, dtype=int),
+        density=np.full(n_edges, np.nan),
+    )
+
+
+def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable:
+    """Covariances of region series, from which folds learn a tangent space (input 'tangent').
+
+    Parameters
+    ----------
+    series : sequence of arrays, each (n_timepoints, n_regions)
+    participant_id : sequence of str, length n_runs
+    runs : {'mean', 'first'}, default 'mean'
+
+    Returns
+    -------
+    FeatureTable
+        Upper triangles with the diagonal; regions that a run lacks are left out of all runs.
+
+    Raises
+    ------
+    ValueError
+        When fewer than two regions are covered in every run.
+    """
+    series = [np.asarray(values, dtype=np.float64) for values in series]
+    known = np.all([np.isfinite(x).all(axis=0) & (np.ptp(x, axis=0) > 0) for x in series], axis=0)
+    if known.sum() < 2:
+        raise ValueError(
+            f"adhd.features: 'tangent' needs regions that every run covers; {known.sum()} of "
+            f"{known.size} are"
+        )
+    X = pack(np.stack([shrunk_correlation(values[:, known]) for values in series]))
+    X, participant_id = combine_runs(X, participant_id, runs)
+    n_values = X.shape[1]
+    return FeatureTable(
+        X=X,
+        participant_id=participant_id,
+        feature=np.full(n_values, "tangent"),
+        region=np.full(n_values, ""),
+        node=np.full(n_values, -1),
+        bin=np.zeros(n_values, dtype=int),
+        density=np.full(n_values, np.nan),
+    )

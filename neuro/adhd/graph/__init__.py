@@ -1,0 +1,1 @@
+"""From series to graphs: standardise, correlate, threshold, pack, count."""

@@ -1,0 +1,1 @@
+"""What everything may use: lazy names, the estimator's base, threads, jobs, provenance."""

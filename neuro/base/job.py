@@ -1,0 +1,107 @@
+"""What every script of the workflow shares: threads, log, one-line errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+import neuro
+from neuro.base import threads
+
+
+class Log:
+    """The log of one job; also shown on stderr when the job fails."""
+
+    def __init__(self, path):
+        self.path = Path(path) if path else None
+        self.lines: list[str] = []
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("", "utf-8")
+
+    def __call__(self, line: str):
+        """Add one line."""
+        self.lines.append(str(line))
+        if self.path:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(f"{line}\n")
+
+
+@contextlib.contextmanager
+def run(snakemake):
+    """Run a script's body: limit threads, open the log, turn input problems into lines.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script, or a stand-in with the same attributes.
+
+    Yields
+    ------
+    Log
+        Call it with a line; the last line should sum up the result.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 after a ValueError, such as an :class:`~neuro.io.problems.InputProblem`;
+        its lines are in the log and on stderr. The environment variable `NEURO_TRACEBACK` adds
+        the stack to the log.
+    """
+    threads.limit(snakemake.threads)
+    log = Log(snakemake.log[0] if len(snakemake.log) else None)
+    start = time.perf_counter()
+    log(f"neuro {neuro.__version__}, rule {snakemake.rule}")
+    wildcards = dict(snakemake.wildcards.items()) if hasattr(snakemake.wildcards, "items") else {}
+    for name, value in (
+        ("wildcards", wildcards),
+        ("parameters", dict(snakemake.params.items())),
+        ("inputs", _head([str(item) for item in snakemake.input])),
+        ("seed", snakemake.config.get("execution", {}).get("seed")),
+        ("threads", snakemake.threads),
+        ("host", platform.node()),
+        ("device", os.environ.get("CUDA_VISIBLE_DEVICES") or "cpu"),
+    ):
+        log(f"{name}: {value}")
+    try:
+        with _warnings_to(log):
+            yield log
+    except ValueError as error:
+        # Our own errors are one line for people; the stack is for those who ask for it.
+        if os.environ.get("NEURO_TRACEBACK"):
+            log(traceback.format_exc())
+        for line in getattr(error, "problems", None) or [str(error)]:
+            log(f"error: {line}")
+            print(f"{snakemake.rule}: {line}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:
+        log(traceback.format_exc())
+        log(f"error: {type(error).__name__}: {' '.join(str(error).split())}")
+        raise
+    log(f"done in {time.perf_counter() - start:.1f} s")
+
+
+@contextlib.contextmanager
+def _warnings_to(log: Log):
+    """Warnings become lines of the log, each text once, without the place in the library."""
+    seen: set[str] = set()
+
+    def show(message, category, *_place, **_more):
+        text = " ".join(str(message).split())
+        if text not in seen:
+            seen.add(text)
+            log(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _head(items, n=20):
+    return items if len(items) <= n else [*items[:n], f"... {len(items) - n} more"]

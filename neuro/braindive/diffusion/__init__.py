@@ -1,0 +1,1 @@
+"""Generators, schedulers and guided sampling."""

@@ -1,0 +1,1 @@
+"""The command `neuro`: one file per subcommand, plain Python."""

@@ -1,0 +1,1 @@
+"""Look at every input once before anything runs: one file per kind of input."""

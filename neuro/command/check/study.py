@@ -1,0 +1,174 @@
+"""Look at every input once before anything runs, and say all that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuro.command.check import images as check_images
+from neuro.config import kinds
+from neuro.io.problems import InputProblem
+from neuro.run.inputs import BETWEEN
+
+COLUMNS = ("participant_id", "run_key", "site", "volumes", "tr", "mask", "confounds", "verdict")
+EXCLUSIONS = Path("results/check_exclusions.tsv")
+
+
+def inputs(config, rows):
+    """Check the runs of the input.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved configuration.
+    rows : list of dict
+        Run table as :func:`neuro.run.inputs.read` returns it.
+
+    Returns
+    -------
+    table : list of dict
+        One row per run with :data:`COLUMNS`; the verdict is `ok` or the first problem.
+    exclusions : list of dict
+        Rows of an exclusions table for what is wrong.
+    problems : list of str
+        All problems, one line each.
+    """
+    from neuro.io.formats import tables
+
+    kind = config["data"]["kind"]
+    table, exclusions, problems = [], [], []
+    series = _series(kind, config, rows) if kind in kinds.TABLES else {}
+    for row in rows:
+        line = {name: row.get(name, "") for name in COLUMNS}
+        line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
+        if row["status"] == "ok":
+            line["volumes"], line["tr"], found = _run(row, config, series)
+        else:
+            found = row["reason"].split(BETWEEN)
+        line["verdict"] = "ok" if not found else found[0]
+        if len(found) > 1:
+            line["verdict"] += f" (and {len(found) - 1} more)"
+        table.append(line)
+        exclusions += [tables.exclusion(row["run_key"], "check", text) for text in found]
+        # What was left out on purpose, or is known to be missing, needs no mending.
+        if row["status"] != "excluded":
+            problems += found
+    if kind not in ("simulated", "none"):
+        problems += check_images.check_settings(config)
+        problems += _people(config, kind, table)
+    return table, exclusions, problems
+
+
+def _run(row, config, series):
+    """Volumes, sampling interval and problems of one run."""
+    if config["data"]["kind"] == "simulated":
+        return config["simulate"]["n_volumes"], row["tr"], []
+    if row["run_key"] in series:
+        return series[row["run_key"]]
+    return check_images.check_run(row, config)
+
+
+def _series(kind, config, rows):
+    """Volumes, sampling interval and problems of every region table, by run key."""
+    from neuro.io.bids import xcpd
+    from neuro.io.regions.roi import check_tables
+    from neuro.run.layouts import read_series
+
+    left_out: list[dict] = []
+    usable = [row for row in rows if row["status"] == "ok"]
+    runs = list(read_series(kind, config["data"], usable, left_out))
+    found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
+    for row in left_out:
+        found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
+    by_key = {row["run_key"]: row for row in usable}
+    for run in runs:
+        row = by_key[run.run_key]
+        try:
+            xcpd.whole_run(len(run.series), run.path, row.get("outliers"), row.get("motion"))
+        except InputProblem as problem:
+            found[run.run_key][2].extend(problem.problems)
+    for line in check_tables(runs) if runs else []:
+        for run in runs:
+            if line.startswith((f"{run.path}:", f"{run.run_key}:")):
+                found[run.run_key][2].append(line)
+    return found
+
+
+def _people(config, kind, table):
+    """Problems of the participants table: ids on one side only, classes that are missing."""
+    from neuro.io.formats.tables import unmatched
+    from neuro.run import layouts
+
+    try:
+        people = layouts.participants(config, kind, table)
+    except InputProblem as problem:
+        return problem.problems
+    runs = [row for row in table if row["verdict"] == "ok"]
+    data = config["data"]
+    if data["exclude"] or any(
+        data[key] != "all" for key in ("subjects", "sites", "sessions", "tasks")
+    ):
+        # A choice was made: subjects of the table without a run are meant to be absent.
+        people = people[people["participant_id"].isin({row["participant_id"] for row in table})]
+    # Subjects whose runs are all bad were told about above.
+    bad = {row["participant_id"] for row in table} - {row["participant_id"] for row in runs}
+    told = people[~people["participant_id"].isin(bad)]
+    problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
+    used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
+    if len(used):
+        problems += _removable(config, used)
+    if not config["adhd"]["enabled"]:
+        return problems
+    counts = used["dx"].value_counts()
+    needed = config["adhd"]["outer_folds"]
+    if len(counts) < 2:
+        problems.append(
+            "participants: dx holds only one class; a diagnosis needs controls (0) and cases (1)"
+        )
+    elif counts.min() < needed:
+        problems.append(
+            f"participants: {int(counts.min())} subjects in the smaller class, adhd.outer_folds "
+            f"needs {needed}"
+        )
+    return problems
+
+
+def _removable(config, people):
+    """A line where the stage demovae finds no demographic column to remove."""
+    own = config["demovae"]
+    if not own["enabled"]:
+        return []
+    groups = config["adhd"]["site_groups"]
+    merged = {old: name for name, members in groups.items() for old in members}
+    words = {name: str(text).split() for name, text in own["columns"].items()}
+    names = [name for name, text in words.items() if text[1:2] in ([], ["remove"])]
+    for name in names:
+        if name in people and people[name].replace(merged).nunique() > 1:
+            return []
+    return [
+        f"participants: none of {', '.join(names)} has two values; demovae has nothing to remove: "
+        "change demovae.columns or set demovae.enabled to false"
+    ]
+
+
+def as_text(table) -> str:
+    """The run table as aligned text."""
+    widths = {
+        name: max(len(name), *(len(_cell(row[name])) for row in table)) if table else len(name)
+        for name in COLUMNS
+    }
+    lines = ["  ".join(name.ljust(widths[name]) for name in COLUMNS)]
+    lines += ["  ".join(_cell(row[name]).ljust(widths[name]) for name in COLUMNS) for row in table]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def write_exclusions(rows) -> Path:
+    """Write the exclusions that the check found."""
+    from neuro.io.formats.tables import write_exclusions as write
+
+    return write(EXCLUSIONS, rows)

@@ -1,0 +1,208 @@
+"""The command `neuro`: plain Python, no Snakemake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import neuro
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line: `neuro init`, `check`, `scan`, `status` and `methods`."""
+    parser = argparse.ArgumentParser(
+        prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
+    )
+    parser.add_argument("--version", action="version", version=f"neuro {neuro.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (
+        ("check", "check settings and data; print a table of all runs with a verdict"),
+        ("scan", "write results/inputs.tsv, the list of runs"),
+        ("methods", "print the methods text and the references for the settings"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--config", default="config.yaml", metavar="FILE", help="settings (default %(default)s)"
+        )
+        if name == "check":
+            command.add_argument(
+                "--skip-bad-subjects",
+                action="store_true",
+                help="list bad runs in results/check_exclusions.tsv and go on without them",
+            )
+        if name == "scan":
+            command.add_argument(
+                "--refresh", action="store_true", help="scan again even if nothing seems to change"
+            )
+    text = "say how far a run is: jobs per stage, failures, time left"
+    command = commands.add_parser("status", help=text, description=text)
+    command.add_argument("--watch", action="store_true", help="look again until the run ends")
+    command.add_argument(
+        "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
+    )
+    text = "look at a data set and write a settings file with what was found"
+    command = commands.add_parser("init", help=text, description=text)
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
+    )
+    source.add_argument(
+        "--table",
+        metavar="PATH",
+        help="folder of region tables, or a table with participant_id and path of each",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        default="config.yaml",
+        metavar="FILE",
+        help="where the settings go (default %(default)s)",
+    )
+    command.add_argument("--force", action="store_true", help="replace an existing file")
+    return parser
+
+
+def main(argv=None) -> int:
+    """Entry point.
+
+    Returns
+    -------
+    int
+        0 good, 1 problems with data or settings, 2 wrong command line.
+    """
+    arguments = build_parser().parse_args(argv)
+    from neuro.io.problems import InputProblem
+
+    try:
+        if arguments.command == "init":
+            return _init(arguments)
+        if arguments.command == "status":
+            from neuro.command import status
+
+            return status.show(arguments.directory, watch=arguments.watch)
+        config = read_config(arguments.config)
+        return _COMMANDS[arguments.command](config, arguments)
+    except InputProblem as error:
+        return _refuse(error.problems)
+
+
+def read_config(path) -> dict:
+    """Read and resolve a settings file.
+
+    Raises
+    ------
+    InputProblem
+        One line per problem of the file.
+    """
+    from pathlib import Path
+
+    import yaml
+
+    from neuro import config
+    from neuro.io.problems import InputProblem
+
+    if not Path(path).exists():
+        raise InputProblem(f"{path}: no such file; give the settings with --config FILE")
+    try:
+        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
+    mapping = mapping or {}
+    problems = config.resolve(mapping, source=str(path))
+    if problems:
+        raise InputProblem(problems)
+    return mapping
+
+
+def _init(arguments):
+    from neuro.command import init
+
+    # A file that exists is refused before anything is looked at.
+    init.refuse_existing(arguments.output, force=arguments.force)
+    source = (init.of_table, arguments.table) if arguments.table else (init.of_bids, arguments.bids)
+    text = source[0](source[1])
+    path = init.write(text, arguments.output, force=arguments.force)
+    print(text, end="")
+    print(f"Written to {path}. Next: neuro check --config {path}")
+    return 0
+
+
+def _check(config, arguments):
+    from neuro.command.check import (
+        responses as check_responses,
+    )
+    from neuro.command.check import (
+        spikes as check_spikes,
+    )
+    from neuro.command.check import (
+        study as check,
+    )
+    from neuro.run import inputs
+
+    skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
+    config["execution"]["skip_bad_subjects"] = True
+    found = inputs.load(config, again=True)
+    if found.problems:
+        return _refuse(found.problems)
+    for line in inputs.decide(config, found):
+        print(line)
+    table, exclusions, problems = check.inputs(config, inputs.read())
+    if found.kind == "none":
+        print("data.kind is none: there are no images or region tables to look at")
+    else:
+        print(check.as_text(table))
+    for line in found.notes:
+        print(f"note: {line}")
+    for look, stage in ((check_spikes, "hmmglm"), (check_responses, "mds")):
+        recordings, wrong = look.recordings(config[stage])
+        for line in recordings:
+            print(line)
+        problems += wrong
+    for line in problems:
+        print(line, file=sys.stderr)
+    if skip:
+        path = check.write_exclusions(exclusions)
+        print(f"{len(exclusions)} exclusion(s) written to {path}")
+    if problems:
+        print(f"{len(problems)} problem(s)", file=sys.stderr)
+    return 1 if problems and not (skip and any(row["verdict"] == "ok" for row in table)) else 0
+
+
+def _refuse(problems) -> int:
+    """Print problems, one line each, with their number."""
+    for line in problems:
+        print(line, file=sys.stderr)
+    print(f"{len(problems)} problem(s)", file=sys.stderr)
+    return 1
+
+
+def _scan(config, arguments):
+    from neuro.run import inputs
+
+    found = inputs.load(config, again=arguments.refresh)
+    for line in found.problems:
+        print(line, file=sys.stderr)
+    subjects = {run["participant_id"] for run in found.runs}
+    print(f"{inputs.TABLE}: {len(found.runs)} runs of {len(subjects)} subjects ({found.kind})")
+    return 1 if found.problems else 0
+
+
+def _methods(config, arguments):
+    from neuro.config import methods
+    from neuro.report.pages.methods import text
+
+    if config["data"]["kind"] == "auto":
+        from neuro.run import inputs
+
+        found = inputs.load(config)
+        if found.problems:
+            return _refuse(found.problems)
+        inputs.decide(config, found)
+    print(text(methods(config)))
+    return 0
+
+
+_COMMANDS = {"check": _check, "scan": _scan, "methods": _methods}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Connectomes and demographics as numbers."""

@@ -1,0 +1,294 @@
+"""From the connectomes and participants of a study to rows that a model can be fitted on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from neuro.demovae.coding.edges import usable_regions
+from neuro.demovae.coding.schema import Column, check_demographics, level_names, missing, numbers
+from neuro.io.formats.tables import exclusion
+from neuro.io.problems import InputProblem
+
+STEP = "demovae_fit"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """Runs with complete connectomes and known demographics.
+
+    Attributes
+    ----------
+    edges : ndarray of float32, shape (n_runs, n_edges)
+    demographics : pandas.DataFrame
+        One row per run: `participant_id` and the columns of the participants table.
+    run_key : list of str
+    region : list of str
+    kind : str
+    columns : tuple of Column
+        Columns that can be used: those without values or with one value are left out.
+    exclusions : list of dict
+        Runs, regions and columns that were left out, and why.
+    """
+
+    edges: np.ndarray
+    demographics: pd.DataFrame
+    run_key: list[str]
+    region: list[str]
+    kind: str
+    columns: tuple[Column, ...]
+    exclusions: list[dict]
+
+    @property
+    def participant_id(self) -> np.ndarray:
+        """Subject of each run."""
+        return self.demographics["participant_id"].to_numpy(dtype=str)
+
+    def rows(self, which) -> Cohort:
+        """The same for some of the runs."""
+        which = np.arange(len(self.edges))[which]
+        return dataclasses.replace(
+            self,
+            edges=self.edges[which],
+            demographics=self.demographics.iloc[which].reset_index(drop=True),
+            run_key=[self.run_key[i] for i in which],
+        )
+
+    def per_subject(self) -> Cohort:
+        """One row per subject: runs are averaged, correlations as Fisher's z."""
+        subjects, first, inverse = np.unique(
+            self.participant_id, return_index=True, return_inverse=True
+        )
+        if len(subjects) == len(self.edges):
+            return self
+        values = self.edges.astype(np.float64)
+        if self.kind == "pearson":
+            values = np.arctanh(np.clip(values, -0.999999, 0.999999))
+        mean = np.zeros((len(subjects), values.shape[1]))
+        np.add.at(mean, inverse, values)
+        mean /= np.bincount(inverse)[:, None]
+        if self.kind == "pearson":
+            mean = np.tanh(mean)
+        return dataclasses.replace(self.rows(first), edges=mean.astype(np.float32))
+
+
+def columns_from_text(mapping) -> list[Column]:
+    """Columns from the configuration's short form, `{"age": "continuous remove"}`.
+
+    Parameters
+    ----------
+    mapping : dict of str to str
+        Type, role and, if wanted, the reference value, separated by blanks.
+
+    Raises
+    ------
+    InputProblem
+        One line per entry that cannot be read.
+    """
+    from neuro.demovae.coding.schema import parse_columns
+
+    entries, problems = [], []
+    for name, text in mapping.items():
+        words = str(text).split(None, 2)
+        entry = dict(zip(("type", "role", "reference"), words), name=name)
+        if entry.get("type") == "continuous" and "reference" in entry:
+            try:
+                entry["reference"] = float(entry["reference"])
+            except ValueError:
+                problems.append(
+                    f"demovae.columns.{name}: reference '{entry['reference']}' is not a number"
+                )
+        entries.append(entry)
+    try:
+        found = list(parse_columns(entries))
+    except ValueError as error:
+        problems += [f"demovae.{line}" for line in str(error).splitlines()]
+        found = []
+    if problems:
+        raise InputProblem(problems)
+    return found
+
+
+def gather(connectomes, participants, columns, *, missing_rule="error", site_groups=None) -> Cohort:
+    """Choose regions, runs and columns.
+
+    Parameters
+    ----------
+    connectomes : neuro.io.regions.connectomes.Connectomes
+    participants : pandas.DataFrame
+        See :func:`neuro.io.formats.tables.read_participants`.
+    columns : sequence of Column
+    missing_rule : {'error', 'drop', 'impute'}
+        What becomes of runs with missing demographics.
+    site_groups : mapping of str to sequence of str, optional
+        Sites that count as one.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    InputProblem
+        All problems at once: demographics are missing and `missing_rule` is 'error', or fewer
+        than 4 runs are left.
+    """
+    left_out: list[dict] = []
+    table = participants.set_index("participant_id", drop=False)
+    known = np.array([who in table.index for who in connectomes.participant_id])
+    for key in np.array(connectomes.run_key)[~known]:
+        left_out.append(exclusion(key, STEP, "no row in the participants table"))
+    people = table.reindex(np.array(connectomes.participant_id)[known]).reset_index(drop=True)
+    if site_groups and "site" in people:
+        new = {old: name for name, members in site_groups.items() for old in members}
+        people["site"] = people["site"].map(lambda site: new.get(site, site))
+    edges, keys = connectomes.edges[known], list(np.array(connectomes.run_key)[known])
+
+    regions, complete = usable_regions(edges, connectomes.region)
+    for name in np.array(connectomes.region)[~regions]:
+        left_out.append(exclusion(f"region {name}", STEP, "no signal in more than 5 % of the runs"))
+    for key in np.array(keys)[~complete]:
+        left_out.append(exclusion(key, STEP, "a region of the others has no signal"))
+
+    used = _usable(columns, people, left_out)
+    if not any(column.role == "remove" for column in used):
+        names = ", ".join(column.name for column in columns if column.role == "remove")
+        raise InputProblem(
+            f"participants.tsv: no column to remove ({names}) has two values or more; change "
+            "demovae.columns or set demovae.enabled to false"
+        )
+    table_problems = []
+    absent = np.zeros(len(people), dtype=bool)
+    if missing_rule == "error":
+        table_problems = [
+            line.replace("demographics:", "participants.tsv:").replace(
+                "set missing=", "set demovae.missing to "
+            )
+            for line in check_demographics(people[complete], used)
+        ]
+    elif missing_rule == "drop":
+        for column in used:
+            gone = missing(people[column.name], column.type) & complete & ~absent
+            for place in np.flatnonzero(gone):
+                left_out.append(exclusion(keys[place], STEP, f"no {column.name}"))
+            absent |= gone
+    if table_problems:
+        raise InputProblem(table_problems)
+    keep = complete & ~absent
+    if keep.sum() < 4:
+        raise InputProblem(
+            f"demovae: {int(keep.sum())} of {len(connectomes.run_key)} runs have a complete "
+            "connectome and demographics; a fit needs at least 4"
+        )
+    first, second = np.triu_indices(len(connectomes.region), 1)
+    inside = regions[first] & regions[second]
+    people = people[keep].reset_index(drop=True)
+    return Cohort(
+        np.ascontiguousarray(edges[keep][:, inside]),
+        people,
+        [key for key, ok in zip(keys, keep) if ok],
+        [name for name, ok in zip(connectomes.region, regions) if ok],
+        connectomes.kind,
+        # rows that went may have held the only other value
+        tuple(_usable(used, people, left_out)),
+        left_out,
+    )
+
+
+def _usable(columns, people, left_out) -> list[Column]:
+    """Columns that vary; the others are listed."""
+    kept = []
+    for column in columns:
+        if column.name not in people:
+            left_out.append(exclusion(f"column {column.name}", STEP, "not in participants.tsv"))
+            continue
+        if varies(people[column.name], column.type):
+            kept.append(column)
+            continue
+        values = people[column.name][~missing(people[column.name], column.type)]
+        what = "no value" if values.empty else f"one value only ({values.iloc[0]})"
+        left_out.append(exclusion(f"column {column.name}", STEP, what))
+    return kept
+
+
+def varies(values, kind: str) -> bool:
+    """Whether a column has at least two different known values."""
+    read = level_names if kind == "categorical" else numbers
+    known = ~missing(values, kind)
+    return len(set(np.asarray(read(values))[known].tolist())) > 1
+
+
+def deal_folds(participant_id, strata, n_folds: int, seed: int, table=None) -> np.ndarray:
+    """Fold of each row, whole subjects, evenly within strata.
+
+    Parameters
+    ----------
+    participant_id : array of str, shape (n_rows,)
+    strata : array, shape (n_rows,)
+    n_folds : int
+    seed : int
+    table : pandas.DataFrame, optional
+        Fold table of the diagnosis: subjects in its first pooled repeat keep their fold, the
+        others are dealt around them. It is ignored when it has another number of folds.
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+    """
+    subjects, first, inverse = np.unique(
+        np.asarray(participant_id).astype(str), return_index=True, return_inverse=True
+    )
+    n_folds = min(n_folds, len(subjects))
+    fold = np.full(len(subjects), -1)
+    if table is not None:
+        part = table[(table["scheme"] == "pooled") & (table["repeat"].astype(int) == 1)]
+        names = sorted(part["fold"].astype(str).unique())
+        if len(names) == n_folds:
+            known = dict(zip(part["participant_id"].astype(str), part["fold"].astype(str)))
+            fold = np.array([names.index(known[who]) if who in known else -1 for who in subjects])
+    rng = np.random.default_rng([seed, n_folds, len(subjects)])
+    stratum = np.asarray(strata).astype(str)[first]
+    size = np.bincount(fold[fold >= 0], minlength=n_folds)
+    for name in np.unique(stratum):
+        mine = np.bincount(fold[(stratum == name) & (fold >= 0)], minlength=n_folds)
+        for subject in rng.permutation(np.flatnonzero((stratum == name) & (fold < 0))):
+            # the fold with the fewest of this stratum, then the smallest one
+            target = np.lexsort((size, mine))[0]
+            fold[subject] = target
+            mine[target] += 1
+            size[target] += 1
+    return fold[inverse]
+
+
+def load(connectomes_path, participants_path, settings) -> Cohort:
+    """Read the files of a study and choose regions, runs and columns.
+
+    Fisher's z is turned back into correlations: the paper's connectomes are correlations, and
+    synthetic ones must be correlation matrices.
+
+    Parameters
+    ----------
+    connectomes_path, participants_path : path-like
+    settings : dict
+        Keys `columns` (short form, see :func:`columns_from_text`), `missing`, `site_groups`.
+
+    Returns
+    -------
+    Cohort
+    """
+    from neuro.io.formats.tables import read_participants
+    from neuro.io.regions.connectomes import read_connectomes
+
+    connectomes = read_connectomes(connectomes_path)
+    if connectomes.kind == "fisher_z":
+        edges = np.tanh(connectomes.edges, dtype=np.float32)
+        connectomes = dataclasses.replace(connectomes, edges=edges, kind="pearson")
+    return gather(
+        connectomes,
+        read_participants(participants_path),
+        columns_from_text(settings["columns"]),
+        missing_rule=settings["missing"],
+        site_groups=settings["site_groups"],
+    )

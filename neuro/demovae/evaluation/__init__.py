@@ -1,0 +1,1 @@
+"""What is left of demographics, what is kept, and the baselines."""

@@ -1,0 +1,292 @@
+"""The evaluation of a cohort on subjects that no fit has seen, as tables."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from neuro.demovae.coding.cohort import Cohort, deal_folds, varies
+from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation.baselines import ConfoundResidualizer
+from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
+from neuro.demovae.evaluation.readouts import COLUMNS, readouts
+from neuro.demovae.sampling.generate import minimum_eigenvalues
+from neuro.demovae.sampling.transfer import transfer
+from neuro.io.problems import InputProblem
+
+READOUT_COLUMNS = ("scheme", "features", *COLUMNS)
+ASSOCIATION_COLUMNS = (
+    *("scheme", "features", "column", "max_abs_r_train", "max_abs_r_heldout", "null_bound"),
+    *("n_correlations", "n_train", "n_test"),
+)
+RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout")
+_HALVES = 2
+_MATRICES = 100
+"""Matrices of each kind whose eigenvalues are computed."""
+_CORRELATIONS: dict[str, Callable] = {"pearson": np.asarray, "fisher_z": np.tanh}
+"""Kinds of connectomes that are correlation matrices, and the way back to correlations."""
+
+
+def split_strata(cohort: Cohort) -> np.ndarray:
+    """Site and diagnosis of each row as one label, as far as they are known."""
+    table = cohort.demographics
+    parts = [_labels(table[name]) for name in ("site", "dx") if name in table]
+    return np.array(["|".join(values) for values in zip(*parts)] or [""] * len(table))
+
+
+def _labels(values: pd.Series) -> list[str]:
+    """Values as text; those that are missing are a label of their own."""
+    return ["n/a" if missing else str(value) for value, missing in zip(values, values.isna())]
+
+
+def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=print) -> dict:
+    """Readouts, correlations and reconstruction of every kind of features.
+
+    Three schemes: 'folds' (readouts fitted on the training rows, blind by construction), 'halves'
+    (a model per half; readouts fitted and tested by cross-validation inside the other half: these
+    count) and 'leave_site_out' where there are three sites or more.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : dict
+        Keys of the section `demovae`.
+    seed : int
+    fold_table : pandas.DataFrame, optional
+        Folds of the diagnosis, used where their number is `settings['folds']`.
+    log : callable
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        `readouts`, `associations`, `reconstruction`.
+    """
+    who, strata = cohort.participant_id, split_strata(cohort)
+    schemes = {
+        "folds": deal_folds(who, strata, settings["folds"], seed, fold_table),
+        "halves": deal_folds(who, strata, _HALVES, seed + 1),
+    }
+    if "site" in cohort.demographics and cohort.demographics["site"].nunique() > 2:
+        schemes["leave_site_out"] = np.array(_labels(cohort.demographics["site"]))
+    removed = [column for column in cohort.columns if column.role == "remove"]
+    _check_latents(cohort, schemes, removed, settings)
+    tables: dict[str, list] = {"readouts": [], "associations": [], "reconstruction": []}
+    for scheme, fold in schemes.items():
+        for part in np.unique(fold):
+            train, test = cohort.rows(fold != part), cohort.rows(fold == part)
+            models = transformers(removed, settings, [settings["latent_dim"]], seed, store=False)
+            for name, model in {"raw": None, **models}.items():
+                found = _judge_one(train, test, model, removed, scheme, seed)
+                for key, table in found.items():
+                    tables[key].append(table.assign(scheme=scheme, features=name))
+            log(f"{scheme}, part {part}: {len(train.edges)} rows to fit, {len(test.edges)} to test")
+    return {
+        "readouts": _mean(tables["readouts"], READOUT_COLUMNS, 6),
+        "associations": _mean(tables["associations"], ASSOCIATION_COLUMNS, 3, extreme=True),
+        "reconstruction": _mean(tables["reconstruction"], RECONSTRUCTION_COLUMNS, 2),
+    }
+
+
+def _check_latents(cohort, schemes, removed, settings) -> None:
+    """Say at once when the smallest training part cannot hold the latents."""
+    sizes = {
+        scheme: len(fold) - int(pd.Series(fold).value_counts().max())
+        for scheme, fold in schemes.items()
+    }
+    scheme = min(sizes, key=lambda name: sizes[name])
+    n_rows = int(sizes[scheme] * (1 - settings["validation"]))
+    limit = largest_latent_dim(n_rows, removed, cohort.demographics)
+    if settings["latent_dim"] > limit:
+        raise InputProblem(
+            f"demovae.latent_dim: {settings['latent_dim']}, but the smallest training part of the "
+            f"evaluation ({scheme}, {sizes[scheme]} runs) has directions for {limit}; use less"
+        )
+
+
+def _judge_one(train: Cohort, test: Cohort, model, removed, scheme, seed) -> dict:
+    known, new = train.demographics, test.demographics
+    read = [column for column in train.columns if varies(new[column.name], column.type)]
+    out = {"associations": pd.DataFrame(), "reconstruction": pd.DataFrame()}
+    if model is None:
+        Z, Z_new = train.edges, test.edges
+    else:
+        step = FoldFeatures(model, {})
+        with warnings.catch_warnings():
+            # a held-out site has ages of its own, and small cohorts have rare levels: known here
+            warnings.simplefilter("ignore", UserWarning)
+            step.fit(train.edges, demographics=known, groups=train.participant_id)
+            Z, Z_new = step.transform(train.edges, known), step.transform(test.edges, new)
+            out["associations"] = _associations(Z, Z_new, known, new, removed, step.fitted_)
+            out["reconstruction"] = _reconstruction(step.fitted_, train, test)
+    fit_on = "fresh" if scheme == "halves" else "train"
+    out["readouts"] = readouts(
+        Z,
+        Z_new,
+        known,
+        new,
+        columns=read,
+        fit_on=fit_on,
+        groups_tr=train.participant_id,
+        groups_te=test.participant_id,
+        random_state=seed,
+    )
+    return out
+
+
+def _associations(Z, Z_new, known, new, removed, model) -> pd.DataFrame:
+    if isinstance(model, ConfoundResidualizer):
+        return pd.DataFrame()
+    inside = evaluate.correlations(Z, known, removed)
+    rows = []
+    for column in removed:
+        if not varies(new[column.name], column.type):
+            continue
+        outside = evaluate.correlations(Z_new, new, [column])[column.name]
+        rows.append(
+            {
+                "column": column.name,
+                "max_abs_r_train": float(np.abs(inside[column.name]).max()),
+                "max_abs_r_heldout": float(np.abs(outside).max()),
+                "null_bound": evaluate.null_bound(len(Z), len(Z_new), outside.size),
+                "n_correlations": outside.size,
+                "n_train": len(Z),
+                "n_test": len(Z_new),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _reconstruction(model, train: Cohort, test: Cohort) -> pd.DataFrame:
+    if not hasattr(model, "score"):
+        return pd.DataFrame()
+    errors = [-model.score(part.edges, demographics=part.demographics) for part in (train, test)]
+    return pd.DataFrame({"rmse_train": errors[:1], "rmse_heldout": errors[1:]})
+
+
+def _mean(tables, columns, n_keys, extreme=False) -> pd.DataFrame:
+    """Mean over the parts of a scheme; the order of first appearance is kept."""
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    table = pd.concat(tables, ignore_index=True)[list(columns)]
+    keys = list(columns[:n_keys])
+    how = dict.fromkeys(columns[n_keys:], "mean")
+    if "n" in how:
+        how["n"] = "sum"
+    return table.groupby(keys, sort=False, as_index=False).agg(how)[list(columns)]
+
+
+def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, dict]:
+    """Synthetic connectomes of a model fitted on one half, against the people of the other half.
+
+    Both halves take their turn and values are averaged. For the privacy ratio this is essential:
+    a few central people are the nearest neighbours of nearly everybody, and in whichever half
+    they are, that half looks nearer.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : dict
+        Keys of the section `demovae`.
+    build : callable
+        Gets the columns and returns an estimator.
+    seed : int
+
+    Returns
+    -------
+    tables : dict of str to pandas.DataFrame
+        `generation` (name, value, reference), `map_comparison` (map, r, amplitude, rmse,
+        rms_real, r_halves: what one half of the real people reaches on the other).
+    arrays : dict of str to ndarray
+        Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
+        halves: distances of samples to the nearest training and the nearest held-out person.
+    """
+    fold = deal_folds(cohort.participant_id, split_strata(cohort), _HALVES, seed + 1)
+    values: list[pd.DataFrame] = []
+    maps: list[pd.DataFrame] = []
+    arrays: list[dict] = []
+    for part in range(_HALVES):
+        found = _one_half(
+            cohort.rows(fold == part), cohort.rows(fold != part), settings, build, seed + part
+        )
+        values.append(found[0])
+        maps.append(found[1])
+        arrays.append(found[2])
+    for name in ("nearest_train", "nearest_heldout"):
+        arrays[0][name] = np.concatenate([part[name] for part in arrays])
+    generation = pd.concat(values).groupby("name", sort=False, as_index=False).mean()
+    comparison = pd.concat(maps).groupby("map", sort=False, as_index=False).mean()
+    return {"generation": generation, "map_comparison": comparison}, arrays[0]
+
+
+def _one_half(train: Cohort, test: Cohort, settings, build, seed):
+    columns = [
+        column for column in train.columns if varies(train.demographics[column.name], column.type)
+    ]
+    told = [
+        column
+        for column in columns
+        if column.role != "keep" and varies(test.demographics[column.name], column.type)
+    ]
+    n = settings["n_samples"]
+    rng = np.random.default_rng([seed, 21])
+    rows = train.demographics.iloc[rng.integers(len(train.edges), size=n)].reset_index(drop=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        # the other half may hold a level, or lack a value, that this half does not
+        model = build(columns).set_params(unseen="mean", missing="impute")
+        model.fit(train.edges, demographics=train.demographics, groups=train.participant_id)
+        made = model.sample(
+            n,
+            rows,
+            psd=settings["psd"],
+            residual_noise=settings["residual_noise"],
+            random_state=seed,
+            kind=train.kind,
+        )
+        known = evaluate.membership_auc(
+            model, train.edges, test.edges, train.demographics, test.demographics
+        )
+    real = evaluate.group_maps(test.edges, test.demographics, told)
+    other = evaluate.group_maps(train.edges, train.demographics, told)
+    synthetic = evaluate.group_maps(made, rows, told)
+    maps = evaluate.compare_maps(real, synthetic)
+    maps["r_halves"] = maps["map"].map(evaluate.compare_maps(real, other).set_index("map")["r"])
+    statistics = evaluate.edge_stats(test.edges, made)
+    near = evaluate.nearest_distances(made, train.edges, test.edges, seed)
+    values = [(name, value, np.nan) for name, value in statistics.items()]
+    values += [
+        ("privacy_ratio", float((near[0] < near[1]).mean()), 0.5),
+        ("membership_auc", known, 0.5),
+    ]
+    values += _transfer(made, rows, train, test, told, seed)
+    arrays = {f"real_{name}": value for name, value in real.items()}
+    arrays |= {f"synthetic_{name}": value for name, value in synthetic.items()}
+    arrays |= {"nearest_train": near[0], "nearest_heldout": near[1]}
+    for name, edges in (("real", test.edges), ("synthetic", made)):
+        arrays[f"mean_{name}"] = edges.mean(axis=0)
+        arrays[f"sd_{name}"] = edges.std(axis=0)
+        if train.kind in _CORRELATIONS:
+            some = _CORRELATIONS[train.kind](edges[:_MATRICES])
+            arrays[f"eigenvalue_{name}"] = minimum_eigenvalues(some, len(train.region))
+    if train.kind in _CORRELATIONS:
+        low = {name: float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")}
+        values.append(("min_eigenvalue", low["synthetic"], low["real"]))
+    arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+    return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
+
+
+def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:
+    """Readouts trained on synthetic people, tested on real ones; reference: trained on real."""
+    table = transfer(
+        made, rows, train.edges, train.demographics, test.edges, test.demographics, columns, seed
+    )
+    found = []
+    for row in table.itertuples():
+        found.append((f"readout_{row.target}", row.synthetic, row.real))
+        if np.isfinite(row.rmse_mean):
+            found.append((f"rmse_{row.target}", row.rmse_synthetic, row.rmse_real))
+    return found

@@ -1,0 +1,1 @@
+"""New connectomes, and connectomes at other demographics."""

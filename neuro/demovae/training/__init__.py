@@ -1,0 +1,1 @@
+"""Network and closed form: objective, training, constraints."""

@@ -1,0 +1,269 @@
+"""Fitting one model from checked arrays: rows are split, reduced, trained and constrained."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from neuro.demovae.coding.codec import LinearCodec, NetworkCodec
+from neuro.demovae.coding.row_space import EdgeSpace, RowSpace, row_space
+from neuro.demovae.training.linear import linear_codec
+
+PC_LIMIT = 500
+"""Most axes that a fit uses unless told otherwise (ours; bounds the cost for large cohorts)."""
+_REFINE_EPOCHS, _LOST = 50, 1e-3
+
+
+@dataclasses.dataclass
+class Fitted:
+    """What a fit leaves behind.
+
+    Attributes
+    ----------
+    space : RowSpace or EdgeSpace
+    codec : LinearCodec or NetworkCodec
+    noise_sd : ndarray of float32, shape (k,)
+        Standard deviation of the held-out residual along each coordinate.
+    noise_edge : ndarray of float32, shape (n_edges,)
+        Standard deviation per edge of what the coordinates leave out.
+    history : list of dict
+    n_epochs : int
+        Epochs behind the weights in use; 0 for the closed form.
+    device : str
+    """
+
+    space: RowSpace | EdgeSpace
+    codec: LinearCodec | NetworkCodec
+    noise_sd: np.ndarray
+    noise_edge: np.ndarray
+    history: list
+    n_epochs: int
+    device: str = "cpu"
+
+
+def held_out(groups, share: float, seed: int) -> np.ndarray:
+    """Rows of randomly chosen subjects, shape (n_rows,): at least 2 subjects when share > 0.
+
+    Parameters
+    ----------
+    groups : array, shape (n_rows,)
+        Subject of each row; all rows of a subject go the same way.
+    share : float
+        Share of the subjects.
+    seed : int
+    """
+    subjects = np.unique(np.asarray(groups).astype(str))
+    count = max(2, round(share * len(subjects))) if share > 0 else 0
+    if len(subjects) - count < 3:
+        count = 0
+    chosen = np.random.default_rng([seed, 3]).permutation(subjects)[:count]
+    return np.isin(np.asarray(groups).astype(str), chosen)
+
+
+def residual_noise(space, codec, X, D) -> tuple[np.ndarray, np.ndarray]:
+    """Spread of what a codec leaves unexplained in given rows, along and outside its axes.
+
+    Few rows give noisy values: neighbouring coordinates are averaged until 50 values stand
+    behind each, and edges are drawn towards their common mean as if by 10 more rows.
+
+    Returns
+    -------
+    noise_sd : ndarray of float32, shape (k,)
+    noise_edge : ndarray of float32, shape (n_edges,)
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    P = space.project(X)
+    left = P - codec.decode(codec.encode(P), D)
+    along = (left.astype(np.float64) ** 2).mean(axis=0)
+    if isinstance(space, EdgeSpace):
+        return np.sqrt(along).astype(np.float32), np.zeros(space.n_edges, np.float32)
+    window = max(1, 50 // len(X)) | 1
+    along = uniform_filter1d(along, min(window, len(along)), mode="nearest")
+    squares = np.zeros(space.n_edges)
+    for row, coordinates in zip(X, P):
+        squares += (row - space.back(coordinates[None])[0]) ** 2
+    squares /= len(X)
+    squares = (len(X) * squares + 10 * squares.mean()) / (len(X) + 10)
+    return np.sqrt(along).astype(np.float32), np.sqrt(squares).astype(np.float32)
+
+
+def fit_linear(X, D, remove, settings, groups, seed) -> Fitted:
+    """The closed form on all rows; a second fit without some subjects measures the noise."""
+    limit = settings["pc_components"] or PC_LIMIT
+    space, P = row_space(X, limit)
+    codec = linear_codec(P, D, remove, settings["latent_dim"])
+    out = held_out(groups, settings["validation"], seed)
+    noise = None
+    if out.any():
+        part, P_part = row_space(X[~out], limit)
+        try:
+            other = linear_codec(P_part, D[~out], remove, settings["latent_dim"])
+            noise = residual_noise(part, other, X[out], D[out])
+        except ValueError:
+            # so few subjects that without some of them the latents do not fit
+            warnings.warn("too few subjects to measure the noise on others", stacklevel=4)
+    noise_sd, noise_edge = residual_noise(space, codec, X, D) if noise is None else noise
+    if len(noise_sd) != space.n_columns:
+        noise_sd = (
+            np.resize(noise_sd[-1:], space.n_columns)
+            if not len(noise_sd)
+            else np.interp(np.arange(space.n_columns), np.arange(len(noise_sd)), noise_sd).astype(
+                np.float32
+            )
+        )
+    return Fitted(space, codec, noise_sd, noise_edge, [], 0)
+
+
+def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None) -> Fitted:
+    """Train the network of a preset.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_rows, n_edges)
+    demographics : pandas.DataFrame
+        The same rows.
+    coder : DemographicCoder
+    D : ndarray of float32, shape (n_rows, n_coded)
+    settings : dict
+        See :mod:`neuro.demovae.training.presets`.
+    groups : array, shape (n_rows,)
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    Fitted
+    """
+    import torch
+
+    from neuro.demovae.training import guidance, network, train
+    from neuro.demovae.training.constraints import constrain
+
+    out = held_out(groups, settings["validation"], seed)
+    keep = ~out
+    n_edges = X.shape[1]
+    train_X = X[keep] if out.any() else X
+    axes, P = row_space(train_X, settings["pc_components"] or PC_LIMIT)
+    readouts = guidance.fit_readouts(P, demographics[keep], coder)
+    space: RowSpace | EdgeSpace = axes
+    if settings["space"] == "pc":
+        x = P
+        outside = axes.outside_energy(train_X, P)
+    else:
+        space, x, outside = EdgeSpace(n_edges), train_X, np.zeros(len(train_X))
+        readouts = guidance.in_edges(readouts, axes)
+    rows = train.Rows(x, D[keep], outside)
+    check = None
+    if out.any():
+        P_out = space.project(X[out])
+        check = train.Rows(P_out, D[out], space.outside_energy(X[out], P_out))
+    model = network.build(
+        space.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], seed
+    )
+    lr = settings["lr"]
+    lr_outer = lr
+    if settings["space"] == "pc":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            network.shrink_first_layers(model, n_edges)
+        lr_outer = lr * np.sqrt(n_edges / space.n_columns)
+    if settings["init"] == "linear":
+        _start_linear(model, axes, P, D[keep], coder.remove_, settings)
+    device = pick_device(settings["device"])
+    recipe = train.Recipe(
+        weights=settings["weights"],
+        n_epochs=settings["n_epochs"],
+        lr=lr,
+        lr_outer=lr_outer,
+        weight_decay=settings["weight_decay"],
+        batch_size=settings["batch_size"],
+        shuffle=settings["shuffle"],
+        patience=settings["patience"] or None,
+        centred=settings["centred"],
+        target=settings["target"],
+        normalised_decor=settings["normalised_decor"],
+        guide_reduction=settings["guide_reduction"],
+        guide_average=settings["guide_average"],
+    )
+    requests = guidance.Requests(coder, demographics[keep], D[keep], settings["guide_draw"])
+    history, n_epochs = train.train(
+        model,
+        rows,
+        check,
+        coder.remove_,
+        readouts,
+        requests,
+        recipe,
+        n_edges=n_edges,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    codec = model.codec()
+    if settings["exact"]:
+        P_all = space.project(X)
+        codec, lost = constrain(codec, P_all, D[:, coder.remove_])
+        if lost > _LOST:
+            model.load_codec(codec)
+            z = codec.encode(P_all)
+            train.refine_decoder(
+                model,
+                z[keep],
+                rows,
+                None if check is None else (z[out], check),
+                n_edges=n_edges,
+                epochs=_REFINE_EPOCHS,
+                lr=lr,
+                lr_outer=lr_outer,
+            )
+            codec = model.codec()
+    source = out if out.any() else np.ones(len(X), dtype=bool)
+    noise_sd, noise_edge = residual_noise(space, codec, X[source], D[source])
+    return Fitted(space, codec, noise_sd, noise_edge, history, n_epochs, device)
+
+
+def _start_linear(model, axes, P, D, remove, settings):
+    """Begin at the closed form where the hidden layer can hold it."""
+    from neuro.demovae.coding.codec import to_edges
+    from neuro.demovae.training import network
+
+    linear = linear_codec(P, D, remove, settings["latent_dim"])
+    if settings["space"] == "pc":
+        began = network.linear_start(model, linear)
+    else:
+        small = network.build(
+            axes.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], 0
+        )
+        began = network.linear_start(small, linear)
+        if began:
+            # units without a say keep the random input weights of the edge-space network
+            start, own = to_edges(small.codec(), axes), model.codec()
+            used = 2 * settings["latent_dim"]
+            own.enc1[:used], own.enc1_bias[:used] = start.enc1[:used], start.enc1_bias[:used]
+            model.load_codec(dataclasses.replace(start, enc1=own.enc1, enc1_bias=own.enc1_bias))
+    if not began:
+        warnings.warn(
+            f"hidden: {settings['hidden']} units cannot hold the linear start of "
+            f"{settings['latent_dim']} latents; training starts from random weights",
+            stacklevel=5,
+        )
+
+
+def pick_device(wanted: str) -> str:
+    """'cuda' or 'cpu'; 'auto' takes cuda where there is one.
+
+    Raises
+    ------
+    ValueError
+        When 'cuda' is wanted and there is none.
+    """
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: got 'cuda', but no CUDA device is visible; use 'auto' or 'cpu'")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted

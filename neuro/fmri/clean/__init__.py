@@ -1,0 +1,1 @@
+"""One run from volumes and confounds to clean series."""

@@ -1,0 +1,1 @@
+"""Quality of runs, and what head motion leaves in connectivity."""

@@ -1,0 +1,1 @@
+"""Raw runs: slice timing, realignment, a mask."""

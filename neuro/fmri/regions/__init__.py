@@ -1,0 +1,1 @@
+"""Atlases, region series, connectomes."""

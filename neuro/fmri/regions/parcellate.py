@@ -1,0 +1,352 @@
+"""Region series from voxel series: means over atlas and mask voxels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from neuro.base.estimator import Params
+from neuro.fmri.regions.atlases import Atlas, load_atlas
+from neuro.io.images.nifti import check_grid, masked_series
+
+_ROWS = 64
+
+
+class Parcellator(Params):
+    """Mean series of each region of an atlas.
+
+    Parameters
+    ----------
+    atlas : str, path-like or nibabel image
+        `power264`, `dosenbach160` or `seitzman300` (centres bundled with nilearn), or a label
+        image (3D) or maps (4D). Nothing is ever downloaded.
+    mask_img : nibabel image
+        3D, above 0 is inside. An atlas on another grid is resampled to this one (labels to the
+        nearest voxel, maps linearly), never the data to the atlas.
+    min_coverage : float
+        Regions with a smaller covered share become columns of NaN (default 0.5); they keep
+        their place.
+    radius_mm : float
+        Of the spheres around coordinates (default 5). A voxel in reach of several centres
+        belongs to the nearest, so spheres never overlap.
+
+    Attributes
+    ----------
+    labels_ : list of str
+    coords_ : ndarray of float64, shape (n_regions, 3)
+        Centres in mm, RAS+.
+    coverage_ : ndarray of float64, shape (n_regions,)
+        Covered voxels / atlas voxels; weights instead of voxels for maps. Atlas voxels outside
+        of the field of view count as not covered.
+    n_voxels_ : ndarray of int64, shape (n_regions,)
+        Covered voxels.
+    kept_ : ndarray of bool, shape (n_regions,)
+    atlas_name_ : str
+    resampled_ : bool
+
+    Notes
+    -----
+    The value of a map is the weighted mean of the mask's voxels (ours), not a regression on all
+    maps.
+
+    References
+    ----------
+    Power et al. 2011, Neuron 72:665. Dosenbach et al. 2010, Science 329:1358. Seitzman et al.
+    2020, NeuroImage 206:116290.
+    """
+
+    def __init__(self, atlas, mask_img, min_coverage: float = 0.5, radius_mm: float = 5.0):
+        self.atlas = atlas
+        self.mask_img = mask_img
+        self.min_coverage = min_coverage
+        self.radius_mm = radius_mm
+
+    def fit(self, X=None, y=None) -> Parcellator:
+        """Place the atlas on the mask's grid; the data are not looked at.
+
+        Parameters
+        ----------
+        X, y
+            Ignored.
+
+        Returns
+        -------
+        Parcellator
+
+        Raises
+        ------
+        InputProblem
+            When the atlas is unknown, would need a download, or is no atlas.
+        ValueError
+            When `min_coverage` or `radius_mm` is out of range.
+        """
+        from scipy import sparse
+
+        if not 0 <= self.min_coverage <= 1:
+            raise ValueError(f"min_coverage: got {self.min_coverage}, expected 0 to 1")
+        if not self.radius_mm > 0:
+            raise ValueError(f"radius_mm: got {self.radius_mm}, expected mm > 0")
+        atlas = load_atlas(self.atlas)
+        inside = np.asarray(self.mask_img.dataobj) > 0
+        column = np.full(inside.shape, -1, dtype=np.int64)
+        column[inside] = np.arange(np.count_nonzero(inside))
+        if atlas.kind == "coordinates":
+            region, voxel, outside = _spheres(atlas, self.mask_img, self.radius_mm)
+            weight, self.resampled_ = np.ones(len(region)), False
+        elif atlas.kind == "labels":
+            region, voxel, outside, self.resampled_ = _label_voxels(atlas, self.mask_img)
+            weight = np.ones(len(region))
+        else:
+            region, voxel, weight, outside, self.resampled_ = _map_voxels(atlas, self.mask_img)
+        n_regions = len(atlas.labels)
+        place = column[tuple(voxel.T)]
+        covered = place >= 0
+        on_grid = np.bincount(region, weights=weight, minlength=n_regions)
+        found = np.bincount(region[covered], weights=weight[covered], minlength=n_regions)
+        share = np.divide(found, on_grid, out=np.zeros(n_regions), where=on_grid > 0)
+        self.coverage_ = share * (1.0 - outside)
+        self.n_voxels_ = np.bincount(region[covered], minlength=n_regions)
+        # rounding must not turn a half into less than a half
+        self.kept_ = (self.coverage_ >= self.min_coverage - 1e-9) & (found > 0)
+        scale = np.divide(1.0, found, out=np.zeros(n_regions), where=found > 0)
+        self._weights = sparse.csr_array(
+            (weight[covered] * scale[region[covered]], (region[covered], place[covered])),
+            shape=(n_regions, np.count_nonzero(inside)),
+        )
+        self.labels_, self.coords_ = list(atlas.labels), atlas.coords_mm
+        self.atlas_name_, self._codes = atlas.name, atlas.codes
+        self._source = atlas
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """Region series.
+
+        Parameters
+        ----------
+        X : array, shape (n_timepoints, n_voxels), or nibabel image
+            Voxels in C order of the mask, or a 4D image on the mask's grid.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_timepoints, n_regions)
+            NaN columns for regions with too little coverage.
+
+        Raises
+        ------
+        InputProblem
+            When the image is on another grid.
+        ValueError
+            When the number of voxels is not that of the mask.
+        """
+        if not hasattr(self, "_weights"):
+            self.fit()
+        if hasattr(X, "dataobj") or hasattr(X, "img"):
+            check_grid(self.mask_img, getattr(X, "img", X), names=("mask", "the image"))
+            X = masked_series(X, self.mask_img)
+        if np.ndim(X) != 2 or np.shape(X)[1] != self._weights.shape[1]:
+            raise ValueError(
+                f"series: shape {np.shape(X)}, expected (n_timepoints, {self._weights.shape[1]})"
+            )
+        series = np.empty((len(X), len(self.labels_)), dtype=np.float32)
+        # float64 sums, a few volumes at a time
+        for start in range(0, len(X), _ROWS):
+            block = np.asarray(X[start : start + _ROWS], dtype=np.float64)
+            series[start : start + _ROWS] = (self._weights @ block.T).T
+        series[:, ~self.kept_] = np.nan
+        return series
+
+    def fit_transform(self, X, y=None) -> np.ndarray:
+        """Fit, then transform.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n_timepoints, n_voxels)
+        y
+            Ignored.
+
+        Returns
+        -------
+        ndarray, shape (n_timepoints, n_regions)
+        """
+        return self.fit().transform(X)
+
+    def coverage_table(self):
+        """Coverage of each region.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns index, label, x, y, z (mm), n_voxels, coverage, kept.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "index": self._codes,
+                "label": self.labels_,
+                **{axis: self.coords_[:, place] for place, axis in enumerate("xyz")},
+                "n_voxels": self.n_voxels_,
+                "coverage": self.coverage_,
+                "kept": self.kept_.astype(int),
+            }
+        )
+
+    def describe(self) -> dict:
+        """What the sidecar says: atlas, resampling, settings, missing regions.
+
+        Returns
+        -------
+        dict
+        """
+        source = self._source
+        found = {
+            "Atlas": self.atlas_name_,
+            "AtlasKind": source.kind,
+            "AtlasFile": Path(source.path).name if source.path else "n/a",
+            "NumberOfRegions": len(self.labels_),
+            "MinimumCoverage": self.min_coverage,
+            "MissingRegions": [name for name, kept in zip(self.labels_, self.kept_) if not kept],
+            "AtlasResampled": self.resampled_,
+        }
+        if source.kind == "coordinates":
+            found["SphereRadius"] = self.radius_mm
+        if self.resampled_:
+            found["AtlasShape"] = list(source.img.shape[:3])
+            found["ImageShape"] = list(self.mask_img.shape[:3])
+            found["Interpolation"] = "nearest" if source.kind == "labels" else "linear"
+        return found
+
+
+def _spheres(atlas: Atlas, mask_img, radius_mm: float):
+    """Region and voxel of every grid voxel in a sphere, and the share outside of the grid."""
+    affine = mask_img.affine
+    shape = np.array(mask_img.shape[:3])
+    inverse = np.linalg.inv(affine[:3, :3])
+    centres = (atlas.coords_mm - affine[:3, 3]) @ inverse.T
+    # half widths of the box of voxels that a sphere can reach, for any orientation of the axes
+    reach = np.ceil(radius_mm * np.linalg.norm(inverse, axis=1) + 0.5).astype(int)
+    offsets = np.stack(
+        np.meshgrid(*(np.arange(-half, half + 1) for half in reach), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    regions, voxels, distances = [], [], []
+    for number, centre in enumerate(centres):
+        near = np.rint(centre).astype(int) + offsets
+        away = np.linalg.norm((near - centre) @ affine[:3, :3].T, axis=1)
+        reached = away <= radius_mm + 1e-6
+        regions.append(np.full(np.count_nonzero(reached), number))
+        voxels.append(near[reached])
+        distances.append(away[reached])
+    region, voxel = np.concatenate(regions), np.concatenate(voxels)
+    # rounded, so that equal distances stay equal and the first region of the atlas wins
+    distance = np.round(np.concatenate(distances), 6)
+    order = np.lexsort((region, distance, voxel[:, 2], voxel[:, 1], voxel[:, 0]))
+    region, voxel = region[order], voxel[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (voxel[1:] != voxel[:-1]).any(axis=1)
+    region, voxel = region[first], voxel[first]
+    on_grid = ((voxel >= 0) & (voxel < shape)).all(axis=1)
+    return region[on_grid], voxel[on_grid], _outside(region, ~on_grid, len(centres))
+
+
+def _outside(region, off, n_regions, weight=None) -> np.ndarray:
+    """Share of each region's voxels (or weight) that lies outside of the grid."""
+    if weight is None:
+        weight = np.ones(len(region))
+    total = np.bincount(region, weights=weight, minlength=n_regions)
+    lost = np.bincount(region[off], weights=weight[off], minlength=n_regions)
+    return np.divide(lost, total, out=np.zeros(n_regions), where=total > 0)
+
+
+def same_grid(a, b) -> bool:
+    """Whether two images share shape and affine (to 0.001 mm at the corners)."""
+    return tuple(a.shape[:3]) == tuple(b.shape[:3]) and np.allclose(
+        a.affine, b.affine, rtol=0, atol=1e-3 / max(a.shape[:3])
+    )
+
+
+def _to_atlas(atlas_img, mask_img) -> np.ndarray:
+    """Atlas voxel coordinates of every voxel of the mask's grid, shape (3, x, y, z)."""
+    turn = np.linalg.inv(atlas_img.affine) @ mask_img.affine
+    grid = np.indices(mask_img.shape[:3], dtype=np.float64)
+    return np.tensordot(turn[:3, :3], grid, 1) + turn[:3, 3, None, None, None]
+
+
+def _beyond(index, atlas_img, mask_img) -> np.ndarray:
+    """Which atlas voxels have their centre outside of the mask's grid."""
+    turn = np.linalg.inv(mask_img.affine) @ atlas_img.affine
+    place = index @ turn[:3, :3].T + turn[:3, 3]
+    return ((place < -0.5) | (place >= np.array(mask_img.shape[:3]) - 0.5)).any(axis=1)
+
+
+def _label_voxels(atlas: Atlas, mask_img):
+    data = np.asarray(atlas.img.dataobj)
+    index = np.argwhere(data > 0)
+    owner = np.searchsorted(atlas.codes, data[tuple(index.T)])
+    if same_grid(atlas.img, mask_img):
+        return owner, index, np.zeros(len(atlas.codes)), False
+    outside = _outside(owner, _beyond(index, atlas.img, mask_img), len(atlas.codes))
+    # halves go up, so that the result does not depend on even and odd indices
+    near = np.floor(_to_atlas(atlas.img, mask_img) + 0.5).astype(np.int64)
+    limits = np.array(data.shape)[:, None, None, None]
+    valid = ((near >= 0) & (near < limits)).all(axis=0)
+    resampled = np.zeros(mask_img.shape[:3], dtype=data.dtype)
+    resampled[valid] = data[tuple(near[:, valid])]
+    index = np.argwhere(resampled > 0)
+    owner = np.searchsorted(atlas.codes, resampled[tuple(index.T)])
+    return owner, index, outside, True
+
+
+def _map_voxels(atlas: Atlas, mask_img):
+    from scipy import ndimage
+
+    n_regions = len(atlas.labels)
+    moved = not same_grid(atlas.img, mask_img)
+    place = _to_atlas(atlas.img, mask_img) if moved else None
+    region, voxel, weight = [], [], []
+    outside = np.zeros(n_regions)
+    for number in range(n_regions):
+        values = np.nan_to_num(np.asarray(atlas.img.dataobj[..., number], dtype=np.float64))
+        if moved:
+            index = np.argwhere(values > 0)
+            own = values[tuple(index.T)]
+            off = _beyond(index, atlas.img, mask_img)
+            outside[number] = own[off].sum() / own.sum()
+            values = ndimage.map_coordinates(values, place, order=1, mode="constant", cval=0.0)
+        index = np.argwhere(values > 0)
+        region.append(np.full(len(index), number))
+        voxel.append(index)
+        weight.append(values[tuple(index.T)])
+    return (
+        np.concatenate(region),
+        np.concatenate(voxel),
+        np.concatenate(weight),
+        outside,
+        moved,
+    )
+
+
+def region_of_voxel(parcellator: Parcellator) -> np.ndarray:
+    """Region of each mask voxel of a fitted parcellation without overlap.
+
+    Parameters
+    ----------
+    parcellator : Parcellator
+        Of coordinates or a label image.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_voxels,)
+        Position in `labels_`, -1 where no region is.
+
+    Raises
+    ------
+    ValueError
+        For maps, whose regions overlap.
+    """
+    if parcellator._source.kind == "maps":
+        raise ValueError("atlas: maps overlap, so a voxel has no single region")
+    owner = np.full(parcellator._weights.shape[1], -1, dtype=np.int64)
+    placed = parcellator._weights.tocoo()
+    owner[placed.coords[1]] = placed.coords[0]
+    return owner

@@ -1,0 +1,1 @@
+"""What a switching GLM must beat, and how models are compared."""

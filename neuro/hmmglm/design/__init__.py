@@ -1,0 +1,1 @@
+"""From spike times to counts, history and design matrix."""

@@ -1,0 +1,1 @@
+"""One-hot edges: relaxed, spike and slab, as graphs."""

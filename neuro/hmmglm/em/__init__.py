@@ -1,0 +1,1 @@
+"""Hidden chain, emissions and their fit."""

@@ -1,0 +1,1 @@
+"""The ADHD-200 release: phenotypes, sites and region series."""

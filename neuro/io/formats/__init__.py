@@ -1,0 +1,1 @@
+"""Formats that several readers share: tables, archives, HDF5, damaged files."""

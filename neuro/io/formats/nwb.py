@@ -1,0 +1,47 @@
+"""Opening NWB files: one message for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+from neuro.io.formats.damaged import readable
+from neuro.io.problems import InputProblem
+
+
+@contextlib.contextmanager
+def open_nwb(path):
+    """Read an NWB file; its data stay on disk until they are asked for.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    pynwb.NWBFile
+
+    Raises
+    ------
+    InputProblem
+        When pynwb is not installed, or the file cannot be read as NWB.
+    """
+    import h5py
+
+    try:
+        from pynwb import NWBHDF5IO
+    except ImportError:
+        raise InputProblem(
+            f"{path}: NWB files need pynwb; install it or save a .npz file"
+        ) from None
+    with warnings.catch_warnings():
+        # Old files name outdated extensions; what is read from them is checked by the caller.
+        warnings.simplefilter("ignore")
+        # Data are read when they are asked for: damage inside the file shows only then. The file
+        # is opened here, so that it is closed whatever happens.
+        with (
+            readable(path, "not a readable NWB file"),
+            h5py.File(path, "r") as content,
+            NWBHDF5IO(file=content, mode="r", load_namespaces=True) as io,
+        ):
+            yield io.read()

@@ -1,0 +1,1 @@
+"""Images: NIfTI headers, volumes, voxel series, graph maps."""

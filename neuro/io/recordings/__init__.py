@@ -1,0 +1,1 @@
+"""Calcium traces and other continuous recordings."""

@@ -1,0 +1,1 @@
+"""Region series: tables as laboratories have them, and the files of the pipeline."""

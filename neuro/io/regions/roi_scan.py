@@ -1,0 +1,321 @@
+"""Find the region tables of a cohort: a folder of files, or a table that lists them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from neuro.base import provenance
+from neuro.io.bids.names import Name, bad_labels, parse
+from neuro.io.bids.scanner import BETWEEN
+from neuro.io.bids.tree import unknown_labels
+from neuro.io.formats import sampling
+from neuro.io.formats.tables import read_tsv, subject_label
+from neuro.io.formats.text_tables import SUFFIXES
+from neuro.io.problems import InputProblem
+
+COLUMNS = (
+    "run_key",
+    "participant_id",
+    "session",
+    "task",
+    "run",
+    "site",
+    "kind",
+    "path",
+    "tr",
+    "tr_source",
+    "status",
+    "reason",
+)
+
+_LISTED = ("participants.tsv", "participants.csv")
+
+
+def scan_roi_tables(
+    root,
+    participants: pd.DataFrame | None = None,
+    *,
+    tr: float | None = None,
+    site_tr: Mapping[str, float] | None = None,
+    atlas: str | None = None,
+    tasks: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+    sessions: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Find region tables without parsing them.
+
+    Parameters
+    ----------
+    root : path-like
+        A folder, or a table (`.tsv`, `.csv`) with the columns `participant_id` and `path`
+        (relative to the table) and optionally `session`, `task`, `run`, `site`, `tr`,
+        `run_key`. In a folder, `sub-*_timeseries.*` in the root, `sub-*`, `sub-*/ses-*` and
+        their `func` are taken; where there is none, every table in the root, whose name is
+        matched with the participants.
+    participants : pandas.DataFrame, optional
+        With `participant_id`, and `site` to fill in.
+    tr : float, optional
+        Sampling interval in s where no sidecar states it.
+    site_tr : mapping, optional
+        The same by site.
+    atlas : str, optional
+        Label after `atlas-` or `seg-`, needed where the folder holds several.
+    tasks, subjects, sessions : sequence of str, optional
+        Labels to keep; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per table with the columns :data:`COLUMNS`, sorted; `path` relative to the
+        folder (`attrs["root"]`); `status` is `ok`, `empty` or `problem` and `reason` says why.
+
+    Raises
+    ------
+    InputProblem
+        When nothing can be used: nothing found, a table without the two columns, an unknown
+        label, several atlases without a choice.
+    """
+    root = Path(root)
+    if root.is_file():
+        rows, folder = _from_table(root), root.parent
+    elif root.is_dir():
+        rows, folder = _from_folder(root, participants, atlas), root
+    else:
+        raise InputProblem(f"{root}: no such file or folder")
+    problems = []
+    everything = rows
+    for entity, column, labels in (
+        ("sub", "participant_id", subjects),
+        ("task", "task", tasks),
+        ("ses", "session", sessions),
+    ):
+        if labels is not None:
+            labels = [str(label).removeprefix(f"{entity}-") for label in labels]
+            known = {row[column] for row in everything}
+            problems += unknown_labels(entity, labels, known, str(root))
+            rows = [row for row in rows if row[column] in labels]
+    if problems:
+        raise InputProblem(problems)
+    sites = {}
+    if participants is not None and "site" in participants:
+        sites = dict(zip(participants["participant_id"], participants["site"]))
+    for row in rows:
+        if not row["site"]:
+            place = sites.get(row["participant_id"])
+            row["site"] = place if isinstance(place, str) else ""
+        _finish(row, folder, (site_tr or {}).get(row["site"], tr))
+    _mark_repeated(rows)
+    rows.sort(key=lambda row: (row["participant_id"], row["session"], row["task"], row["run_key"]))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.attrs.update(root=str(folder), layout="table", why=f"{len(rows)} region tables")
+    return table
+
+
+def _row(**known) -> dict:
+    empty = dict.fromkeys(COLUMNS, "")
+    return {**empty, "kind": "table", "tr": float("nan"), "status": "ok", **known}
+
+
+def _from_table(path: Path) -> list[dict]:
+    listed = read_tsv(path, dtype=str)
+    absent = [name for name in ("participant_id", "path") if name not in listed.columns]
+    if absent:
+        raise InputProblem(
+            f"{path}: no column {' and '.join(repr(name) for name in absent)}; "
+            f"found {', '.join(listed.columns[:8])}"
+        )
+    rows = []
+    listed = listed.astype(object).where(listed.notna(), "")
+    for number, line in enumerate(listed.to_dict("records"), start=2):
+        label = subject_label(line["participant_id"])
+        if not label or not line["path"]:
+            raise InputProblem(f"{path}: line {number} has no participant_id or no path")
+        row = _row(participant_id=label, path=str(line["path"]).strip())
+        for name in ("session", "task", "run", "site", "run_key"):
+            row[name] = str(line.get(name, "")).strip()
+        for name, prefix in (("session", "ses-"), ("task", "task-"), ("run", "run-")):
+            row[name] = row[name].removeprefix(prefix)
+        row["run_key"] = row["run_key"] or _key(row)
+        if line.get("tr"):
+            row["tr"] = _positive(line["tr"], path, number)
+        rows.append(row)
+    if not rows:
+        raise InputProblem(f"{path}: a header and no line")
+    return rows
+
+
+def _positive(cell, path, number) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = -1.0
+    if not value > 0:
+        raise InputProblem(f"{path}: line {number}: tr is '{cell}', expected seconds > 0")
+    return value
+
+
+def _key(row: dict) -> str:
+    parts = [("sub", row["participant_id"]), ("ses", row["session"])]
+    parts += [("task", row["task"]), ("run", row["run"])]
+    return "_".join(f"{key}-{value}" for key, value in parts if value)
+
+
+def _files(root: Path) -> list[str]:
+    """Relative paths in the root, `sub-*`, `sub-*/ses-*` and their `func`, sorted."""
+    found, folders = [], [""]
+    while folders:
+        below = folders.pop()
+        with os.scandir(os.path.join(root, below)) as entries:
+            for entry in entries:
+                path = f"{below}/{entry.name}" if below else entry.name
+                if entry.is_dir():
+                    first = "sub-" if not below else ("ses-", "func")
+                    if entry.name.startswith(first):
+                        folders.append(path)
+                elif entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
+                    found.append(path)
+    return sorted(found)
+
+
+def _from_folder(root: Path, participants, atlas) -> list[dict]:
+    files = _files(root)
+    names = [parse(path, 0) for path in files if path.rpartition("/")[2].startswith("sub-")]
+    tables = [
+        name
+        for name in names
+        if name and name.suffix == "timeseries" and name.desc not in ("confounds", "MELODIC")
+    ]
+    if tables:
+        return [_from_name(name) for name in _one_atlas(tables, atlas)]
+    plain = [path for path in files if "/" not in path and path not in _LISTED]
+    if not plain:
+        raise InputProblem(
+            f"{root}: no region table; looked for sub-*_timeseries.tsv in sub-*/[ses-*/]func and "
+            f"for {', '.join(SUFFIXES)} in the folder itself"
+        )
+    return _from_plain_names(root, plain, participants)
+
+
+def _one_atlas(tables: list[Name], atlas) -> list[Name]:
+    def word(name: Name) -> str:
+        return name.entities.get("atlas") or name.entities.get("seg") or ""
+
+    found = sorted({word(name) for name in tables})
+    if atlas is not None:
+        if atlas not in found:
+            listed = ", ".join(label or "none" for label in found)
+            raise InputProblem(f"data.atlas: no table of '{atlas}'; found {listed}")
+        return [name for name in tables if word(name) == atlas]
+    if len(found) > 1:
+        listed = ", ".join(label or "none" for label in found)
+        raise InputProblem(f"data.atlas: the tables come from several, choose one: {listed}")
+    return tables
+
+
+def _from_name(name: Name) -> dict:
+    entities = name.entities
+    row = _row(
+        run_key=name.run_key,
+        participant_id=entities["sub"],
+        session=entities.get("ses", ""),
+        task=entities.get("task", ""),
+        run=entities.get("run", ""),
+        path=name.path,
+    )
+    bad = bad_labels(name)
+    if bad:
+        row.update(status="problem", reason=f"{name.path}: label '{bad[0]}' is not alphanumeric")
+    return row
+
+
+def _from_plain_names(root: Path, files: list[str], participants) -> list[dict]:
+    """Match free file names with the participants: the longest label that stands alone in it."""
+    known = None
+    if participants is not None:
+        known = sorted(participants["participant_id"].astype(str), key=len, reverse=True)
+    rows: list[dict] = []
+    lost: list[str] = []
+    for path in files:
+        stem = path.removesuffix(Path(path).suffix)
+        label: str | None = stem
+        if known is not None:
+            whole = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])"
+            label = next((k for k in known if re.search(whole.format(re.escape(k)), stem)), None)
+        if label is None:
+            lost.append(path)
+            continue
+        label = re.sub(r"[^A-Za-z0-9]", "", subject_label(label)) if known is None else label
+        rows.append(_row(run_key=f"sub-{label}", participant_id=label, path=path))
+    if not rows:
+        raise InputProblem(
+            f"{root}: no participant_id stands in the name of any of {len(lost)} tables, e.g. "
+            f"{lost[0]}; name them sub-<label>_timeseries.tsv or list them in a table"
+        )
+    for path in lost:
+        label = re.sub(r"[^A-Za-z0-9]", "", Path(path).stem)
+        reason = f"{path}: no participant_id stands in the name"
+        row = _row(run_key=f"sub-{label}", participant_id=label, path=path)
+        rows.append({**row, "status": "problem", "reason": reason})
+    # several tables of one subject are runs, numbered in the order of their names
+    by_key: dict = {}
+    for row in rows:
+        by_key.setdefault(row["run_key"], []).append(row)
+    for group in by_key.values():
+        if len(group) > 1:
+            for number, row in enumerate(group, start=1):
+                row.update(run=str(number), run_key=f"{row['run_key']}_run-{number}")
+    return rows
+
+
+def _finish(row: dict, folder: Path, tr):
+    """Size and sampling interval of a listed table."""
+    reasons = [row["reason"]] if row["reason"] else []
+    path = folder / row["path"]
+    if not path.exists():
+        reasons.append(f"{row['path']}: no such file")
+        row.update(status="problem")
+    elif path.stat().st_size == 0 and row["status"] == "ok":
+        reasons.append(f"{row['path']}: the file is empty (0 bytes)")
+        row.update(status="empty")
+    stated, source = None, "sidecar"
+    beside = provenance.sidecar_path(path)
+    if beside.exists():
+        content, problem = sampling.read_json(beside)
+        stated = sampling.interval(content)
+        reasons += [problem] if problem else []
+    if stated is None and row["tr"] == row["tr"]:
+        stated, source = row["tr"], "table"
+    if stated is None and path.suffix == ".npz" and tr is None and row["status"] == "ok":
+        stated, source = _own_interval(path), "file"
+    row["tr"], row["tr_source"], problem = sampling.decide(
+        row["path"], sidecar=stated, config=tr, source=source
+    )
+    if problem:
+        reasons.append(problem)
+        row.update(status="problem")
+    row["reason"] = BETWEEN.join(reasons)
+
+
+def _own_interval(path: Path) -> float | None:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return float(content["tr"].ravel()[0]) if "tr" in content.files else None
+    except (OSError, ValueError):
+        return None
+
+
+def _mark_repeated(rows: list[dict]):
+    first: dict = {}
+    for row in rows:
+        other = first.setdefault(row["run_key"], row)
+        if other is not row:
+            line = f"{row['path']}: same run ({row['run_key']}) as {other['path']}; keep one"
+            reason = f"{row['reason']}{BETWEEN}{line}" if row["reason"] else line
+            row.update(status="problem", reason=reason)

@@ -1,0 +1,238 @@
+"""Parts that the readers of stimulus-response data share: ranges, labels, groups, `.npz`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.io.formats.damaged import readable
+from neuro.io.problems import InputProblem
+
+KEYS = (
+    "stimuli",
+    "responses",
+    "tier",
+    "stimulus_id",
+    "condition",
+    "unit",
+    "roi",
+    "session",
+    "known_type",
+    "fs",
+)
+STIMULUS = ("stimulus", "stimuli", "images")
+GUARD = 64
+"""Samples between training and test part of a continuous recording without tiers."""
+RESPONSE = ("response", "responses")
+RATES = ("firing_rate_10ms", "firing_rate", "rates", "responses")
+
+
+class LazyStimuli:
+    """Stimuli that stay in an HDF5 file until some are asked for.
+
+    Parameters
+    ----------
+    path : path-like
+    name : str
+        Data set, trials first.
+    """
+
+    def __init__(self, path, name="stimuli"):
+        import h5py
+
+        self.path, self.name = str(path), name
+        with h5py.File(self.path, "r") as file:
+            self.shape, self.dtype = file[name].shape, np.dtype(np.float32)
+        self.ndim = len(self.shape)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Trials as float32 in the order asked for."""
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            data = file[self.name]
+            if isinstance(rows, (int, np.integer, slice)):
+                return unit_range(data[rows])
+            rows = np.asarray(rows)
+            rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+            order, back = np.unique(rows, return_inverse=True)
+            return unit_range(data[order])[back]
+
+    def __array__(self, dtype=None, copy=None):
+        values = self[:]
+        return values if dtype is None else values.astype(dtype)
+
+
+def unit_range(stimuli):
+    """Stimuli as float32; whole numbers of one byte are divided by 255."""
+    if not isinstance(stimuli, np.ndarray):
+        return stimuli
+    if stimuli.dtype == np.uint8:
+        return stimuli.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(stimuli, dtype=np.float32)
+
+
+def plain(dataset) -> np.ndarray:
+    """Values of an HDF5 data set; text as str."""
+    import h5py
+
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.asarray(dataset.asstr()[()])
+    return dataset[()]
+
+
+def labels(values) -> np.ndarray:
+    """A flat array of whole numbers or str."""
+    values = np.ravel(np.asarray(values))
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype.kind in "SO":
+        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values])
+    return values.astype(str)
+
+
+def load_npz(path) -> dict:
+    """Parts of a `.npz` file.
+
+    Raises
+    ------
+    InputProblem
+        When it cannot be read or has no responses.
+    """
+    with (
+        readable(path, "not a readable .npz file of plain arrays"),
+        np.load(path, allow_pickle=False) as file,
+    ):
+        content = {key: file[key] for key in KEYS if key in file.files}
+        found = list(file.files)
+    if "responses" not in content:
+        raise InputProblem(
+            f"{path}: no array 'responses'; found {', '.join(found[:8]) or 'nothing'}"
+        )
+    return content
+
+
+def load_groups(file, path) -> dict:
+    """Groups `train`, `test` (and `validation`) with a stimulus and a response array each.
+
+    The axis of time is shared; responses may stand as (n_units, n_samples). Stimuli with two
+    axes are (n_samples, channels); with three (n_samples, h, w), which get one channel.
+
+    Raises
+    ------
+    InputProblem
+        When an array is missing or the lengths differ.
+    """
+    stimuli, responses, tier = [], [], []
+    for name in ("train", "validation", "test"):
+        if name not in file:
+            continue
+        x = _first(file[name], STIMULUS, path, name)
+        y = _first(file[name], RESPONSE, path, name)
+        if y.ndim != 2 or len(x) not in y.shape:
+            raise InputProblem(
+                f"{path}: group '{name}': responses {y.shape} and stimuli {x.shape} share no axis "
+                "of time"
+            )
+        y = y if len(y) == len(x) else y.T
+        stimuli.append(x[:, None] if x.ndim == 3 else x)
+        responses.append(y)
+        tier += [name] * len(x)
+    if len({item.shape[1] for item in responses}) > 1:
+        counts = ", ".join(str(item.shape[1]) for item in responses)
+        raise InputProblem(f"{path}: groups hold different numbers of units: {counts}")
+    return {
+        "stimuli": np.concatenate(stimuli),
+        "responses": np.concatenate(responses),
+        "tier": np.array(tier),
+    }
+
+
+def _first(group, names, path, where):
+    for name in names:
+        if name not in group:
+            continue
+        item = group[name]
+        if hasattr(item, "keys"):
+            inner = next((key for key in RATES if key in item), None)
+            if inner is None:
+                raise InputProblem(
+                    f"{path}: group '{where}/{name}' has none of {', '.join(RATES)}; found "
+                    f"{', '.join(list(item)[:5])}"
+                )
+            item = item[inner]
+        return item[()]
+    raise InputProblem(f"{path}: group '{where}' has no '{names[0]}'; found {', '.join(group)}")
+
+
+def default_tier(n_trials: int, kind: str) -> np.ndarray:
+    """Tiers of a data set that states none.
+
+    Continuous recordings: the first 80 % train, the last 20 % test, with a guard of 64 samples
+    between them. Else 80 % train, 10 % validation, 10 % test, drawn with seed 0.
+
+    Parameters
+    ----------
+    n_trials : int
+    kind : str
+
+    Returns
+    -------
+    ndarray of str
+    """
+    if kind == "discrete":
+        return np.full(n_trials, "train")
+    if kind == "temporal":
+        cut = int(0.8 * n_trials)
+        tier = np.full(n_trials, "train", dtype="<U10")
+        tier[cut:] = "unused"
+        tier[cut + GUARD :] = "test"
+        return tier
+    order = np.random.default_rng(0).permutation(n_trials)
+    tier = np.full(n_trials, "train", dtype="<U10")
+    tier[order[: n_trials // 10]] = "validation"
+    tier[order[n_trials // 10 : 2 * (n_trials // 10)]] = "test"
+    return tier
+
+
+def usable(responses, names, tier, condition, kind):
+    """Units that can be used, and why the others cannot.
+
+    Parameters
+    ----------
+    responses : ndarray, shape (n_trials, n_units)
+    names : list of str
+    tier : ndarray of str
+    condition : ndarray or None
+    kind : str
+
+    Returns
+    -------
+    keep : ndarray of bool
+    excluded : list of (unit, reason)
+    """
+    used = tier != "unused"
+    values = responses[used]
+    reasons = {}
+    bad = ~np.isfinite(values)
+    if kind == "discrete":
+        finite = np.isfinite(values)
+        for label in np.unique(condition[used]):
+            absent = ~finite[condition[used] == label].any(axis=0)
+            for column in np.flatnonzero(absent):
+                reasons.setdefault(column, f"no finite response to condition {label}")
+        bad = np.isinf(values)
+    for column in np.flatnonzero(bad.any(axis=0)):
+        reasons.setdefault(column, f"{int(bad[:, column].sum())} responses are not finite")
+    train = np.where(np.isfinite(responses), responses, np.nan)[tier == "train"]
+    if len(train):
+        with np.errstate(invalid="ignore"):
+            low = np.fmin.reduce(train, axis=0)
+            flat = low == np.fmax.reduce(train, axis=0)
+        for column in np.flatnonzero(flat):
+            reasons.setdefault(column, f"constant in training ({low[column]:g})")
+    keep = np.ones(responses.shape[1], bool)
+    keep[list(reasons)] = False
+    return keep, [(names[column], reasons[column]) for column in sorted(reasons)]

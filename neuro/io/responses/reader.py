@@ -1,0 +1,391 @@
+"""Stimuli and the responses of many units to them, as laboratories keep them.
+
+The common layout, in `.npz` and HDF5 files alike:
+
+- `stimuli`: images `(n_trials, c, h, w)`, movies `(n_trials, t, c, h, w)`, one-dimensional clips
+  `(n_trials, t, c)` or a continuous recording `(n_samples, c)`; float in [0, 1] or uint8. Files
+  of condition means have none, they need `condition`;
+- `responses` `(n_trials, n_units)`;
+- optional `tier`, `stimulus_id`, `condition` `(n_trials,)`; `unit`, `roi`, `session`,
+  `known_type` `(n_units,)`; `fs` in Hz.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from neuro.io.formats.damaged import readable
+from neuro.io.problems import InputProblem
+from neuro.io.responses import parts
+from neuro.io.responses.parts import LazyStimuli, default_tier, usable
+
+__all__ = [
+    "LazyStimuli",
+    "StimulusResponses",
+    "build",
+    "default_tier",
+    "finite",
+    "read_stimulus_response",
+    "write_stimulus_response",
+]
+TIERS = ("train", "validation", "test", "unused")
+KINDS = {2: "temporal", 3: "clips", 4: "image", 5: "movie"}
+"""Number of axes of the stimuli -> kind of stimulus."""
+BLOCK = 1000
+"""Trials that are looked at together."""
+TRIAL_KEYS = ("tier", "stimulus_id", "condition")
+UNIT_KEYS = ("unit", "roi", "session", "known_type")
+
+
+@dataclasses.dataclass(frozen=True)
+class StimulusResponses:
+    """One stimulus-response data set.
+
+    Attributes
+    ----------
+    stimuli : ndarray of float32, or LazyStimuli, or None
+        `(n_trials, [t,] c, h, w)`, `(n_trials, t, c)` or `(n_samples, c)`; uint8 of a file is
+        divided by 255. None for a discrete set.
+    responses : ndarray of float32, shape (n_trials, n_units)
+        Units that cannot be used are gone, see `excluded`. NaN only in discrete sets, where a
+        unit lacks a repeat.
+    tier : ndarray of str, shape (n_trials,)
+        `train`, `validation`, `test` or `unused`.
+    units : dict of str to list
+        `unit` (names, unique) and, where known, `roi`, `session`, `known_type`.
+    kind : {"image", "movie", "clips", "temporal", "discrete"}
+    stimulus_id, condition : ndarray or None
+        Per trial.
+    fs : float or None
+        Samples per second of temporal stimuli and movies.
+    excluded : list of (unit, reason)
+    notes : list of str
+        What a reader of the results must know about the data.
+    path : str
+    """
+
+    stimuli: object
+    responses: np.ndarray
+    tier: np.ndarray
+    units: dict
+    kind: str
+    stimulus_id: np.ndarray | None = None
+    condition: np.ndarray | None = None
+    fs: float | None = None
+    excluded: list = dataclasses.field(default_factory=list)
+    notes: list = dataclasses.field(default_factory=list)
+    path: str = ""
+
+    @property
+    def unit(self) -> list[str]:
+        """Names of the units."""
+        return self.units["unit"]
+
+    def select(self, *tiers):
+        """Stimuli and responses of the trials of some tiers, as arrays.
+
+        Parameters
+        ----------
+        *tiers : str
+
+        Returns
+        -------
+        stimuli : ndarray of float32
+        responses : ndarray of float32
+        """
+        rows = np.flatnonzero(np.isin(self.tier, tiers))
+        return self.stimuli[rows], self.responses[rows]
+
+
+def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusResponses:
+    """Read a stimulus-response data set.
+
+    Parameters
+    ----------
+    path : path-like
+        A `.npz` or HDF5 file of the common layout (see the module); an HDF5 file with groups
+        `train` and `test` that hold a stimulus and a response array with one time axis; an
+        `.nwb` file (stimulus template, trial table, rates or spike times); a folder with
+        `images/*.npy`, `responses/*.npy` and `tiers.npy`, or with `stimuli.npy` and
+        `responses.npy`; or one of three public archives, unpacked or as `.tar.gz`: bipolar-cell
+        chirps, IT rasters, digits with fMRI.
+    variable : str, optional
+        Which of several recordings: `green` (default) or `uv` for the bipolar cells.
+    discrete : bool, default False
+        Whether only the condition of a trial counts; stimuli are not read then.
+
+    Returns
+    -------
+    StimulusResponses
+
+    Raises
+    ------
+    InputProblem
+        All problems at once: missing file, parts of different length, unknown tiers, no
+        condition labels in a discrete set, repeated unit names, no unit that can be used.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputProblem(f"{path}: no such file or folder")
+    content = _load(path, variable, discrete)
+    return build(content, path, discrete=discrete)
+
+
+def _load(path: Path, variable, discrete) -> dict:
+    from neuro.io.responses import archives as responses_archives
+    from neuro.io.responses import folder as responses_folder
+
+    name = path.name
+    known = responses_archives.recognise(path)
+    if known:
+        return known(path, variable)
+    if path.is_dir():
+        return responses_folder.load_folder(path, discrete)
+    if name.endswith(".npz"):
+        return parts.load_npz(path)
+    if name.endswith(".nwb"):
+        from neuro.io.responses.nwb import load_nwb
+
+        return load_nwb(path, variable)
+    if name.endswith((".h5", ".hdf5")):
+        return _load_h5(path, discrete)
+    raise InputProblem(
+        f"{path}: unknown kind of stimulus-response data; expected .npz, .h5, .nwb or a folder"
+    )
+
+
+def _load_h5(path: Path, discrete) -> dict:
+    from neuro.io.regions.series import open_h5
+
+    with open_h5(path, ()) as file, readable(path, "not a stimulus-response file"):
+        if "responses" not in file:
+            if "train" in file and hasattr(file["train"], "keys"):
+                return parts.load_groups(file, path)
+            raise InputProblem(
+                f"{path}: no data set 'responses' and no group 'train'; found "
+                f"{', '.join(list(file)[:8]) or 'nothing'}"
+            )
+        content = {"responses": file["responses"][()], "fs": file.attrs.get("fs")}
+        for key in (*TRIAL_KEYS, *UNIT_KEYS):
+            if key in file:
+                content[key] = parts.plain(file[key])
+        if "notes" in file.attrs:
+            content["notes"] = [str(file.attrs["notes"])]
+        present = "stimuli" in file
+        if present and not hasattr(file["stimuli"], "shape"):
+            raise InputProblem(f"{path}: 'stimuli' is a group, expected one array")
+    if present and not discrete:
+        content["stimuli"] = LazyStimuli(path)
+    return content
+
+
+def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
+    """Check the parts of a data set against each other and put them together.
+
+    Parameters
+    ----------
+    content : dict
+        `stimuli`, `responses` and the optional parts of the common layout; `names` maps a part
+        to the file it came from, for messages.
+    path : path-like
+    discrete : bool
+
+    Returns
+    -------
+    StimulusResponses
+
+    Raises
+    ------
+    InputProblem
+    """
+    names = content.get("names", {})
+    problems = []
+    responses = np.asarray(content.get("responses"))
+    if responses.ndim != 2 or responses.dtype.kind not in "fiub":
+        raise InputProblem(
+            f"{path}: responses of shape {responses.shape}, expected (n_trials, n_units) numbers"
+        )
+    n_trials, n_units = responses.shape
+    stimuli = content.get("stimuli")
+    if stimuli is None and not discrete:
+        discrete = content.get("condition") is not None
+        if not discrete:
+            raise InputProblem(
+                f"{path}: no stimuli and no condition labels; add 'stimuli' or 'condition'"
+            )
+    if stimuli is not None and not discrete:
+        problems += _stimulus_problems(stimuli, n_trials, names, path)
+    units, wrong = _units(content, n_units, path)
+    problems += wrong
+    trials = {}
+    for key in TRIAL_KEYS:
+        values = content.get(key)
+        with readable(path, f"the values of '{key}' are no labels"):
+            given = None if values is None else parts.labels(values)
+        trials[key] = given
+        if given is not None and len(given) != n_trials:
+            problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
+    tier = trials.pop("tier")
+    unknown = sorted(set() if tier is None else set(tier.tolist()) - set(TIERS))
+    if unknown:
+        problems.append(
+            f"{names.get('tier', path)}: unknown tier {', '.join(map(repr, unknown[:6]))}; expected"
+            f" {', '.join(TIERS)}"
+        )
+    if discrete and trials["condition"] is None:
+        problems.append(
+            f"{path}: a discrete stimulus space needs condition labels; add 'condition', one per "
+            "trial"
+        )
+    if problems:
+        raise InputProblem(problems)
+    kind = "discrete" if discrete or stimuli is None else KINDS[len(stimuli.shape)]
+    notes = list(content.get("notes", []))
+    if tier is None:
+        tier = default_tier(n_trials, kind)
+        if kind == "temporal":
+            notes.append("The file names no tiers: the first 80 % train, the last 20 % test.")
+        elif kind != "discrete":
+            notes.append("The file names no tiers; they were drawn with a fixed seed.")
+    responses = responses.astype(np.float32)
+    keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)
+    if not keep.any():
+        raise InputProblem(
+            f"{path}: all {n_units} units are excluded ({excluded[0][1]}); nothing to type"
+        )
+    with readable(path, "its sampling rate 'fs' is no number"):
+        fs = content.get("fs")
+        rate = None if fs is None else float(np.asarray(fs).item())
+    return StimulusResponses(
+        stimuli=None if kind == "discrete" else parts.unit_range(stimuli),
+        responses=np.ascontiguousarray(responses[:, keep]),
+        tier=tier,
+        units={key: [v for v, k in zip(values, keep) if k] for key, values in units.items()},
+        kind=kind,
+        fs=rate,
+        excluded=excluded,
+        notes=notes,
+        path=str(path),
+        **trials,
+    )
+
+
+def _stimulus_problems(stimuli, n_trials, names, path):
+    if stimuli.dtype.kind not in "fiub":
+        return [f"{path}: stimuli of type {str(stimuli.dtype)[:40]}, expected numbers"]
+    if len(stimuli.shape) not in KINDS:
+        return [
+            f"{path}: stimuli of shape {tuple(stimuli.shape)}; expected (n, c, h, w), "
+            "(n, t, c, h, w), (n, t, c) or (n, c)"
+        ]
+    if len(stimuli) != n_trials:
+        # The spec of the message: both files, both counts, what was expected.
+        return [
+            f"{names.get('responses', 'responses')} has {n_trials:,} trials, "
+            f"{names.get('stimuli', 'stimuli')} {len(stimuli):,}: same first axis expected"
+        ]
+    # Those that stay in their file are looked at where they are read.
+    return [] if isinstance(stimuli, LazyStimuli) else finite(stimuli, names.get("stimuli", path))
+
+
+def finite(stimuli, where) -> list[str]:
+    """A line for stimuli with values that are not finite, read in blocks; empty without.
+
+    Parameters
+    ----------
+    stimuli : array or LazyStimuli, trials or samples first, or None
+    where : str
+        File that is named.
+
+    Returns
+    -------
+    list of str
+    """
+    bad: list[int] = []
+    for first in range(0, 0 if stimuli is None else len(stimuli), BLOCK):
+        wrong = ~np.isfinite(stimuli[first : first + BLOCK])
+        rows = wrong.reshape(len(wrong), -1).any(axis=1)
+        bad += (first + np.flatnonzero(rows)).tolist()
+    if not bad:
+        return []
+    return [
+        f"{where}: {len(bad):,} stimuli hold NaN or infinity (first: trial {bad[0]}); repair or "
+        "remove them"
+    ]
+
+
+def _units(content, n_units, path):
+    problems, units = [], {}
+    for key in UNIT_KEYS:
+        if content.get(key) is None:
+            continue
+        with readable(path, f"the values of '{key}' are no labels"):
+            units[key] = [str(value) for value in parts.labels(content[key])]
+        if len(units[key]) != n_units:
+            problems.append(
+                f"{path}: {len(units[key]):,} values of '{key}' for {n_units:,} columns of the "
+                "responses"
+            )
+    if "unit" not in units:
+        width = len(str(n_units))
+        units = {"unit": [f"u{k:0{width}d}" for k in range(1, n_units + 1)]} | units
+    repeated = (
+        sorted({name for name in units["unit"] if units["unit"].count(name) > 1})[:3]
+        if (len(set(units["unit"])) < len(units["unit"]))
+        else []
+    )
+    if repeated:
+        problems.append(f"{path}: unit name '{repeated[0]}' is repeated; names must differ")
+    return units, problems
+
+
+def write_stimulus_response(path, stimuli, responses, tier=None, **optional) -> Path:
+    """Write a data set in the common HDF5 layout.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in `.h5`.
+    stimuli : array or None
+        float in [0, 1], stored as float32, or uint8.
+    responses : array, shape (n_trials, n_units)
+    tier : sequence of str, optional
+    **optional
+        `stimulus_id`, `condition`, `unit`, `roi`, `session`, `known_type`, `fs`, `notes`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        For an unknown part.
+    """
+    import h5py
+
+    from neuro.io.regions.series import write_strings
+
+    known = {*TRIAL_KEYS, *UNIT_KEYS, "fs", "notes"}
+    if set(optional) - known:
+        raise ValueError(f"unknown part '{sorted(set(optional) - known)[0]}' of the layout")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        if stimuli is not None:
+            stimuli = np.asarray(stimuli)
+            file["stimuli"] = stimuli if stimuli.dtype == np.uint8 else stimuli.astype(np.float32)
+        file["responses"] = np.asarray(responses, np.float32)
+        for key, values in {"tier": tier, **optional}.items():
+            if values is None:
+                continue
+            if key in ("fs", "notes"):
+                file.attrs[key] = values
+            elif np.asarray(values).dtype.kind in "iu":
+                file[key] = np.asarray(values, np.int64)
+            else:
+                write_strings(file, key, values)
+    return path

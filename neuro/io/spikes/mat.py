@@ -1,0 +1,134 @@
+"""Spike times from MAT files, version 5 and 7.3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neuro.io.formats.damaged import readable
+from neuro.io.problems import InputProblem
+from neuro.io.spikes.reader import SpikeData, from_ids
+
+TABLE_KEYS = ("spks",)
+CELL_KEYS = ("unit_t", "spikes")
+
+
+def read_mat(path, mat_key: str | None = None) -> SpikeData:
+    """Read spike times from a MAT file.
+
+    Known variables: `spks`, a table of (unit id, seconds); `unit_t`, a cell of time vectors;
+    `spikes`, nested cells of structs with a field `time`. Any other variable of one of these
+    forms is read when it is named.
+
+    Parameters
+    ----------
+    path : path-like
+    mat_key : str, optional
+        Name of the variable.
+
+    Returns
+    -------
+    SpikeData
+        Ids of a table run from 1 to the largest, so that silent units keep their place. Empty
+        cells are no units.
+
+    Raises
+    ------
+    InputProblem
+        When the file cannot be read, has no known variable, or the variable holds no times.
+    """
+    path = Path(path)
+    content = _load(path)
+    names = [name for name in content if not name.startswith("__")]
+    key = mat_key or next((name for name in (*TABLE_KEYS, *CELL_KEYS) if name in content), None)
+    if key is None:
+        raise InputProblem(f"{path}: no known key; found: {', '.join(names)}; set mat_key")
+    if key not in content:
+        raise InputProblem(f"{path}: no key '{key}'; found: {', '.join(names)}")
+    value = content[key]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.ndim == 2:
+        if 2 in value.shape and value.size > 2:
+            return _from_table(path, value if value.shape[1] == 2 else value.T)
+        value = [value]
+    trains: list[tuple[str, np.ndarray]] = []
+    _collect(value, (), trains)
+    if not trains:
+        raise InputProblem(
+            f"{path}: '{key}' holds no spike times; expected a table of (id, s), a cell of time "
+            "vectors, or structs with a field 'time'"
+        )
+    units = pd.DataFrame({"unit": [name for name, _ in trains]})
+    return SpikeData([train for _, train in trains], units, np.empty((0, 2)), None, str(path))
+
+
+def _from_table(path, table):
+    ids, times = table[:, 0], table[:, 1].astype(np.float64)
+    if not np.isfinite(ids).all() or not np.array_equal(ids, np.round(ids)) or (ids < 0).any():
+        raise InputProblem(f"{path}: the first column must be unit ids (whole numbers >= 0)")
+    return from_ids(path, times, ids)
+
+
+def _collect(value, place, trains):
+    """Depth-first walk through cells and structs; leaves are vectors of times."""
+    if isinstance(value, dict):
+        if "time" in value:
+            _leaf(value["time"], place, trains)
+        return
+    if isinstance(value, np.ndarray) and value.dtype.names:
+        for number, item in enumerate(value.ravel()):
+            if "time" in value.dtype.names:
+                _leaf(item["time"], place if value.size == 1 else (*place, number), trains)
+        return
+    if isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
+        items = value if isinstance(value, list) else list(value.ravel())
+        # a cell that only wraps another one adds nothing to the name
+        for number, item in enumerate(items):
+            _collect(item, place if len(items) == 1 else (*place, number), trains)
+        return
+    _leaf(value, place, trains)
+
+
+def _leaf(value, place, trains):
+    if isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
+        value = value.ravel()[0]
+    value = np.asarray(value)
+    if value.dtype.kind not in "fiu" or value.size == 0:
+        return
+    name = ".".join(str(number + 1) for number in place) or str(len(trains) + 1)
+    trains.append((name, value.ravel().astype(np.float64)))
+
+
+def _load(path):
+    """Variables of a MAT file by name."""
+    import h5py
+    import scipy.io
+
+    if h5py.is_hdf5(path):
+        return _load_hdf5(path)
+    with readable(path, "not a readable MAT file"):
+        return scipy.io.loadmat(path)
+
+
+def _load_hdf5(path):
+    """Variables of a version 7.3 file: cells become lists, structs dicts."""
+    import h5py
+
+    with readable(path, "not a readable MAT file; save it again"), h5py.File(path, "r") as file:
+        names = [name for name in file if not name.startswith("#")]
+        return {name: _decode(file, file[name]) for name in names}
+
+
+def _decode(file, item):
+    import h5py
+
+    if isinstance(item, h5py.Group):
+        return {name: _decode(file, item[name]) for name in item}
+    if item.attrs.get("MATLAB_empty", 0):
+        return np.empty((0, 0))
+    value = item[()]
+    if item.dtype == h5py.ref_dtype:
+        return [_decode(file, file[reference]) for reference in np.ravel(value.T)]
+    # MATLAB writes column by column
+    return np.asarray(value).T

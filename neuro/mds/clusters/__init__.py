@@ -1,0 +1,1 @@
+"""The search for types, its stability, and typing of new cells."""

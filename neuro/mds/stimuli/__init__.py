@@ -1,0 +1,1 @@
+"""Where most discriminative stimuli are sought, and how."""

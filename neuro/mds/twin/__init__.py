@@ -1,0 +1,1 @@
+"""Digital twins: trained here, linear, or of others."""

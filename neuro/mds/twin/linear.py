@@ -1,0 +1,365 @@
+"""Twins with a linear readout: lags of one-dimensional stimuli, or frozen image features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.mds.twin.image import split_validation, unit_correlation
+
+PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
+"""Candidate ridge penalties, times the mean variance of the features."""
+
+
+def lagged(stimuli, n_lags) -> np.ndarray:
+    """Windows of a continuous stimulus, oldest sample first; the start is padded with zeros.
+
+    Parameters
+    ----------
+    stimuli : array, shape (n_samples, c)
+    n_lags : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples, n_lags, c)
+    """
+    stimuli = np.asarray(stimuli, np.float32)
+    padded = np.concatenate([np.zeros((n_lags - 1, stimuli.shape[1]), np.float32), stimuli])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n_lags, axis=0)
+    return windows.transpose(0, 2, 1)
+
+
+def ridge(x, y, x_check, y_check, penalties=PENALTIES) -> tuple[np.ndarray, np.ndarray, float]:
+    """Ridge regression whose penalty predicts the validation part best, refitted on all.
+
+    Parameters
+    ----------
+    x, y : array, shape (n, n_features), (n, n_units)
+    x_check, y_check : array
+    penalties : sequence of float
+
+    Returns
+    -------
+    weights : ndarray, shape (n_features, n_units)
+    bias : ndarray, shape (n_units,)
+    penalty : float
+    """
+    spectrum = _Ridge(x, y)
+    levels = []
+    for penalty in penalties:
+        weights, bias = spectrum.solve(penalty)
+        levels.append(unit_correlation(x_check @ weights + bias, y_check).mean())
+    best = penalties[int(np.argmax(levels))]
+    weights, bias = _Ridge(np.concatenate([x, x_check]), np.concatenate([y, y_check])).solve(best)
+    return weights, bias, float(best)
+
+
+class _Ridge:
+    """All penalties from one decomposition, of features or of samples, whichever are fewer."""
+
+    def __init__(self, x, y):
+        self.x_mean, self.y_mean = x.mean(axis=0), y.mean(axis=0)
+        x, y = np.asarray(x - self.x_mean, np.float64), np.asarray(y - self.y_mean, np.float64)
+        self.dual = len(x) < x.shape[1]
+        gram = x @ x.T if self.dual else x.T @ x
+        values, self.vectors = np.linalg.eigh(gram)
+        self.values = np.clip(values, 0, None)
+        self.unit = float(np.trace(gram)) / x.shape[1] or 1.0
+        self.x, self.target = x, self.vectors.T @ (y if self.dual else x.T @ y)
+
+    def solve(self, penalty):
+        scaled = self.vectors @ (self.target / (self.values + penalty * self.unit)[:, None])
+        weights = self.x.T @ scaled if self.dual else scaled
+        return weights, self.y_mean - self.x_mean @ weights
+
+
+class TemporalTwin:
+    """Predict units from the last samples of a one-dimensional stimulus.
+
+    Parameters
+    ----------
+    n_lags : int, default 64
+        Samples of a window; also the length of a most discriminative stimulus.
+    random_state : int, default 0
+
+    Attributes
+    ----------
+    filters_ : ndarray, shape (n_units, n_lags, c)
+        Oldest sample first, for the deviation from `offset`, in units of `scale_`.
+    bias_ : ndarray, shape (n_units,)
+        Of the regression; the clustering does without it.
+    test_correlation_ : ndarray, shape (n_units,)
+
+    Notes
+    -----
+    Ridge regression. The regression judges the fit; for the search the filters get length 1 and
+    the rectifier softplus(4u)/4, so that a unit has a direction it prefers.
+    """
+
+    kind = "temporal"
+
+    def __init__(self, n_lags=64, random_state=0):
+        self.n_lags, self.random_state = n_lags, random_state
+
+    def fit(self, stimuli, responses, tier, log=None):
+        """Fit on `train` and `validation`, judge on `test`.
+
+        Parameters
+        ----------
+        stimuli : array, shape (n_samples, c), or clips (n_trials, n_lags, c)
+        responses : array, shape (n, n_units)
+        tier : array of str, shape (n,)
+        log : callable, optional
+
+        Returns
+        -------
+        self
+        """
+        stimuli = np.asarray(stimuli[:], np.float32)
+        tier, responses = np.asarray(tier), np.asarray(responses, np.float64)
+        used = np.isin(tier, ("train", "validation"))
+        self.offset = stimuli[used].mean(axis=tuple(range(stimuli.ndim - 1)))
+        if stimuli.ndim == 3:
+            self.n_lags = stimuli.shape[1]
+        windows = self._windows(stimuli)
+        # A block at the end: neighbours in time are alike, a random draw would tell little.
+        rows = np.flatnonzero(tier == "train")
+        check = np.flatnonzero(tier == "validation")
+        if not len(check) and stimuli.ndim == 2:
+            cut = int(0.9 * len(rows))
+            rows, check = rows[: max(cut - self.n_lags, 1)], rows[cut:]
+        elif not len(check):
+            rows, check = split_validation(tier, self.random_state)
+        flat = windows.reshape(len(windows), -1)
+        self.scale_ = responses[used].std(axis=0)
+        y = responses / np.where(self.scale_ > 0, self.scale_, 1)
+        weights, self.bias_, self.penalty_ = ridge(flat[rows], y[rows], flat[check], y[check])
+        self.filters_ = weights.T.reshape(-1, *windows.shape[1:])
+        test = np.flatnonzero(tier == "test")
+        test = test if len(test) else check
+        self.test_correlation_ = unit_correlation(flat[test] @ weights + self.bias_, y[test])
+        if log:
+            log(
+                f"ridge on {flat.shape[1]} lags, penalty {self.penalty_:g}, mean test correlation "
+                f"{self.test_correlation_.mean():.3f}"
+            )
+        return self
+
+    def _windows(self, stimuli):
+        deviations = stimuli - self.offset
+        return deviations if stimuli.ndim == 3 else lagged(deviations, self.n_lags)
+
+    def predict(self, stimuli) -> np.ndarray:
+        """Prediction of the regression in units of the training standard deviation."""
+        windows = self._windows(np.asarray(stimuli, np.float32))
+        flat = windows.reshape(len(windows), -1)
+        return flat @ self.filters_.reshape(len(self.filters_), -1).T + self.bias_
+
+    def training_stimuli(self, stimuli, n=2000) -> np.ndarray:
+        """Windows of the training stimuli, offset included, evenly spread, (n, n_lags, c)."""
+        stimuli = np.asarray(stimuli, np.float32)
+        if stimuli.ndim == 3:
+            return stimuli
+        ends = np.linspace(self.n_lags - 1, len(stimuli) - 1, min(n, len(stimuli))).astype(int)
+        return lagged(stimuli, self.n_lags)[ends]
+
+    def centred(self, crop=True):
+        """Rectified responses to windows (n, n_lags, c) of deviations; nothing to crop."""
+        return _Rectified(self.filters_)
+
+    def make_cells(self, n_per_unit=10, noise=0.1, gain_sd=0.3, random_state=0):
+        """Cells made from every unit: filters with noise, log-normal gains. Not recorded cells.
+
+        Parameters
+        ----------
+        n_per_unit : int, default 10
+        noise : float, default 0.1
+            Of the filter, relative to its root mean square.
+        gain_sd : float, default 0.3
+            Of the log gain.
+        random_state : int, default 0
+
+        Returns
+        -------
+        twin : TemporalTwin
+        source : ndarray of int, shape (n_units * n_per_unit,)
+            Unit that each cell was made from.
+        """
+        rng = np.random.default_rng(random_state)
+        source = np.repeat(np.arange(len(self.filters_)), n_per_unit)
+        filters = self.filters_[source]
+        size = np.sqrt((filters**2).mean(axis=(1, 2), keepdims=True))
+        filters = filters + noise * size * rng.standard_normal(filters.shape)
+        made = TemporalTwin(self.n_lags, self.random_state)
+        made.offset, made.bias_ = self.offset, self.bias_[source]
+        made.penalty_, made.scale_ = self.penalty_, self.scale_[source]
+        made.filters_ = filters
+        made.gain = np.exp(rng.normal(0, gain_sd, len(source)))
+        made.test_correlation_ = self.test_correlation_[source]
+        return made, source
+
+
+class _Rectified:
+    """softplus(4u)/4 of filters of length one."""
+
+    def __init__(self, filters):
+        import torch
+
+        flat = filters.reshape(len(filters), -1)
+        length = np.linalg.norm(flat, axis=1, keepdims=True)
+        self.weights = torch.as_tensor(
+            (flat / np.where(length > 0, length, 1)).T.astype(np.float32)
+        )
+        self.stimulus_shape, self.cut, self.messages = filters.shape[1:], None, []
+
+    def __call__(self, x):
+        import torch
+
+        weights = self.weights.to(x)
+        return torch.nn.functional.softplus(4 * (x.reshape(len(x), -1) @ weights)) / 4
+
+
+class EncoderTwin:
+    """Predict voxels or units from frozen image features and a linear readout.
+
+    Parameters
+    ----------
+    backbone : str or object, default "pool2"
+        "pixels", "pool2" (means of 2 x 2 pixels), or a backbone of :mod:`neuro.encoding`.
+    rectify : bool, default False
+        Whether responses below the mean count less, softplus(4u)/4.
+    random_state : int, default 0
+
+    Attributes
+    ----------
+    weights_, bias_ : ndarray
+        Readout of the features, in units of `scale_`.
+    test_correlation_ : ndarray, shape (n_units,)
+
+    Notes
+    -----
+    Pixels keep their place: with such features what a voxel prefers is mostly where its
+    receptive field lies, and clusters are spatial clusters.
+    """
+
+    kind = "encoder"
+
+    def __init__(self, backbone="pool2", random_state=0):
+        self.backbone, self.random_state = backbone, random_state
+
+    def fit(self, stimuli, responses, tier, log=None):
+        """Fit on `train` and `validation`, judge on `test`.
+
+        Parameters
+        ----------
+        stimuli : array, shape (n_trials, c, h, w)
+        responses : array, shape (n_trials, n_units)
+        tier : array of str, shape (n_trials,)
+        log : callable, optional
+
+        Returns
+        -------
+        self
+        """
+        tier, responses = np.asarray(tier), np.asarray(responses, np.float64)
+        rows, check = split_validation(tier, self.random_state)
+        used = np.concatenate([rows, check])
+        images = np.asarray(stimuli[:], np.float32)
+        self.shape_ = images.shape[1:]
+        self.offset = images[used].mean(axis=(0, 2, 3), keepdims=True)[0]
+        self._make_backbone(images)
+        features = self.features(images)
+        self.scale_ = responses[used].std(axis=0)
+        self.mean_ = responses[used].mean(axis=0)
+        y = (responses - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1)
+        self.weights_, self.bias_, self.penalty_ = ridge(
+            features[rows], y[rows], features[check], y[check]
+        )
+        test = np.flatnonzero(tier == "test")
+        test = test if len(test) else check
+        guess = features[test] @ self.weights_ + self.bias_
+        self.test_correlation_ = unit_correlation(guess, y[test])
+        if log:
+            log(
+                f"{self.backbone}: {features.shape[1]} features, penalty {self.penalty_:g}, mean "
+                f"test correlation {self.test_correlation_.mean():.3f}"
+            )
+        return self
+
+    def _make_backbone(self, images):
+        self.backbone_ = None
+        if self.backbone in ("pixels", "pool2"):
+            return
+        from neuro.encoding import backbones
+
+        self.backbone_ = backbones.make(self.backbone, images.shape)
+
+    def _features(self, x):
+        """Features of a tensor of images, offset included, (n, n_features)."""
+        import torch
+
+        if self.backbone_ is not None:
+            return self.backbone_.features(x.clamp(0, 1))
+        if self.backbone == "pool2":
+            x = torch.nn.functional.avg_pool2d(x, 2)
+        return x.reshape(len(x), -1)
+
+    def features(self, images) -> np.ndarray:
+        """Features of images (n, c, h, w)."""
+        import torch
+
+        with torch.no_grad():
+            parts = [
+                self._features(torch.as_tensor(np.asarray(images[k : k + 250], np.float32)))
+                for k in range(0, len(images), 250)
+            ]
+        return torch.cat(parts).numpy()
+
+    def predict(self, stimuli) -> np.ndarray:
+        """Responses in units of the training standard deviation, mean zero."""
+        return self.features(stimuli) @ self.weights_ + self.bias_
+
+    def centred(self, crop=True):
+        """Responses to deviations from `offset`; features have no common position to move to."""
+        return _Encoded(self)
+
+
+class _Encoded:
+    def __init__(self, twin):
+        import torch
+
+        self.twin, self.stimulus_shape, self.cut, self.messages = twin, twin.shape_, None, []
+        self.weights = torch.as_tensor(twin.weights_.astype(np.float32))
+        self.bias = torch.as_tensor(twin.bias_.astype(np.float32))
+        self.offset = torch.as_tensor(twin.offset)
+
+    def natural_norm(self, responses, units=None):
+        """Norm at which a unit's best stimulus drives it as much as its best training stimulus.
+
+        A linear readout grows without end along directions that images hardly ever take; with
+        the norm of whole images every unit would get a cluster of its own. None for features
+        that are not linear in the pixels.
+
+        Parameters
+        ----------
+        responses : ndarray, shape (n, n_units)
+            To training stimuli.
+        units : sequence of int, optional
+            Those that count; default all.
+
+        Returns
+        -------
+        float or None
+        """
+        if self.twin.backbone_ is not None:
+            return None
+        # The mean of four pixels has a gradient of norm 1/2.
+        slope = np.linalg.norm(self.twin.weights_, axis=0)
+        slope = slope / 2 if self.twin.backbone == "pool2" else slope
+        peak = (responses - responses.mean(axis=0)).max(axis=0)
+        units = np.arange(len(slope)) if units is None else np.asarray(units)
+        units = units[slope[units] > 0]
+        return float(np.median(peak[units] / slope[units]))
+
+    def __call__(self, x):
+        features = self.twin._features(x + self.offset.to(x))
+        return features @ self.weights.to(features) + self.bias.to(features)

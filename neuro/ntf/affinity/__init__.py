@@ -1,0 +1,1 @@
+"""From traces to the tensor of pairwise affinities."""

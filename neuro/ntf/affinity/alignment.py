@@ -1,0 +1,260 @@
+"""One time axis for several animals: by the identity of stimuli, by the clock, or none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.ntf.affinity.pairs import bin_mask, frame_bins
+
+ALIGNMENTS = ("stimulus", "task", "none")
+EVENT_COLUMNS = ("animal", "onset_s", "duration_s", "condition")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bins:
+    """Frames of every bin of one animal.
+
+    Attributes
+    ----------
+    starts, stops : ndarray of int64, shape (n_bins,)
+        First frame and frame after the last; 0 and 0 where the animal has nothing.
+    seen : ndarray of bool, shape (n_bins,)
+    start_s : ndarray of float64, shape (n_bins,)
+        Where the bin starts on the animal's own clock in s; NaN where not seen.
+    """
+
+    starts: np.ndarray
+    stops: np.ndarray
+    seen: np.ndarray
+    start_s: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """The common time axis.
+
+    Attributes
+    ----------
+    bins : list of Bins
+        One per animal.
+    condition : list of str, length n_bins
+        Empty outside epochs.
+    epoch : ndarray of int64, shape (n_bins,)
+        Number of the epoch on the common axis, -1 outside.
+    offset_s : ndarray of float64, shape (n_bins,)
+        Start of the bin relative to the onset of its stimulus; without stimuli since the start.
+    on : ndarray of bool, shape (n_bins,)
+        Whether the stimulus is on.
+    """
+
+    bins: list[Bins]
+    condition: list[str]
+    epoch: np.ndarray
+    offset_s: np.ndarray
+    on: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.epoch)
+
+
+def clock_axis(recordings, bin_s) -> Axis:
+    """Bins from the start of each recording; shorter ones end in bins that are not seen.
+
+    Parameters
+    ----------
+    recordings : list of Recording
+    bin_s : float
+
+    Returns
+    -------
+    Axis
+    """
+    plans = [frame_bins(len(item.traces), item.fs, bin_s) for item in recordings]
+    n_bins = max(len(starts) for starts, _ in plans)
+    bins = []
+    for item, (starts, stops) in zip(recordings, plans):
+        seen = np.zeros(n_bins, bool)
+        seen[: len(starts)] = _seen(item, starts, stops)
+        pad = (0, n_bins - len(starts))
+        start_s = np.where(seen, np.arange(n_bins) * bin_s, np.nan)
+        bins.append(Bins(np.pad(starts, pad), np.pad(stops, pad), seen, start_s))
+    return Axis(
+        bins,
+        [""] * n_bins,
+        np.full(n_bins, -1),
+        np.arange(n_bins) * bin_s,
+        np.zeros(n_bins, bool),
+    )
+
+
+def mark_events(axis: Axis, events, bin_s) -> Axis:
+    """Write conditions onto a clock axis, for a task that all animals share.
+
+    Parameters
+    ----------
+    axis : Axis
+    events : pandas.DataFrame
+        The first animal's rows are used; all animals share them.
+    bin_s : float
+
+    Returns
+    -------
+    Axis
+    """
+    condition, epoch, on = list(axis.condition), axis.epoch.copy(), axis.on.copy()
+    first = events[events["animal"] == events["animal"].iloc[0]].sort_values("onset_s")
+    for number, row in enumerate(first.itertuples()):
+        middle = axis.offset_s + bin_s / 2
+        inside = (middle >= row.onset_s) & (middle < row.onset_s + row.duration_s)
+        for k in np.flatnonzero(inside):
+            condition[k] = str(row.condition)
+        epoch[inside], on[inside] = number, True
+    return dataclasses.replace(axis, condition=condition, epoch=epoch, on=on)
+
+
+def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()) -> Axis:
+    """Epochs around stimuli, brought to one order of conditions by their identity.
+
+    Animals that saw the stimuli in different orders are re-ordered condition by condition; the
+    n-th presentation of a condition meets the n-th of the other animals.
+
+    Parameters
+    ----------
+    recordings : list of Recording
+    events : pandas.DataFrame
+        Columns `animal`, `onset_s`, `duration_s`, `condition`; seconds from the first frame.
+    bin_s : float
+    pre_s : float
+        Seconds before the onset (5, ours).
+    post_s : float, optional
+        Seconds after the onset; default is the longest stimulus plus `pre_s`.
+    order : sequence of str
+        Conditions in the order of the common axis; by name by default.
+
+    Returns
+    -------
+    Axis
+
+    Raises
+    ------
+    InputProblem
+        Animals without events, and conditions that an animal lacks, all at once.
+    """
+    events = events.assign(condition=events["condition"].astype(str))
+    conditions = [str(name) for name in order] or sorted(set(events["condition"]))
+    by_animal = dict(list(events.sort_values("onset_s").groupby("animal")))
+    problems = []
+    for item in recordings:
+        own = set(by_animal[item.name]["condition"]) if item.name in by_animal else None
+        if own is None:
+            problems.append(f"events: no event of animal {item.name}; add its rows")
+            continue
+        problems += [
+            f"events: condition '{name}' missing in animal {item.name}"
+            for name in conditions
+            if name not in own
+        ]
+    if problems:
+        raise InputProblem(problems)
+    longest = float(events["duration_s"].max())
+    post_s = longest + pre_s if post_s is None else float(post_s)
+    per_epoch = int(np.floor((pre_s + post_s) / bin_s + 1e-9))
+    if per_epoch < 1:
+        raise InputProblem(
+            f"events: epochs of {pre_s + post_s:g} s are shorter than one bin of {bin_s:g} s"
+        )
+    onsets = {
+        item.name: {
+            name: rows["onset_s"].to_numpy(float)
+            for name, rows in by_animal[item.name].groupby("condition")
+        }
+        for item in recordings
+    }
+    slots = [
+        (name, repeat)
+        for name in conditions
+        for repeat in range(max(len(own[name]) for own in onsets.values()))
+    ]
+    offset = np.tile(np.arange(per_epoch) * bin_s - pre_s, len(slots))
+    durations = events.groupby("condition")["duration_s"].max()
+    length = np.repeat([durations[name] for name, _ in slots], per_epoch)
+    bins = [
+        _epoch_bins(item, onsets[item.name], slots, offset, per_epoch, bin_s) for item in recordings
+    ]
+    return Axis(
+        bins,
+        [name for name, _ in slots for _ in range(per_epoch)],
+        np.repeat(np.arange(len(slots)), per_epoch),
+        offset,
+        (offset + bin_s / 2 >= 0) & (offset + bin_s / 2 < length),
+    )
+
+
+def _epoch_bins(item, onsets, slots, offset, per_epoch, bin_s) -> Bins:
+    onset = np.array([onsets[name][k] if k < len(onsets[name]) else np.nan for name, k in slots])
+    start_s = np.repeat(onset, per_epoch) + offset
+    there = np.isfinite(start_s)
+    clean = np.where(there, start_s, 0.0)
+    starts = np.ceil(clean * item.fs - 1e-9).astype(np.int64)
+    stops = np.ceil((clean + bin_s) * item.fs - 1e-9).astype(np.int64)
+    there &= (starts >= 0) & (stops <= len(item.traces)) & (stops > starts)
+    starts, stops = np.where(there, starts, 0), np.where(there, stops, 0)
+    seen = there & _seen(item, starts, stops)
+    return Bins(starts, stops, seen, np.where(seen, start_s, np.nan))
+
+
+def _seen(item, starts, stops):
+    if item.frame_mask is None:
+        return np.ones(len(starts), bool)
+    return bin_mask(item.frame_mask, starts, stops)
+
+
+def read_events(path, animals):
+    """Read a table of stimuli: `animal`, `onset_s`, `duration_s`, `condition`.
+
+    Parameters
+    ----------
+    path : path-like
+        Tabs, or commas where the name ends in `.csv`.
+    animals : sequence of str
+        Names of the recordings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A table without the column `animal` holds for all animals and is repeated.
+
+    Raises
+    ------
+    InputProblem
+        Missing columns, text where a number belongs, unknown animals, all at once.
+    """
+    import pandas as pd
+
+    from neuro.io.formats.tables import read_tsv
+
+    table = read_tsv(path, dtype={"animal": str, "condition": str})
+    if "animal" not in table.columns:
+        table = pd.concat([table.assign(animal=name) for name in animals], ignore_index=True)
+    absent = [name for name in EVENT_COLUMNS if name not in table.columns]
+    if absent:
+        raise InputProblem(f"{path}: no column '{absent[0]}'; expected {', '.join(EVENT_COLUMNS)}")
+    problems = []
+    for name in ("onset_s", "duration_s"):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        if numbers.isna().any():
+            row = int(numbers.isna().idxmax()) + 2
+            problems.append(f"{path}: column '{name}', line {row}: expected a number of seconds")
+        table[name] = numbers
+    unknown = sorted(set(table["animal"].dropna()) - set(animals))
+    if unknown:
+        problems.append(
+            f"{path}: animal '{unknown[0]}' has events but no recording; recordings are "
+            f"{', '.join(list(animals)[:4])}"
+        )
+    if problems:
+        raise InputProblem(problems)
+    return table

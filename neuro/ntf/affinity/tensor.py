@@ -1,0 +1,287 @@
+"""The tensor of pairwise affinities: bins x animals x pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.io.recordings.reader import PairKernels
+from neuro.ntf.affinity import alignment as align
+from neuro.ntf.affinity.identity import Identity, match_names, spread_pairs
+from neuro.ntf.affinity.pairs import SIGNED, affinity, silent_traces
+from neuro.ntf.affinity.prepare import check_recordings, labels, present, resampled
+
+SCALES = ("none", "log1p", "pair_max")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairTensor:
+    """Affinities of several animals.
+
+    Attributes
+    ----------
+    values : ndarray or memmap of float32, shape (n_bins, n_animals, n_pairs)
+        Pairs in the order of `numpy.triu_indices(n_neurons, 1)`; 0 where not observed.
+    pair_mask : ndarray of bool, shape (n_animals, n_pairs)
+        False where either neuron is absent in an animal.
+    frame_mask : ndarray of bool, shape (n_bins, n_animals), or None
+        False where an animal has no data in a bin.
+    names : list of str
+    animals : list of str
+        With two signs the names end in ` (+)` and ` (-)`.
+    fs : float
+        Bins per second.
+    time_map : dict of str to ndarray
+        `start_s` (n_bins, n_animals): where the bin starts on the animal's own clock;
+        `condition` (n_bins,), `epoch` (n_bins,), `offset_s` (n_bins,), `on` (n_bins,).
+    kind, sign, time_alignment : str
+    silent : dict of str to list of str
+        Per animal the neurons that were gated or constant.
+    notes : list of str
+    """
+
+    values: np.ndarray
+    pair_mask: np.ndarray
+    frame_mask: np.ndarray | None
+    names: list[str]
+    animals: list[str]
+    fs: float
+    time_map: dict
+    kind: str
+    sign: str
+    time_alignment: str
+    silent: dict
+    notes: list[str]
+
+    @property
+    def concatenated(self) -> bool:
+        """Whether animals share no clock, so that only motifs can be shared."""
+        return self.time_alignment == "none"
+
+
+def build_tensor(
+    recordings,
+    events=None,
+    time_alignment="auto",
+    identity=None,
+    *,
+    kind="differential",
+    sign="positive",
+    bin_s=1.0,
+    pre_s=5.0,
+    post_s=None,
+    order=(),
+    scale="none",
+    resample_hz=None,
+    out=None,
+    **options,
+) -> PairTensor:
+    """Compute the affinities of all animals and put them on one set of axes.
+
+    Parameters
+    ----------
+    recordings : list of Recording or PairKernels
+    events : pandas.DataFrame, optional
+        Columns `animal`, `onset_s`, `duration_s`, `condition`.
+    time_alignment : {"auto", "stimulus", "task", "none"}
+        `stimulus` brings epochs into one order of conditions, `task` takes the clock as shared,
+        `none` shares nothing and leads to the concatenated model. `auto` (default) is `stimulus`
+        where there are events and `none` elsewhere.
+    identity : Identity, optional
+    kind, sign, bin_s, **options
+        As for :func:`neuro.ntf.affinity.pairs.affinity`; `sign="split"` makes two entries of every
+        animal, one for each sign.
+    pre_s, post_s, order
+        As for :func:`neuro.ntf.affinity.alignment.stimulus_axis`.
+    scale : {"none", "log1p", "pair_max"}
+        Applied to the affinities at the end: log(1 + a), or division by each pair's largest.
+    resample_hz : float, optional
+        Common sampling rate in Hz, for recordings that differ.
+    out : path-like, optional
+        Write the values to this `.npy` file and return them as a memory map.
+
+    Returns
+    -------
+    PairTensor
+
+    Raises
+    ------
+    InputProblem
+        All problems of the recordings at once.
+    """
+    identity = identity or Identity()
+    if time_alignment not in ("auto", *align.ALIGNMENTS):
+        raise ValueError(
+            f"time_alignment: got '{time_alignment}', expected auto, {', '.join(align.ALIGNMENTS)}"
+        )
+    if scale not in SCALES:
+        raise ValueError(f"scale: got '{scale}', expected one of {', '.join(SCALES)}")
+    if sign == "split" and kind not in SIGNED:
+        raise ValueError(f"sign: 'split' needs a signed kind ({', '.join(SIGNED)}), got '{kind}'")
+    items = [present(item) for item in recordings]
+    check_recordings(items, resample_hz, identity)
+    if resample_hz is not None:
+        items = [resampled(item, resample_hz) for item in items]
+    chosen, notes = _alignment(time_alignment, events, len(items))
+    names, members = match_names([labels(item) for item in items], identity)
+    axis = _axis(items, events, chosen, bin_s, pre_s, post_s, order)
+    signs = ("positive", "negative") if sign == "split" else (sign,)
+    n_pairs = len(names) * (len(names) - 1) // 2
+    shape = (len(axis), len(items) * len(signs), n_pairs)
+    values = _allocate(out, shape)
+    mask, frames = np.zeros(shape[1:], bool), np.zeros(shape[:2], bool)
+    silent, w = {}, 0
+    for item, member, bins in zip(items, members, axis.bins):
+        silent[item.name] = _silent(item, kind, options)
+        for which in signs:
+            part = _pair_values(item, kind, which, bins, options)
+            values[:, w], mask[w] = spread_pairs(part, member, len(names))
+            if isinstance(item, PairKernels):
+                mask[w] &= ~np.isnan(values[:, w]).any(axis=0)
+                values[:, w] = np.nan_to_num(values[:, w])
+            frames[:, w] = bins.seen
+            values[~bins.seen, w] = 0
+            w += 1
+    _scale(values, scale)
+    animals = [
+        item.name + ({"positive": " (+)", "negative": " (-)"}[which] if len(signs) > 1 else "")
+        for item in items
+        for which in signs
+    ]
+    _check_observed(mask, frames, animals)
+    time_map = {
+        "start_s": np.repeat(np.array([bins.start_s for bins in axis.bins]), len(signs), 0).T,
+        "condition": np.array(axis.condition, dtype=str),
+        "epoch": axis.epoch,
+        "offset_s": axis.offset_s,
+        "on": axis.on,
+    }
+    if out is not None:
+        values.flush()
+    rate = items[0].fs if isinstance(items[0], PairKernels) else 1.0 / bin_s
+    return PairTensor(
+        values=values,
+        pair_mask=mask,
+        frame_mask=None if frames.all() else frames,
+        names=names,
+        animals=animals,
+        fs=rate,
+        time_map=time_map,
+        kind="kernel" if isinstance(items[0], PairKernels) else kind,
+        sign=sign,
+        time_alignment=chosen,
+        silent={name: found for name, found in silent.items() if found},
+        notes=notes,
+    )
+
+
+def _alignment(wanted, events, n_items):
+    """What `auto` means here, and what the user should know."""
+    notes = []
+    if wanted == "auto":
+        wanted = "none" if events is None else "stimulus"
+    if wanted == "stimulus" and events is None:
+        raise InputProblem("events: missing, but time_alignment is 'stimulus'; give a table")
+    if wanted == "task" and events is None and n_items > 1:
+        notes.append(
+            "time_alignment 'task' without events: a shared time axis means nothing for resting "
+            "data; use 'none'"
+        )
+        warnings.warn(notes[-1], stacklevel=3)
+    if wanted == "none" and n_items > 1:
+        notes.append(
+            "no shared clock: the concatenated model shares motifs, and every animal has time "
+            "courses of its own"
+        )
+    if n_items == 1:
+        notes.append(
+            "one recording: the model is matrix factorisation, animal loadings are trivial"
+        )
+    return wanted, notes
+
+
+def _axis(items, events, chosen, bin_s, pre_s, post_s, order):
+    if isinstance(items[0], PairKernels):
+        n_bins = min(item.kernels.shape[2] for item in items)
+        whole = align.Bins(
+            np.arange(n_bins),
+            np.arange(n_bins) + 1,
+            np.ones(n_bins, bool),
+            np.arange(n_bins) / items[0].fs,
+        )
+        empty = np.zeros(n_bins, bool)
+        return align.Axis(
+            [whole] * len(items), [""] * n_bins, np.full(n_bins, -1), whole.start_s, empty
+        )
+    try:
+        if chosen == "stimulus":
+            return align.stimulus_axis(
+                items, events, bin_s, pre_s=pre_s, post_s=post_s, order=order
+            )
+        axis = align.clock_axis(items, bin_s)
+    except InputProblem:
+        raise
+    except ValueError as error:
+        raise InputProblem(f"ntf: {error}; set affinity.bin_s") from None
+    return align.mark_events(axis, events, bin_s) if events is not None else axis
+
+
+def _pair_values(item, kind, sign, bins, options):
+    if isinstance(item, PairKernels):
+        left, right = np.triu_indices(len(item.kernels), 1)
+        size = np.abs(item.kernels[:, :, : len(bins.seen)])
+        # the stronger of the two directions; NaN only where neither was observed
+        return np.fmax(size[left, right], size[right, left]).T
+    return affinity(
+        item.traces,
+        item.fs,
+        kind,
+        sign=sign,
+        frame_mask=item.frame_mask,
+        bins=(bins.starts, bins.stops),
+        **options,
+    )
+
+
+def _silent(item, kind, options) -> list[str]:
+    if isinstance(item, PairKernels):
+        return []
+    given = {key: options[key] for key in ("smooth_s", "snr_min") if key in options}
+    gone = silent_traces(item.traces, item.fs, kind, frame_mask=item.frame_mask, **given)
+    return [name for name, flag in zip(labels(item), gone) if flag]
+
+
+def _allocate(out, shape):
+    if out is None:
+        return np.zeros(shape, np.float32)
+    return np.lib.format.open_memmap(out, mode="w+", dtype=np.float32, shape=shape)
+
+
+def _scale(values, scale):
+    if scale == "log1p":
+        for k in range(len(values)):
+            values[k] = np.log1p(values[k])
+    elif scale == "pair_max":
+        top = np.zeros(values.shape[2], np.float32)
+        for k in range(len(values)):
+            top = np.maximum(top, values[k].max(axis=0))
+        for k in range(len(values)):
+            values[k] /= np.where(top > 0, top, 1)
+
+
+def _check_observed(mask, frames, animals):
+    problems = [
+        f"{name}: no observed pair of neurons; leave the recording out"
+        for name, row in zip(animals, mask)
+        if not row.any()
+    ]
+    problems += [
+        f"{name}: no bin with valid frames; check its frame mask and events"
+        for name, column in zip(animals, frames.T)
+        if not column.any()
+    ]
+    if problems:
+        raise InputProblem(problems)

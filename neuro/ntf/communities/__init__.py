@@ -1,0 +1,1 @@
+"""From motifs to communities, with nulls and known groups."""

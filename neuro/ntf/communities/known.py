@@ -1,0 +1,273 @@
+"""Results beside what is known from elsewhere: planted truth, published groups, homologues."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.ntf.affinity.prepare import present
+from neuro.ntf.communities.agreement import ami, auroc
+from neuro.ntf.communities.detect import motifs
+
+MIN_HOMOLOGUES = 10
+"""Pairs of left and right neurons below which nothing is said about them (ours)."""
+N_PERMUTATIONS = 1000
+
+
+def planted_epochs(factors, labels, truth):
+    """How well epochs and communities of planted recordings were recovered.
+
+    Every condition is matched with one component by the correlation of the component's time
+    course with the condition's epochs.
+
+    Parameters
+    ----------
+    factors : Factors
+        With a common clock.
+    labels : list of ndarray of int, shape (n_neurons,)
+        Communities of every component.
+    truth : pandas.DataFrame
+        Column `neuron`, then one column per condition with the planted community, -1 for silent.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `condition`, `component` (from 1), `correlation`, `ami` (on the neurons that the
+        condition calls up).
+    """
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    conditions = [name for name in truth.columns if name != "neuron"]
+    on = np.array(
+        [factors.time_map["on"] & (factors.time_map["condition"] == name) for name in conditions]
+    )
+    table = _correlations(on.astype(float), np.asarray(factors.time_, float).T)
+    planted = truth.set_index("neuron").reindex(factors.names)
+    rows = []
+    for place, component in zip(*linear_sum_assignment(-table)):
+        group = planted[conditions[place]].fillna(-1).to_numpy(int)
+        active = group >= 0
+        rows.append(
+            {
+                "condition": conditions[place],
+                "component": int(component) + 1,
+                "correlation": float(table[place, component]),
+                "ami": ami(group[active], np.asarray(labels[component])[active]),
+            }
+        )
+    return pd.DataFrame(rows, columns=["condition", "component", "correlation", "ami"])
+
+
+def _correlations(first, second):
+    """Pearson correlations of the rows of two arrays; 0 for constant rows."""
+    first = first - first.mean(axis=1, keepdims=True)
+    second = second - second.mean(axis=1, keepdims=True)
+    size = np.outer(np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1))
+    return (first @ second.T) / np.where(size > 0, size, 1)
+
+
+def assemblies(matrices, traces, groups):
+    """How well motifs, and plain correlation, tell the pairs inside published assemblies.
+
+    Parameters
+    ----------
+    matrices : array, shape (n_components, n_neurons, n_neurons)
+    traces : array, shape (n_frames, n_neurons)
+    groups : list of array of int
+        Neurons of each assembly, counted from 0; they may overlap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `assembly` (from 1), `n_neurons`, `component` and `auroc` (optimal matching of
+        assemblies and components), `best_component` and `best_auroc`, `correlation_auroc`.
+
+    Raises
+    ------
+    InputProblem
+        When an assembly names a neuron that the recording lacks.
+    """
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    n = traces.shape[1]
+    top = max(int(group.max()) for group in groups)
+    if top >= n:
+        raise InputProblem(
+            f"recordings.assemblies: neuron {top + 1} is named, but the recording has {n}"
+        )
+    left, right = np.triu_indices(n, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        plain = np.corrcoef(traces.T)[left, right]
+    table, rows = np.zeros((len(groups), len(matrices))), []
+    for place, group in enumerate(groups):
+        member = np.zeros(n, bool)
+        member[group] = True
+        inside = member[left] & member[right]
+        table[place] = [auroc(matrix[left, right], inside) for matrix in matrices]
+        rows.append(
+            {
+                "assembly": place + 1,
+                "n_neurons": len(group),
+                "component": 0,
+                "auroc": np.nan,
+                "best_component": int(np.nanargmax(table[place])) + 1,
+                "best_auroc": float(np.nanmax(table[place])),
+                "correlation_auroc": auroc(plain, inside),
+            }
+        )
+    for place, component in zip(*linear_sum_assignment(-np.nan_to_num(table))):
+        rows[place]["component"] = int(component) + 1
+        rows[place]["auroc"] = float(table[place, component])
+    return pd.DataFrame(rows)
+
+
+def homologues(names, labels, *, seed=0):
+    """How often the left and the right neuron of a class share a community.
+
+    Parameters
+    ----------
+    names : list of str
+        Left and right neurons end in L and R.
+    labels : array of int, shape (n_neurons,)
+        -1 for neurons that were not observed; their pairs do not count.
+    seed : int
+
+    Returns
+    -------
+    dict or None
+        `share`, `null_mean` and `null_95` (labels permuted over the observed neurons),
+        `n_pairs`; None where there are fewer than 10 pairs.
+    """
+    place = {name: k for k, name in enumerate(names)}
+    labels = np.asarray(labels)
+    pairs = [
+        (k, place[name[:-1] + "R"])
+        for name, k in place.items()
+        if len(name) > 1 and name[-1] == "L" and name[:-1] + "R" in place
+    ]
+    pairs = np.array([pair for pair in pairs if labels[list(pair)].min() >= 0]).reshape(-1, 2)
+    if len(pairs) < MIN_HOMOLOGUES:
+        return None
+    rng, known = np.random.default_rng(seed), np.flatnonzero(labels >= 0)
+    null, turned = [], labels.copy()
+    for _ in range(N_PERMUTATIONS):
+        turned[known] = rng.permutation(labels[known])
+        null.append((turned[pairs[:, 0]] == turned[pairs[:, 1]]).mean())
+    return {
+        "share": float((labels[pairs[:, 0]] == labels[pairs[:, 1]]).mean()),
+        "null_mean": float(np.mean(null)),
+        "null_95": float(np.quantile(null, 0.95)),
+        "n_pairs": len(pairs),
+    }
+
+
+def compare(source, factors, found, items, paths, seed=0):
+    """Everything that is known of a set, as a table and as headline figures.
+
+    Parameters
+    ----------
+    source : {"simulated", "recordings", "fmri"}
+    factors : Factors
+    found : list of Communities
+        One per component.
+    items : list of Recording or PairKernels
+    paths : sequence of path-like
+        The planted truth of `simulated`; published groups of `recordings`, if there are any.
+    seed : int
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        From :func:`planted_epochs` or :func:`assemblies`, else columns `component`, `share`,
+        `null_mean`, `null_95`, `n_pairs` from :func:`homologues`; may be empty.
+    rows : list of dict
+        Entries of `report.json`.
+    """
+    import pandas as pd
+
+    from neuro.io.formats.tables import read_tsv
+    from neuro.io.recordings.reader import read_assemblies
+
+    labels = [item.labels for item in found]
+    path = next(iter(paths), None)
+    if source == "simulated":
+        truth = read_tsv(path, dtype={"neuron": str})
+        table = planted_epochs(factors, labels, truth)
+        return table, _planted_rows(source, factors, table, truth)
+    if path is not None:
+        traces = present(items[0]).traces
+        table = assemblies(motifs(factors), traces, read_assemblies(path))
+        return table, [_assembly_row(source, table)]
+    kept = [homologues(factors.names, label, seed=seed) for label in labels]
+    columns = ["component", "share", "null_mean", "null_95", "n_pairs"]
+    table = pd.DataFrame(
+        [{"component": r + 1, **item} for r, item in enumerate(kept) if item], columns=columns
+    )
+    return table, [_homologue_row(source, table)] if len(table) else []
+
+
+def _row(name, value, unit, n, **more):
+    return {"name": name, "value": value, "unit": unit, "null": None, "baseline": None, "n": n} | {
+        "ci_low": None,
+        "ci_high": None,
+        **more,
+    }
+
+
+def _planted_rows(source, factors, table, truth):
+    n_planted = len(truth.columns) - 1
+    n_found = len(factors.lambda_)
+    correlation, agreement = float(table["correlation"].mean()), float(table["ami"].mean())
+    return [
+        _row(
+            f"{source}: motifs",
+            n_found,
+            "motifs",
+            len(factors.animals),
+            planted=n_planted,
+            recovered=n_found,
+            error=abs(n_found - n_planted),
+        ),
+        _row(
+            f"{source}: time courses against the planted epochs",
+            correlation,
+            "correlation",
+            n_planted,
+            planted=1,
+            recovered=round(correlation, 3),
+            error=round(1 - correlation, 3),
+        ),
+        _row(
+            f"{source}: communities of the neurons that take part",
+            agreement,
+            "adjusted mutual information",
+            n_planted,
+            null=0.0,
+            planted=1,
+            recovered=round(agreement, 3),
+            error=round(1 - agreement, 3),
+        ),
+    ]
+
+
+def _assembly_row(source, table):
+    return _row(
+        f"{source}: published assemblies found by their best motif (baseline: correlation)",
+        float(table["best_auroc"].mean()),
+        "AUROC of pairs",
+        len(table),
+        null=0.5,
+        baseline=float(table["correlation_auroc"].mean()),
+    )
+
+
+def _homologue_row(source, table):
+    return _row(
+        f"{source}: left and right neurons of a class in one community",
+        float(table["share"].mean()),
+        "share of pairs",
+        int(table["n_pairs"].max()),
+        null=float(table["null_mean"].mean()),
+    )

@@ -1,0 +1,1 @@
+"""Factorisations, their rank, and what they predict of unseen data."""

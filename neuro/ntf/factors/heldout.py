@@ -1,0 +1,164 @@
+"""Cross-validation over animals: what shared time courses and motifs predict of an unseen one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.ntf.factors.hals import MIN_SUPPORT, TensorStart, gram
+
+MIN_ANIMALS = 4
+"""With fewer animals there is nothing to leave out (ours)."""
+N_FOLDS = 5
+_PASSES = 200
+
+
+class HeldAnimals:
+    """Animals that a fit does not see; a holdout as :class:`neuro.ntf.factors.hals.Holdout` is one.
+
+    A component that describes a few animals by chance lowers the error on held-out fibres, because
+    the other pairs of the same animals show when it is active. It does not lower this one.
+
+    Parameters
+    ----------
+    operator : object with `animal`, `animal_energy` and `shape`
+    held : array of int
+        The animals that are left out.
+    half : array of bool, shape (n_pairs,)
+        Pairs that the loadings of a left-out animal are estimated on; the others are predicted,
+        then the halves change places.
+    """
+
+    def __init__(self, operator, held, half):
+        self.held, self.half, self.operator = np.asarray(held), half, operator
+        self.rows = [slice(int(w), None, operator.shape[1]) for w in self.held]
+        self.sq_norm = float(operator.animal_energy[self.held].sum())
+
+    def correct_rows(self, product, factor) -> None:
+        """Take the animals out of the first matrix product, in place."""
+        for rows in self.rows:
+            product[rows] = 0
+
+    def correct_pairs(self, product, factor) -> None:
+        """Nothing to do: loadings of 0 keep the animals out of the second product."""
+
+    def errors(self, starts) -> np.ndarray:
+        """Squared errors of several fitted starts on the animals, relative to their energies.
+
+        Parameters
+        ----------
+        starts : list of TensorStart
+
+        Returns
+        -------
+        ndarray of float64, shape (n_starts,)
+        """
+        lost, energy = np.zeros(len(starts)), 0.0
+        masks = self.operator.pair_mask, self.operator.frame_mask
+        motifs = [supported_pairs(start) for start in starts]
+        for animal in self.held:
+            values = self.operator.animal(int(animal))
+            seen = np.ones(values.shape[1], bool) if masks[0] is None else masks[0][animal]
+            frames = np.ones(len(values), bool) if masks[1] is None else masks[1][:, animal]
+            halves = [np.flatnonzero(seen & side) for side in (self.half, ~self.half)]
+            parts = [values[:, pairs] for pairs in halves]
+            energy += sum(float(np.vdot(part, part)) for part in parts)
+            for place, (start, motif) in enumerate(zip(starts, motifs)):
+                time = start.time[frames]
+                terms = [
+                    (
+                        np.einsum("tr,tr->r", time, (part @ motif[pairs])[frames]),
+                        gram(time) * gram(motif[pairs]),
+                    )
+                    for part, pairs in zip(parts, halves)
+                ]
+                for (target, square), (other, its_square), part in zip(
+                    terms, terms[::-1], parts[::-1]
+                ):
+                    load = _loadings(target, square)
+                    rest = float(np.vdot(part, part)) - 2 * load @ other + load @ its_square @ load
+                    lost[place] += max(0.0, rest)
+        return lost / energy if energy > 0 else np.full(len(starts), np.nan)
+
+
+def supported_pairs(start) -> np.ndarray:
+    """Motifs of a start; entries without support are 0."""
+    support = start.support()
+    return start.pairs if support is None else np.where(support >= MIN_SUPPORT, start.pairs, 0)
+
+
+def _loadings(target, square):
+    """Least squares with loadings that are not negative."""
+    from neuro.ntf.kernels import descend_shared
+
+    load = np.zeros((1, len(target)), np.float32)
+    descend_shared(load, target[None].astype(np.float32), square, _PASSES)
+    return load[0].astype(np.float64)
+
+
+def animal_folds(operator, ranks, n_starts, seed):
+    """Starts of the cross-validation over animals.
+
+    Parameters
+    ----------
+    operator : object
+    ranks : list of int
+    n_starts : int
+        Starts per fit.
+    seed : numpy.random.SeedSequence
+
+    Returns
+    -------
+    list of dict
+        One per fold: `(rank, list of TensorStart)`; empty with fewer than four animals.
+    """
+    n_bins, n_animals, n_pairs = operator.shape
+    if n_animals < MIN_ANIMALS:
+        return []
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n_animals)
+    folds = []
+    for fold in range(min(N_FOLDS, n_animals)):
+        held = np.sort(order[fold :: min(N_FOLDS, n_animals)])
+        holdout = HeldAnimals(operator, held, rng.random(n_pairs) < 0.5)
+        frames = np.ones((n_bins, n_animals), bool)
+        if operator.frame_mask is not None:
+            frames &= operator.frame_mask
+        frames[:, held] = False
+        seeds = np.random.SeedSequence(int(rng.integers(2**31))).spawn(n_starts)
+        folds.append(
+            {
+                rank: [
+                    TensorStart(
+                        operator.shape,
+                        rank,
+                        np.random.default_rng(child),
+                        operator.pair_mask,
+                        frames,
+                        holdout,
+                    )
+                    for child in seeds
+                ]
+                for rank in ranks
+            }
+        )
+    return folds
+
+
+def animal_errors(folds, ranks) -> np.ndarray:
+    """Relative errors on the animals that were left out.
+
+    Parameters
+    ----------
+    folds : list of dict
+        Fitted, from :func:`animal_folds`.
+    ranks : list of int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_folds, n_ranks)
+    """
+    out = []
+    for fold in folds:
+        best = [min(fold[rank], key=lambda start: start.history[-1]) for rank in ranks]
+        out.append(np.sqrt(best[0].holdout.errors(best)))
+    return np.array(out).reshape(len(folds), len(ranks))

@@ -1,0 +1,184 @@
+"""Drawing: one look for all figures, and the few chart types that several pages share."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from neuro.report.site import model
+
+CONTROL, CASE, OTHER = "#0072B2", "#D55E00", "#6B7280"
+MORE, LESS = "#B2182B", "#2166AC"
+INK, PALE = "#1F2328", "#D0D7DE"
+CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#8C6D31")
+"""Colours that differ for colour-blind readers too (Okabe and Ito 2008)."""
+
+GROUPS = ((0, "Control", CONTROL, "o"), (1, "Case", CASE, "^"), (None, "Not known", OTHER, "s"))
+
+HALF, WIDE = (4.6, 3.2), (9.4, 3.2)
+"""Inches; the page scales pictures to the width of its columns."""
+
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": "#57606A",
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "image.interpolation": "nearest",
+}
+
+
+def figure(name, paint, *, size=HALF, dpi=150, layout="constrained", **texts) -> model.Figure:
+    """Paint a picture and keep it as PNG.
+
+    Parameters
+    ----------
+    name : str
+    paint : callable
+        Gets an empty :class:`matplotlib.figure.Figure`.
+    size : tuple of float
+        Inches.
+    dpi : int
+    layout : str or None
+        Layout engine; None leaves the axes where `paint` puts them, which is faster.
+    **texts
+        `caption`, `how_to_read`, `alt` and `wide` of :class:`neuro.report.site.model.Figure`.
+
+    Returns
+    -------
+    neuro.report.site.model.Figure
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        picture = Figure(figsize=size, dpi=dpi, layout=layout)
+        FigureCanvasAgg(picture)
+        paint(picture)
+        stream = io.BytesIO()
+        # No program name or date in the file: same data, same bytes.
+        picture.savefig(stream, format="png", metadata={"Software": None})
+    return model.Figure(name=name, png=stream.getvalue(), **texts)
+
+
+def spread(count: int, width: float = 0.22) -> np.ndarray:
+    """Horizontal offsets that keep `count` dots apart; the same at every call."""
+    return ((np.arange(count) * 0.618034) % 1 - 0.5) * width
+
+
+def by_site(axes, table, value: str, label: str, *, lines=()) -> None:
+    """Dots of one value per run, by site, controls beside cases, with their medians.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    table : pandas.DataFrame
+        Columns `site`, `dx` and `value`.
+    value : str
+    label : str
+        Axis label with unit.
+    lines : sequence of (float, str)
+        Limits to mark: where, and what they are.
+    """
+    sites = sorted(table["site"].fillna("n/a").astype(str).unique())
+    site = table["site"].fillna("n/a").astype(str)
+    known = [group for group in GROUPS if _members(table, group[0]).any()]
+    for number, (group, name, colour, marker) in enumerate(known):
+        member = _members(table, group)
+        place = (number - (len(known) - 1) / 2) * 0.32
+        for x, wanted in enumerate(sites):
+            values = table.loc[member & (site == wanted), value].dropna().to_numpy(float)
+            if not len(values):
+                continue
+            axes.scatter(
+                x + place + spread(len(values)),
+                np.sort(values),
+                s=16 if len(table) < 200 else 7,
+                color=colour,
+                marker=marker,
+                alpha=0.75,
+                linewidths=0,
+            )
+            median = np.median(values)
+            axes.plot([x + place - 0.13, x + place + 0.13], [median] * 2, color=INK, lw=1.4)
+        axes.scatter([], [], s=18, color=colour, marker=marker, label=name)
+    axes.set_xticks(range(len(sites)), sites, rotation=0 if len(sites) <= 4 else 35)
+    axes.set_xlim(-0.6, len(sites) - 0.4)
+    axes.set_ylabel(label)
+    limits(axes, lines)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+
+
+def _members(table, group):
+    return table["dx"].isna() if group is None else table["dx"] == group
+
+
+def limits(axes, lines) -> None:
+    """Dashed horizontal lines with their names at the right end."""
+    for height, text in lines:
+        axes.axhline(height, color=OTHER, lw=1, ls=(0, (4, 3)), zorder=0)
+        axes.annotate(
+            text,
+            (1, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=7.5,
+            color=OTHER,
+        )
+
+
+def bars(axes, names, values, *, label="", signed: bool = False) -> None:
+    """Horizontal bars with their names, the first on top; signed ones red and blue."""
+    place = np.arange(len(names))
+    colour = np.where(np.asarray(values) > 0, MORE, LESS) if signed else CONTROL
+    axes.barh(place, values, color=colour, height=0.72)
+    axes.set_yticks(place, names, fontsize=7.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(label)
+    axes.axvline(0, color=INK, lw=0.8)
+
+
+def matrix(picture, values, *, limit: float, label: str) -> None:
+    """A symmetric matrix with a diverging colour scale; missing entries are grey."""
+    import matplotlib
+
+    axes = picture.subplots()
+    colours = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#C8CDD3")
+    ends = (0.5, len(values) + 0.5)
+    image = axes.imshow(
+        np.ma.masked_invalid(values),
+        cmap=colours,
+        vmin=-limit,
+        vmax=limit,
+        extent=(*ends, *ends[::-1]),
+    )
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_xlabel("Region")
+    axes.set_ylabel("Region")
+    bar = picture.colorbar(image, ax=axes, shrink=0.85, pad=0.02)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+
+
+def from_edges(edges, n_regions: int) -> np.ndarray:
+    """A full symmetric matrix from the edges in `numpy.triu_indices(n, 1)` order."""
+    full = np.full((n_regions, n_regions), np.nan)
+    rows, columns = np.triu_indices(n_regions, 1)
+    full[rows, columns] = edges
+    full[columns, rows] = edges
+    return full

@@ -1,0 +1,1 @@
+"""One page per stage, and what they share."""

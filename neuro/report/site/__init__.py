@@ -1,0 +1,1 @@
+"""Sections, pages and HTML."""

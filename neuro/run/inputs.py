@@ -1,0 +1,286 @@
+"""The list of runs that the workflow plans with: scanned once, then read from a table.
+
+Parsing the Snakefile must be fast, because every cluster job parses it again. The main process
+scans the input when it has changed and writes `results/inputs.tsv`; everybody else reads that.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import glob
+import json
+import os
+from pathlib import Path
+
+import neuro
+from neuro.config import kinds
+from neuro.io.problems import InputProblem
+from neuro.run.digest import stage_digest
+from neuro.run.layouts import affine, scan
+
+__all__ = ["Inputs", "affine", "bad_runs", "decide", "load", "read"]
+
+_REMEMBERED = ("kind", "why", "files", "sources", "notes")
+TABLE = Path("results/inputs.tsv")
+STATE = Path("results/inputs.json")
+BETWEEN = " | "
+"""Between the problems of one run in the column `reason`, as :mod:`neuro.io.bids.scanner` writes it."""
+COLUMNS = (
+    "run_key",
+    "participant_id",
+    "session",
+    "task",
+    "run",
+    "site",
+    "kind",
+    "bold",
+    "mask",
+    "confounds",
+    "motion",
+    "outliers",
+    "json",
+    "table",
+    "tr",
+    "tr_source",
+    "space",
+    "status",
+    "reason",
+)
+
+
+@dataclasses.dataclass
+class Inputs:
+    """What the workflow knows about the input at planning time.
+
+    Attributes
+    ----------
+    kind : str
+        The layout, after detection by :mod:`neuro.run.layouts`.
+    runs : list of dict
+        Usable runs, columns as in :data:`COLUMNS`, all values text.
+    files : list of str
+        Files that hold region tables (empty for images).
+    sources : list of str
+        Files that the list of participants is made from.
+    problems : list of str
+        Lines for the user; the workflow stops when there are any.
+    why : str
+        How the layout was found.
+    notes : list of str
+        Oddities of the input that were dealt with.
+    native : bool
+        Whether the images stay in native space.
+    """
+
+    kind: str = ""
+    runs: list[dict] = dataclasses.field(default_factory=list)
+    files: list[str] = dataclasses.field(default_factory=list)
+    sources: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    why: str = ""
+    notes: list[str] = dataclasses.field(default_factory=list)
+    native: bool = False
+
+
+def load(config, *, refresh=True, again=False) -> Inputs:
+    """The runs of the configuration, from the cache where it is still true.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved configuration.
+    refresh : bool
+        Whether a stale cache is renewed; False in jobs, which trust it.
+    again : bool
+        Whether the input is scanned although nothing seems to have changed. A file that was
+        mended in place leaves no trace in the folder's times.
+    """
+    state = _state()
+    if refresh or not state:
+        key = _key(config)
+        if again or state.get("key") != key or not TABLE.exists() or _stops(config):
+            try:
+                found = scan(config)
+            except InputProblem as error:
+                return Inputs(problems=error.problems)
+            state = {"key": key}
+            state |= {name: getattr(found, name) for name in _REMEMBERED}
+            _write(found.rows, state)
+    rows = read()
+    usable = [row for row in rows if row["status"] == "ok"]
+    inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})
+    if inputs.kind == "none":
+        return inputs
+    if not usable:
+        inputs.problems = _nothing(config, rows)
+    elif not config["execution"]["skip_bad_subjects"]:
+        inputs.problems = bad_runs(rows)
+    space = usable[0]["space"] if usable else ""
+    inputs.native = kinds.is_native(inputs.kind, config, space)
+    known = kinds.problems(config["data"]["kind"], config)
+    inputs.problems += [
+        line
+        for line in kinds.problems(
+            inputs.kind, config, has_tables=_have_tables(usable), space=space
+        )
+        if line not in known  # those of a kind that was named are told with the settings
+    ]
+    return inputs
+
+
+def _stops(config) -> bool:
+    """Whether runs of the cached table would stop the workflow: they may have been mended."""
+    return not config["execution"]["skip_bad_subjects"] and bool(bad_runs(read()))
+
+
+def bad_runs(rows) -> list[str]:
+    """What the scan found wrong with single runs, and how to go on without them.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Run table.
+
+    Returns
+    -------
+    list of str
+        One line per problem; empty when every run can be used or was left out on purpose.
+    """
+    found = [row["reason"] for row in rows if row["status"] == "problem"]
+    lines = [line for reason in found for line in reason.split(BETWEEN)]
+    if lines:
+        lines.append(
+            f"{len(found)} of {len(rows)} runs cannot be used; mend them, or set "
+            "execution.skip_bad_subjects: true to go on without them"
+        )
+    return lines
+
+
+def _have_tables(runs) -> bool:
+    """Whether every run has a confounds table."""
+    return all(run["confounds"] for run in runs)
+
+
+def decide(config, inputs) -> list[str]:
+    """Fill in what the input decides: the kind of data and the automatic confound strategy.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved configuration; `data.kind` and `fmri.strategy` are set in place.
+    inputs : Inputs
+
+    Returns
+    -------
+    list of str
+        One line per decision, with the reason.
+    """
+    lines: list[str] = []
+    if inputs.kind == "none":
+        return lines
+    if config["data"]["kind"] == "auto":
+        lines.append(f"data.kind: auto is {inputs.kind} ({inputs.why})")
+    config["data"]["kind"] = inputs.kind
+    name, why = kinds.strategy(
+        inputs.kind, config["fmri"]["strategy"], has_tables=_have_tables(inputs.runs)
+    )
+    if why and inputs.kind not in kinds.TABLES:
+        lines.append(f"fmri.strategy: auto is {name} ({why})")
+    config["fmri"]["strategy"] = name
+    return lines
+
+
+def read(path=TABLE) -> list[dict]:
+    """Rows of `inputs.tsv` or `runs.tsv`, every value text, empty where there is none."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    return [{key: "" if cell == "n/a" else cell for key, cell in row.items()} for row in rows]
+
+
+def _nothing(config, rows):
+    where = config["data"]["root"]
+    if not rows:
+        return [f"data.root: no runs found in {where} (layout {config['data']['kind']})"]
+    lines = [line for row in rows for line in row["reason"].split(BETWEEN)]
+    return [*lines, f"data.root: none of {len(rows)} runs in {where} is usable"]
+
+
+def _state():
+    try:
+        return json.loads(STATE.read_text("utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+
+
+def _key(config):
+    from neuro.base.provenance import config_hash
+
+    parts = [neuro.__version__, stage_digest("inputs"), config["data"]]
+    parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
+    if config["data"]["kind"] == "simulated":
+        parts.append(config["simulate"])
+    elif config["data"]["kind"] != "none":
+        parts.append(_fingerprint(config["data"]["root"]))
+        parts.append(_stat(config["data"]["root"]))
+        parts.append(_stat(config["data"]["participants"]))
+    return config_hash(parts)
+
+
+def _stat(path):
+    if not path or not os.path.exists(path):
+        return None
+    stat = os.stat(path)
+    return [stat.st_mtime_ns, stat.st_size]
+
+
+def _fingerprint(root, depth=3):
+    """Names and times of the folders below `root`, and of the files in it."""
+    found = []
+    stack = [(Path(root), 0)]
+    while stack:
+        folder, level = stack.pop()
+        if not folder.is_dir():
+            continue
+        for entry in os.scandir(folder):
+            if entry.is_dir():
+                found.append([entry.path, entry.stat().st_mtime_ns])
+                if level < depth - 1:
+                    stack.append((Path(entry.path), level + 1))
+            elif level == 0:
+                found.append([entry.path, entry.stat().st_mtime_ns, entry.stat().st_size])
+    return sorted(found)
+
+
+def _write(rows, state):
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["\t".join(COLUMNS)]
+    lines += ["\t".join(_text(row.get(name)) for name in COLUMNS) for row in rows]
+    text = "\n".join(lines) + "\n"
+    # An unchanged table keeps its time, so that nothing runs again.
+    if not TABLE.exists() or TABLE.read_text("utf-8") != text:
+        TABLE.write_text(text, "utf-8")
+    STATE.write_text(json.dumps(state, indent=2) + "\n", "utf-8")
+
+
+def _text(value):
+    if value is None or value != value:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def result_path(stage, run, suffix) -> str:
+    """Path of a run's file in a stage's derivatives.
+
+    Parameters
+    ----------
+    stage : str
+    run : dict
+        Row of the run table.
+    suffix : str
+        What follows the run key, e.g. `desc-denoised_bold.nii.gz`.
+    """
+    folder = Path("results") / stage / f"sub-{run['participant_id']}"
+    if run["session"]:
+        folder /= f"ses-{run['session']}"
+    return (folder / "func" / f"{run['run_key']}_{suffix}").as_posix()
