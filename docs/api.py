@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive"),
-    *("encoding", "io", "config", "report"),
+    *("encoding", "stats", "io", "config", "report"),
 )
 INTRO = """# Python API
 

@@ -14,7 +14,6 @@ _HOMES = {
     "GraphFeatures": "features.graph_features",
     "RegionMask": "diagnosis.mask",
     "GraphDiagnosis": "diagnosis.model",
-    "make_folds": "@stats.splits",
     "nested_cv": "diagnosis.evaluate",
     "Guard": "diagnosis.guard",
     "permute_labels": "diagnosis.permutation",

@@ -68,7 +68,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
     Parameters
     ----------
     images : path-like
-        Stimulus-response data (see :func:`neuro.io.responses.reader.read_stimulus_response`), or images
+        Stimulus-response data (see :func:`neuro.io.read_stimulus_response`), or images
         `.npy` (n, c, h, w) with values in [0, 1] or uint8.
     betas : path-like, optional
         `.npy` (n, n_voxels) for images in a `.npy`, one row per image.

@@ -203,6 +203,3 @@ def _methods(config, arguments):
 
 
 _COMMANDS = {"check": _check, "scan": _scan, "methods": _methods}
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 DATA_SUFFIXES = (".json", ".tsv", ".css", ".html", ".bib")
 
 # Import statements as text: reading them so takes a tenth of the time of parsing the files.

@@ -25,7 +25,7 @@ _REMEMBERED = ("kind", "why", "files", "sources", "notes")
 TABLE = Path("results/inputs.tsv")
 STATE = Path("results/inputs.json")
 BETWEEN = " | "
-"""Between the problems of one run in the column `reason`, as :mod:`neuro.io.bids.scanner` writes it."""
+"""Between the problems of one run in the column `reason`, as `neuro.io.bids.scanner` writes it."""
 COLUMNS = (
     "run_key",
     "participant_id",

@@ -75,7 +75,7 @@ def detect(root) -> str:
     Returns
     -------
     str
-        `adhd200`; `images` where there are runs, whose kind :mod:`neuro.io.bids.scanner` tells; else
+        `adhd200`; `images` where there are runs, whose kind `neuro.io.bids.scanner` tells; else
         `table`.
     """
     from neuro.io.adhd200.cohort import looks_like_adhd200

@@ -1,1 +1,15 @@
-"""Statistics that several stages share."""
+"""Statistics that several stages share: folds, false discovery, covariance, tangent space."""
+
+from neuro.base.lazy import attach
+
+_HOMES = {
+    "TangentSpace": "tangent",
+    "adjusted_p": "false_discovery",
+    "ledoit_wolf": "shrinkage",
+    "make_folds": "splits",
+    "select_subjects": "splits",
+}
+
+__all__ = sorted(_HOMES)
+
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -248,6 +248,9 @@ def test_estimator_contract():
 
 
 def test_import_is_light():
-    code = "import sys, neuro.mds, neuro.mds.clusters.estimator, neuro.mds.twin.image; print('torch' in sys.modules)"
+    code = (
+        "import sys, neuro.mds, neuro.mds.clusters.estimator, neuro.mds.twin.image;"
+        "print('torch' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "False", result.stderr

@@ -32,11 +32,11 @@ def append(path):
     ("changed", "stages"),
     [
         ("adhd/__init__.py", {"adhd"}),
-        ("fmri/connectome.py", {"fmri"}),
-        ("io/tables.py", {"adhd", "fmri"}),
+        ("fmri/regions/connectome.py", {"fmri"}),
+        ("io/formats/tables.py", {"adhd", "fmri"}),
         ("io/__init__.py", {"adhd", "fmri"}),
         ("report/__init__.py", set()),
-        ("cli.py", set()),
+        ("command/cli.py", set()),
     ],
 )
 def test_digest_follows_the_imports(package, changed, stages):
@@ -112,17 +112,15 @@ def test_no_import_of_the_package_is_overlooked():
 @pytest.mark.parametrize(
     "text",
     [
-        "from neuro.io import tables as t, series",
-        "from neuro.io import (  # why\n    tables as t,  # first, of two\n    series,\n)",
-        "if True:\n    from ..io import tables, series  # noqa",
-        "import neuro.io.formats.tables, os, neuro.io.regions.series as s  # both",
-        "try:\n\timport neuro.io.formats.tables\n\timport neuro.io.regions.series\nexcept ImportError: pass",
+        "from neuro.io import nifti as t, problems",
+        "from neuro.io import (  # why\n    nifti as t,  # first, of two\n    problems,\n)",
+        "if True:\n    from ..io import nifti, problems  # noqa",
+        "import neuro.io.nifti, os, neuro.io.problems as s  # both",
+        "try:\n\timport neuro.io.nifti\n\timport neuro.io.problems\nexcept ImportError: pass",
     ],
 )
 def test_every_form_of_an_import_is_read(text):
-    assert {"neuro.io.formats.tables", "neuro.io.regions.series"} <= digest._imports(
-        text, "adhd/x.py"
-    )
+    assert {"neuro.io.nifti", "neuro.io.problems"} <= digest._imports(text, "adhd/x.py")
 
 
 def test_data_files_count(package):

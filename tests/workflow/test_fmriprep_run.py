@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def neuro(folder, *arguments):
     """Run the command `neuro` in a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "neuro.command.cli", *arguments],
+        [sys.executable, "-m", "neuro.command", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

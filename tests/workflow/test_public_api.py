@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive", "encoding")
+ROOMS = ("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive", "encoding", "stats")
 
 
 def _lists_names(room):

@@ -256,7 +256,7 @@ def permute(
     n_chunks: int = 1,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Permuted values of every variant; see :func:`neuro.adhd.diagnosis.permutation.permute_within_site`."""
+    """Permuted values of every variant, see :func:`neuro.adhd.permute_within_site`."""
     tables = [
         permute_within_site(
             **_arguments(variant, participants),

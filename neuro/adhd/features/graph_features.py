@@ -49,8 +49,8 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         graphs : sequence or mapping
-            Fitted :class:`neuro.adhd.graph.voxel_graph.VoxelGraph`, or mappings of map name to array of
-            shape (n_nodes,) or (n_nodes, n_bins); or one mapping of map name to the stacked
+            Fitted :class:`neuro.adhd.VoxelGraph`, or mappings of map name to array of shape
+            (n_nodes,) or (n_nodes, n_bins); or one mapping of map name to the stacked
             arrays, graphs first.
 
         Raises

@@ -83,8 +83,8 @@ class BrainGuidedSampler:
         scheduler are always float32.
     device : {'auto', 'cpu', 'cuda'}
     light : object, optional
-        A cheaper decoder for the gradient, see :mod:`neuro.braindive.diffusion.light`; images are always
-        decoded by the generator's own.
+        A cheaper decoder for the gradient, see :mod:`neuro.braindive.diffusion.light`; images are
+        always decoded by the generator's own.
     compile : bool or str
         Compile UNet and decoder, for one batch size: smaller batches are filled up. True is
         torch's default compiler, a text names another back end.

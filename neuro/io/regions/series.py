@@ -86,7 +86,7 @@ def write_series_tsv(path, series, regions, tr, **sidecar) -> Path:
     tr : float
         Sampling interval in s; becomes `RepetitionTime` and `SamplingFrequency` (Hz).
     **sidecar
-        Passed to :func:`neuro.base.provenance.sidecar` (`parameters`, `inputs`, `seed`, further keys).
+        Passed to :func:`neuro.base.provenance.sidecar` (`parameters`, `inputs`, `seed`, more).
 
     Returns
     -------

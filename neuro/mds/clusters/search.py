@@ -1,8 +1,8 @@
 """The search for clusters: EM from a random partition, then splits, then a polish.
 
 A search is a generator: it yields what it wants optimised and receives stimuli, responses and
-objective. So many restarts run side by side in one batch (:mod:`neuro.mds.stimuli.objective`), and the
-code of one search stays as plain as the method.
+objective. So many restarts run side by side in one batch (:mod:`neuro.mds.stimuli.objective`), and
+the code of one search stays as plain as the method.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def select_rank(
     All restarts, ranks and cross-validation fits run side by side through the same matrix
     products. Two things are left out and predicted: 5 % of the fibres (a pair of an animal, all
     bins; with one animal a fibre is a pair within a tenth of the time), and, where animals share
-    a clock and are four or more, whole animals, see :mod:`neuro.ntf.factors.heldout`. Fibres reward every
-    component that is real in some animals; animals reward what is common to all of them.
+    a clock and are four or more, whole animals, see :mod:`neuro.ntf.factors.heldout`. Fibres reward
+    every component that is real in some animals; animals reward what is common to all of them.
 
     Parameters
     ----------
