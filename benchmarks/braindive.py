@@ -23,7 +23,7 @@ def parts():
     import torch
 
     from neuro.braindive import Objective, TinyLDM, TinyRecipe
-    from neuro.braindive.diffusion.tiny_ldm import SCHEDULE
+    from neuro.braindive.diffusion.schedulers import SCHEDULE
     from neuro.encoding import VoxelEncoder
     from neuro.encoding.backbones import make
 

@@ -20,8 +20,7 @@ from page import heading
 from neuro.mds import MostDiscriminativeStimuli, Twin
 from neuro.mds.clusters.agreement import adjusted_rand
 from neuro.mds.stimuli.objective import Ascender, Ask, membership
-from neuro.mds.twin.core import CentredTwin
-from neuro.mds.twin.image import unit_correlation
+from neuro.mds.twin.core import CentredTwin, unit_correlation
 from neuro.simulate.ln8 import (
     UNEVEN,
     ln8_population,

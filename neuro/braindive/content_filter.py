@@ -28,7 +28,7 @@ class ContentFilter:
 
     def __init__(self, path):
         from neuro.base.provenance import checksum
-        from neuro.braindive.diffusion.stable_diffusion import offline
+        from neuro.braindive.diffusion.folder import offline
 
         path = Path(path)
         names = ("model.safetensors", "model.fp16.safetensors")

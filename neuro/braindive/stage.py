@@ -46,6 +46,7 @@ def make_generator(given, out, settings, seed, log) -> None:
         In a dry run, with an estimate of the memory; or when weights or images are missing.
     """
     from neuro.braindive.diffusion import memory, stable_diffusion
+    from neuro.braindive.diffusion.folder import check_layout, weights_hash
     from neuro.braindive.diffusion.tiny_ldm import TinyLDM, TinyRecipe
 
     if settings.get("dry"):
@@ -55,8 +56,8 @@ def make_generator(given, out, settings, seed, log) -> None:
     choice = settings["generator"]
     manifest = {"type": choice["type"], "path": choice["path"]}
     if choice["type"] != "tiny":
-        stable_diffusion.check_layout(choice["path"])
-        manifest["sha256"] = stable_diffusion.weights_hash(choice["path"])
+        check_layout(choice["path"])
+        manifest["sha256"] = weights_hash(choice["path"])
         manifest["licence"] = stable_diffusion.licence_of(Path(choice["path"]))
     else:
         data = _data(settings, _inputs(given)[-1])
@@ -75,7 +76,7 @@ def make_generator(given, out, settings, seed, log) -> None:
             model = TinyLDM.train(images, seed, recipe, log)
         # 16-bit floats: half the size, far below the noise of the training.
         model.save(out, half=True)
-        manifest["sha256"] = stable_diffusion.weights_hash(out)
+        manifest["sha256"] = weights_hash(out)
         manifest["licence"] = model.licence
         drawn = model.reconstruct(data.images[~data.test])
         np.save(out / RECONSTRUCTIONS, np.round(255 * drawn).astype(np.uint8))
@@ -367,10 +368,3 @@ def sample(wildcards, given, out, params, log) -> None:
         f"{made} images made, {len(rows) - made} kept; correction ratio "
         f"{table['correction_ratio'].mean():.3f}"
     )
-
-
-def judge(given, out, params, log) -> None:
-    """Judge all images, write scores, summary and headline figures; see `neuro.braindive.final`."""
-    from neuro.braindive import final
-
-    final.judge(given, out, params, log)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.encoding.preprocess import prepare
+from neuro.encoding.network import Backbone, Network
 from neuro.io.problems import InputProblem
 
 NAMES = ("clip", "tiny", "tiny_cnn", "pixels", "gabor")
@@ -18,83 +18,6 @@ ALIASES = {"clip_b16": "clip", "tiny_vit": "tiny"}
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 LAYOUT = "a folder with config.json and model.safetensors (transformers layout)"
-
-
-class Backbone:
-    """Images in, features out.
-
-    Parameters
-    ----------
-    name : str
-    size : int
-        Edge of the images that the backbone sees.
-    mean, std : sequence of float
-        Statistics of the channels.
-    unit_norm : bool
-        Whether features are scaled to length 1.
-    antialias : bool
-        See :func:`neuro.encoding.preprocess.prepare`.
-    """
-
-    def __init__(self, name, size, mean=(0.0,), std=(1.0,), *, unit_norm=False, antialias=True):
-        self.name, self.size, self.unit_norm, self.antialias = name, size, unit_norm, antialias
-        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
-        self.network = None
-        self.sha256 = ""
-        self.details: dict = {}
-
-    def _features(self, x):
-        raise NotImplementedError
-
-    def features(self, images):
-        """Features of a batch.
-
-        Parameters
-        ----------
-        images : torch.Tensor, shape (n, c, h, w)
-            Values in [0, 1].
-
-        Returns
-        -------
-        torch.Tensor of float32, shape (n, n_features)
-        """
-        import torch
-
-        mean = torch.tensor(self.mean, dtype=images.dtype, device=images.device)
-        std = torch.tensor(self.std, dtype=images.dtype, device=images.device)
-        x = self._features(prepare(images, self.size, mean, std, antialias=self.antialias))
-        if self.unit_norm:
-            x = x / (x.pow(2).sum(dim=1, keepdim=True) + 1e-12).sqrt()
-        return x
-
-    def to(self, device):
-        """Move the weights to a device."""
-        if self.network is not None:
-            self.network.to(device)
-        return self
-
-    def double(self):
-        """Turn the weights to float64, for gradient checks."""
-        if self.network is not None:
-            self.network.double()
-        return self
-
-    def settings(self) -> dict:
-        """What is needed to make the same backbone again, apart from weights."""
-        return {
-            "name": self.name,
-            "size": self.size,
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "unit_norm": self.unit_norm,
-            "antialias": self.antialias,
-            "sha256": self.sha256,
-            **self.details,
-        }
-
-    def state(self) -> dict:
-        """Weights that belong in the encoder's file; empty where they have a file of their own."""
-        return {}
 
 
 class Pixels(Backbone):
@@ -159,23 +82,6 @@ class Gabor(Backbone):
             energy = functional.adaptive_avg_pool2d(energy, self.details["grid"])
             found.append(energy.flatten(1))
         return (torch.cat(found, dim=1) + 0.01).log()
-
-
-class Network(Backbone):
-    """A frozen network with a feature head; weights travel with the encoder if they are small."""
-
-    def __init__(
-        self, name, network, size, mean, std, *, keep_state=False, antialias=True, **details
-    ):
-        super().__init__(name, size, mean, std, unit_norm=True, antialias=antialias)
-        self.network = network.eval().requires_grad_(False)
-        self.keep_state, self.details = keep_state, details
-
-    def _features(self, x):
-        return self.network(x)
-
-    def state(self):
-        return self.network.state_dict() if self.keep_state else {}
 
 
 def clip(path, *, antialias=True) -> Backbone:

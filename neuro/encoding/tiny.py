@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.encoding.backbones import Network
+from neuro.encoding.network import Network
 from neuro.io.problems import InputProblem
 
 KINDS = ("tiny", "tiny_cnn", "judge")

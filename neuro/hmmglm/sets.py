@@ -16,7 +16,8 @@ from neuro.io.formats import excluded
 from neuro.io.formats.tables import read_tsv
 from neuro.io.problems import InputProblem
 from neuro.io.regions.series import read_timeseries_h5
-from neuro.io.spikes.reader import CountData, read_spikes
+from neuro.io.spikes.data import CountData
+from neuro.io.spikes.reader import read_spikes
 
 
 def bin_spikes(paths, settings: dict, log=None):

@@ -11,7 +11,8 @@ def random_sd(folder, prediction="epsilon", seed=0):
     import torch
     from safetensors.torch import save_file
 
-    from neuro.braindive.diffusion.tiny_ldm import SCHEDULE, TinyLDM, TinyRecipe
+    from neuro.braindive.diffusion.schedulers import SCHEDULE
+    from neuro.braindive.diffusion.tiny_ldm import TinyLDM, TinyRecipe
 
     torch.manual_seed(seed)
     recipe = TinyRecipe(vae_channels=(8, 8, 16), unet_channels=(16, 32))

@@ -14,7 +14,7 @@ from neuro.hmmglm.design.bins import (
     whole_bins,
 )
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.reader import SpikeData
+from neuro.io.spikes.data import SpikeData
 
 
 def recording(times, *, intervals=(), trials=None, labels=None):

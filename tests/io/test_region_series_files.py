@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
+from neuro.io.regions.region_series import RegionSeries
 from neuro.io.regions.series import (
-    RegionSeries,
     read_series_tsv,
     read_timeseries_h5,
     write_series_tsv,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
+from neuro.io.regions.region_series import RegionSeries
 from neuro.io.regions.roi import check_tables, looks_transposed, read_roi_table
-from neuro.io.regions.series import RegionSeries
 
 
 def smooth(n_timepoints=120, n_regions=6, seed=0):

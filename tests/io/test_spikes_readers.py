@@ -6,8 +6,9 @@ import pytest
 import scipy.io
 
 from neuro.io.problems import InputProblem
+from neuro.io.spikes.data import CountData
 from neuro.io.spikes.position import read_position
-from neuro.io.spikes.reader import CountData, detect, read_spikes
+from neuro.io.spikes.reader import detect, read_spikes
 
 TIMES = [np.array([0.5, 1.25, 3.0]), np.array([0.75, 2.0]), np.array([])]
 
@@ -222,7 +223,8 @@ def test_nwb_without_units_says_what_it_holds(nwb):
 def test_overlapping_and_empty_trials_are_one_line_each(nwb):
     with pytest.raises(InputProblem, match=r"trials 0 and 1 overlap \(0-1.5 s, 1-4 s\)"):
         read_spikes(nwb(overlap=True))
-    from neuro.io.spikes.reader import SpikeData, check_spikes
+    from neuro.io.spikes.data import SpikeData
+    from neuro.io.spikes.reader import check_spikes
 
     trials = pd.DataFrame({"start": [0.0, 2.0], "stop": [1.0, 2.0]})
     units = pd.DataFrame({"unit": ["1", "2", "3"]})

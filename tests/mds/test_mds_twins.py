@@ -8,8 +8,14 @@ from sklearn.linear_model import Ridge
 from neuro.mds import CheckpointTwin, EncoderTwin, MeanTwin, TemporalTwin, Twin
 from neuro.mds.stimuli.prepare import prepare
 from neuro.mds.twin import files as twin_files
-from neuro.mds.twin.core import CentredTwin, core, receptive_field, start_positions
-from neuro.mds.twin.image import split_validation, unit_correlation
+from neuro.mds.twin.core import (
+    CentredTwin,
+    core,
+    receptive_field,
+    start_positions,
+    unit_correlation,
+)
+from neuro.mds.twin.image import split_validation
 from neuro.mds.twin.linear import lagged, ridge
 from neuro.simulate.ln8 import ln8_twin_data
 

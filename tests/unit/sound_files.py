@@ -294,7 +294,8 @@ def nwb(path):
 
 
 def regions_h5(path):
-    from neuro.io.regions.series import RegionSeries, write_timeseries_h5
+    from neuro.io.regions.region_series import RegionSeries
+    from neuro.io.regions.series import write_timeseries_h5
 
     one = RegionSeries(run_key="sub-01", series=SERIES, regions=list("abcd"), tr=2.0)
     two = RegionSeries(run_key="sub-02", series=SERIES[:30], regions=list("abcd"), tr=2.0)

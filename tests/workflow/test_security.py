@@ -167,7 +167,7 @@ def bombs(folder):
 
 def readers():
     """Every function that reads an array file of a user, by name."""
-    from neuro.adhd.diagnosis.model_file import read_model
+    from neuro.adhd.diagnosis.model import GraphDiagnosis
     from neuro.demovae.model import DemoVAE
     from neuro.io.recordings.reader import read_recording
     from neuro.io.regions.roi import read_roi_table
@@ -181,7 +181,7 @@ def readers():
         "spikes": read_spikes,
         "recording": lambda path: read_recording(path, fs=1.0),
         "responses": read_stimulus_response,
-        "diagnosis model": read_model,
+        "diagnosis model": GraphDiagnosis.load,
         "demovae model": DemoVAE.load,
     }
     try:

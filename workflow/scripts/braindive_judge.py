@@ -5,10 +5,10 @@ from neuro.base import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.braindive import stage
+        from neuro.braindive import final
 
         params = snakemake.params
-        stage.judge(snakemake.input, snakemake.output, params, log)
+        final.judge(snakemake.input, snakemake.output, params, log)
 
 
 if "snakemake" in globals():

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.linear import logistic_weights, svm_dual
 from neuro.adhd.diagnosis.mask import Rows, as_rows, inner_folds, scale_pair
+from neuro.adhd.diagnosis.model_file import read_model, write_model
 from neuro.adhd.diagnosis.scaling import FeatureScaler
 
 PHENOTYPE = ("age", "sex", "iq", "handedness")
@@ -158,16 +159,12 @@ class LinearReference(_Decision):
 
     def save(self, path):
         """Write the fitted model as `.npz` with its settings as JSON inside; no pickle."""
-        from neuro.adhd.diagnosis.model_file import write_model
-
         return write_model(self, path)
 
     @classmethod
     def load(cls, path):
         """Read what :meth:`save` wrote."""
-        from neuro.adhd.diagnosis.model_file import read_model
-
-        return read_model(path)
+        return read_model(path, cls)
 
 
 class ImagingAndCovariates(_Decision):

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from neuro.adhd.diagnosis.lda import discriminant, principal_components
 from neuro.adhd.diagnosis.mask import Rows, as_rows, check_mask
+from neuro.adhd.diagnosis.model_file import read_model, write_model
 from neuro.adhd.diagnosis.scaling import FeatureScaler, log_counts
 from neuro.adhd.diagnosis.search import Plan, make_views, masks, search, search_and_decide
 
@@ -314,8 +315,6 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         -------
         pathlib.Path
         """
-        from neuro.adhd.diagnosis.model_file import write_model
-
         return write_model(self, path)
 
     @classmethod
@@ -335,6 +334,4 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         InputProblem
             When the file is missing, damaged, or of another kind or version.
         """
-        from neuro.adhd.diagnosis.model_file import read_model
-
-        return read_model(path)
+        return read_model(path, cls)

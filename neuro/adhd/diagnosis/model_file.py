@@ -69,8 +69,14 @@ def write_model(model, path) -> Path:
     return write_model_file(path, meta, arrays)
 
 
-def read_model(path):
+def read_model(path, *classes):
     """Read what :func:`write_model` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    *classes : type
+        `GraphDiagnosis`, `LinearReference`: the kinds that are welcome.
 
     Returns
     -------
@@ -81,10 +87,9 @@ def read_model(path):
     InputProblem
         When the file is missing, damaged, or of another kind or version.
     """
-    from neuro.adhd.diagnosis.baselines import LinearReference
-    from neuro.adhd.diagnosis.model import GraphDiagnosis
-
-    meta, arrays = read_model_file(path, [f"neuro.adhd.{kind}" for kind in _ARRAYS], VERSION)
+    welcome = {f"neuro.adhd.{cls.__name__}": cls for cls in classes}
+    meta, arrays = read_model_file(path, list(welcome), VERSION)
+    cls = welcome[meta["format"]]
     kind = meta["format"].removeprefix("neuro.adhd.")
     params = {
         name: tuple(value) if isinstance(value, list) else value
@@ -95,7 +100,6 @@ def read_model(path):
         for name, value in arrays.items()
         if name.startswith("param_")
     }
-    cls = {"GraphDiagnosis": GraphDiagnosis, "LinearReference": LinearReference}[kind]
     model = cls(**params)
     for name in _ARRAYS[kind]:
         setattr(model, name, arrays[name])

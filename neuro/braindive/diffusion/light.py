@@ -71,8 +71,8 @@ class SmallDecoder:
 
     def __init__(self, path):
         from neuro.base.provenance import checksum
+        from neuro.braindive.diffusion.folder import offline, weights_file
         from neuro.braindive.diffusion.generator import read_json
-        from neuro.braindive.diffusion.stable_diffusion import offline, weights_file
 
         path = Path(path)
         if weights_file(path) is None or not (path / "config.json").is_file():

@@ -166,8 +166,8 @@ def estimate(settings) -> Estimate:
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    from neuro.braindive.diffusion.folder import check_layout
     from neuro.braindive.diffusion.generator import read_json
-    from neuro.braindive.diffusion.stable_diffusion import check_layout
 
     choice = settings["generator"]
     added = None

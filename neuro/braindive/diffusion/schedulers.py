@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+SCHEDULE = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+}
 SCHEDULERS = ("dpmsolver++", "ddim")
 
 

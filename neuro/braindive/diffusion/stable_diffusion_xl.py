@@ -5,15 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from neuro.braindive.diffusion.folder import check_layout, load_parts, offline, weights_hash
 from neuro.braindive.diffusion.generator import Generator, read_json
-from neuro.braindive.diffusion.stable_diffusion import (
-    CONDITION,
-    check_layout,
-    licence_of,
-    load_parts,
-    offline,
-    weights_hash,
-)
+from neuro.braindive.diffusion.stable_diffusion import CONDITION, licence_of
 from neuro.io.problems import InputProblem
 
 ENCODERS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.braindive.diffusion.folder import load_parts, weights_hash
 from neuro.braindive.diffusion.generator import Generator, alphas_cumprod, read_json
+from neuro.braindive.diffusion.schedulers import SCHEDULE
 from neuro.io.problems import InputProblem
 
 TOKEN = 32
@@ -41,16 +43,6 @@ class TinyRecipe:
     unet_steps: int = 635
     unet_batch: int = 64
     unet_rate: float = 1e-3
-
-
-SCHEDULE = {
-    "_class_name": "DDIMScheduler",
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "epsilon",
-}
 
 
 class TinyLDM(Generator):
@@ -235,8 +227,6 @@ class TinyLDM(Generator):
         InputProblem
             When a part is missing.
         """
-        from neuro.braindive.diffusion.stable_diffusion import load_parts, weights_hash
-
         folder = Path(folder)
         unet, vae, schedule = load_parts(folder)
         recipe = read_json(folder / "recipe.json")

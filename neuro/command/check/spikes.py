@@ -23,7 +23,8 @@ def recordings(section) -> tuple[list[str], list[str]]:
     if not section["enabled"] or "spikes" not in section["input"]:
         return [], []
     from neuro.config.hmmglm_sets import files
-    from neuro.io.spikes.reader import CountData, read_spikes
+    from neuro.io.spikes.data import CountData
+    from neuro.io.spikes.reader import read_spikes
 
     lines, problems = [], []
     for name, value in section["sets"].items():

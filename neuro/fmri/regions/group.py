@@ -9,7 +9,8 @@ from neuro.fmri.quality.run import QC_COLUMNS
 from neuro.fmri.regions.connectome import average_by_participant, to_matrix
 from neuro.io.formats import excluded, tables
 from neuro.io.problems import InputProblem
-from neuro.io.regions.series import RegionSeries, read_series_tsv, text
+from neuro.io.regions.region_series import RegionSeries
+from neuro.io.regions.series import read_series_tsv, text
 
 
 def gather_series(paths, run_keys, rows, participants) -> list[RegionSeries]:

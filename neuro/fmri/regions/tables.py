@@ -12,7 +12,7 @@ from neuro.fmri.quality.run import run_qc
 from neuro.io.bids import xcpd
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
-from neuro.io.regions.series import RegionSeries
+from neuro.io.regions.region_series import RegionSeries
 
 
 def prepare(run: RegionSeries, settings, regions=None, beside=("", "")):

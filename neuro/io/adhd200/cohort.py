@@ -15,7 +15,7 @@ from neuro.io.adhd200.site import STEP, Site, parse_table, repeated
 from neuro.io.formats.archives import open_sources
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
-from neuro.io.regions.series import RegionSeries
+from neuro.io.regions.region_series import RegionSeries
 
 TR_BY_SITE = {
     "NYU": 2.0,

@@ -14,8 +14,8 @@ from neuro.io.formats import sampling
 from neuro.io.formats.damaged import readable
 from neuro.io.formats.text_tables import SUFFIXES, parse_table
 from neuro.io.problems import InputProblem
+from neuro.io.regions.region_series import RegionSeries
 from neuro.io.regions.roi_scan import scan_roi_tables
-from neuro.io.regions.series import RegionSeries
 
 __all__ = [
     "check_tables",

@@ -11,45 +11,10 @@ import numpy as np
 from neuro.base import provenance
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
+from neuro.io.regions.region_series import RegionSeries
 
 DAMAGED = "its parts are not those that are written there; write it again"
 """Said of HDF5 files of the workflow whose data sets cannot be read."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RegionSeries:
-    """The series of one run.
-
-    Attributes
-    ----------
-    run_key : str
-        All entities joined, e.g. `sub-01_task-rest_run-1`.
-    series : ndarray of float32, shape (n_timepoints, n_regions)
-        A region without coverage is a column of NaN.
-    regions : list of str
-        One label per column.
-    tr : float
-        Sampling interval in s.
-    participant_id : str
-        Without `sub-`.
-    site : str
-    path : str
-        Where the series came from.
-    """
-
-    run_key: str
-    series: np.ndarray
-    regions: list[str]
-    tr: float
-    participant_id: str = ""
-    site: str = ""
-    path: str = ""
-
-    @property
-    def missing(self) -> list[str]:
-        """Labels of the regions that hold NaN only."""
-        empty = np.isnan(self.series).all(axis=0)
-        return [name for name, gone in zip(self.regions, empty) if gone]
 
 
 def text(value) -> str:

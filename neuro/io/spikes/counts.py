@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.reader import CountData
+from neuro.io.spikes.data import CountData
 
 
 def read_counts(path) -> CountData:

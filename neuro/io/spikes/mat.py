@@ -9,7 +9,7 @@ import pandas as pd
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.reader import SpikeData, from_ids
+from neuro.io.spikes.data import SpikeData, from_ids
 
 TABLE_KEYS = ("spks",)
 CELL_KEYS = ("unit_t", "spikes")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from neuro.io.formats.nwb import open_nwb
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.reader import SpikeData
+from neuro.io.spikes.data import SpikeData
 
 
 def read_nwb(path) -> SpikeData:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.reader import SpikeData, from_ids
+from neuro.io.spikes.data import SpikeData, from_ids
 
 FACTORS = {"s": 1.0, "ms": 1e-3}
 RULES = {1: "right", 2: "light", 3: "left", 4: "dark"}

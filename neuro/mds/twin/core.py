@@ -247,3 +247,11 @@ def start_positions(stimuli, responses) -> np.ndarray:
     return 0.95 * np.stack(
         [(columns + 0.5) / width * 2 - 1, (rows + 0.5) / height * 2 - 1], axis=1
     ).astype(np.float32)
+
+
+def unit_correlation(a, b) -> np.ndarray:
+    """Correlation of every column of two arrays; 0 where a column is constant."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.where(scale > 0, (a * b).sum(axis=0) / np.where(scale > 0, scale, 1), 0.0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.mds.twin.core import CentredTwin, core, layers, readout
-from neuro.mds.twin.image import Twin, unit_correlation
+from neuro.mds.twin.core import CentredTwin, core, layers, readout, unit_correlation
+from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
 
 _TENSORS = {

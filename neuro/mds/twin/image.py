@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.mds.twin.core import CentredTwin, core, readout, start_positions
+from neuro.mds.twin.core import CentredTwin, core, readout, start_positions, unit_correlation
+from neuro.mds.twin.training import train
 
 KERNELS = (7, 3, 5)
 CHANNELS = 16
@@ -29,14 +30,6 @@ def split_validation(tier, random_state=0) -> tuple[np.ndarray, np.ndarray]:
             np.sort(order[len(order) // 10 or 1 :]),
         )
     return train, validation
-
-
-def unit_correlation(a, b) -> np.ndarray:
-    """Correlation of every column of two arrays; 0 where a column is constant."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.where(scale > 0, (a * b).sum(axis=0) / np.where(scale > 0, scale, 1), 0.0)
 
 
 class Twin:
@@ -122,8 +115,6 @@ class Twin:
             For negative or non-finite responses, or too few trials.
         """
         import torch
-
-        from neuro.mds.twin.training import train
 
         responses = np.asarray(responses, np.float32)
         if not np.isfinite(responses).all():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.mds.twin.image import split_validation, unit_correlation
+from neuro.mds.twin.core import unit_correlation
+from neuro.mds.twin.image import split_validation
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
 """Candidate ridge penalties, times the mean variance of the features."""

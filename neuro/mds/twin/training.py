@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.mds.twin.core import unit_correlation
+
 
 def train(twin, x, y, x_check, y_check, log=None) -> list[dict]:
     """Fit the state of a twin in place; ends with the best epoch's state.
@@ -23,8 +25,6 @@ def train(twin, x, y, x_check, y_check, log=None) -> list[dict]:
         epoch, loss, validation (mean correlation).
     """
     import torch
-
-    from neuro.mds.twin.image import unit_correlation
 
     device = twin.device
     generator = torch.Generator().manual_seed(twin.random_state)
