@@ -216,7 +216,7 @@ def _state():
 def _key(config):
     from neuro.base.provenance import config_hash
 
-    parts = [neuro.__version__, stage_digest("inputs"), config["data"]]
+    parts = [neuro.__version__, stage_digest("run/inputs"), config["data"]]
     parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])

@@ -1,5 +1,4 @@
-# Ten parts spread over the nodes of a cluster; few permutations stay in one.
-PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
+include: "adhd_helpers.smk"
 
 
 rule adhd:

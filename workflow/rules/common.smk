@@ -42,11 +42,6 @@ def from_tables():
     return INPUTS.kind in kinds.TABLES
 
 
-def from_raw():
-    """Whether the input are raw images, which are realigned first."""
-    return INPUTS.kind == kinds.NATIVE
-
-
 def voxels():
     """Whether graphs join voxels rather than regions; native voxels do not correspond."""
     level = config["adhd"]["level"]
@@ -86,18 +81,6 @@ def run_files(stage, suffix):
     return [run_file(stage, key, suffix) for key in runs()]
 
 
-def run_input(kind):
-    """Input function: a run's file of one kind, an empty list where the run has none."""
-    # what no run has needs no function: Snakemake calls each several times per job
-    if not any(run.get(kind) for run in _RUNS.values()):
-        return []
-
-    def find(wildcards):
-        return _RUNS.get(wildcards.run_key, {}).get(kind) or []
-
-    return find
-
-
 def per_run(value):
     """A parameter that differs between runs; a constant where it does not."""
     if len({str(value(run)) for run in _RUNS.values()}) <= 1:
@@ -105,44 +88,9 @@ def per_run(value):
     return lambda wildcards: value(_RUNS[wildcards.run_key])
 
 
-def run_space(run):
-    """Space of a run's images, for the sidecars."""
-    if from_raw() and not INPUTS.native:
-        return "template, by the affine of the user"
-    space = run["space"]
-    return "template, not named" if space == "native" and not INPUTS.native else space
-
-
 def run_tr(run):
     """Sampling interval of a run in s; None leaves it to the image header."""
     return float(run["tr"]) if run["tr"] else None
-
-
-def beside_run(suffix):
-    """A file of the same run that another rule of stage fmri writes."""
-    return f"results/fmri/{{folder}}/func/{{run_key}}_{suffix}"
-
-
-def raw_file(suffix, otherwise=None):
-    """A file that realignment wrote, for other kinds one of the input."""
-    if from_raw():
-        return beside_run(suffix)
-    return run_input(otherwise) if otherwise else []
-
-
-def slice_timed(suffix, otherwise=None):
-    """What slice timing left of a raw run, where it is off one of the input."""
-    if config["fmri"]["slice_timing"] != "off":
-        return beside_run(suffix)
-    return run_input(otherwise) if otherwise else []
-
-
-def run_affine():
-    """Input function: the user's matrix from native to template space, where there is one."""
-    found = {
-        key: path for key in runs() if (path := neuro.run.inputs.affine(config, _RUNS[key]))
-    }
-    return (lambda wildcards: found.get(wildcards.run_key, [])) if found else []
 
 
 def megabytes(paths):
@@ -214,118 +162,3 @@ onsuccess:
 
 onerror:
     neuro.run.plan.finish()
-
-
-def relmat_name():
-    """Kind of connectome as a BIDS `stat` label."""
-    kind = config["fmri"]["connectome"]
-    return {"pearson": "pearsoncorrelation", "fisher_z": "fisherz"}.get(kind, kind)
-
-
-def relmats():
-    """Connectomes as text, for runs that came as images; tables would double in number."""
-    if from_tables():
-        return []
-    return run_files("fmri", f"atlas-{atlas()}_stat-{relmat_name()}_relmat.tsv")
-
-
-def qc_inputs(wildcards):
-    """What the quality control reads; images and tables leave different files."""
-    files = {
-        "runs": "results/fmri/runs.tsv",
-        "participants": "results/participants.tsv",
-        "connectomes": "results/fmri/connectomes.h5",
-        "regions": "results/fmri/regions.tsv",
-        "exclusions": ["results/fmri/exclusions_index.tsv"],
-    }
-    if from_tables():
-        files["qc"] = ["results/fmri/table_qc.tsv"]
-        files["exclusions"].append("results/fmri/exclusions_table.tsv")
-    else:
-        files["qc"] = run_files("fmri", "desc-qc.tsv")
-        files["coverage"] = run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
-        files["preproc"] = run_files(
-            "fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv"
-        )
-        files["exclusions"] += run_files("fmri", "desc-exclusions.tsv")
-    if INPUTS.kind == "simulated":
-        files["truth"] = "results/simulated/truth.json"
-    return files
-
-
-def graph_memory(wildcards, input, attempt):
-    """Memory of a voxel graph in MB: packed bits grow with the square of the voxels."""
-    return max(1500, int(300 + 12 * megabytes(input) * attempt))
-
-
-def feature_inputs(wildcards):
-    """What the features are gathered from, by level."""
-    files = {
-        "participants": "results/participants.tsv",
-        "runs": "results/fmri/runs.tsv",
-        "qc": "results/fmri/group_qc.tsv",
-    }
-    if "fc" in config["adhd"]["features"]:
-        files["connectomes"] = "results/fmri/connectomes.h5"
-    if "tangent" in config["adhd"]["features"]:
-        files["series"] = "results/fmri/timeseries.h5"
-    if voxels():
-        files["mask"] = "results/adhd/group_mask.nii.gz"
-        files["regions"] = "results/adhd/group_dseg.nii.gz"
-        files["labels"] = "results/adhd/regions.tsv"
-        files["graphs"] = run_files("adhd", "desc-graph.json")
-        files["masks"] = run_files("fmri", "desc-brain_mask.nii.gz")
-        for name in config["adhd"]["features"]:
-            if name not in ("fc", "tangent"):
-                files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
-    else:
-        files["maps"] = "results/adhd/roi_maps.h5"
-        files["graphs"] = "results/adhd/graphs_roi.tsv"
-        files["labels"] = "results/fmri/regions.tsv"
-    return files
-
-
-def summary_inputs(wildcards):
-    """What the scores and group maps are made from."""
-    files = {
-        "predictions": "results/adhd/predictions.tsv",
-        "absent": "results/adhd/absent_baselines.tsv",
-        "permutations": expand(
-            "results/adhd/permutations/chunk-{chunk}.tsv", chunk=range(PERMUTE_CHUNKS)
-        ),
-        "features": "results/adhd/features.h5",
-        "subjects": "results/adhd/subjects.tsv",
-        "pattern": "results/adhd/pattern.tsv",
-        "labels": "results/fmri/regions.tsv",
-        "exclusions": [
-            "results/adhd/exclusions_features.tsv",
-            "results/adhd/exclusions_diagnose.tsv",
-        ],
-    }
-    if INPUTS.kind == "simulated":
-        files["truth"] = "results/simulated/truth.json"
-    if voxels():
-        files["mask"] = "results/adhd/group_mask.nii.gz"
-        files["labels"] = "results/adhd/regions.tsv"
-    return files
-
-
-def group_volumes():
-    """Group maps and pattern as images, where graphs join voxels."""
-    if not voxels():
-        return []
-    maps = [
-        name
-        for name in config["adhd"]["features"]
-        if name not in ("fc", "tangent", "distdegree")
-    ]
-    columns = ("case", "control", "difference", "q")
-    pattern = neuro.config.primary_maps(config["adhd"])
-    return [
-        *(
-            f"results/adhd/group_{name}_{column}.nii.gz"
-            for name in maps
-            for column in columns
-        ),
-        *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
-    ]

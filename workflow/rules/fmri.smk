@@ -1,3 +1,6 @@
+include: "fmri_helpers.smk"
+
+
 localrules:
     fmri_index,
 

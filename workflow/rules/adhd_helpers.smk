@@ -1,0 +1,81 @@
+# Helper functions of the stage adhd.
+# Ten parts spread over the nodes of a cluster; few permutations stay in one.
+PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
+
+
+def graph_memory(wildcards, input, attempt):
+    """Memory of a voxel graph in MB: packed bits grow with the square of the voxels."""
+    return max(1500, int(300 + 12 * megabytes(input) * attempt))
+
+
+def feature_inputs(wildcards):
+    """What the features are gathered from, by level."""
+    files = {
+        "participants": "results/participants.tsv",
+        "runs": "results/fmri/runs.tsv",
+        "qc": "results/fmri/group_qc.tsv",
+    }
+    if "fc" in config["adhd"]["features"]:
+        files["connectomes"] = "results/fmri/connectomes.h5"
+    if "tangent" in config["adhd"]["features"]:
+        files["series"] = "results/fmri/timeseries.h5"
+    if voxels():
+        files["mask"] = "results/adhd/group_mask.nii.gz"
+        files["regions"] = "results/adhd/group_dseg.nii.gz"
+        files["labels"] = "results/adhd/regions.tsv"
+        files["graphs"] = run_files("adhd", "desc-graph.json")
+        files["masks"] = run_files("fmri", "desc-brain_mask.nii.gz")
+        for name in config["adhd"]["features"]:
+            if name not in ("fc", "tangent"):
+                files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
+    else:
+        files["maps"] = "results/adhd/roi_maps.h5"
+        files["graphs"] = "results/adhd/graphs_roi.tsv"
+        files["labels"] = "results/fmri/regions.tsv"
+    return files
+
+
+def summary_inputs(wildcards):
+    """What the scores and group maps are made from."""
+    files = {
+        "predictions": "results/adhd/predictions.tsv",
+        "absent": "results/adhd/absent_baselines.tsv",
+        "permutations": expand(
+            "results/adhd/permutations/chunk-{chunk}.tsv", chunk=range(PERMUTE_CHUNKS)
+        ),
+        "features": "results/adhd/features.h5",
+        "subjects": "results/adhd/subjects.tsv",
+        "pattern": "results/adhd/pattern.tsv",
+        "labels": "results/fmri/regions.tsv",
+        "exclusions": [
+            "results/adhd/exclusions_features.tsv",
+            "results/adhd/exclusions_diagnose.tsv",
+        ],
+    }
+    if INPUTS.kind == "simulated":
+        files["truth"] = "results/simulated/truth.json"
+    if voxels():
+        files["mask"] = "results/adhd/group_mask.nii.gz"
+        files["labels"] = "results/adhd/regions.tsv"
+    return files
+
+
+def group_volumes():
+    """Group maps and pattern as images, where graphs join voxels."""
+    if not voxels():
+        return []
+    maps = [
+        name
+        for name in config["adhd"]["features"]
+        if name not in ("fc", "tangent", "distdegree")
+    ]
+    columns = ("case", "control", "difference", "q")
+    pattern = neuro.config.primary_maps(config["adhd"])
+    return [
+        *(
+            f"results/adhd/group_{name}_{column}.nii.gz"
+            for name in maps
+            for column in columns
+        ),
+        *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
+    ]

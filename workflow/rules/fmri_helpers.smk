@@ -1,0 +1,92 @@
+# Helper functions of the stage fmri.
+
+
+def from_raw():
+    """Whether the input are raw images, which are realigned first."""
+    return INPUTS.kind == kinds.NATIVE
+
+
+def run_input(kind):
+    """Input function: a run's file of one kind, an empty list where the run has none."""
+    # what no run has needs no function: Snakemake calls each several times per job
+    if not any(run.get(kind) for run in _RUNS.values()):
+        return []
+
+    def find(wildcards):
+        return _RUNS.get(wildcards.run_key, {}).get(kind) or []
+
+    return find
+
+
+def run_space(run):
+    """Space of a run's images, for the sidecars."""
+    if from_raw() and not INPUTS.native:
+        return "template, by the affine of the user"
+    space = run["space"]
+    return "template, not named" if space == "native" and not INPUTS.native else space
+
+
+def beside_run(suffix):
+    """A file of the same run that another rule of stage fmri writes."""
+    return f"results/fmri/{{folder}}/func/{{run_key}}_{suffix}"
+
+
+def raw_file(suffix, otherwise=None):
+    """A file that realignment wrote, for other kinds one of the input."""
+    if from_raw():
+        return beside_run(suffix)
+    return run_input(otherwise) if otherwise else []
+
+
+def slice_timed(suffix, otherwise=None):
+    """What slice timing left of a raw run, where it is off one of the input."""
+    if config["fmri"]["slice_timing"] != "off":
+        return beside_run(suffix)
+    return run_input(otherwise) if otherwise else []
+
+
+def run_affine():
+    """Input function: the user's matrix from native to template space, where there is one."""
+    found = {
+        key: path
+        for key in runs()
+        if (path := neuro.run.inputs.affine(config, _RUNS[key]))
+    }
+    return (lambda wildcards: found.get(wildcards.run_key, [])) if found else []
+
+
+def relmat_name():
+    """Kind of connectome as a BIDS `stat` label."""
+    kind = config["fmri"]["connectome"]
+    return {"pearson": "pearsoncorrelation", "fisher_z": "fisherz"}.get(kind, kind)
+
+
+def relmats():
+    """Connectomes as text, for runs that came as images; tables would double in number."""
+    if from_tables():
+        return []
+    return run_files("fmri", f"atlas-{atlas()}_stat-{relmat_name()}_relmat.tsv")
+
+
+def qc_inputs(wildcards):
+    """What the quality control reads; images and tables leave different files."""
+    files = {
+        "runs": "results/fmri/runs.tsv",
+        "participants": "results/participants.tsv",
+        "connectomes": "results/fmri/connectomes.h5",
+        "regions": "results/fmri/regions.tsv",
+        "exclusions": ["results/fmri/exclusions_index.tsv"],
+    }
+    if from_tables():
+        files["qc"] = ["results/fmri/table_qc.tsv"]
+        files["exclusions"].append("results/fmri/exclusions_table.tsv")
+    else:
+        files["qc"] = run_files("fmri", "desc-qc.tsv")
+        files["coverage"] = run_files("fmri", f"atlas-{atlas()}_stat-coverage_bold.tsv")
+        files["preproc"] = run_files(
+            "fmri", f"atlas-{atlas()}_desc-preproc_timeseries.tsv"
+        )
+        files["exclusions"] += run_files("fmri", "desc-exclusions.tsv")
+    if INPUTS.kind == "simulated":
+        files["truth"] = "results/simulated/truth.json"
+    return files
