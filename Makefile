@@ -48,6 +48,7 @@ format: $(STAMP) ## format Python and Snakemake files
 docs: $(STAMP) ## regenerate schema, config.yaml, option tables, charts and the API page
 	python -m neuro.config
 	python docs/rulegraph.py
+	python docs/rooms.py
 	python docs/api.py
 
 bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benchmarks.md

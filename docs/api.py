@@ -19,25 +19,11 @@ Below are the names that stay; everything else may change. Generated from the do
 """
 
 
-def packages() -> list[str]:
-    """Rooms that list public names, in the order of the chain."""
-    return [name for name in ROOMS if getattr(_module(name), "__all__", None)]
-
-
-def _module(room):
-    try:
-        return importlib.import_module(f"neuro.{room}")
-    except ModuleNotFoundError as error:
-        if error.name != f"neuro.{room}":
-            raise
-        return None
-
-
 def page() -> str:
     """The page as text."""
     parts = [INTRO]
-    for room in packages():
-        module = _module(room)
+    for room in ROOMS:
+        module = importlib.import_module(f"neuro.{room}")
         first, _, more = inspect.getdoc(module).partition("\n")
         parts.append(f"## `neuro.{room}`\n\n{first}\n{more}".rstrip() + "\n")
         for name in sorted(module.__all__, key=str.lower):

@@ -14,6 +14,7 @@ from neuro.demovae.coding import schema
 from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.edges import check_edges, n_regions
 from neuro.demovae.coding.training_rows import training_rows
+from neuro.demovae.model_file import read_model, write_model
 from neuro.demovae.sampling import generate, reexpress
 from neuro.demovae.training import fitting, presets
 from neuro.demovae.training.constraints import moments
@@ -356,8 +357,6 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         -------
         pathlib.Path
         """
-        from neuro.demovae.model_file import write_model
-
         return write_model(self, path)
 
     @classmethod
@@ -377,8 +376,6 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         InputProblem
             When the file is missing, damaged, or of another kind or version.
         """
-        from neuro.demovae.model_file import read_model
-
         return read_model(cls, path)
 
     def _told(self, demographics) -> np.ndarray:

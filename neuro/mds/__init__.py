@@ -5,16 +5,17 @@ MDS never means multidimensional scaling here. Nothing in this package loads tor
 
 from neuro.base.lazy import attach
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "CheckpointTwin": "twin.files",
-        "DiscreteSpace": "stimuli.discrete",
-        "EncoderTwin": "twin.linear",
-        "MeanTwin": "twin.image",
-        "MostDiscriminativeStimuli": "clusters.estimator",
-        "TemporalTwin": "twin.linear",
-        "Twin": "twin.image",
-        "assign": "clusters.on_the_fly",
-    },
-)
+_HOMES = {
+    "CheckpointTwin": "twin.files",
+    "DiscreteSpace": "stimuli.discrete",
+    "EncoderTwin": "twin.linear",
+    "MeanTwin": "twin.image",
+    "MostDiscriminativeStimuli": "clusters.estimator",
+    "TemporalTwin": "twin.linear",
+    "Twin": "twin.image",
+    "assign": "clusters.on_the_fly",
+}
+
+__all__ = sorted(_HOMES)
+
+__getattr__, __dir__ = attach(__name__, _HOMES)

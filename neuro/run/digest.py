@@ -84,6 +84,11 @@ def _behind(package: str, dotted: str):
             yield f"{place}__init__.py"
 
 
+def imports(name: str) -> tuple[str, ...]:
+    """Files below neuro that one of them imports directly, relative to neuro."""
+    return _file(str(PACKAGE), name)[1]
+
+
 def reachable(*packages: str) -> list[str]:
     """Source files that packages of neuro contain or import, sorted, relative to neuro.
 

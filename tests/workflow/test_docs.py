@@ -75,3 +75,48 @@ def test_every_command_of_make_bench_has_its_script(script):
     makefile = (ROOT / "Makefile").read_text("utf-8")
     recipe = re.search(r"^bench:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
     assert recipe.rstrip().endswith("python docs/benchmarks.py")
+
+
+STAGE_NAME = re.compile(
+    r"(?<![\w/.-])((?:simulate|fmri|adhd|demovae|ntf|hmmglm|mds|braindive)_[a-z_0-9]+)\b(?![./(])"
+)
+NO_RULES = {"fmri_runs"}
+"""Names of this form that are values of keys."""
+
+
+def test_rules_named_in_docs_and_profiles_exist():
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
+    rules = set(re.findall(r"^\s*rule (\w+):", text, re.MULTILINE))
+    known = rules | NO_RULES | {path.stem for path in ROOT.glob("benchmarks/**/*.*")}
+    # the API page is made from docstrings, which name arguments of this form
+    pages = {*DOCS.glob("*.md")} - {DOCS / "api.md"}
+    for path in [ROOT / "README.md", *pages, *ROOT.glob("profiles/*/config.yaml")]:
+        # names inside a chart are those of its boxes
+        shown = re.sub(r"```mermaid.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert set(STAGE_NAME.findall(shown)) - known == set(), path.name
+    assert {"adhd_diagnose", "braindive_sample"} <= rules
+
+
+BENCHMARKS = {"fmri": "clean", "adhd": "voxel_graphs"}
+"""Where a stage's benchmark has another name than the stage."""
+
+
+@pytest.mark.parametrize("name", neuro.config.STAGES)
+def test_every_stage_has_all_that_a_stage_owes(name):
+    for path in (
+        *(f"neuro/{name}/__init__.py", f"neuro/config/{name}.py", f"docs/{name}.md"),
+        *(f"neuro/report/pages/{name}.py", f"workflow/rules/{name}.smk"),
+        *(f"workflow/rules/{name}_helpers.smk", f"tests/unit/cases/{name}.py"),
+        *(f"envs/{name}.yaml", f"benchmarks/{BENCHMARKS.get(name, name)}.py"),
+        f"benchmarks/results/{BENCHMARKS.get(name, name)}.md",
+    ):
+        assert (ROOT / path).is_file(), path
+    assert list(ROOT.glob(f"neuro/report/figures/{name}*.py")), "no figures"
+    assert list(ROOT.glob(f"tests/{name}/test_*.py")), "no tests"
+    assert f"]({name}.md)" in (DOCS / "index.md").read_text("utf-8")
+    assert f"](docs/{name}.md) |" in (ROOT / "README.md").read_text("utf-8"), "no row in README"
+
+
+def test_the_chart_of_rooms_is_made_from_the_imports(script):
+    rooms = script("rooms")
+    assert rooms.page() == (DOCS / "architecture.md").read_text("utf-8"), "run: make docs"

@@ -15,18 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive", "encoding", "stats")
-
-
-def _lists_names(room):
-    path = ROOT / f"neuro/{room}/__init__.py"
-    return path.is_file() and "__all__" in path.read_text()
-
-
-PACKAGES = [
-    *(name for name in ROOMS if _lists_names(name)),
-    *("io", "report", "config"),
-]
+PACKAGES = (
+    *("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive"),
+    *("encoding", "stats", "io", "report", "config"),
+)
 NAMES = [
     f"neuro.{package}.{name}"
     for package in PACKAGES

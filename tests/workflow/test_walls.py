@@ -1,58 +1,120 @@
-"""Who may import whom, and what a light import may load."""
+"""Who may import whom, what the folders hold, and what a light import may load."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "neuro"
 STAGES = ("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive")
+SHARED = {"base", "stats", "io", "encoding"}
+# What a room may know beside itself; whatever is not listed is forbidden.
+ALLOWED = {
+    "base": set(),
+    "io": {"base"},
+    "stats": {"base", "io"},
+    "encoding": {"base", "io", "stats"},
+    **dict.fromkeys(STAGES, SHARED),
+    "simulate": SHARED,
+    "config": set(),
+    "report": {"base", "stats", "io", "config"},
+    "run": {*SHARED, *STAGES, "config", "simulate"},
+    "command": {*SHARED, *STAGES, "config", "simulate", "report", "run"},
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(path):
-    """Every module a file imports, relative ones made absolute."""
+def dotted(path):
+    """Name of a file's module."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in FILES}
+
+
+def imported(text, module):
+    """Every module of a source text, relative imports made absolute."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parts = path.relative_to(ROOT).with_suffix("").parts[: -node.level]
-                base = ".".join((*parts, base)).strip(".")
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+                base = ".".join([*module.split(".")[: -node.level], base]).strip(".")
+            names |= {f"{base}.{alias.name}" for alias in node.names}
     return names
 
 
-def rooms(path):
-    """Rooms of neuro that a file imports."""
-    return {name.split(".")[1] for name in imported(path) if name.startswith("neuro.")}
+def breaches(text, module) -> list[str]:
+    """Imports of a source text that its room may not have."""
+    room = module.split(".")[1] if "." in module else "neuro"
+    wrong = []
+    for name in sorted(imported(text, module)):
+        first, _, rest = name.partition(".")
+        if first == "snakemake":
+            wrong.append(name)
+        elif first == "neuro" and rest and rest.split(".")[0] in ALLOWED:
+            other = rest.split(".")[0]
+            if other != room and other not in ALLOWED.get(room, {"base"}):
+                wrong.append(name)
+    return wrong
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_walls(path):
-    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    known = rooms(path)
-    assert "snakemake" not in {name.split(".")[0] for name in imported(path)}
-    if room in STAGES:
-        assert not known & (set(STAGES) - {room}), "a stage knows no other stage"
-        assert not known & {"config", "report", "simulate"}
-    if room == "io":
-        assert not known & (set(STAGES) | {"config", "report", "simulate"}), "io knows no stage"
-    if room == "report":
-        assert not known & set(STAGES), "the report reads result files only"
-    if room == "config":
-        assert known <= {"config"}, "the configuration imports no stage"
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_walls(module):
+    assert breaches(MODULES[module].read_text(), module) == []
 
 
-def test_the_wall_test_sees_a_breach(tmp_path):
-    breach = tmp_path / "x.py"
-    breach.write_text("def f():\n    from neuro.adhd import graph\n")
-    assert rooms(breach) == {"adhd"}
+FORBIDDEN = [
+    ("neuro.adhd.graph.bits", "from neuro import command"),
+    ("neuro.adhd.graph.bits", "from neuro.command import cli"),
+    ("neuro.adhd.graph.bits", "def f():\n    from neuro.fmri import Connectome"),
+    ("neuro.adhd.graph.bits", "from ...fmri import Connectome"),
+    ("neuro.mds.stage", "import neuro.run.plan"),
+    ("neuro.mds.stage", "from neuro import config, io"),
+    ("neuro.io.problems", "from neuro.stats import splits"),
+    ("neuro.io.problems", "from neuro.config import kinds"),
+    ("neuro.base.job", "from neuro.io.problems import InputProblem"),
+    ("neuro.report.figures.adhd", "from neuro.adhd import VoxelGraph"),
+    ("neuro.config.adhd", "from neuro import io"),
+    ("neuro.run.plan", "from neuro.command import status"),
+    ("neuro.command.cli", "import snakemake.api"),
+]
+
+
+@pytest.mark.parametrize(("module", "line"), FORBIDDEN)
+def test_a_forbidden_import_is_seen(module, line):
+    assert len(breaches(line, module)) == 1
+
+
+def test_every_room_is_on_the_list_and_the_top_holds_nothing_else():
+    names = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert names == {*ALLOWED, "__init__.py", "py.typed"}
+
+
+def test_no_folder_is_too_full():
+    folders = {path.parent for path in FILES}
+    full = {f.name: n for f in folders if (n := len(list(f.glob("[!_]*.py")))) > 20}
+    assert full == {}
+
+
+def test_no_circle_of_files():
+    graph = networkx.DiGraph()
+    for module, path in MODULES.items():
+        for name in imported(path.read_text(), module):
+            while name and name not in MODULES:
+                name = name.rpartition(".")[0]
+            # A package is light: it names its modules and imports them on first use.
+            if name and name != module and MODULES[name].name != "__init__.py":
+                graph.add_edge(module, name)
+    assert graph.number_of_edges() > 500
+    assert [c for c in networkx.strongly_connected_components(graph) if len(c) > 1] == []
 
 
 def test_there_is_no_utils():
