@@ -170,18 +170,7 @@ def primary_maps(adhd) -> list[str]:
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     adhd = config["adhd"]
     if adhd["threshold"] is not None:
         edges = f"correlations above {adhd['threshold']:g}"

@@ -286,16 +286,7 @@ def objectives(section) -> list[str]:
 
 
 def problems(config) -> list[str]:
-    """What is wrong with the section, beyond single values.
-
-    Parameters
-    ----------
-    config : dict
-
-    Returns
-    -------
-    list of str
-    """
+    """What is wrong with the section, beyond single values."""
     section = config["braindive"]
     if not section["enabled"]:
         return []
@@ -345,18 +336,7 @@ def problems(config) -> list[str]:
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     section = config["braindive"]
     generator = {
         "tiny": "a small latent diffusion model trained on the data set's own images",

@@ -265,17 +265,7 @@ PRESETS = {
 
 
 def problems(config) -> list[str]:
-    """What is wrong with the resolved section beyond single keys, one line each.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    list of str
-    """
+    """What is wrong with the resolved section beyond single keys, one line each."""
     section = config["demovae"]
     found: list[str] = []
     if not section["enabled"]:
@@ -317,18 +307,7 @@ def _is_number(text) -> bool:
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     own = config["demovae"]
     removed = [
         name for name, text in own["columns"].items() if str(text).split()[1:2] in ([], ["remove"])

@@ -169,18 +169,7 @@ PRESETS = {
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     data, fmri = config["data"], config["fmri"]
     sentences, keys = [], ["nilearn", "nibabel", "snakemake"]
     if data["kind"] in kinds.TABLES:

@@ -240,18 +240,7 @@ def needs_runs(section) -> bool:
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     hmmglm = config["hmmglm"]
     keys = ["li2024", "numba"]
     names = {

@@ -51,17 +51,7 @@ def files(value) -> list[str]:
 
 
 def problems(config) -> list[str]:
-    """What does not fit together in the section, one line each.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    list of str
-    """
+    """What does not fit together in the section, one line each."""
     section = config["hmmglm"]
     if not section["enabled"]:
         return []

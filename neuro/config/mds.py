@@ -213,17 +213,7 @@ def sets(section) -> dict[str, str]:
 
 
 def problems(config) -> list[str]:
-    """What does not fit together in the section, one line each.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    list of str
-    """
+    """What does not fit together in the section, one line each."""
     own = config["mds"]
     if not own["enabled"]:
         return []
@@ -259,18 +249,7 @@ def _there(path) -> bool:
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     own = config["mds"]
     if own["preset"] == "paper":
         split = "Clusters were split as long as the objective rose"

@@ -285,18 +285,7 @@ PRESETS = {
 
 
 def describe(config):
-    """Sentences for the methods section, with the citation keys they need.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    sentences : list of str
-    keys : list of str
-    """
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
     ntf = config["ntf"]
     affinity = ntf["affinity"]
     kinds = {

@@ -46,18 +46,7 @@ def _label(path) -> str:
 
 
 def problems(config) -> list[str]:
-    """What does not fit together in the section.
-
-    Parameters
-    ----------
-    config : dict
-        The resolved configuration.
-
-    Returns
-    -------
-    list of str
-        One line per problem; empty for a disabled stage.
-    """
+    """What does not fit together in the section."""
     ntf = config["ntf"]
     if not ntf["enabled"]:
         return []

@@ -68,6 +68,8 @@ def needs_runs(name, section) -> bool:
 def methods(config) -> list[tuple[str, list[str], list[str]]]:
     """Methods text of the enabled stages: `(stage, sentences, citation keys)` each.
 
+    Each section's `describe(config)` gives sentences and the citation keys that they need.
+
     Parameters
     ----------
     config : dict

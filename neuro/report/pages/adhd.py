@@ -25,20 +25,7 @@ from neuro.report.site.labels import Labels
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
-    """Sections of the stage, from its result files.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-    config : dict
-    labels : Labels
-    max_subject_figures : int, default 40
-        Not used: this stage draws no single participants.
-
-    Returns
-    -------
-    list of neuro.report.site.model.Section
-    """
+    """Sections of the stage, as `neuro.report.site.page.SECTIONS` says."""
     folder = results / "adhd"
     scores = read_scores(folder)
     blocks: list = [

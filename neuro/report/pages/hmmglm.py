@@ -77,20 +77,7 @@ class Set:
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
-    """Sections of the stage, one per set, from its result files.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-    config : dict
-    labels : Labels
-    max_subject_figures : int, default 40
-        Not used: this stage draws no single participants.
-
-    Returns
-    -------
-    list of neuro.report.site.model.Section
-    """
+    """Sections of the stage, one per set, as `neuro.report.site.page.SECTIONS` says."""
     folder = results / "hmmglm"
     table = read_table(folder / "sets.tsv", set=str, input=str)
     if table is None:

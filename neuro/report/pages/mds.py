@@ -39,20 +39,7 @@ N_REPEAT_SECONDS = (1, 3, 9)
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
-    """Sections of the stage, one per data set, from its result files.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-    config : dict
-    labels : Labels
-    max_subject_figures : int, default 40
-        Not used: this stage draws no single participants.
-
-    Returns
-    -------
-    list of neuro.report.site.model.Section
-    """
+    """Sections of the stage, one per data set, as `neuro.report.site.page.SECTIONS` says."""
     return sets.sections(results / "mds", "Functional types", TITLES, _blocks)
 
 

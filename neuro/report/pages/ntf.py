@@ -66,20 +66,7 @@ KNOWN = {
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
-    """Sections of the stage, one per set of recordings, from its result files.
-
-    Parameters
-    ----------
-    results : pathlib.Path
-    config : dict
-    labels : Labels
-    max_subject_figures : int, default 40
-        Not used: this stage draws no single participants.
-
-    Returns
-    -------
-    list of neuro.report.site.model.Section
-    """
+    """Sections of the stage, one per set of recordings, as `neuro.report.site.page.SECTIONS` says."""
     return sets.sections(
         results / "ntf",
         "Motifs of interaction",

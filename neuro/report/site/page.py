@@ -37,7 +37,12 @@ SECTIONS = {
     "mds": mds.sections,
     "braindive": braindive.sections,
 }
-"""Stage to the function that makes its sections, in the order of the chain."""
+"""Stage to the function that makes its sections from its result files, in the order of the chain.
+
+Each takes the results folder, the configuration, the :class:`Labels` of participants and how many
+participants may have figures of their own (only `fmri` draws single participants), and returns a
+list of :class:`neuro.report.site.model.Section`.
+"""
 
 MAX_SUBJECT_FIGURES = 40
 
