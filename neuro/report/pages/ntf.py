@@ -66,7 +66,7 @@ KNOWN = {
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
-    """Sections of the stage, one per set of recordings, as `neuro.report.site.page.SECTIONS` says."""
+    """Sections of the stage, one per set, as `neuro.report.site.page.SECTIONS` says."""
     return sets.sections(
         results / "ntf",
         "Motifs of interaction",
