@@ -38,14 +38,18 @@ _STYLE = {
 }
 
 
-def figure(name, paint, *, size=HALF, dpi=150, layout="constrained", **texts) -> model.Figure:
-    """Paint a picture and keep it as PNG.
+def figure(
+    name, paint, *, data=None, size=HALF, dpi=150, layout="constrained", **texts
+) -> model.Figure:
+    """Paint a picture of a table and keep both.
 
     Parameters
     ----------
     name : str
     paint : callable
-        Gets an empty :class:`matplotlib.figure.Figure`.
+        Gets an empty :class:`matplotlib.figure.Figure` and `data`; draws nothing else.
+    data : pandas.DataFrame
+        One row per mark that is drawn.
     size : tuple of float
         Inches.
     dpi : int
@@ -65,11 +69,14 @@ def figure(name, paint, *, size=HALF, dpi=150, layout="constrained", **texts) ->
     with matplotlib.rc_context(_STYLE):
         picture = Figure(figsize=size, dpi=dpi, layout=layout)
         FigureCanvasAgg(picture)
-        paint(picture)
+        if data is None:
+            paint(picture)
+        else:
+            paint(picture, data)
         stream = io.BytesIO()
         # No program name or date in the file: same data, same bytes.
         picture.savefig(stream, format="png", metadata={"Software": None})
-    return model.Figure(name=name, png=stream.getvalue(), **texts)
+    return model.Figure(name=name, png=stream.getvalue(), data=data, **texts)
 
 
 def spread(count: int, width: float = 0.22) -> np.ndarray:

@@ -239,15 +239,17 @@ class _Writer:
     @block.register
     def _(self, block: model.Figure) -> str:
         name = f"Figure {self.number('figure')}."
-        data = base64.b64encode(block.png).decode("ascii")
+        png = base64.b64encode(block.png).decode("ascii")
+        table = f"figures/{self._section}/{block.name}.tsv"
+        data = "" if block.data is None else f" {self.anchor(table, 'Data')}"
         width, height = _png_size(block.png)
         wide = ' class="wide"' if block.wide else ""
         return (
-            f'<figure{wide}>\n<img src="data:image/png;base64,{data}" alt="{escape(block.alt)}" '
+            f'<figure{wide}>\n<img src="data:image/png;base64,{png}" alt="{escape(block.alt)}" '
             f'width="{width}" height="{height}">\n'
             f"<figcaption><b>{name}</b> {escape(block.caption)} "
             f'<span class="how"><b>How to read this:</b> {escape(block.how_to_read)}</span>'
-            "</figcaption>\n</figure>\n"
+            f"{data}</figcaption>\n</figure>\n"
         )
 
     @block.register

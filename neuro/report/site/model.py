@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Figure:
         For readers who cannot see the picture.
     wide : bool, default False
         Takes the whole width; other figures stand in pairs where the screen allows.
+    data : pandas.DataFrame, optional
+        What is drawn, one row per mark; written beside the picture and linked under it.
     """
 
     name: str
@@ -53,6 +59,7 @@ class Figure:
     how_to_read: str
     alt: str
     wide: bool = False
+    data: pd.DataFrame | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def build(
     out : path-like
         Folder of the report; made if missing. Every page holds its pictures and style;
         pages of single participants stand in `pages/`. The figures are also written to
-        `figures/<section>/<name>.png`.
+        `figures/<section>/<name>.png`, the table of what is drawn as `.tsv`.
     config : dict
         The resolved configuration; `<stage>.enabled` decides which stages appear.
     title : str
@@ -111,7 +111,8 @@ def build(
     pages.insert(0, site.Page("index.html", "Overview", [overall]))
 
     out.mkdir(parents=True, exist_ok=True)
-    _write_figures(out / "figures", [section for page in pages for section in page.sections])
+    sections = [section for page in pages for section in page.sections]
+    _write_figures(out / "figures", sections, labels.without_names)
     write_methods(methods, out)
     subtitle = _subtitle(results, config)
     site.write(out, without_machine(title), subtitle, pages, _footer(), labels.without_names)
@@ -168,8 +169,8 @@ def _participants(results: Path) -> set[str]:
     return found
 
 
-def _write_figures(folder: Path, sections) -> None:
-    """Figures as files; what an earlier report left in the same folders is removed."""
+def _write_figures(folder: Path, sections, last) -> None:
+    """Figures and their tables; what an earlier report left in the same folders is removed."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {}
     for section in sections:
@@ -178,10 +179,13 @@ def _write_figures(folder: Path, sections) -> None:
             if path in wanted:
                 raise ValueError(f"report: figure '{section.slug}/{figure.name}' is made twice")
             wanted[path] = figure.png
+            if figure.data is not None:
+                table = figure.data.to_csv(sep="\t", index=False, na_rep="n/a")
+                wanted[path.with_suffix(".tsv")] = last(table).encode()
     for name in {section.slug for section in sections} | set(TITLES):
-        for path in (folder / name).glob("*.png"):
+        for path in (folder / name).glob("*.[pt][ns][gv]"):
             if path not in wanted:
                 path.unlink()
-    for path, png in wanted.items():
+    for path, content in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png)
+        path.write_bytes(content)
