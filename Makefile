@@ -8,7 +8,7 @@ EXTRAS := dev,braindive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-realdata check format bench constraints docs cluster-test clean
+.PHONY: help demo test test-all test-realdata test-kernels check format bench constraints docs cluster-test clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -32,6 +32,9 @@ test-all: $(STAMP) ## all tests, slow ones and real data included
 
 test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
 	python -m pytest -n auto -m realdata
+
+test-kernels: $(STAMP) ## rules and one seed per stage under other processors' kernels (KERNELS="...")
+	python tests/kernels/kernels.py $(KERNELS)
 
 check: $(STAMP) ## lint, format and type gates
 	ruff check .

@@ -16,6 +16,7 @@ from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.em.starts import EMPTY, fit_starts, rank
 from neuro.hmmglm.prediction import Prediction
 from neuro.io.problems import InputProblem
+from neuro.stats.ties import first_best
 
 BINS_PER_STATE = 50
 """Fewer observed bins per state than this are refused."""
@@ -278,7 +279,7 @@ class OneHotHMMGLM(Prediction):
             }
             for (fitted, replaced), seed in zip(starts, seeds)
         ]
-        best = starts[int(np.argmax([row["objective"] for row in self.starts_]))][0]
+        best = starts[first_best([row["objective"] for row in self.starts_])][0]
         occupancy = best.occupancy(usable)
         self.order_ = np.argsort(-occupancy, kind="stable")
         self.occupancy_ = occupancy[self.order_]

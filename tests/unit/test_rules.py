@@ -1,5 +1,6 @@
 """Every rule, alone, on small stored data."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES
-from common import ROOT, Difference, compare, run_rule
+from common import CONVERGED, ROOT, SINGLE, Difference, compare, run_rule
 
 HERE = Path(__file__).parent
 
@@ -37,7 +38,7 @@ def test_stored_data_stay_small():
 def test_rule(rule, tmp_path, monkeypatch):
     # The rule must run where there is no python on PATH, and from any folder.
     monkeypatch.chdir(tmp_path)
-    run_rule(rule, tmp_path, CASES[rule].present)
+    run_rule(rule, tmp_path, CASES[rule].present, CASES[rule].noise)
 
 
 @pytest.fixture
@@ -125,3 +126,38 @@ def test_an_unknown_kind_of_file_is_a_failure(tmp_path):
         (tmp_path / name).write_text("1")
     with pytest.raises(Difference):
         compare(tmp_path / "a.xyz", tmp_path / "b.xyz")
+
+
+def test_the_slack_of_a_stage_hides_neither_a_result_nor_a_setting(tmp_path):
+    sound = {"Parameters": {"lr": 1e-4}, "MomentError": 2e-8, "auc": 0.6, "values": [0.5, 0.0]}
+    (tmp_path / "b.json").write_text(json.dumps(sound))
+    for change, same in (
+        ({"MomentError": 9e-8, "values": [0.5, 5e-5]}, True),
+        ({"MomentError": 2e-6}, False),
+        ({"Parameters": {"lr": 1.5e-4}}, False),
+        ({"auc": 0.601}, False),
+        ({"values": [0.5, 3e-4]}, False),
+    ):
+        (tmp_path / "a.json").write_text(json.dumps(sound | change))
+        if same:
+            compare(tmp_path / "a.json", tmp_path / "b.json", SINGLE)
+        else:
+            with pytest.raises(Difference):
+                compare(tmp_path / "a.json", tmp_path / "b.json", SINGLE)
+
+
+def test_fits_may_end_some_sweeps_apart_but_not_elsewhere(tmp_path):
+    history = 1 + 0.5 ** np.arange(12)
+    np.savez(tmp_path / "b.npz", history=history, n_iter=[12], time=[0.5, 1.0])
+    for arrays, same in (
+        ({"history": history[:10], "n_iter": [10], "time": [0.501, 1.0]}, True),
+        ({"history": history[:8], "n_iter": [8], "time": [0.5, 1.0]}, False),
+        ({"history": history[:11] + 0.05, "n_iter": [11], "time": [0.5, 1.0]}, False),
+        ({"history": history, "n_iter": [12], "time": [0.49, 1.0]}, False),
+    ):
+        np.savez(tmp_path / "a.npz", **arrays)
+        if same:
+            compare(tmp_path / "a.npz", tmp_path / "b.npz", CONVERGED)
+        else:
+            with pytest.raises(Difference):
+                compare(tmp_path / "a.npz", tmp_path / "b.npz", CONVERGED)

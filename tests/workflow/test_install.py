@@ -143,18 +143,18 @@ def ci(folder, user, fails=""):
 def test_ci_of_an_ordinary_user_skips_the_cluster_with_the_reason(tmp_path):
     status, out, made = ci(tmp_path, 1000)
     assert status == 0
-    assert made == [".venv/.installed", "check", "test", "demo"]
+    assert made == [".venv/.installed", "check", "test", "test-kernels", "demo"]
     tail = out[out.index("== skipped") :]
     assert "cluster: Slurm daemons of the tests need root" in tail
     assert "real data: no folder nowhere" in tail
-    for part in ("install", "format and lint", "tests", "demo"):
+    for part in ("install", "format and lint", "tests", "kernels", "demo"):
         assert f"{part}: " in out[out.index("== times") :]
 
 
 def test_ci_with_a_failing_test_fails_and_runs_the_rest(tmp_path):
     status, out, made = ci(tmp_path, 1000, fails="test")
     assert status != 0
-    assert made == [".venv/.installed", "check", "test", "demo"]
+    assert made == [".venv/.installed", "check", "test", "test-kernels", "demo"]
     assert "tests: make test" in out[out.index("== failed") :]
 
 

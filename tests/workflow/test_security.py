@@ -235,13 +235,22 @@ def run_without_network(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
 
-def test_a_run_needs_no_network(tmp_path):
-    small_tables(tmp_path / "input")
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
-    result = run_without_network(tmp_path, "--configfile", "mine.yaml", "--cores", "1")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run without network on a folder that is named from the root of the machine."""
+    folder = tmp_path_factory.mktemp("run")
+    small_tables(folder / "input")
+    settings = only(TABLES)
+    settings["data"] = settings["data"] | {"root": str(folder / "input")}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+    result = run_without_network(folder, "--configfile", "mine.yaml", "--cores", "1")
     assert result.returncode == 0, result.stderr
-    assert not (tmp_path / "tried").exists(), (tmp_path / "tried").read_text()
-    assert (tmp_path / "results/report/index.html").exists()
+    return folder
+
+
+def test_a_run_needs_no_network(run):
+    assert not (run / "tried").exists(), (run / "tried").read_text()
+    assert (run / "results/report/index.html").exists()
 
 
 @pytest.mark.slow
@@ -284,15 +293,9 @@ def test_labels_of_users_cannot_become_paths_or_commands(tmp_path):
     assert not (tmp_path.parent / "x").exists()
 
 
-def test_sidecars_and_pages_name_no_folder_of_the_machine(tmp_path):
-    small_tables(tmp_path / "input")
-    settings = only(TABLES)
-    settings["data"] = settings["data"] | {"root": str(tmp_path / "input")}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
-    result = run_without_network(tmp_path, "--configfile", "mine.yaml", "--cores", "1")
-    assert result.returncode == 0, result.stderr
-    results = tmp_path / "results"
+def test_sidecars_and_pages_name_no_folder_of_the_machine(run):
+    results = run / "results"
     for path in [*results.rglob("*.json"), *(results / "report").rglob("*.html")]:
         if path != results / "inputs.json":
-            assert str(tmp_path) not in path.read_text("utf-8"), path
+            assert str(run) not in path.read_text("utf-8"), path
     assert json.loads((results / "fmri/dataset_description.json").read_text())

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.stats.ties import facing
+
 RANK_TOLERANCE = 1e-10
 """Components below this share of the largest eigenvalue are numerically empty."""
 
@@ -43,10 +45,7 @@ def principal_components(Z, n_components: int):
         keep = _filled(values)
         values = values[keep]
         loadings = (Z.T @ vectors[:, keep]) / np.sqrt(values)
-    if loadings.size:
-        largest = np.abs(loadings).argmax(axis=0)
-        loadings = loadings * np.where(loadings[largest, np.arange(len(values))] < 0, -1.0, 1.0)
-    return loadings, values
+    return loadings * facing(loadings), values
 
 
 def _filled(values):

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from neuro.demovae.coding.schema import POOLED, Column, level_names, missing, numbers
+from neuro.stats.ties import facing
 
 BASES = ("spline", "poly", "linear", "raw")
 CODINGS = ("onehot", "scalar")
@@ -55,9 +56,7 @@ class ContinuousTerm:
             kept = scale > _RANK * np.sqrt(len(known)) * max(1.0, float(np.abs(centre).max()))
             kept &= np.arange(len(scale)) < self._n_extra
             rotate = right[kept].T / scale[kept] * np.sqrt(len(known) - 1)
-            # the sign of a singular vector is arbitrary: let the largest weight be positive
-            signs = np.sign(rotate[np.abs(rotate).argmax(axis=0), np.arange(rotate.shape[1])])
-            self.state_ |= {"centre": centre, "slope": slope, "rotate": rotate * signs}
+            self.state_ |= {"centre": centre, "slope": slope, "rotate": rotate * facing(rotate)}
         return self
 
     @property

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from neuro.stats.ties import facing
+
 _BLOCK = 4096
 """Columns that are held in double precision at a time."""
 
@@ -121,6 +123,8 @@ def row_space(X, n_components: int | None = None) -> tuple[RowSpace, np.ndarray]
     if not kept.any() or values[0] <= 1e-12 * n_edges:
         raise ValueError("X: all rows are equal; there is nothing to learn")
     singular, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    # the random start of a network means another thing on axes of the opposite sign
+    vectors = vectors * facing(vectors)
     axes = np.empty((n_edges, len(singular)), dtype=np.float32)
     weights = (vectors / singular).astype(np.float32)
     mean = mean.astype(np.float32)

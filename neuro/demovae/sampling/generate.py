@@ -50,10 +50,13 @@ def nearest_correlations(edges, n_regions: int, volumes=None, rng=None) -> np.nd
     out = np.empty((len(edges), len(upper[0])), dtype=np.float32)
     # rounding to float32 moves an eigenvalue by at most the norm of the rounding errors
     shrink = max(EIGENVALUE_FLOOR, 6e-8 * np.sqrt(n_regions)) * 2
+    # a stream per row: a volume more or less in one row changes no other
+    seeds = [] if volumes is None else rng.randint(2**31 - 1, size=len(edges))
     for place, row in enumerate(edges):
         matrix, root = _repair(np.clip(row, -1, 1), n_regions, upper)
         if volumes is not None:
-            series = rng.standard_normal((volumes(matrix[upper]), n_regions)) @ root.T
+            own = np.random.RandomState(seeds[place])
+            series = own.standard_normal((volumes(matrix[upper]), n_regions)) @ root
             series -= series.mean(axis=0)
             series /= np.sqrt((series**2).sum(axis=0))
             matrix = series.T @ series
@@ -62,7 +65,7 @@ def nearest_correlations(edges, n_regions: int, volumes=None, rng=None) -> np.nd
 
 
 def _repair(row, n_regions, upper):
-    """Nearest correlation matrix of one row, and a root R of it (R R' = matrix)."""
+    """Nearest correlation matrix of one row, and a root R of it (R' R = matrix)."""
     matrix = np.eye(n_regions)
     matrix[upper] = row
     matrix.T[upper] = row
@@ -78,10 +81,18 @@ def _repair(row, n_regions, upper):
         values, vectors = np.linalg.eigh(matrix)
         if values[0] >= 0:
             break
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    scale = np.sqrt(np.maximum((root**2).sum(axis=1), 1e-12))
-    root /= scale[:, None]
-    return root @ root.T, root
+    root = symmetric_root(values, vectors)
+    root /= np.sqrt(np.maximum((root**2).sum(axis=0), 1e-12))
+    return root.T @ root, root
+
+
+def symmetric_root(values, vectors) -> np.ndarray:
+    """The one symmetric root of a matrix without negative eigenvalues, from its decomposition.
+
+    Other roots depend on the signs of the eigenvectors, which differ between processors: draws
+    that are multiplied with them would not be the same there.
+    """
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def minimum_eigenvalues(edges, n_regions: int) -> np.ndarray:
@@ -274,8 +285,7 @@ def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np
         covariance = covariance - slope.T @ model.told_cov_ @ slope
         shift = shift + (np.asarray(told, dtype=np.float64) - model.told_mean_) @ slope
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    return (white @ root.T + shift).astype(np.float32)
+    return (white @ symmetric_root(values, vectors) + shift).astype(np.float32)
 
 
 def latent_moments(Z, D, follow: bool) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuro.demovae.coding.codec import NetworkCodec
 from neuro.demovae.training.linear import rank_problem, span
+from neuro.stats.ties import facing
 
 _RANK = 1e-6
 
@@ -62,10 +63,11 @@ def constrain(codec: NetworkCodec, P, D) -> tuple[NetworkCodec, float]:
         W = whiten @ W
     else:
         # latents that carry nothing are given the strongest unused directions
-        root = np.sqrt(values[good])
-        W = (vectors[:, good] / root).T @ W
+        root, used = np.sqrt(values[good]), vectors[:, good]
+        used = used * facing(used)
+        W = (used / root).T @ W
         unwhiten = np.zeros((size, size))
-        unwhiten[:, : good.sum()] = vectors[:, good] * root
+        unwhiten[:, : good.sum()] = used * root
         W = np.vstack([W, _unused(free, W, int((~good).sum()), n)])
         W = W - (W @ basis) @ basis.T
         lost = max(lost, 1.0)
@@ -97,7 +99,8 @@ def _unused(free, W, count: int, n: int) -> np.ndarray:
     values, left = np.linalg.eigh(rest @ rest.T)
     values, left = values[::-1][:count], left[:, ::-1][:, :count]
     right = rest.T @ (left / np.sqrt(values))
-    return (weights @ right / np.sqrt(values / n)).T
+    weights = weights @ right / np.sqrt(values / n)
+    return (weights * facing(weights)).T
 
 
 def moments(Z) -> tuple[float, float]:

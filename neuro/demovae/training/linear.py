@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.demovae.coding.codec import LinearCodec
+from neuro.stats.ties import facing
 
 _RANK = 1e-6
 
@@ -72,6 +73,7 @@ def linear_codec(P, D, remove, latent_dim: int) -> LinearCodec:
         right = left_over.T @ (left[:, :latent_dim] / np.sqrt(values))
     encoder = right[:, :latent_dim] / np.sqrt(values / n)
     encoder -= basis @ (basis.T @ encoder)
+    encoder *= facing(encoder)
     Z = H @ encoder
     design = np.column_stack([Z, C])
     weights = np.linalg.lstsq(design, H, rcond=_RANK)[0]

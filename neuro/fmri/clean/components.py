@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.fmri.clean.filters import detrend
+from neuro.stats.ties import facing
 
 HIGH_VARIANCE_SHARE = 0.02
 """Share of voxels with the largest variance that `high_variance` uses (top 2 %)."""
@@ -33,8 +34,7 @@ def principal_components(series, n_components, prefix) -> pd.DataFrame:
     values, vectors = np.linalg.eigh(x @ x.T)
     count = min(n_components, int((values > 1e-10 * max(values[-1], 1e-300)).sum()))
     components = vectors[:, ::-1][:, :count]
-    peak = np.abs(components).argmax(axis=0)
-    components = components * np.sign(components[peak, np.arange(count)])
+    components = components * facing(components)
     return pd.DataFrame(components, columns=[f"{prefix}_{k:02d}" for k in range(count)])
 
 

@@ -13,6 +13,7 @@ from neuro.mds.clusters.stability import verdict
 from neuro.mds.stimuli.discrete import DiscreteSpace
 from neuro.mds.stimuli.objective import Ascender, membership, objective
 from neuro.mds.stimuli.prepare import prepare
+from neuro.stats.ties import first_best
 
 
 class MostDiscriminativeStimuli(Fitted):
@@ -329,9 +330,9 @@ class MostDiscriminativeStimuli(Fitted):
     def _type(self, stimuli):
         """Labels of all units, mean objective over the fitted ones, stimuli that have units."""
         responses = self._space.respond(stimuli)
-        best = responses.argmax(axis=0)
+        best = first_best(responses)
         fitted, stimuli, responses = compact(best[self.fitted_], stimuli, responses)
-        labels = responses.argmax(axis=0)
+        labels = first_best(responses)
         labels[~np.isfinite(self.scale_)] = -1
         weights = membership(fitted, len(labels), np.flatnonzero(self.fitted_))
         value = float(objective(responses @ weights.T, self.temperature).mean())

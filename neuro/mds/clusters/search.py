@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from neuro.mds.stimuli.objective import Ask, membership, objective
+from neuro.stats.ties import first_best
 
 MOVED = 0.001
 """EM stops below this share of units that changed cluster."""
@@ -198,7 +199,7 @@ class Search:
 
     def _best(self, responses, units=None):
         """E step: the stimulus that each unit responds to most; ties to the lowest index."""
-        return responses[:, self.units if units is None else units].argmax(axis=0)
+        return first_best(responses[:, self.units if units is None else units])
 
     def _value(self, responses, labels):
         means = responses @ self._weights(labels).T

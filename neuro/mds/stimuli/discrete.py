@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.mds.stimuli.objective import Result, _Running
+from neuro.stats.ties import first_best
 
 
 class DiscreteSpace:
@@ -66,7 +67,7 @@ class DiscreteSpace:
         top = scaled.max(axis=1, keepdims=True)
         total = top + np.log(np.exp(scaled - top).sum(axis=1, keepdims=True))
         values = scaled - total + np.log(len(weights))
-        return values.argmax(axis=0), values.max(axis=0)
+        return first_best(values), values.max(axis=0)
 
     def run(self, searches) -> list:
         """Drive searches to their end, see :meth:`neuro.mds.stimuli.objective.Ascender.run`."""

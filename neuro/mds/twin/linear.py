@@ -6,6 +6,7 @@ import numpy as np
 
 from neuro.mds.twin.core import unit_correlation
 from neuro.mds.twin.image import split_validation
+from neuro.stats.ties import first_best
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
 """Candidate ridge penalties, times the mean variance of the features."""
@@ -49,7 +50,7 @@ def ridge(x, y, x_check, y_check, penalties=PENALTIES) -> tuple[np.ndarray, np.n
     for penalty in penalties:
         weights, bias = spectrum.solve(penalty)
         levels.append(unit_correlation(x_check @ weights + bias, y_check).mean())
-    best = penalties[int(np.argmax(levels))]
+    best = penalties[first_best(levels)]
     weights, bias = _Ridge(np.concatenate([x, x_check]), np.concatenate([y, y_check])).solve(best)
     return weights, bias, float(best)
 

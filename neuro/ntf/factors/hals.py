@@ -282,7 +282,8 @@ def run(operator, starts, *, max_iter=200, tol=1e-5, inner=2, max_columns=MAX_CO
     max_iter : int
         Sweeps at most (200).
     tol : float
-        A start is done when its objective falls by less than this share (1e-5).
+        A start is done when its objective falls by less than this share (1e-5). With that the
+        sweep at which it ends may differ by a few between processors, the factors by about 3e-3.
     inner : int
         Passes of coordinate descent per mode and sweep (2).
     max_columns : int

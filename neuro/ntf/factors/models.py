@@ -8,6 +8,7 @@ from neuro.base.estimator import Params
 from neuro.ntf.factors import compare, hals
 from neuro.ntf.factors.lbfgs import run_lbfgs
 from neuro.ntf.factors.operators import as_operator, check_rank, supported, unseen
+from neuro.stats.ties import first_best
 
 
 class _FactorModel(Params):
@@ -73,7 +74,8 @@ class _FactorModel(Params):
 
     def _finish(self, operator, starts):
         objective = np.array([start.history[-1] for start in starts])
-        best = starts[int(np.argmin(objective))]
+        # a fit is known to the tolerance that ended it: the first of those that agree is kept
+        best = starts[first_best(1 - objective / operator.sq_norm, self.tol)]
         self.errors_ = np.sqrt(np.maximum(objective, 0) / operator.sq_norm)
         self.similarity_ = np.array(
             [compare.similarity(best.factors(), s.factors()) for s in starts]

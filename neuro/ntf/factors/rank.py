@@ -11,6 +11,7 @@ from neuro.ntf.factors import compare, hals, heldout
 from neuro.ntf.factors.lbfgs import run_lbfgs
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import as_operator, check_rank
+from neuro.stats.ties import first_best
 
 HELD_OUT = 0.05
 N_REPEATS = 5
@@ -119,7 +120,7 @@ def select_rank(
     if solver == "lbfgs" and not concatenated:
         for rank in ranks:
             run_lbfgs(operator, fits[rank], random_state, max_iter)
-        table = _table(operator, ranks, fits, []) | _animal_columns([], ranks)
+        table = _table(operator, ranks, fits, [], tol) | _animal_columns([], ranks)
         return RankSweep(table, *(_robust if rule == "robust" else _paper)(table))
     folds = [_fold(operator, model, ranks, cv_starts, seed) for seed in seeds[:n_repeats]]
     unseen = []
@@ -130,7 +131,7 @@ def select_rank(
     # large ranks first: what converges late must not start last
     queue.sort(key=lambda start: -start.rank)
     hals.run(operator, queue, max_iter=max_iter, tol=tol, log=log)
-    table = _table(operator, ranks, fits, folds)
+    table = _table(operator, ranks, fits, folds, tol)
     table |= _animal_columns(unseen, ranks)
     rank, reason = (_robust if rule == "robust" else _paper)(table)
     return RankSweep(table, rank, reason)
@@ -178,13 +179,13 @@ def _draw(rng, observed):
     return held
 
 
-def _table(operator, ranks, fits, folds):
+def _table(operator, ranks, fits, folds, tol):
     rows = []
     complete = operator.pair_mask is None and operator.frame_mask is None
     for rank in ranks:
         starts = fits[rank]
         objective = np.array([start.history[-1] for start in starts])
-        best = starts[int(objective.argmin())]
+        best = starts[first_best(1 - objective / operator.sq_norm, tol)]
         agreement = [
             compare.similarity(best.factors(), start.factors())
             for start in starts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from common import SINGLE
+
 from cases.case import Case
 
 SCENES = {
@@ -70,6 +72,7 @@ CASES: dict[str, Case] = {
         braindive("face/block-0.tsv"),
         "results/braindive/report.json",
         braindive("face/*.json"),
+        noise=SINGLE,
     ),
     "braindive_judge": Case(
         IMAGINED,
@@ -86,6 +89,7 @@ CASES: dict[str, Case] = {
         ("results/braindive/report.json",),
         "results/braindive/report.json",
         ("results/braindive/natural/face/*.png",),
+        noise=SINGLE,
     ),
     "simulate_scenes": Case(
         SCENES,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from common import DOUBLE
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -24,6 +26,8 @@ class Case:
         Large files that must be written, but are not stored and compared.
     prepare : callable, optional
         Makes what the stage reads, so that only its own rules run when the case is made.
+    noise : float
+        How far another processor may be from the stored values, see :data:`common.SINGLE`.
     """
 
     config: dict
@@ -33,3 +37,4 @@ class Case:
     run_target: str = "all"
     present: tuple = ()
     prepare: Callable | None = None
+    noise: float = DOUBLE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common import SINGLE
+
 from cases.case import Case
 
 
@@ -66,6 +68,7 @@ def demovae_case(inputs, outputs, target, present=()):
         "results/demovae/report.json",
         demovae(*present),
         planted_study,
+        SINGLE,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from common import CONVERGED
+
 from cases.case import Case
 
 MOTIFS = {
@@ -23,7 +25,9 @@ def ntf(*names):
 
 def ntf_case(inputs, outputs, target, present=()):
     """A case of the stage, cut from a run on planted recordings."""
-    return Case(MOTIFS, inputs, outputs, (target,), "results/ntf/report.json", present)
+    return Case(
+        MOTIFS, inputs, outputs, (target,), "results/ntf/report.json", present, noise=CONVERGED
+    )
 
 
 CALCIUM = ("results/simulated/calcium/w*.npz", "results/simulated/calcium/events.tsv")
