@@ -19,6 +19,13 @@ STRATEGIES = (
     "custom",
     "none",
 )
+_FORMS = "(=(basic|power2|derivatives|full))?"
+_COMPONENT = (
+    f"((motion|wm_csf|global_signal){_FORMS}|high_pass|scrub|non_steady_state|ica_aroma=basic"
+    "|compcor(=(temporal|(temporal_)?anat_(combined|separated))(:[1-9][0-9]*)?)?)"
+)
+COMPONENTS = rf"^{_COMPONENT}(\+{_COMPONENT})*$"
+"""What nilearn's `load_confounds` calls a strategy, its names joined by `+`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +98,10 @@ class Fmri:
         "auto",
         "string",
         "Confound regressors; 'auto' is 36P with confounds tables, 24P where head motion is all "
-        "there is (raw BIDS), none for XCP-D.",
+        "there is (raw BIDS), none for XCP-D. Or components of nilearn's load_confounds joined by "
+        "'+', such as motion=full+high_pass+wm_csf=basic or motion+high_pass+compcor=temporal:5.",
         choices=STRATEGIES,
+        pattern=COMPONENTS,
         source="paper: athena",
     )
     confound_columns: list = option(

@@ -103,7 +103,9 @@ def _entry_schema(entry: Option) -> dict:
 
 
 def _bounds(entry, target):
-    if entry.choices:
+    if entry.pattern:
+        target["anyOf"] = [{"enum": list(entry.choices)}, {"pattern": entry.pattern}]
+    elif entry.choices:
         target["enum"] = list(entry.choices)
     if entry.low is not None:
         target["minimum"] = entry.low

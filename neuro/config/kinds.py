@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 TABLES = ("table", "adhd200")
@@ -10,7 +11,9 @@ NATIVE = "bids"
 """The kind that goes through slice timing and realignment first."""
 DENOISED = "xcpd"
 """The kind that was cleaned before."""
-NEED_TISSUE = ("athena", "36P", "36P_nogsr", "acompcor")
+NEED_TISSUE = re.compile(
+    r"athena|36P|36P_nogsr|acompcor|.*\b(wm_csf|global_signal|high_pass|compcor|ica_aroma)\b.*"
+)
 """Strategies that need signals or components of white matter and CSF."""
 NATIVE_SPACES = ("native", "T1w", "func", "scanner")
 """Spaces in which template coordinates have no meaning."""
@@ -76,12 +79,12 @@ def problems(kind, config, *, has_tables=True, space="") -> list[str]:
         found.append(
             f"fmri.strategy: got '{wanted}', but XCP-D data are denoised already; set it to auto"
         )
-    if kind == NATIVE and wanted in NEED_TISSUE:
+    if kind == NATIVE and NEED_TISSUE.fullmatch(wanted):
         found.append(
             f"fmri.strategy: '{wanted}' needs white matter and CSF signals, raw BIDS has none; "
             "use 24P or acompcor_lite"
         )
-    if kind == "nifti" and wanted in NEED_TISSUE and not has_tables:
+    if kind == "nifti" and NEED_TISSUE.fullmatch(wanted) and not has_tables:
         found.append(
             f"fmri.strategy: '{wanted}' needs a confounds table with white matter and CSF; some "
             "runs have none; use 24P"

@@ -34,6 +34,8 @@ class Option:
         Empty for pure numbers and names.
     choices : tuple
         Allowed values; empty means any value of the kind.
+    pattern : str
+        Regular expression of texts that are allowed beside `choices`.
     low, high : float or None
         Inclusive bounds; `above` is an exclusive lower bound.
     length : int or None
@@ -55,6 +57,7 @@ class Option:
     length: int | None = None
     nullable: bool = False
     source: str = "ours"
+    pattern: str = ""
 
     def expected(self) -> str:
         """What a valid value looks like, in words."""
@@ -62,6 +65,8 @@ class Option:
             text = "one of " + ", ".join(_show(item) for item in self.choices)
             if self.kind in ("strings", "labels"):
                 text = "a list from " + ", ".join(_show(item) for item in self.choices)
+            if self.pattern:
+                text += " or a text as described"
         else:
             text = KINDS[self.kind]
         bounds = []

@@ -198,7 +198,8 @@ def check(entry: Option, value):
     if kind in ("string", "path"):
         if isinstance(value, bool) or not isinstance(value, str):
             return entry.default, wrong + ("; quote it" if _scalar(value) else "")
-        if entry.choices and value not in entry.choices:
+        other = entry.pattern and re.fullmatch(entry.pattern, value)
+        if entry.choices and value not in entry.choices and not other:
             hint = _suggest(value, entry.choices)
             if hint and len(wrong) + len(hint) > WIDTH - 50:
                 # The line will be cut: the fix comes before the list.
@@ -319,6 +320,8 @@ def _across(config):
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
     if fmri["strategy"] == "custom" and not fmri["confound_columns"]:
         problems.append("fmri.confound_columns: empty, but fmri.strategy is 'custom'")
+    if "scrub" in fmri["strategy"].split("+") and not fmri["scrub"]:
+        problems.append("fmri.scrub: false, but fmri.strategy names scrub; choose one of them")
     problems += kinds.problems(data["kind"], config)
     problems += ntf_sets.problems(config)
     if fmri["filter"] == "fft" and fmri["strategy"] != "athena":

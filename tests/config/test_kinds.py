@@ -35,7 +35,10 @@ def test_a_named_strategy_is_never_changed():
     assert kinds.strategy("bids", "acompcor_lite") == ("acompcor_lite", "")
 
 
-@pytest.mark.parametrize("name", ["36P", "36P_nogsr", "acompcor", "athena"])
+NEED_TABLES = ["motion+wm_csf", "high_pass+compcor=temporal:5", "global_signal", "ica_aroma=basic"]
+
+
+@pytest.mark.parametrize("name", ["36P", "36P_nogsr", "acompcor", "athena", *NEED_TABLES])
 def test_raw_images_refuse_strategies_that_need_tissue(name, tmp_path):
     atlas = tmp_path / "a.nii.gz"
     atlas.write_bytes(b"x")
@@ -47,7 +50,7 @@ def test_raw_images_refuse_strategies_that_need_tissue(name, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["auto", "6P", "24P", "acompcor_lite", "none"])
+@pytest.mark.parametrize("name", ["auto", "6P", "24P", "acompcor_lite", "none", "motion=power2"])
 def test_raw_images_take_the_others(name, tmp_path):
     atlas = tmp_path / "a.nii.gz"
     atlas.write_bytes(b"x")

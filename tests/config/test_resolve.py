@@ -1,6 +1,8 @@
 """The configuration: problems as lines, defaults, presets and generated files."""
 
 import copy
+import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -246,3 +248,40 @@ def test_the_wrong_item_of_a_list_is_named_with_its_neighbour():
     assert line.startswith(
         "mine.yaml: adhd.features: item 1: got 'cycles3'; did you mean 'cycle3'? a list from degree"
     )
+
+
+def _strategies():
+    """Names of nilearn and near misses, alone and in pairs."""
+    words = [
+        *("motion", "motion=power2", "wm_csf=full", "global_signal=derivatives", "high_pass"),
+        *("compcor", "compcor=anat_separated", "compcor=temporal_anat_combined:5", "scrub"),
+        *("ica_aroma=basic", "non_steady_state", "motion=fast", "compcor=anat", "wm", "tedana"),
+        *("ica_aroma", "compcor=temporal:x", "motion=", "high_pass=full"),
+    ]
+    return [*words, *("+".join(pair) for pair in itertools.product(words, repeat=2))]
+
+
+def test_the_settings_take_the_components_that_the_stage_takes():
+    from neuro.config.fmri import COMPONENTS
+    from neuro.fmri.noise_components import parse
+    from neuro.io.problems import InputProblem
+
+    refused = 0
+    for text in _strategies():
+        try:
+            known = parse(text) is not None
+        except InputProblem:
+            known = False
+        assert bool(re.fullmatch(COMPONENTS, text)) == known, text
+        refused += not known
+    assert 50 < refused < 350
+
+
+def test_components_reach_the_settings_and_scrub_is_not_contradicted():
+    mapping = settings(fmri={"atlas": "simulated", "strategy": "motion=full+high_pass+scrub"})
+    assert config.resolve(mapping) == []
+    assert mapping["fmri"]["strategy"] == "motion=full+high_pass+scrub"
+    lines = problems(fmri={"atlas": "simulated", "strategy": "motion+scrub", "scrub": False})
+    assert len(lines) == 1 and "fmri.strategy names scrub; choose one of them" in lines[0]
+    lines = problems(fmri={"atlas": "simulated", "strategy": "motion=fast"})
+    assert len(lines) == 1 and "fmri.strategy: got 'motion=fast'" in lines[0]

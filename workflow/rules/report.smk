@@ -17,6 +17,7 @@ rule report:
             for name in [*enabled_stages(), "exclusions", "methods", "record"]
         ],
         parts=directory("results/report/pages"),
+        views=directory("results/report/views"),
         methods="results/report/methods.md",
         references="results/report/references.bib",
     log:

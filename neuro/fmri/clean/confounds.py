@@ -14,6 +14,13 @@ import fnmatch
 import numpy as np
 import pandas as pd
 
+from neuro.fmri.noise_components import (
+    FOUR_TERMS,
+    columns_of,
+    component_names,
+    parse,
+    scrubbed,
+)
 from neuro.io.bids.confounds import MOTION
 from neuro.io.problems import InputProblem
 
@@ -45,7 +52,8 @@ class Confounds:
         Finite. Intercept and line are not among them; the denoiser adds them.
     names : tuple of str
     sample_mask : ndarray of bool, shape (n_volumes,)
-        False where the table marks a volume as not in steady state.
+        False where the table marks a volume as not in steady state, or component `scrub` of
+        a strategy takes it out.
     strategy : str
     notes : tuple of str
         What a report should say, e.g. fewer components than asked for.
@@ -126,9 +134,6 @@ def expand(values, names, terms) -> tuple[np.ndarray, list[str]]:
     return np.stack(columns, axis=1), labels
 
 
-FOUR_TERMS = ("", "derivative1", "power2", "derivative1_power2")
-
-
 def legendre(n_volumes, tr) -> tuple[np.ndarray, list[str]]:
     """Legendre polynomials of degree 1 to 1 + floor(duration / 150 s), without the constant.
 
@@ -158,6 +163,7 @@ def select(
     components=None,
     n_volumes=None,
     n_components=N_COMPONENTS,
+    **options,
 ) -> Confounds:
     """Build the regressors of a strategy.
 
@@ -168,8 +174,10 @@ def select(
         are the volumes that will be cleaned: remove dropped ones before.
     meta : dict, optional
         Description of the columns; `acompcor` reads `Mask` and `Retained` from it.
-    strategy : str
-        One of
+    strategy : str or sequence of str
+        Components of nilearn's `load_confounds` joined by `+`, each with its value or nilearn's
+        default (`motion=full+high_pass+wm_csf=basic`, `compcor=anat_combined:5`, ...), or the
+        sequence of names that nilearn takes; or one of
 
         - `6P`: motion values;
         - `24P`: motion values, differences, squares, squared differences;
@@ -181,6 +189,8 @@ def select(
         - `athena`: motion values, white matter, CSF and Legendre polynomials;
         - `custom`: the columns named in `columns`;
         - `none`: nothing.
+
+        Columns that nilearn's names or `custom` ask for are the table's own where it has them.
     tr : float, optional
         Sampling interval (s); `athena` needs it.
     columns : sequence of str
@@ -192,6 +202,9 @@ def select(
         Number of volumes of the image, checked against the rows.
     n_components : int
         Components per tissue (5).
+    **options
+        Values of nilearn's components by keyword: `motion`, `wm_csf`, `global_signal`,
+        `compcor`, `n_compcor`, `ica_aroma`, `scrub`, `fd_threshold`, `std_dvars_threshold`.
 
     Returns
     -------
@@ -204,11 +217,13 @@ def select(
         rows that do not match the image, missing values.
     """
     where = table.attrs.get("path", "confounds")
-    if strategy not in STRATEGIES:
+    terms = None if strategy in STRATEGIES else parse(strategy, options)
+    if terms is None and strategy not in STRATEGIES:
         close = difflib.get_close_matches(str(strategy), STRATEGIES, 1, 0.4)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise InputProblem(
-            f"strategy: got '{strategy}', expected one of {', '.join(STRATEGIES)}{hint}"
+            f"strategy: got '{strategy}', expected one of {', '.join(STRATEGIES)}{hint}, "
+            "or nilearn's names joined by '+'"
         )
     problems = []
     if n_volumes is not None and len(table) != n_volumes:
@@ -243,6 +258,10 @@ def select(
         parts.append((_plain_values(table, chosen, where), chosen))
     elif strategy == "custom":
         parts.append(_custom(table, columns, where))
+    elif terms:
+        chosen = columns_of(terms, table, meta or {}, where)
+        # Components such as `scrub` have no column.
+        parts += [_custom(table, chosen, where)] if chosen else []
     if strategy == "athena":
         parts.append(legendre(len(table), tr))
     if strategy == "acompcor_lite":
@@ -254,7 +273,12 @@ def select(
         parts.append((components.to_numpy(dtype=float), list(components.columns)))
     values = np.hstack([part for part, _ in parts]) if parts else np.empty((len(table), 0))
     names = tuple(name for _, part in parts for name in part)
-    return Confounds(values, names, _steady(table), strategy, tuple(notes))
+    kept = _steady(table)
+    if terms and "scrub" in terms:
+        kept &= scrubbed(table, options, where)
+    if terms:
+        strategy = "+".join(f"{name}={value}" if value else name for name, value in terms.items())
+    return Confounds(values, names, kept, strategy, tuple(notes))
 
 
 def compcor_columns(table, meta, n_components, where="confounds") -> tuple[list[str], list[str]]:
@@ -281,16 +305,8 @@ def compcor_columns(table, meta, n_components, where="confounds") -> tuple[list[
         When a tissue has no component at all or there is no cosine column.
     """
     names, notes, problems = [], [], []
-    for tissue, prefix in (("WM", "w_comp_cor_"), ("CSF", "c_comp_cor_")):
-        found = []
-        for name in table.columns:
-            entry = meta.get(name, {})
-            if not isinstance(entry, dict) or "_comp_cor_" not in name:
-                continue
-            mask = entry.get("Mask", tissue if name.startswith(prefix) else None)
-            if mask == tissue and entry.get("Retained", True) and not name.startswith("t_"):
-                found.append(name)
-        found.sort(key=lambda name: int("".join(filter(str.isdigit, name)) or 0))
+    for tissue in ("WM", "CSF"):
+        found = component_names(table, meta, tissue)
         if not found:
             reason = (
                 "the JSON names none" if meta else "there is no JSON that tells their masks apart"

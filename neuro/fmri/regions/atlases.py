@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +72,20 @@ class Atlas:
     path: str = ""
 
 
-def load_atlas(atlas) -> Atlas:
-    """Load an atlas by name or path.
+def load_atlas(atlas, labels=None) -> Atlas:
+    """Load an atlas by name or path, or take what nilearn's fetchers return.
 
     Parameters
     ----------
-    atlas : str, path-like or nibabel image
+    atlas : str, path-like, nibabel image, mapping or array
         `power264`, `dosenbach160`, `seitzman300`, or a label image (3D, whole numbers, 0 is
-        background) or maps (4D, not negative). Names come from a table of the same name with
-        the columns `index` and `name` (BIDS `_dseg.tsv`), if there is one.
+        background) or maps (4D). A mapping with `maps` (and `lut` or `labels`) or `rois` is a
+        nilearn atlas; an array of shape (n_regions, 3) or a table with columns x, y, z holds
+        centres (mm, RAS+).
+    labels : pandas.DataFrame or sequence of str, optional
+        Region names: a look-up table with columns `index` and `name`, or a list in the order
+        of the codes, with or without a first `Background`. By default they come from a table
+        beside the image with those columns (BIDS `_dseg.tsv`), if there is one.
 
     Returns
     -------
@@ -87,22 +94,29 @@ def load_atlas(atlas) -> Atlas:
     Raises
     ------
     InputProblem
-        When the name would need a download or is unknown, or the image is no atlas.
+        When the name would need a download or is unknown, the image is no atlas, or the names
+        do not fit.
 
     References
     ----------
     Power et al. 2011, Neuron 72:665. Dosenbach et al. 2010, Science 329:1358. Seitzman et al.
     2020, NeuroImage 206:116290.
     """
+    if isinstance(atlas, Mapping):
+        if labels is None:
+            labels = atlas.get("lut") if atlas.get("lut") is not None else atlas.get("labels")
+        return load_atlas(atlas.get("maps", atlas.get("rois")), labels)
     if hasattr(atlas, "dataobj"):
-        return _from_image(atlas, "atlas", "")
+        return _named(_from_image(atlas, "atlas", ""), labels)
+    if not isinstance(atlas, (str, os.PathLike)):
+        return _named(_from_array(atlas), labels)
     name = str(atlas)
     if name in BUNDLED:
-        return _from_coordinates(name)
+        return _named(_from_coordinates(name), labels)
     if Path(name).is_file():
         stem = Path(name).name.split(".")[0]
         word = "".join(letter for letter in stem if letter.isalnum()) or "atlas"
-        return _from_image(open_image(name), word, name)
+        return _named(_from_image(open_image(name), word, name), labels)
     expected = f"expected {', '.join(BUNDLED)} or the path of a label image (3D) or maps (4D)"
     if _would_download(name):
         raise InputProblem(
@@ -111,6 +125,52 @@ def load_atlas(atlas) -> Atlas:
     near = difflib.get_close_matches(name, BUNDLED, 1, 0.6)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise InputProblem(f"fmri.atlas: '{name}' is no file and no known atlas; {expected}{hint}")
+
+
+def _from_array(atlas) -> Atlas:
+    if hasattr(atlas, "columns"):
+        atlas = atlas[list("xyz")]
+    try:
+        dtype = getattr(atlas, "dtype", None)
+        if dtype is not None and dtype.names:
+            atlas = [atlas[axis] for axis in "xyz"]
+            coords = np.asarray(atlas, dtype=np.float64).T
+        else:
+            coords = np.asarray(atlas, dtype=np.float64)
+    except (TypeError, ValueError):
+        coords = np.empty(0)
+    if coords.ndim != 2 or coords.shape[1] != 3 or not len(coords) or not np.isfinite(coords).all():
+        raise InputProblem(
+            f"atlas: got {type(atlas).__name__} of shape {np.shape(coords)}, expected a name, a "
+            "path, an image, a nilearn atlas or masker, or centres of shape (n_regions, 3) in mm"
+        )
+    codes = np.arange(1, len(coords) + 1)
+    return Atlas("coordinates", "coordinates", [str(code) for code in codes], coords, codes)
+
+
+def _named(atlas: Atlas, labels) -> Atlas:
+    """The atlas with given names: a look-up table, or a list in the order of the codes."""
+    if labels is None:
+        return atlas
+    if hasattr(labels, "columns"):
+        missing = {"index", "name"} - set(labels.columns)
+        if missing:
+            raise InputProblem(f"labels: no column '{min(missing)}', expected 'index' and 'name'")
+        table = dict(zip(labels["index"].astype(int), labels["name"].astype(str)))
+        names = [table.get(int(code), str(code)) for code in atlas.codes]
+    else:
+        names = [word.decode() if isinstance(word, bytes) else str(word) for word in labels]
+        n_regions = len(atlas.codes)
+        if len(names) == n_regions + 1 and names[0].lower() == "background":
+            names = names[1:]
+        elif len(names) > n_regions and atlas.kind == "labels" and len(names) > atlas.codes[-1]:
+            # A list that names every code, also those without a voxel.
+            names = [names[code] for code in atlas.codes]
+        if len(names) != n_regions:
+            raise InputProblem(f"labels: {len(names)} names for {n_regions} regions")
+    if len(set(names)) != len(names):
+        raise InputProblem("labels: one name is given to two regions")
+    return dataclasses.replace(atlas, labels=names)
 
 
 def _would_download(name: str) -> bool:
@@ -200,12 +260,7 @@ def _labels(img, name, path, where) -> Atlas:
 
 
 def _maps(img, name, path, where) -> Atlas:
-    data = np.nan_to_num(np.asarray(img.dataobj, dtype=np.float32))
-    if data.min() < 0:
-        raise InputProblem(
-            f"{where}: maps hold negative weights (smallest {data.min():g}); a weighted mean "
-            "needs weights >= 0, so set them to 0 or use a label image"
-        )
+    data = np.abs(np.nan_to_num(np.asarray(img.dataobj, dtype=np.float32)))
     weight = data.reshape(-1, data.shape[3]).astype(np.float64)
     total = weight.sum(axis=0)
     if (total == 0).any():

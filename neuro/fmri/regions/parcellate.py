@@ -1,4 +1,4 @@
-"""Region series from voxel series: means over atlas and mask voxels."""
+"""Region series from voxel series: means over atlas and mask voxels, or weights of maps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base.estimator import Params
+from neuro.fmri import maskers
 from neuro.fmri.regions.atlases import Atlas, load_atlas
 from neuro.io.images.nifti import check_grid, masked_series
 
@@ -14,13 +15,16 @@ _ROWS = 64
 
 
 class Parcellator(Params):
-    """Mean series of each region of an atlas.
+    """Series of each region of an atlas.
 
     Parameters
     ----------
-    atlas : str, path-like or nibabel image
-        `power264`, `dosenbach160` or `seitzman300` (centres bundled with nilearn), or a label
-        image (3D) or maps (4D). Nothing is ever downloaded.
+    atlas : str, path-like, nibabel image, mapping, array or nilearn masker
+        `power264`, `dosenbach160` or `seitzman300` (centres bundled with nilearn), a label
+        image (3D) or maps (4D), what nilearn's fetchers return, or centres (mm) of shape
+        (n_regions, 3). Nothing is ever downloaded. A fitted or unfitted NiftiLabelsMasker,
+        NiftiMapsMasker or NiftiSpheresMasker gives the values itself, with its own mask and
+        cleaning; `mask_img` then serves to place series and to count coverage.
     mask_img : nibabel image
         3D, above 0 is inside. An atlas on another grid is resampled to this one (labels to the
         nearest voxel, maps linearly), never the data to the atlas.
@@ -30,6 +34,8 @@ class Parcellator(Params):
     radius_mm : float
         Of the spheres around coordinates (default 5). A voxel in reach of several centres
         belongs to the nearest, so spheres never overlap.
+    labels : pandas.DataFrame or sequence of str, optional
+        Region names, see :func:`neuro.fmri.load_atlas`.
 
     Attributes
     ----------
@@ -47,8 +53,9 @@ class Parcellator(Params):
 
     Notes
     -----
-    The value of a map is the weighted mean of the mask's voxels (ours), not a regression on all
-    maps.
+    The values of maps are the least-squares weights of all maps at once, volume by volume, inside
+    the mask, as NiftiMapsMasker has them. Voxels that are not finite throughout a run are left
+    out of its fit.
 
     References
     ----------
@@ -56,11 +63,14 @@ class Parcellator(Params):
     2020, NeuroImage 206:116290.
     """
 
-    def __init__(self, atlas, mask_img, min_coverage: float = 0.5, radius_mm: float = 5.0):
+    def __init__(
+        self, atlas, mask_img, min_coverage: float = 0.5, radius_mm: float = 5.0, labels=None
+    ):
         self.atlas = atlas
         self.mask_img = mask_img
         self.min_coverage = min_coverage
         self.radius_mm = radius_mm
+        self.labels = labels
 
     def fit(self, X=None, y=None) -> Parcellator:
         """Place the atlas on the mask's grid; the data are not looked at.
@@ -87,12 +97,18 @@ class Parcellator(Params):
             raise ValueError(f"min_coverage: got {self.min_coverage}, expected 0 to 1")
         if not self.radius_mm > 0:
             raise ValueError(f"radius_mm: got {self.radius_mm}, expected mm > 0")
-        atlas = load_atlas(self.atlas)
+        self._masker = maskers.fitted(self.atlas) if maskers.is_masker(self.atlas) else None
+        radius_mm = self.radius_mm
+        if self._masker is None:
+            atlas = load_atlas(self.atlas, self.labels)
+        else:
+            atlas = load_atlas(*maskers.parts(self._masker, self.labels))
+            radius_mm = maskers.radius_mm(self._masker, self.mask_img)
         inside = np.asarray(self.mask_img.dataobj) > 0
         column = np.full(inside.shape, -1, dtype=np.int64)
         column[inside] = np.arange(np.count_nonzero(inside))
         if atlas.kind == "coordinates":
-            region, voxel, outside = _spheres(atlas, self.mask_img, self.radius_mm)
+            region, voxel, outside = _spheres(atlas, self.mask_img, radius_mm)
             weight, self.resampled_ = np.ones(len(region)), False
         elif atlas.kind == "labels":
             region, voxel, outside, self.resampled_ = _label_voxels(atlas, self.mask_img)
@@ -102,22 +118,30 @@ class Parcellator(Params):
         n_regions = len(atlas.labels)
         place = column[tuple(voxel.T)]
         covered = place >= 0
-        on_grid = np.bincount(region, weights=weight, minlength=n_regions)
-        found = np.bincount(region[covered], weights=weight[covered], minlength=n_regions)
+        size = np.abs(weight)
+        on_grid = np.bincount(region, weights=size, minlength=n_regions)
+        found = np.bincount(region[covered], weights=size[covered], minlength=n_regions)
         share = np.divide(found, on_grid, out=np.zeros(n_regions), where=on_grid > 0)
         self.coverage_ = share * (1.0 - outside)
         self.n_voxels_ = np.bincount(region[covered], minlength=n_regions)
-        # rounding must not turn a half into less than a half
-        self.kept_ = (self.coverage_ >= self.min_coverage - 1e-9) & (found > 0)
-        scale = np.divide(1.0, found, out=np.zeros(n_regions), where=found > 0)
+        self.kept_ = self._enough(self.coverage_)
+        scale = np.ones(n_regions)
+        if atlas.kind != "maps":
+            scale = np.divide(1.0, found, out=np.zeros(n_regions), where=found > 0)
         self._weights = sparse.csr_array(
             (weight[covered] * scale[region[covered]], (region[covered], place[covered])),
             shape=(n_regions, np.count_nonzero(inside)),
         )
+        self._unmix = _pseudo_inverse(self._weights) if atlas.kind == "maps" else None
         self.labels_, self.coords_ = list(atlas.labels), atlas.coords_mm
         self.atlas_name_, self._codes = atlas.name, atlas.codes
         self._source = atlas
         return self
+
+    def _enough(self, coverage) -> np.ndarray:
+        # Rounding must not turn a half into less than a half; a masker gives what it has.
+        needed = 0.0 if self._masker is not None else self.min_coverage - 1e-9
+        return (coverage >= needed) & (coverage > 0)
 
     def transform(self, X) -> np.ndarray:
         """Region series.
@@ -141,6 +165,10 @@ class Parcellator(Params):
         """
         if not hasattr(self, "_weights"):
             self.fit()
+        if self._masker is not None:
+            series = maskers.series(self._masker, X, self.mask_img, self._codes)
+            self.kept_ = np.isfinite(series).any(axis=0)
+            return series
         if hasattr(X, "dataobj") or hasattr(X, "img"):
             check_grid(self.mask_img, getattr(X, "img", X), names=("mask", "the image"))
             X = masked_series(X, self.mask_img)
@@ -148,12 +176,26 @@ class Parcellator(Params):
             raise ValueError(
                 f"series: shape {np.shape(X)}, expected (n_timepoints, {self._weights.shape[1]})"
             )
+        weights, unmix, kept = self._weights, self._unmix, self.kept_
+        use = None
+        if unmix is not None:
+            use = np.isfinite(X).all(axis=0)
+            if not use.all():
+                # What lacks voxels in this run is fitted without them.
+                weights = weights * use
+                unmix = _pseudo_inverse(weights)
+                left = abs(weights).sum(axis=1) / abs(self._weights).sum(axis=1).clip(1e-30)
+                kept = kept & self._enough(self.coverage_ * left)
         series = np.empty((len(X), len(self.labels_)), dtype=np.float32)
         # float64 sums, a few volumes at a time
         for start in range(0, len(X), _ROWS):
             block = np.asarray(X[start : start + _ROWS], dtype=np.float64)
-            series[start : start + _ROWS] = (self._weights @ block.T).T
-        series[:, ~self.kept_] = np.nan
+            if use is not None:
+                block = unmix @ (weights @ np.where(use, block, 0.0).T)
+            else:
+                block = weights @ block.T
+            series[start : start + _ROWS] = block.T
+        series[:, ~kept] = np.nan
         return series
 
     def fit_transform(self, X, y=None) -> np.ndarray:
@@ -209,13 +251,20 @@ class Parcellator(Params):
             "MissingRegions": [name for name, kept in zip(self.labels_, self.kept_) if not kept],
             "AtlasResampled": self.resampled_,
         }
-        if source.kind == "coordinates":
+        if self._masker is not None:
+            found["Masker"] = type(self._masker).__name__
+        elif source.kind == "coordinates":
             found["SphereRadius"] = self.radius_mm
         if self.resampled_:
             found["AtlasShape"] = list(source.img.shape[:3])
             found["ImageShape"] = list(self.mask_img.shape[:3])
             found["Interpolation"] = "nearest" if source.kind == "labels" else "linear"
         return found
+
+
+def _pseudo_inverse(weights) -> np.ndarray:
+    """What turns sums over weighted voxels into least-squares weights of the maps."""
+    return np.linalg.pinv((weights @ weights.T).toarray(), rcond=1e-12, hermitian=True)
 
 
 def _spheres(atlas: Atlas, mask_img, radius_mm: float):
@@ -308,12 +357,12 @@ def _map_voxels(atlas: Atlas, mask_img):
     for number in range(n_regions):
         values = np.nan_to_num(np.asarray(atlas.img.dataobj[..., number], dtype=np.float64))
         if moved:
-            index = np.argwhere(values > 0)
+            index = np.argwhere(values)
             own = values[tuple(index.T)]
             off = _beyond(index, atlas.img, mask_img)
-            outside[number] = own[off].sum() / own.sum()
+            outside[number] = np.abs(own[off]).sum() / np.abs(own).sum()
             values = ndimage.map_coordinates(values, place, order=1, mode="constant", cval=0.0)
-        index = np.argwhere(values > 0)
+        index = np.argwhere(values)
         region.append(np.full(len(index), number))
         voxel.append(index)
         weight.append(values[tuple(index.T)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.report import brains
 from neuro.report.figures import draw
 from neuro.report.pages.overview import read_table
 from neuro.report.site import model
@@ -141,13 +142,15 @@ def _distance_figure(name: str, part, row, everything):
     )
 
 
-def connectomes(folder: Path) -> list:
+def connectomes(folder: Path, template: bool = False) -> list:
     """Mean connectome after, and where its series were kept before, confound removal.
 
     Parameters
     ----------
     folder : pathlib.Path
         `results/fmri`.
+    template : bool, default False
+        Whether the images are in template space, so that edges can be drawn in a brain.
 
     Returns
     -------
@@ -195,7 +198,47 @@ def connectomes(folder: Path) -> list:
                 alt=f"Matrix of the mean connectome {words})",
             )
         )
+    centres = _centres(folder, found.region) if template else None
+    if centres is not None:
+        out += _in_the_brain(after, centres, label)
     return out
+
+
+def _centres(folder: Path, regions):
+    """Centres (mm) of the regions, where all are known and lie in the template's brain."""
+    table = read_table(folder / "regions.tsv", region=str, label=str)
+    if table is None or not {"x", "y", "z"} <= set(table):
+        return None
+    name = "region" if "region" in table else table.columns[0]
+    table = table.drop_duplicates(name).set_index(name).reindex([str(word) for word in regions])
+    coords = table[["x", "y", "z"]].to_numpy(float)
+    return coords if np.isfinite(coords).all() and brains.inside_template(coords) else None
+
+
+def _in_the_brain(matrix, centres, label: str) -> list:
+    kept = brains.strongest(matrix)
+    n_edges = int(np.count_nonzero(kept)) // 2
+    if not n_edges:
+        return []
+    reach = float(np.abs(kept).max())
+    return [
+        draw.figure(
+            "connectome_brain",
+            lambda picture: brains.connectome(picture, kept, centres, reach, label),
+            size=(9.4, 2.9),
+            dpi=110,
+            layout=None,
+            wide=True,
+            caption=f"The {n_edges} strongest edges of the mean connectome at the centres of their "
+            "regions, in a glass brain: from the left, the back, the right and above.",
+            how_to_read="Lines join regions that rise and fall together (red) or in turn (blue). "
+            "Only the strongest edges are shown: a missing line is no missing connection.",
+            alt="Strongest edges of the mean connectome in a glass brain",
+        ),
+        brains.connectome_page(
+            kept, centres, "The strongest edges, to turn", "in three dimensions, with the mouse"
+        ),
+    ]
 
 
 def _mean_over_people(edges, participant_id) -> np.ndarray:

@@ -8,20 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.report import brains
 from neuro.report.figures import draw
 from neuro.report.pages.adhd_scores import input_name
 from neuro.report.pages.overview import read_table
 from neuro.report.site import model
 
 _TOP = 20
-_N_SLICES = 7
 _VALUES = ("pattern", "value", "weight", "mean")
-# Centre and half axes (mm) of an ellipsoid about as large as the brain in MNI space.
-_BRAIN = {"x": (0, 70), "y": (-18, 90), "z": (8, 72)}
-_VIEWS = (("y", "z", "Side"), ("x", "z", "Front"), ("x", "y", "Top"))
+_ON = {
+    True: " on the MNI152 template",
+    False: "; the map is not in template space, so there is no brain behind it",
+}
 
 
-def blocks(folder: Path, primary) -> list:
+def blocks(folder: Path, primary, template: bool = True) -> list:
     """Group maps and the pattern, at voxel or region level, whatever there is.
 
     Parameters
@@ -30,6 +31,8 @@ def blocks(folder: Path, primary) -> list:
         `results/adhd`.
     primary : tuple of str or None
         Input and mask of the primary variant; its map is shown open, the others folded.
+    template : bool, default True
+        Whether the images are in template space; others are drawn without a template.
 
     Returns
     -------
@@ -44,18 +47,18 @@ def blocks(folder: Path, primary) -> list:
     for name in names:
         shown = []
         if name in volumes:
-            shown.append(_volume_figure(name, volumes[name]))
+            shown += _volume_blocks(name, volumes[name], template, whole=name == names[0])
         if table is not None:
             part = table[table["map"] == name].dropna(subset=["difference"])
             if len(part):
-                shown += _region_blocks(name, part)
+                shown += _region_blocks(name, part, template)
         if not shown:
             continue
         if name == names[0]:
             out += [model.Heading(f"Group maps: {input_name(name)}"), *shown]
         else:
             out.append(model.Details(f"Group maps: {input_name(name)}", shown))
-    out += _pattern(folder, primary)
+    out += _pattern(folder, primary, template)
     return out
 
 
@@ -70,82 +73,86 @@ def _volumes(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def _read_volume(path: Path):
-    """A 3D map in RAS+ order and the size of its voxels in mm."""
+    """A 3D map in RAS+ order and its affine."""
     import nibabel
-    from nibabel.affines import voxel_sizes
 
     image = nibabel.as_closest_canonical(nibabel.load(path))
     data = np.asarray(image.dataobj, dtype=np.float32)
     if data.ndim == 4:
         data = data.sum(axis=3)
-    return data, voxel_sizes(image.affine), image.affine
+    return data, image.affine
 
 
-def _volume_figure(name: str, kinds: dict[str, Path]) -> model.Figure:
+def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: bool) -> list:
+    """Slices of a map; its difference on the surface too, and a page, where `whole`."""
     maps = {
-        kind: _read_volume(kinds[kind])
+        kind: _read_volume(kinds[kind])[0]
         for kind in ("case", "control", "difference")
         if kind in kinds
     }
-    reference, size, affine = maps["difference"]
-    inside = np.isfinite(reference)
-    for data, _, _ in maps.values():
-        inside &= np.isfinite(data)
-    seen = np.any([np.nan_to_num(data) != 0 for data, _, _ in maps.values()], axis=0) & inside
-    levels = np.flatnonzero(seen.any(axis=(0, 1)))
-    if not len(levels):
-        levels = np.arange(reference.shape[2])
-    chosen = levels[(np.linspace(0.12, 0.88, _N_SLICES) * (len(levels) - 1)).round().astype(int)]
-    common = [np.abs(maps[kind][0][seen]) for kind in maps if kind != "difference"]
-    top = float(np.percentile(np.concatenate(common), 99)) if common and seen.any() else 1.0
-    reach = float(np.percentile(np.abs(reference[seen]), 99)) if seen.any() else 1.0
-    labels = {"case": "Cases", "control": "Controls", "difference": "Difference"}
-
-    def paint(picture):
-        rows = picture.subplots(len(maps), 1, squeeze=False)[:, 0]
-        for axes, (kind, (data, _, _)) in zip(rows, maps.items()):
-            row = np.concatenate(
-                [np.where(seen, data, np.nan)[:, :, z].T[::-1] for z in chosen], axis=1
-            )
-            if kind == "difference":
-                scale = {"cmap": "RdBu_r", "vmin": -(reach or 1), "vmax": reach or 1}
-            else:
-                scale = {"cmap": "viridis", "vmin": 0, "vmax": top or 1}
-            image = axes.imshow(np.ma.masked_invalid(row), aspect=size[1] / size[0], **scale)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for side in axes.spines.values():
-                side.set_visible(False)
-            axes.set_ylabel(labels[kind], fontsize=8)
-            bar = picture.colorbar(image, ax=axes, pad=0.01, aspect=12)
-            bar.ax.tick_params(labelsize=7)
-            bar.outline.set_visible(False)
-        heights = [model.number(float(affine[2, 2] * z + affine[2, 3]), 0) for z in chosen]
-        width = reference.shape[0]
-        rows[-1].set_xticks([(k + 0.5) * width for k in range(len(chosen))], heights, fontsize=7)
-        rows[-1].set_xlabel("z (mm)", fontsize=8)
-        rows[-1].tick_params(length=0)
-
-    return draw.figure(
-        f"group_{name}",
-        paint,
-        size=(8.2, 1.55 * len(maps) + 0.4),
-        dpi=130,
-        wide=True,
-        caption=f"{input_name(name)}: mean map of cases, of controls, and their difference "
-        "(case − control), axial slices from low to high. Left is left.",
-        how_to_read="Red: more in cases; blue: more in controls. A difference in the mean is no "
-        "proof: the table gives p-values from permutations within sites where there are any.",
-        alt=f"Axial slices of the group maps of {input_name(name)}",
-    )
-
-
-def _region_blocks(name: str, part: pd.DataFrame) -> list:
+    _, affine = _read_volume(kinds["difference"])
+    inside = np.all([np.isfinite(data) for data in maps.values()], axis=0)
+    seen = np.any([np.nan_to_num(data) != 0 for data in maps.values()], axis=0) & inside
     words = input_name(name)
-    has_place = {"x", "y", "z"} <= set(part) and part[["x", "y", "z"]].notna().all(axis=1).any()
+    if not seen.any():
+        return [model.Text(f"The group maps of {words} are empty.")]
+    template = template and brains.place_of(seen, affine)
+    common = [np.abs(maps[kind][seen]) for kind in maps if kind != "difference"]
+    top = float(np.percentile(np.concatenate(common), 99)) if common else 1.0
+    reach = float(np.percentile(np.abs(maps["difference"][seen]), 99)) or 1.0
+    labels = {"case": "Cases", "control": "Controls", "difference": "Difference"}
+    rows = [
+        (labels[kind], data, *((reach, True) if kind == "difference" else (top or 1.0, False)))
+        for kind, data in maps.items()
+    ]
+    out: list = [
+        draw.figure(
+            f"group_{name}",
+            lambda picture: brains.slices(picture, rows, seen, affine, template),
+            size=(9.4, 1.5 * len(rows)),
+            dpi=110,
+            layout=None,
+            wide=True,
+            caption=f"{words}: mean map of cases, of controls, and their difference "
+            f"(case − control), axial slices with their height z in mm{_ON[template]}.",
+            how_to_read="Red: more in cases; blue: more in controls. A difference in the mean is "
+            "no proof: the table gives p-values from permutations within sites, where it has any.",
+            alt=f"Axial slices of the group maps of {words}",
+        )
+    ]
+    if template and whole:
+        difference = maps["difference"]
+        out.append(
+            draw.figure(
+                f"surface_{name}",
+                lambda picture: brains.surface(picture, difference, seen, affine, reach),
+                size=(9.4, 2.2),
+                dpi=110,
+                layout=None,
+                wide=True,
+                caption=f"{words}: the difference on the cortex (fsaverage5, inflated; sampled "
+                "around the pial surface).",
+                how_to_read="Light and dark grey are gyri and sulci where the map has no value. "
+                "The surface shows the cortex only; the slices show everything.",
+                alt=f"Group difference of {words} on the cortical surface",
+            )
+        )
+        title = f"{words}: the difference, to walk through"
+        place = "slices at any place of the template, with the mouse"
+        out.append(
+            brains.image_page(f"group_{name}", difference, seen, affine, reach, title, place)
+        )
+    return out
+
+
+def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
+    words = input_name(name)
+    placed = part.dropna(subset=["x", "y", "z"]) if {"x", "y", "z"} <= set(part) else part[:0]
+    has_place = template and len(placed) > 0
+    has_place = has_place and brains.inside_template(placed[["x", "y", "z"]])
     ranked = part.reindex(part["difference"].abs().sort_values(ascending=False).index)
     if has_place:
-        figure = _glass_figure(name, part.dropna(subset=["x", "y", "z"]))
+        figure = _glass_figure(name, placed)
     else:
         shown = ranked.head(_TOP)
         figure = draw.figure(
@@ -197,56 +204,30 @@ def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
     reach = float(part["difference"].abs().max()) or 1.0
     marked = part["q"] < 0.05 if "q" in part else pd.Series(False, index=part.index)
 
-    def paint(picture):
-        views = picture.subplots(1, 3)
-        points = None
-        for axes, (across, up, title) in zip(views, _VIEWS):
-            _outline(axes, across, up)
-            order = part["difference"].abs().sort_values().index
-            shown = part.loc[order]
-            points = axes.scatter(
-                shown[across],
-                shown[up],
-                s=12 + 70 * (shown["difference"].abs() / reach),
-                c=shown["difference"],
-                cmap="RdBu_r",
-                vmin=-reach,
-                vmax=reach,
-                linewidths=np.where(marked.loc[order], 1.5, 0.25),
-                edgecolors=draw.INK,
-            )
-            axes.set_title(title)
-            axes.set_xlabel(f"{across} (mm)")
-            axes.set_ylabel(f"{up} (mm)")
-            axes.set_aspect("equal")
-        bar = picture.colorbar(points, ax=views, shrink=0.75, pad=0.01)
-        bar.set_label("Case − control")
-        bar.outline.set_visible(False)
-
     words = input_name(name)
     return draw.figure(
         f"regions_{name}",
-        paint,
-        size=draw.WIDE,
+        lambda picture: brains.points(
+            picture,
+            part["difference"].to_numpy(float),
+            part[["x", "y", "z"]].to_numpy(float),
+            marked.to_numpy(bool),
+            reach,
+        ),
+        size=(9.4, 2.9),
+        dpi=110,
+        layout=None,
         wide=True,
         caption=f"{words}: difference of the group means (case − control) at the centre of each "
-        "region, seen from the side, the front and above; thick rings mark q < .05. The "
-        "outline is only a guide to the eye.",
+        "region in a glass brain, from the left, the back, the right and above; thick rings mark "
+        "q < .05.",
         how_to_read="Red and large: more in cases; blue and large: more in controls. Without "
         "rings the picture is compatible with chance.",
-        alt=f"Group difference of {words} by region in three views",
+        alt=f"Group difference of {words} by region in a glass brain",
     )
 
 
-def _outline(axes, across: str, up: str) -> None:
-    angle = np.linspace(0, 2 * np.pi, 121)
-    (x, width), (y, height) = _BRAIN[across], _BRAIN[up]
-    axes.fill(x + width * np.cos(angle), y + height * np.sin(angle), color="#F1F3F5", zorder=0)
-    axes.set_xlim(x - 1.12 * width, x + 1.12 * width)
-    axes.set_ylim(y - 1.12 * height, y + 1.12 * height)
-
-
-def _pattern(folder: Path, primary) -> list:
+def _pattern(folder: Path, primary, template: bool) -> list:
     """Forward pattern of the classifier, as image or by region."""
     name = input_name(*primary) if primary else "the classifier"
     how = (
@@ -257,9 +238,9 @@ def _pattern(folder: Path, primary) -> list:
     if images:
         shown = []
         for path in images:
-            data, size, _ = _read_volume(path)
             stem = path.name.removesuffix(".nii.gz")
-            shown.append(_pattern_volume(data, size, name, how, stem))
+            data, affine = _read_volume(path)
+            shown.append(_pattern_volume(data, affine, name, how, stem, template))
         return [model.Heading("What the classifier uses"), *shown]
     table = read_table(folder / "pattern.tsv", region=str)
     if table is None or "region" not in table:
@@ -292,37 +273,23 @@ def _pattern(folder: Path, primary) -> list:
     return [model.Heading("What the classifier uses"), figure]
 
 
-def _pattern_volume(data, size, name: str, how: str, stem: str):
+def _pattern_volume(data, affine, name: str, how: str, stem: str, template: bool):
     seen = np.isfinite(data) & (data != 0)
-    levels = np.flatnonzero(seen.any(axis=(0, 1)))
-    if not len(levels):
+    if not seen.any():
         return model.Text(f"The image {stem} is empty.")
-    chosen = np.unique(levels[np.linspace(0, len(levels) - 1, _N_SLICES).round().astype(int)])
+    template = template and brains.place_of(seen, affine)
     reach = float(np.percentile(np.abs(data[seen]), 99)) or 1.0
-
-    def paint(picture):
-        axes = picture.subplots()
-        row = np.concatenate(
-            [np.where(seen, data, np.nan)[:, :, z].T[::-1] for z in chosen], axis=1
-        )
-        image = axes.imshow(
-            np.ma.masked_invalid(row),
-            cmap="RdBu_r",
-            vmin=-reach,
-            vmax=reach,
-            aspect=size[1] / size[0],
-        )
-        axes.axis("off")
-        picture.colorbar(image, ax=axes, pad=0.01, aspect=12).outline.set_visible(False)
-
     return draw.figure(
         stem,
-        paint,
-        size=(8.2, 1.9),
-        dpi=130,
+        lambda picture: brains.slices(
+            picture, [("Pattern", data, reach, True)], seen, affine, template
+        ),
+        size=(9.4, 1.6),
+        dpi=110,
+        layout=None,
         wide=True,
         caption=f"Pattern of {name}, trained on everybody: forward transform of its weights, "
-        "axial slices from low to high. Left is left.",
+        f"axial slices with their height z in mm{_ON[template]}.",
         how_to_read=how,
         alt=f"Axial slices of the forward pattern of {name}",
     )

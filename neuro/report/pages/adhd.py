@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.report import brains
 from neuro.report.figures import adhd as adhd_figures
 from neuro.report.figures import maps
 from neuro.report.pages.adhd_scores import (
@@ -44,7 +45,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if mask is not None:
         blocks += adhd_figures.mask_frequency(mask, _primary(scores))
     blocks += _graphs(folder)
-    blocks += maps.blocks(folder, _primary(scores))
+    blocks += maps.blocks(folder, _primary(scores), brains.in_template(results, config))
     return [model.Section("adhd", "Graph maps and diagnosis", blocks)]
 
 

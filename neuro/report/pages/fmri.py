@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.report import brains
 from neuro.report.figures import draw, fmri_edges, fmri_runs
 from neuro.report.pages import fmri_input
 from neuro.report.pages.overview import participants, read_table
@@ -41,7 +42,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if qc is not None and len(qc):
         blocks += [_site_table(qc), *_qc_figures(qc, settings)]
     blocks += fmri_edges.qc_fc(folder)
-    blocks += fmri_edges.connectomes(folder)
+    blocks += fmri_edges.connectomes(folder, brains.in_template(results, config))
     if qc is not None and len(qc):
         blocks += [
             model.Heading("Run by run"),

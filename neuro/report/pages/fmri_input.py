@@ -27,7 +27,7 @@ def blocks(folder: Path, runs, config: dict) -> list:
     """
     kind = config.get("data", {}).get("kind")
     out = []
-    if _is_native(kind, runs, config.get("fmri", {})):
+    if is_native(kind, runs, config.get("fmri", {})):
         out.append(
             model.Text(
                 "Images are in native space: no normalisation was applied, so voxels of "
@@ -49,7 +49,8 @@ def blocks(folder: Path, runs, config: dict) -> list:
     return out
 
 
-def _is_native(kind, runs, fmri: dict) -> bool:
+def is_native(kind, runs, fmri: dict) -> bool:
+    """Whether the images of a run table stayed in native space."""
     if kind == "bids":
         return not (fmri.get("normalise") or {}).get("affine")
     known = runs is not None and "space" in runs and kind in ("fmriprep", "xcpd")

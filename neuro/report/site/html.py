@@ -177,7 +177,7 @@ class _Writer:
             if kind is model.Figure:
                 figures = "".join(self.block(block) for block in group)
                 parts.append(f'<div class="figures">\n{figures}</div>\n')
-            elif kind is model.SubPage:
+            elif kind in (model.SubPage, model.View):
                 links = [
                     (model.Link(part.title, part.path(self._section)), part.summary)
                     for part in group

@@ -9,6 +9,8 @@ from neuro.report.site import html, model
 
 SUBPAGES = "pages"
 """Folder of the pages that are not in the menu."""
+VIEWS = "views"
+"""Folder of the pages that stand for themselves."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,13 @@ def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str, 
         Gets every page as text before it is written.
     """
     everything = with_subpages(pages)
-    for path in (out / SUBPAGES).glob("*.html"):
-        path.unlink()
-    (out / SUBPAGES).mkdir(parents=True, exist_ok=True)
+    for folder in (out / SUBPAGES, out / VIEWS):
+        for path in folder.glob("*.html"):
+            path.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+    for section in (section for page in pages for section in page.sections):
+        for view in section.views():
+            (out / view.path(section.slug)).write_text(view.html, "utf-8")
     for page in everything:
         line = _siblings(page, pages if not page.parent else everything)
         text = html.page(

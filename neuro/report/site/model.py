@@ -148,6 +148,31 @@ class SubPage:
 
 
 @dataclass(frozen=True)
+class View:
+    """A page that stands for itself, such as a brain to turn; its place shows a link.
+
+    Attributes
+    ----------
+    slug : str
+        File name without suffix; unique in its section.
+    title : str
+    summary : str
+        Words beside the link.
+    html : str
+        The whole page; nothing in it may be loaded from elsewhere.
+    """
+
+    slug: str
+    title: str
+    summary: str
+    html: str
+
+    def path(self, section: str) -> str:
+        """File of the page, seen from the report's folder."""
+        return f"views/{section}_{self.slug}.html"
+
+
+@dataclass(frozen=True)
 class Links:
     """A list of links, each `(link, words beside it)`."""
 
@@ -179,7 +204,8 @@ class Section:
     title : str
     blocks : list
         :class:`Text`, :class:`Heading`, :class:`Figure`, :class:`Table`, :class:`Details`,
-        :class:`SubPage`, :class:`Links`, :class:`Code` and :class:`References` in reading order.
+        :class:`SubPage`, :class:`View`, :class:`Links`, :class:`Code` and :class:`References` in
+        reading order.
     """
 
     slug: str
@@ -189,6 +215,10 @@ class Section:
     def figures(self):
         """All figures of the section, those of folded parts and sub-pages included."""
         return list(_of_kind(self.blocks, Figure))
+
+    def views(self):
+        """All pages of the section that stand for themselves."""
+        return list(_of_kind(self.blocks, View))
 
     def subpages(self):
         """All sub-pages of the section."""
