@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.io.images.nifti import check_grid
 from neuro.io.problems import InputProblem
 
-_HOLDS = ("labels_img", "maps_img", "seeds")
 
+def fitted(atlas):
+    """One of nilearn's region maskers, as it is or as a fitted clone; None for anything else.
 
-def is_masker(atlas) -> bool:
-    """Whether an object is one of nilearn's region maskers, without importing nilearn."""
-    return hasattr(atlas, "transform_single_imgs") and any(hasattr(atlas, key) for key in _HOLDS)
-
-
-def fitted(masker):
-    """The masker itself where it is fitted, else a fitted clone; the given one is not changed."""
-    if masker.__sklearn_is_fitted__():
-        return masker
+    A masker that is handed in is never changed, and nilearn is not imported to know it.
+    """
+    if not hasattr(atlas, "transform_single_imgs"):
+        return None
+    if atlas.__sklearn_is_fitted__():
+        return atlas
     from sklearn.base import clone
 
-    return clone(masker).fit()
+    return clone(atlas).fit()
 
 
-def parts(masker, labels=None) -> tuple:
-    """Image or centres of a masker, and its region names.
+def parts(atlas, labels=None) -> tuple:
+    """What a masker holds, and its region names; anything else comes back as it is.
 
     Parameters
     ----------
-    masker : nilearn masker
+    atlas : nilearn masker or object
     labels : pandas.DataFrame or sequence of str, optional
         Go before the masker's own.
 
@@ -38,18 +35,19 @@ def parts(masker, labels=None) -> tuple:
     atlas, labels
         As :func:`neuro.fmri.load_atlas` takes them.
     """
-    if labels is None:
-        labels = getattr(masker, "lut", None)
-    if labels is None:
-        labels = getattr(masker, "labels", None)
-    return next(getattr(masker, key) for key in _HOLDS if hasattr(masker, key)), labels
+    for key in ("labels_img", "maps_img", "seeds"):
+        if hasattr(atlas, "transform_single_imgs") and hasattr(atlas, key):
+            given = (labels, getattr(atlas, "lut", None), getattr(atlas, "labels", None))
+            return getattr(atlas, key), next((names for names in given if names is not None), None)
+    return atlas, labels
 
 
-def radius_mm(masker, mask_img) -> float:
+def radius_mm(masker, mask_img) -> float | None:
     """Radius (mm) of a masker's spheres; without one, what reaches one voxel for sure."""
-    radius = getattr(masker, "radius", None)
+    if masker is None:
+        return None
     size = np.linalg.norm(mask_img.affine[:3, :3], axis=0)
-    return float(radius or np.linalg.norm(size) / 2)
+    return float(getattr(masker, "radius", None) or np.linalg.norm(size) / 2)
 
 
 def series(masker, X, mask_img, codes) -> np.ndarray:
@@ -71,20 +69,13 @@ def series(masker, X, mask_img, codes) -> np.ndarray:
     Raises
     ------
     InputProblem
-        When the image is on another grid than the mask, or the masker gives other regions.
-    ValueError
-        When the number of voxels is not that of the mask.
+        When the masker gives other regions.
     """
     import nibabel
 
-    if hasattr(X, "dataobj") or hasattr(X, "img"):
-        X = getattr(X, "img", X)
-        check_grid(mask_img, X, names=("mask", "the image"))
-    else:
+    X = getattr(X, "img", X)
+    if not hasattr(X, "dataobj"):
         inside = np.asarray(mask_img.dataobj) > 0
-        n_voxels = int(np.count_nonzero(inside))
-        if np.ndim(X) != 2 or np.shape(X)[1] != n_voxels:
-            raise ValueError(f"series: shape {np.shape(X)}, expected (n_timepoints, {n_voxels})")
         data = np.zeros((*inside.shape, len(X)), dtype=np.float32)
         data[inside] = np.asarray(X).T
         X = nibabel.Nifti1Image(data, mask_img.affine)

@@ -97,13 +97,9 @@ class Parcellator(Params):
             raise ValueError(f"min_coverage: got {self.min_coverage}, expected 0 to 1")
         if not self.radius_mm > 0:
             raise ValueError(f"radius_mm: got {self.radius_mm}, expected mm > 0")
-        self._masker = maskers.fitted(self.atlas) if maskers.is_masker(self.atlas) else None
-        radius_mm = self.radius_mm
-        if self._masker is None:
-            atlas = load_atlas(self.atlas, self.labels)
-        else:
-            atlas = load_atlas(*maskers.parts(self._masker, self.labels))
-            radius_mm = maskers.radius_mm(self._masker, self.mask_img)
+        masker = self._masker = maskers.fitted(self.atlas)
+        atlas = load_atlas(*maskers.parts(self.atlas if masker is None else masker, self.labels))
+        radius_mm = maskers.radius_mm(masker, self.mask_img) or self.radius_mm
         inside = np.asarray(self.mask_img.dataobj) > 0
         column = np.full(inside.shape, -1, dtype=np.int64)
         column[inside] = np.arange(np.count_nonzero(inside))
@@ -140,8 +136,9 @@ class Parcellator(Params):
 
     def _enough(self, coverage) -> np.ndarray:
         # Rounding must not turn a half into less than a half; a masker gives what it has.
-        needed = 0.0 if self._masker is not None else self.min_coverage - 1e-9
-        return (coverage >= needed) & (coverage > 0)
+        return (coverage > 0) & (
+            (coverage >= self.min_coverage - 1e-9) | (self._masker is not None)
+        )
 
     def transform(self, X) -> np.ndarray:
         """Region series.
@@ -165,17 +162,19 @@ class Parcellator(Params):
         """
         if not hasattr(self, "_weights"):
             self.fit()
+        is_image = hasattr(X, "dataobj") or hasattr(X, "img")
+        if is_image:
+            check_grid(self.mask_img, getattr(X, "img", X), names=("mask", "the image"))
+        elif np.ndim(X) != 2 or np.shape(X)[1] != self._weights.shape[1]:
+            raise ValueError(
+                f"series: shape {np.shape(X)}, expected (n_timepoints, {self._weights.shape[1]})"
+            )
         if self._masker is not None:
             series = maskers.series(self._masker, X, self.mask_img, self._codes)
             self.kept_ = np.isfinite(series).any(axis=0)
             return series
-        if hasattr(X, "dataobj") or hasattr(X, "img"):
-            check_grid(self.mask_img, getattr(X, "img", X), names=("mask", "the image"))
+        if is_image:
             X = masked_series(X, self.mask_img)
-        if np.ndim(X) != 2 or np.shape(X)[1] != self._weights.shape[1]:
-            raise ValueError(
-                f"series: shape {np.shape(X)}, expected (n_timepoints, {self._weights.shape[1]})"
-            )
         weights, unmix, kept = self._weights, self._unmix, self.kept_
         use = None
         if unmix is not None:
