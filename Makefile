@@ -77,6 +77,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/mds_recovery.py --out benchmarks/results/mds_recovery.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
 	python benchmarks/braindive.py --out benchmarks/results/braindive.md
+	python benchmarks/equality.py
 	python docs/benchmarks.py
 
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)

@@ -246,8 +246,9 @@ class Ntf:
     solver: str = option(
         "hals",
         "string",
-        "Masked coordinate descent, or all factors at once by L-BFGS.",
-        choices=("hals", "lbfgs"),
+        "Masked coordinate descent; without masks all factors at once by L-BFGS, or tensorly's "
+        "coordinate descent.",
+        choices=("hals", "lbfgs", "tensorly"),
         source="paper: lbfgs (authors' related code)",
     )
     n_starts: int = option(
@@ -306,6 +307,7 @@ def describe(config):
         "hals": "hierarchical alternating least squares with exact masks for neurons that an "
         "animal lacks [@cichocki2009]",
         "lbfgs": "L-BFGS-B on all factors jointly",
+        "tensorly": "the hierarchical alternating least squares of tensorly [@kossaifi2019]",
     }[ntf["solver"]]
     rank = (
         f"{ntf['rank']} components were fitted"
@@ -335,8 +337,7 @@ def describe(config):
         f"Communities of each motif were found by {search}.",
     ]
     keys = ["dyballa2024"]
-    if ntf["solver"] == "hals":
-        keys.append("cichocki2009")
+    keys += {"hals": ["cichocki2009"], "tensorly": ["kossaifi2019"]}.get(ntf["solver"], [])
     keys += {
         "networkx": ["blondel2008"],
         "igraph": ["traag2019"],

@@ -15,6 +15,7 @@ _HOMES = {
     "load_atlas": "regions.atlases",
     "Parcellator": "regions.parcellate",
     "Connectome": "regions.connectome",
+    "connectome_graph": "regions.connectome",
     "TangentConnectome": "regions.tangent",
     "framewise_displacement": "quality.measures",
     "dvars": "quality.measures",

@@ -11,12 +11,13 @@ _HOMES = {
     "PoissonHMM": "baselines.poisson",
     "count_spikes": "design.bins",
     "select_units": "design.bins",
+    "bin_pynapple": "design.bins",
     "upward_crossings": "design.events",
     "forward_backward": "em.chain",
     "viterbi": "em.chain",
     "select_states": "baselines.sweep",
     "match_states": "baselines.compare",
-    "write_graphml": "edges.graphml",
+    "coupling_graphs": "edges.graphml",
 }
 
 __all__ = sorted(_HOMES)

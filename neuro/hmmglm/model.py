@@ -16,6 +16,7 @@ from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.em.starts import EMPTY, fit_starts, rank
 from neuro.hmmglm.prediction import Prediction
 from neuro.io.problems import InputProblem
+from neuro.io.pynapple import frame_step, is_group, is_pynapple
 from neuro.stats.ties import first_best
 
 BINS_PER_STATE = 50
@@ -151,8 +152,10 @@ class OneHotHMMGLM(Prediction):
             When a setting is wrong.
         """
         settings = self.resolved()
+        if is_pynapple(sequences) and not is_group(sequences):
+            dt = frame_step(sequences)
         sequences, mask, covariates = check_sequences(
-            sequences, mask, covariates, emission=self.emission
+            sequences, mask, covariates, emission=self.emission, bin_s=dt
         )
         self.basis_ = make_basis(self.basis, self.n_history, self.decay, self.n_basis)
         self.dt_ = float(dt)
@@ -223,13 +226,15 @@ class OneHotHMMGLM(Prediction):
         ----------
         sequences : list of ndarray of int, shape (T_i, N), or ndarray, shape (n, T, N)
             Spike counts per bin; sequences may differ in length. NaN marks missing bins. Nothing
-            is carried from one sequence to the next.
+            is carried from one sequence to the next. Or a `TsGroup` of pynapple, or a `TsdFrame`
+            of counts: one sequence per interval of its time support.
         mask : list of ndarray of bool, shape (T_i,), optional
             False marks missing bins.
         covariates : list of ndarray, shape (T_i, C), optional
             Standardised; not subject to the one-hot prior.
         dt : float, default 1.0
-            Bin width (s); only recorded.
+            Bin width (s); only recorded, except for a `TsGroup`, which is binned with it. A
+            `TsdFrame` brings its own.
 
         Returns
         -------

@@ -48,7 +48,7 @@ class Prediction(Settings):
     def _log_b(self, sequences, mask, covariates):
         self._fitted()
         sequences, mask, covariates = check_sequences(
-            sequences, mask, covariates, emission=self.emission
+            sequences, mask, covariates, emission=self.emission, bin_s=self.dt_
         )
         if sequences[0].shape[1] != self.layout_.n_neurons:
             raise InputProblem(

@@ -17,6 +17,13 @@ _HOMES = {
     "read_spikes": "spikes.reader",
     "read_recording": "recordings.reader",
     "read_stimulus_response": "responses.reader",
+    "spikes_from_pynapple": "pynapple",
+    "spikes_to_pynapple": "pynapple",
+    "recording_from_pynapple": "pynapple",
+    "frame_to_pynapple": "pynapple",
+    "states_to_pynapple": "pynapple",
+    "to_networkx": "graphs",
+    "write_graphml": "graphs",
 }
 
 __all__ = ["InputProblem", *sorted(_HOMES)]

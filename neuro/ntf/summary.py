@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.formats.tables import exclusion, write_tsv
-from neuro.ntf.communities.detect import active_scale, communities, motifs, statistic, strength
+from neuro.io.graphs import write_graphml
+from neuro.ntf.communities.detect import (
+    active_scale,
+    communities,
+    motif_graph,
+    motifs,
+    statistic,
+    strength,
+)
 from neuro.stats.false_discovery import adjusted_p
 
 FEW_ANIMALS = 2.0
@@ -253,30 +261,8 @@ def write_motifs(folder, factors, found) -> None:
         weight = matrix[left, right]
         table = pd.DataFrame({"neuron_a": names[left], "neuron_b": names[right], "weight": weight})
         write_tsv(folder / f"motif_{r + 1:02d}.tsv", table)
-        _write_graphml(folder / f"motif_{r + 1:02d}.graphml", names, left, right, weight, first[r])
-
-
-def _write_graphml(path, names, left, right, weight, found) -> None:
-    from xml.sax.saxutils import quoteattr
-
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">',
-        '<key id="community" for="node" attr.name="community" attr.type="int"/>',
-        '<key id="background" for="node" attr.name="background" attr.type="boolean"/>',
-        '<key id="weight" for="edge" attr.name="weight" attr.type="double"/>',
-        '<graph edgedefault="undirected">',
-    ]
-    for name, label, weak in zip(names, found.labels, found.background):
-        lines.append(
-            f'<node id={quoteattr(str(name))}><data key="community">{label}</data>'
-            f'<data key="background">{str(bool(weak)).lower()}</data></node>'
-        )
-    for k in np.flatnonzero(np.nan_to_num(weight) > 0):
-        ends = f"source={quoteattr(str(names[left[k]]))} target={quoteattr(str(names[right[k]]))}"
-        lines.append(f'<edge {ends}><data key="weight">{weight[k]:.6g}</data></edge>')
-    lines += ["</graph>", "</graphml>"]
-    Path(path).write_text("\n".join(lines) + "\n", "utf-8")
+        graph = motif_graph(matrix, factors.names, first[r])
+        write_graphml(folder / f"motif_{r + 1:02d}.graphml", graph)
 
 
 def exclusions(name, axes, components) -> list[dict]:

@@ -223,12 +223,13 @@ def test_bad_arguments_are_refused_in_one_line(small):
         NonNegativeCP(500).fit(values)
     with pytest.raises(ValueError, match="rank: got 0, expected a whole number >= 1"):
         NonNegativeCP(0).fit(values)
-    with pytest.raises(ValueError, match="solver: got 'mu', expected 'hals' or 'lbfgs'"):
+    with pytest.raises(ValueError, match="got 'mu', expected 'hals', 'lbfgs' or 'tensorly'"):
         NonNegativeCP(2, solver="mu").fit(values)
-    with pytest.raises(ValueError, match="solver 'lbfgs' has no mask"):
-        mask = np.ones(SMALL[1:], bool)
-        mask[0, 0] = False
-        NonNegativeCP(2, solver="lbfgs").fit(values, mask=mask)
+    for solver in ("lbfgs", "tensorly"):
+        with pytest.raises(ValueError, match=f"solver '{solver}' has no mask"):
+            mask = np.ones(SMALL[1:], bool)
+            mask[0, 0] = False
+            NonNegativeCP(2, solver=solver).fit(values, mask=mask)
     with pytest.raises(ValueError, match="mask: animal 3 has no observed pair; leave it out"):
         mask = np.ones(SMALL[1:], bool)
         mask[3] = False

@@ -177,6 +177,44 @@ class VoxelGraph(BaseEstimator):
         self._check_sums(edges)
         return self
 
+    def to_networkx(self, X=None, names=None, coords_mm=None):
+        """The fitted graph as networkx, for graphs of regions or of some thousand voxels.
+
+        Parameters
+        ----------
+        X : array-like, (n_timepoints, n_voxels), optional
+            The series that were fitted; their correlations become the weights, which are 1
+            otherwise.
+        names : sequence of str, optional
+        coords_mm : array-like, (n_voxels, 3), optional
+            Become the attributes `x`, `y`, `z`.
+
+        Returns
+        -------
+        networkx.Graph
+            Nodes have `degree`, `cycles3` and `clustering`.
+
+        Raises
+        ------
+        ValueError
+            When the graph was not kept, see `keep_bits`.
+        """
+        from neuro.io.graphs import to_networkx
+
+        if not hasattr(self, "bits_"):
+            raise ValueError("VoxelGraph: the graph was not kept; fit with keep_bits=True")
+        present = unpack(self.bits_)
+        weights = present.astype(np.int8)
+        if X is not None:
+            weights = np.zeros(present.shape)
+            row, column = np.nonzero(present)
+            exact = standardise(np.asarray(X)).exact
+            weights[row, column] = kernels.pair_correlations(exact, row, column)
+        nodes = {name: getattr(self, f"{name}_") for name in ("degree", "cycles3", "clustering")}
+        if coords_mm is not None:
+            nodes["coords_mm"] = coords_mm
+        return to_networkx(weights, names, present=present, nodes=nodes)
+
     def _check_settings(self) -> np.ndarray:
         if (self.threshold is None) == (self.density is None):
             found = "neither" if self.threshold is None else "both"

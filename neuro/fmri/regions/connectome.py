@@ -50,6 +50,45 @@ def to_matrix(edges, diagonal: float = 0.0) -> np.ndarray:
     return matrix
 
 
+def connectome_graph(edges, names=None, coords_mm=None, membership=None, **about):
+    """The connectome of a run or a group as networkx.
+
+    Parameters
+    ----------
+    edges : array, shape (n_edges,)
+        NaN and 0 are no edges; threshold before, if you want fewer.
+    names : sequence of str, length n_regions, optional
+    coords_mm : array, shape (n_regions, 3), optional
+        Become the attributes `x`, `y`, `z` of the nodes.
+    membership : sequence, length n_regions, optional
+        Network or community of each region, attribute `membership`.
+    **about
+        Attributes of the graph.
+
+    Returns
+    -------
+    networkx.Graph
+        Edges have `weight` and `sign`.
+
+    Raises
+    ------
+    ValueError
+        When the number of edges is not n (n - 1) / 2 for a whole n.
+    InputProblem
+        When the names do not fit.
+
+    Examples
+    --------
+    >>> connectome_graph([0.5, -0.25, 0], ["V1", "V2", "MT"]).edges["V1", "MT"]["sign"]
+    -1
+    """
+    from neuro.io.graphs import to_networkx
+
+    known = {"coords_mm": coords_mm, "membership": membership}
+    known = {key: values for key, values in known.items() if values is not None}
+    return to_networkx(to_matrix(edges), names, nodes=known, **about)
+
+
 class Connectome(Params):
     """Connectomes of single runs.
 

@@ -9,6 +9,10 @@ import pandas as pd
 
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
+from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynapple
+
+COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
+"""Of the table of sequences."""
 
 SLACK = 1e-9
 """Relative tolerance (in bins) when durations are divided by the bin width."""
@@ -132,9 +136,48 @@ def bin_recording(
         sequences.append(counts.astype(np.int32))
         masks.append(mask)
         rows.append((number, text, name, start, n_bins, int(mask.sum()), event))
-    columns = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
     units = data.units.copy()
-    return Binned(sequences, masks, pd.DataFrame(rows, columns=columns), units, float(bin_s))
+    return Binned(sequences, masks, pd.DataFrame(rows, columns=COLUMNS), units, float(bin_s))
+
+
+def bin_pynapple(data, bin_s: float | None = None, label: str = "") -> Binned:
+    """Counts of a `TsGroup`, or a `TsdFrame` of counts; one sequence per interval of its support.
+
+    Parameters
+    ----------
+    data : pynapple.TsGroup or pynapple.TsdFrame
+        Restricted to the epochs that are wanted, `data.restrict(epochs)`.
+    bin_s : float, optional
+        Bin width (s), for a `TsGroup`; a frame has its own.
+    label : str
+        Name of the recording in the table.
+
+    Returns
+    -------
+    Binned
+        Bins begin where an interval begins; what is left at its end is no bin.
+
+    Raises
+    ------
+    InputProblem
+        When the bin width is missing, an interval is shorter than a bin, or the samples of a
+        frame are not evenly spaced.
+    """
+    if is_group(data):
+        if bin_s is None:
+            raise InputProblem("hmmglm: a TsGroup needs the bin width; give bin_s (fit: dt) in s")
+        return bin_recording(spikes_from_pynapple(data), bin_s, label=label)
+    step = frame_step(data)
+    sequences, rows = [], []
+    for number, (first, values) in enumerate(pieces_of(data)):
+        sequences.append(values)
+        name = label or "TsdFrame"
+        rows.append((number, f"interval {number}", name, first - step / 2, *[len(values)] * 2))
+    table = pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(event_s=np.nan)
+    units = pd.DataFrame({"unit": [str(name) for name in data.columns]})
+    masks = [~np.isnan(np.asarray(item, float)).any(axis=1) for item in sequences]
+    table["n_observed"] = [int(mask.sum()) for mask in masks]
+    return Binned(sequences, masks, table, units, step)
 
 
 def _trial_spans(data, bin_s):

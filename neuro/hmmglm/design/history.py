@@ -262,15 +262,20 @@ def make_design(
     )
 
 
-def check_sequences(sequences, masks=None, covariates=None, *, emission="poisson", min_neurons=2):
+def check_sequences(
+    sequences, masks=None, covariates=None, *, emission="poisson", min_neurons=2, bin_s=None
+):
     """Bring sequences, masks and covariates into lists and refuse what cannot be counts.
 
     Parameters
     ----------
     sequences : list of ndarray, shape (T_i, N), or ndarray, shape (n, T, N)
+        Or a `TsGroup` or `TsdFrame` of pynapple, see :func:`neuro.hmmglm.design.bins.bin_pynapple`.
     masks, covariates : list or None
     emission : {'poisson', 'bernoulli', 'gaussian'}
     min_neurons : int, default 2
+    bin_s : float, optional
+        Bin width (s) for a `TsGroup`.
 
     Returns
     -------
@@ -281,6 +286,11 @@ def check_sequences(sequences, masks=None, covariates=None, *, emission="poisson
     InputProblem
         All problems at once, one line each.
     """
+    if hasattr(sequences, "time_support"):
+        from neuro.hmmglm.design.bins import bin_pynapple
+
+        binned = bin_pynapple(sequences, bin_s)
+        sequences, masks = binned.sequences, binned.masks if masks is None else masks
     if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
         raise InputProblem("hmmglm: one (T, N) array; give a list of sequences or (n, T, N)")
     sequences = [np.asarray(item) for item in sequences]

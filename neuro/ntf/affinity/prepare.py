@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from neuro.io.problems import InputProblem
+from neuro.io.pynapple import is_pynapple, recording_from_pynapple
 from neuro.io.recordings.reader import PairKernels, Recording, recording_problems
 from neuro.ntf.affinity.identity import Identity, match_names
 
@@ -15,6 +16,8 @@ def present(item):
     """A recording without the neurons that are missing (NaN) or not identified."""
     if isinstance(item, PairKernels):
         return item
+    if is_pynapple(item):
+        item = recording_from_pynapple(item)
     keep = ~np.isnan(item.traces).all(axis=0)
     if item.names is not None:
         keep &= np.array([bool(name) for name in item.names])

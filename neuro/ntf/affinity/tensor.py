@@ -84,6 +84,8 @@ def build_tensor(
     Parameters
     ----------
     recordings : list of Recording or PairKernels
+        Or `TsdFrame` of pynapple; several need :func:`neuro.io.recording_from_pynapple`, which
+        names the animal.
     events : pandas.DataFrame, optional
         Columns `animal`, `onset_s`, `duration_s`, `condition`.
     time_alignment : {"auto", "stimulus", "task", "none"}

@@ -104,6 +104,35 @@ def motif_matrices(pairs, support=None) -> np.ndarray:
     return full
 
 
+def motif_graph(motif, names=None, found=None):
+    """A motif, or a frame of a dynamic connectome, as networkx.
+
+    Parameters
+    ----------
+    motif : array, shape (n_neurons, n_neurons)
+        Symmetric; pairs at 0 or NaN are no edges.
+    names : sequence of str, optional
+    found : Communities, optional
+        Gives the nodes `community` and `background`, and the edges `membership`.
+
+    Returns
+    -------
+    networkx.Graph
+
+    Examples
+    --------
+    >>> motif_graph([[0, 2.0], [2.0, 0]], ["AVA", "AVB"]).edges["AVA", "AVB"]["weight"]
+    2.0
+    """
+    from neuro.io.graphs import to_networkx
+
+    nodes, edges = {}, {}
+    if found is not None:
+        nodes = {"community": found.labels, "background": np.asarray(found.background, bool)}
+        edges = {"membership": found.membership}
+    return to_networkx(motif, names, nodes=nodes, edges=edges)
+
+
 def active_scale(time, animals, lambda_) -> np.ndarray:
     """What a motif has to be multiplied with to be in units of affinity while it is active.
 

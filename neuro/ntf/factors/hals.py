@@ -42,6 +42,8 @@ class Start:
     Attributes
     ----------
     pairs : ndarray of float32, shape (n_pairs, rank)
+    given : bool
+        Whether it starts where somebody said, not at random.
     history : list of float
         Objective (sum of squared residuals over observed entries) after each sweep.
     """
@@ -51,6 +53,7 @@ class Start:
         self.mask = None if mask is None else np.asarray(mask, np.float32)
         self.pairs = self._uniform(rng, shape[2])
         self.history: list[float] = []
+        self.given = False
 
     def energies(self) -> np.ndarray:
         """Squared norm of every component's rows in each group, (n_groups, rank)."""
@@ -123,6 +126,12 @@ class TensorStart(Start):
         super().__init__(shape, rank, rng, mask, holdout)
         self.time, self.animals = (self._uniform(rng, n) for n in shape[:2])
         self.frames = None if frame_mask is None else np.asarray(frame_mask, np.float64)
+
+    def begin(self, factors) -> TensorStart:
+        """Take over factors, mode by mode."""
+        self.time, self.animals, self.pairs = (np.array(one, np.float32) for one in factors)
+        self.given = True
+        return self
 
     def update_rows(self, product, inner) -> None:
         """Update time and animal factors from the first matrix product, (n_rows, rank)."""

@@ -8,7 +8,7 @@ FACTR = 1e-5
 PGTOL = 1e-4
 
 
-def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL):
+def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL, init=None):
     """One start of a complete non-negative CP by joint optimisation of all factors.
 
     Minimises half the sum of squared residuals with lower bounds of 0. Precision is double,
@@ -24,6 +24,8 @@ def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL):
         Iterations at most (1000, authors' code for a related paper).
     factr, pgtol : float
         Stopping thresholds (1e-5 and 1e-4, the same source).
+    init : list of ndarray, shapes (n_mode, rank), optional
+        Where to start instead.
 
     Returns
     -------
@@ -57,9 +59,13 @@ def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL):
         ]
         return value, np.concatenate([part.ravel() for part in gradient])
 
+    if init is None:
+        first = rng.random(ends[-1])
+    else:
+        first = np.concatenate([np.asarray(part, np.float64).ravel() for part in init])
     result = minimize(
         objective,
-        rng.random(ends[-1]),
+        first,
         jac=True,
         method="L-BFGS-B",
         bounds=[(0, None)] * int(ends[-1]),
@@ -71,33 +77,3 @@ def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL):
         },
     )
     return split(result.x), 2 * float(result.fun), int(result.nfev)
-
-
-def run_lbfgs(operator, starts, random_state, max_iter=1000) -> None:
-    """Fit starts by L-BFGS-B one after the other, in place.
-
-    Parameters
-    ----------
-    operator : object with `gather`
-        A complete tensor.
-    starts : list of TensorStart
-    random_state : int or None
-        The one that the starts were made with.
-    max_iter : int
-
-    Raises
-    ------
-    ValueError
-        When something was not observed.
-    """
-    if operator.pair_mask is not None or operator.frame_mask is not None:
-        raise ValueError("solver 'lbfgs' has no mask; keep complete pairs only, or use 'hals'")
-    values = operator.gather(slice(None), np.arange(operator.shape[2])).astype(np.float64)
-    values = values.reshape(operator.shape)
-    seeds = np.random.SeedSequence(random_state).spawn(len(starts))
-    for start, seed in zip(starts, seeds):
-        factors, objective, _ = fit_lbfgs(
-            values, start.rank, np.random.default_rng(seed), max_iter=max_iter
-        )
-        start.time, start.animals, start.pairs = (part.astype(np.float32) for part in factors)
-        start.history = [objective]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.base.estimator import Params
+from neuro.ntf.cptensor import SOLVERS, cp_factors, run_complete
 from neuro.ntf.factors import compare, hals
-from neuro.ntf.factors.lbfgs import run_lbfgs
 from neuro.ntf.factors.operators import as_operator, check_rank, supported, unseen
 from neuro.stats.ties import first_best
 
@@ -60,17 +60,20 @@ class _FactorModel(Params):
             On negative or missing values, a rank that is larger than the tensor allows, or an
             animal without observed entries.
         """
-        operator = as_operator(X, mask, frame_mask, self.backend, self.device)
-        check_rank(self.rank, operator.shape)
-        starts = self.starts(operator, self.rank, self.n_starts, self.random_state)
-        self._run(operator, starts)
-        return self._finish(operator, starts)
-
-    def _run(self, operator, starts):
         from threadpoolctl import threadpool_limits
 
+        operator = as_operator(X, mask, frame_mask, self.backend, self.device)
+        check_rank(self.rank, operator.shape)
+        starts = self._begin(operator)
         with threadpool_limits(self.n_threads):
-            hals.run(operator, starts, max_iter=self.max_iter, tol=self.tol, inner=self.inner)
+            self._descend(operator, starts)
+        return self._finish(operator, starts)
+
+    def _begin(self, operator):
+        return self.starts(operator, self.rank, self.n_starts, self.random_state)
+
+    def _descend(self, operator, starts):
+        hals.run(operator, starts, max_iter=self.max_iter, tol=self.tol, inner=self.inner)
 
     def _finish(self, operator, starts):
         objective = np.array([start.history[-1] for start in starts])
@@ -137,16 +140,18 @@ class NonNegativeCP(_FactorModel):
     ----------
     rank : int
         Number of components.
-    solver : {"hals", "lbfgs"}
+    solver : {"hals", "lbfgs", "tensorly"}
         `hals` (default): coordinate descent, all starts in one pass, exact masks. `lbfgs`: all
         factors jointly in double precision, complete tensors only (preset `paper`; the
-        publication names no solver, this is the one of the authors' related code).
+        publication names no solver, this is the one of the authors' related code). `tensorly`:
+        that package's HALS from the same random starts, complete tensors only.
     n_starts : int
         Random starts (10, ours; the authors' related code uses 30 and more).
     max_iter : int
         Sweeps (200) or L-BFGS iterations.
     tol : float
-        Relative change of the objective that ends a start (1e-5, ours). `lbfgs` has its own.
+        Relative change of the objective that ends a start (1e-5, ours); for `tensorly` the
+        absolute change of the relative error. `lbfgs` has its own.
     inner : int
         Coordinate descent passes per mode (2, ours).
     backend : {"numpy", "torch"}
@@ -156,6 +161,8 @@ class NonNegativeCP(_FactorModel):
     n_threads : int or None
         Threads of the matrix products (1); None leaves them to the caller.
     random_state : int or None
+    init : tensorly.cp_tensor.CPTensor or tuple (weights, factors), optional
+        Where the first start begins, modes time, animals, pairs; the others are random.
 
     Attributes
     ----------
@@ -201,6 +208,7 @@ class NonNegativeCP(_FactorModel):
         device="cpu",
         n_threads=1,
         random_state=None,
+        init=None,
     ):
         self.rank = rank
         self.solver = solver
@@ -212,6 +220,7 @@ class NonNegativeCP(_FactorModel):
         self.device = device
         self.n_threads = n_threads
         self.random_state = random_state
+        self.init = init
 
     @staticmethod
     def starts(operator, rank, n_starts, random_state, holdout=None, mask=None):
@@ -235,22 +244,35 @@ class NonNegativeCP(_FactorModel):
         return [slice(w, None, operator.shape[1]) for w in range(operator.shape[1])]
 
     def fit(self, X, y=None, *, mask=None, frame_mask=None):
-        """See the class; `solver="lbfgs"` refuses masks.
+        """See the class; only `solver="hals"` takes masks.
 
         Raises
         ------
         ValueError
             When the solver is unknown, or arguments do not fit the data.
         """
-        if self.solver not in ("hals", "lbfgs"):
-            raise ValueError(f"solver: got '{self.solver}', expected 'hals' or 'lbfgs'")
+        if self.solver not in SOLVERS:
+            known = "', '".join(SOLVERS[:-1])
+            raise ValueError(f"solver: got '{self.solver}', expected '{known}' or '{SOLVERS[-1]}'")
+        if self.solver != "hals":
+            X = as_operator(X, mask, frame_mask, "numpy", "cpu")
+        return super().fit(X, y, mask=mask, frame_mask=frame_mask)
+
+    def _begin(self, operator):
+        starts = super()._begin(operator)
+        if self.init is not None:
+            factors = cp_factors(self.init, operator.shape)
+            if factors[0].shape[1] != self.rank:
+                raise ValueError(f"init: rank {factors[0].shape[1]}, expected {self.rank}")
+            starts[0].begin(factors)
+        return starts
+
+    def _descend(self, operator, starts):
         if self.solver == "hals":
-            return super().fit(X, y, mask=mask, frame_mask=frame_mask)
-        operator = as_operator(X, mask, frame_mask, "numpy", "cpu")
-        check_rank(self.rank, operator.shape)
-        starts = self.starts(operator, self.rank, self.n_starts, self.random_state)
-        run_lbfgs(operator, starts, self.random_state, self.max_iter)
-        return self._finish(operator, starts)
+            return super()._descend(operator, starts)
+        return run_complete(
+            self.solver, operator, starts, self.random_state, self.max_iter, self.tol
+        )
 
     def _store(self, best, operator):
         time, animals, pairs = (factor.astype(np.float64) for factor in best.factors())

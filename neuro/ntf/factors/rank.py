@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 
+from neuro.ntf.cptensor import run_complete
 from neuro.ntf.factors import compare, hals, heldout
-from neuro.ntf.factors.lbfgs import run_lbfgs
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import as_operator, check_rank
 from neuro.stats.ties import first_best
@@ -84,8 +84,9 @@ def select_rank(
         pair factor stops growing (the authors' related code; the publication states no rule).
     concatenated : bool
         Whether to fit the concatenated model.
-    solver : {"hals", "lbfgs"}
-        `lbfgs` (preset `paper`) knows no mask, so that there is no cross-validation.
+    solver : {"hals", "lbfgs", "tensorly"}
+        `lbfgs` (preset `paper`) and `tensorly` know no mask, so that there is no
+        cross-validation.
     n_starts : int
         Restarts per rank (10, ours).
     n_repeats : int
@@ -117,9 +118,9 @@ def select_rank(
     model = ConcatenatedNMF if concatenated else NonNegativeCP
     seeds = np.random.SeedSequence(random_state).spawn(n_repeats + 1)
     fits = {rank: model.starts(operator, rank, n_starts, random_state) for rank in ranks}
-    if solver == "lbfgs" and not concatenated:
+    if solver != "hals" and not concatenated:
         for rank in ranks:
-            run_lbfgs(operator, fits[rank], random_state, max_iter)
+            run_complete(solver, operator, fits[rank], random_state, max_iter, tol)
         table = _table(operator, ranks, fits, [], tol) | _animal_columns([], ranks)
         return RankSweep(table, *(_robust if rule == "robust" else _paper)(table))
     folds = [_fold(operator, model, ranks, cv_starts, seed) for seed in seeds[:n_repeats]]
