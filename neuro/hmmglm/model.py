@@ -215,7 +215,9 @@ class OneHotHMMGLM(Prediction):
                 setattr(self, name, getattr(other, name))
         return self
 
-    def fit(self, sequences, mask=None, covariates=None, dt: float = 1.0) -> OneHotHMMGLM:
+    def fit(
+        self, sequences, y=None, *, mask=None, covariates=None, dt: float = 1.0
+    ) -> OneHotHMMGLM:
         """Fit the model, the best of several seeded starts.
 
         Parameters
@@ -223,6 +225,8 @@ class OneHotHMMGLM(Prediction):
         sequences : list of ndarray of int, shape (T_i, N), or ndarray, shape (n, T, N)
             Spike counts per bin; sequences may differ in length. NaN marks missing bins. Nothing
             is carried from one sequence to the next.
+        y
+            Ignored.
         mask : list of ndarray of bool, shape (T_i,), optional
             False marks missing bins.
         covariates : list of ndarray, shape (T_i, C), optional
@@ -337,7 +341,7 @@ class OneHotHMMGLM(Prediction):
         """Write the fitted model (`.npz`, arrays and JSON, never a pickle)."""
         from neuro.hmmglm.model_file import write_model
 
-        self._fitted()
+        self._check_fitted("theta_")
         return write_model(self, path)
 
     @classmethod
