@@ -78,7 +78,7 @@ def measure(method, n_voxels, n_volumes, repeats, tr=2.0):
             settings |= {"low": 0.009, "filter": "fft", "sequential": True}
 
         def call(x):
-            return Denoiser(**settings).fit_transform(x, confounds, tr, keep=keep)
+            return Denoiser(**settings).fit_transform(x, confounds=confounds, tr=tr, keep=keep)
 
     else:
         from nilearn.signal import clean

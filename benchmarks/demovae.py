@@ -141,7 +141,9 @@ def measure(method, part, latents, out):
                 numbers["epoch_s"] = epoch_seconds(model, train, known, (10, 60))
         told = (known, new) if method == "residual" else (None, None)
         found = [
-            model.transform(rows, table) if method == "residual" else model.transform(rows)
+            model.transform(rows, demographics=table)
+            if method == "residual"
+            else model.transform(rows)
             for rows, table in zip((train, test), told)
         ]
         if hasattr(model, "score"):
@@ -216,7 +218,7 @@ def peers_row(method, python, folder, halves, tables, epochs):
         model = ConfoundResidualizer(COLUMNS[:2], basis="linear")
         model.fit(found["train"], demographics=tables[0])
         for name, table in zip(("train", "test"), tables):
-            found[name] = model.transform(found[name], table)
+            found[name] = model.transform(found[name], demographics=table)
         found["cpu_s"] = found["cpu_s"] + time.process_time() - start
     return found
 

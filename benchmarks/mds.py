@@ -182,7 +182,7 @@ def twin_line():
     for norm in (12, 20):
         start = time.process_time()
         model = MostDiscriminativeStimuli(norm=norm, clip=(-3, 3))
-        model.fit(twin, data["stimuli"][data["tier"] == "train"])
+        model.fit(twin, stimuli=data["stimuli"][data["tier"] == "train"])
         found.append(
             f"norm {norm}: {time.process_time() - start:.1f} s, K {model.n_clusters_}, ARI with "
             f"the planted types {adjusted_rand(truth.types, model.labels_):.2f}, {model.verdict_}"

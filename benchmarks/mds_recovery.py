@@ -117,7 +117,9 @@ def movies():
                 np.mean([np.corrcoef(a.flat, b.flat)[0, 1] for a, b in zip(twin.filters_, filters)])
             )
             for (norm, clip), results in found.items():
-                model = MostDiscriminativeStimuli(norm=norm, clip=clip).fit(twin, clips[:400])
+                model = MostDiscriminativeStimuli(norm=norm, clip=clip).fit(
+                    twin, stimuli=clips[:400]
+                )
                 results.append(told(model, types))
             levels.append(model.norm_)
         filters_found = ", ".join(map(number, corr))
@@ -262,7 +264,9 @@ def voxels():
         ):
             given = own | given
             model = stage.model(given, seed).fit(
-                stage.search_space(twin, facts, given), facts["stimuli"], stage.fit_mask(facts)
+                stage.search_space(twin, facts, given),
+                stimuli=facts["stimuli"],
+                unit_mask=stage.fit_mask(facts),
             )
             found.setdefault(name, []).append(
                 told(model, units["roi"]) | {"norm": float(model.norm_)}

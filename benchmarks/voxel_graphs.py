@@ -150,10 +150,10 @@ def run_row(method, path):
     if method in OURS:
         from neuro.adhd.graph.voxel_graph import VoxelGraph, cycles3
 
-        VoxelGraph(**OURS[method]).fit(series[:, :600], coords[:600])  # compiles
+        VoxelGraph(**OURS[method]).fit(series[:, :600], coords_mm=coords[:600])  # compiles
         cycles3(np.zeros((64, 1), np.uint64))
         start = time.process_time()
-        graph = VoxelGraph(**OURS[method]).fit(series, coords)
+        graph = VoxelGraph(**OURS[method]).fit(series, coords_mm=coords)
         total = time.process_time() - start
         # peak memory before the packed graph is asked for again
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,9 +13,30 @@ ROOMS = (
 INTRO = """# Python API
 
 Every stage is plain Python and works without the workflow: `from neuro.adhd import VoxelGraph`.
-Estimators follow scikit-learn. Names are imported on first use, so `import neuro.adhd` is light.
-Below are the names that stay; everything else may change. Generated from the docstrings by
-`python docs/api.py`; a test compares the names.
+Names are imported on first use, so `import neuro.adhd` is light. Below are the names that stay;
+everything else may change. Generated from the docstrings by `python docs/api.py`; a test compares
+the names.
+
+**Estimators keep scikit-learn's contract**, and `tests/sklearn_contract` holds every class with a
+`fit` to it:
+
+- `clone`, `Pipeline`, `GridSearchCV`, `cross_val_score`, `check_is_fitted`, pickle and the HTML
+  representation work, on lists of runs or of spike sequences and on images too. Rows come first,
+  the target (or nothing) second; coordinates, masks, confounds, the sampling interval and
+  demographics are keywords, which a pipeline takes as `step__name`.
+- Before `fit`, `NotFittedError`. `fit` changes no parameter and marks what it learned with an
+  underscore at the end; the same rows and seed give the same fit.
+- Rows that are a table have `n_features_in_` and `feature_names_in_`: columns in another order,
+  sparse matrices, complex numbers and text are refused, NaN as well where it has no meaning.
+- Classifiers have two classes of any kind; the later in order is the one whose decision is
+  above 0 (with 0 and 1: the case).
+- Transformers with names for their columns know `set_output(transform="pandas")`. Results of
+  float32 stay so where the docstring says it.
+- Classes that rules with one job per run or per start load do not import scikit-learn until one
+  of its tools asks (1.4 s per process); hence they do not derive from its `BaseEstimator`.
+
+Checks that an estimator cannot pass are listed in the test with the reason: most often its input
+is no table of numbers.
 """
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from neuro.base.estimator import Tagged
 from neuro.demovae.coding import schema
 from neuro.demovae.coding.demographics import DemographicCoder
-from neuro.demovae.coding.edges import check_edges, n_regions
-from neuro.demovae.coding.training_rows import training_rows
+from neuro.demovae.coding.edges import n_regions
+from neuro.demovae.coding.training_rows import edge_rows, training_rows
 from neuro.demovae.model_file import read_model, write_model
 from neuro.demovae.sampling import generate, reexpress
 from neuro.demovae.training import fitting, presets
@@ -24,7 +27,7 @@ CONVERGED = 0.02
 """RMSE of Z'Z/n - I up to which latents count as white (ours)."""
 
 
-class DemoVAE(TransformerMixin, BaseEstimator):
+class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Latents of connectomes without their demographics, and connectomes for given demographics.
 
     A deterministic autoencoder whose latents are matched to N(0, I) over the batch and
@@ -107,6 +110,8 @@ class DemoVAE(TransformerMixin, BaseEstimator):
        fMRI distribution sampling and removal of confounds. arXiv:2405.07977.
     """
 
+    _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
+
     def __init__(
         self,
         preset="robust",
@@ -183,6 +188,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         for name in ("preset", "columns", "random_state", "verbose"):
             given.pop(name)
         settings = presets.resolve(self.preset, given)
+        validate_data(self, X, skip_check_array=True)
         rows = training_rows(X, y, demographics, groups, self.columns, self.missing)
         X, demographics, groups = rows.X, rows.demographics, rows.groups
         seed = int(check_random_state(self.random_state).randint(2**31 - 2))
@@ -199,7 +205,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         else:
             found = self._fit_network(X, demographics, coder, D, settings, groups, seed)
         self.columns_, self.coder_, self.settings_ = rows.columns, coder, settings
-        self.n_features_in_, self.n_regions_ = X.shape[1], n_regions(X.shape[1])
+        self.n_regions_ = n_regions(X.shape[1])
         self.space_, self.codec_ = found.space, found.codec
         self.noise_sd_, self.noise_edge_ = found.noise_sd, found.noise_edge
         self.history_ = pd.DataFrame(found.history, columns=list(presets.HISTORY))
@@ -247,7 +253,8 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         -------
         ndarray of float32, shape (n_rows, latent_dim)
         """
-        return self.codec_.encode(self.space_.project(self._checked(X)))
+        rows = self._checked(X)
+        return self.codec_.encode(self.space_.project(rows))
 
     def inverse_transform(self, Z, demographics) -> np.ndarray:
         """Decode latents for given demographics.
@@ -267,6 +274,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         ValueError
             When the number of latents or of rows does not fit.
         """
+        check_is_fitted(self)
         Z = np.asarray(Z, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.codec_.n_latents:
             raise ValueError(f"Z: shape {Z.shape}, expected (n_rows, {self.codec_.n_latents})")
@@ -319,6 +327,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         -------
         ndarray of float32, shape (n, n_edges)
         """
+        check_is_fitted(self)
         return generate.sample(
             self, n, demographics, psd, residual_noise, random_state, kind, latent_draw
         )
@@ -347,16 +356,7 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         return -reexpress.reconstruction_error(self, X, demographics)
 
     def save(self, path) -> Path:
-        """Write the fitted model as `.npz`, without pickle; it identifies its training subjects.
-
-        Parameters
-        ----------
-        path : path-like
-
-        Returns
-        -------
-        pathlib.Path
-        """
+        """Write the fitted model as `.npz`, without pickle; it identifies its training subjects."""
         return write_model(self, path)
 
     @classmethod
@@ -388,12 +388,9 @@ class DemoVAE(TransformerMixin, BaseEstimator):
         return self.coder_.transform(demographics)
 
     def _checked(self, X) -> np.ndarray:
-        if not hasattr(self, "codec_"):
-            from sklearn.exceptions import NotFittedError
+        check_is_fitted(self)
+        return edge_rows(self, X, reset=False)
 
-            raise NotFittedError("DemoVAE: not fitted yet; call fit first")
-        X = np.asarray(X)
-        problems = check_edges(X, self.n_features_in_)
-        if problems:
-            raise ValueError("\n".join(problems))
-        return np.ascontiguousarray(X, dtype=np.float32)
+    @property
+    def _n_features_out(self) -> int:
+        return self.codec_.n_latents

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from neuro.base.estimator import Params
 from neuro.encoding.ridge import ALPHAS
 from neuro.io.problems import InputProblem
 
 READOUTS = ("ridge", "adamw_reference")
 
 
-class VoxelEncoder:
+class VoxelEncoder(Params):
     """Voxel responses as a linear function of image features.
 
     Parameters
@@ -56,6 +58,7 @@ class VoxelEncoder:
     Luo, Henderson, Wehbe, Tarr (2023). Brain Diffusion for Visual Exploration. NeurIPS.
     """
 
+    _tags: ClassVar = {"input_tags.two_d_array": False, "target_tags.required": True}
     header_: dict
 
     def __init__(
@@ -80,47 +83,8 @@ class VoxelEncoder:
         self.batch = batch
         self.random_state = random_state
 
-    def get_params(self, deep=True) -> dict:
-        """Parameters of the constructor.
-
-        Parameters
-        ----------
-        deep : bool
-            Not used: no parameter is an estimator.
-
-        Returns
-        -------
-        dict
-        """
-        names = ("backbone", "backbone_path", "readout", "alphas", "cv", "n_augment")
-        return {
-            name: getattr(self, name) for name in (*names, "antialias", "batch", "random_state")
-        }
-
-    def set_params(self, **params):
-        """Set parameters of the constructor.
-
-        Parameters
-        ----------
-        **params
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            When there is no such parameter.
-        """
-        for name, value in params.items():
-            if name not in self.get_params():
-                raise ValueError(f"VoxelEncoder: unknown parameter '{name}'")
-            setattr(self, name, value)
-        return self
-
     def __sklearn_clone__(self):
-        return type(self)(**self.get_params())
+        return type(self)(**self.get_params(deep=False))  # a backbone is shared, not copied
 
     def fit(
         self,
@@ -255,9 +219,24 @@ class VoxelEncoder:
         """
         from neuro.encoding.preprocess import check_images
 
+        self._check_fitted("coef_")
         return self.features(check_images(images)) @ self.coef_.T + self.intercept_
 
-    def score(self, images, betas) -> np.ndarray:
+    def score(self, images, betas) -> float:
+        """Mean of :meth:`r2` over voxels.
+
+        Parameters
+        ----------
+        images : array, shape (n, c, h, w)
+        betas : array, shape (n, n_voxels)
+
+        Returns
+        -------
+        float
+        """
+        return float(self.r2(images, betas).mean())
+
+    def r2(self, images, betas) -> np.ndarray:
         """R2 per voxel on images that were not fitted.
 
         Parameters
@@ -296,7 +275,7 @@ class VoxelEncoder:
 
         groups = np.arange(len(images)) if groups is None else np.asarray(groups)
         mean, first, _ = average_repeats(betas, groups)
-        r2 = self.score(np.asarray(images)[first], mean)
+        r2 = self.r2(np.asarray(images)[first], mean)
         ceiling = noise_ceiling(betas, groups)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(ceiling > 0.01, r2 / ceiling, np.nan)

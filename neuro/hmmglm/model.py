@@ -219,7 +219,9 @@ class OneHotHMMGLM(Prediction):
                 setattr(self, name, getattr(other, name))
         return self
 
-    def fit(self, sequences, mask=None, covariates=None, dt: float = 1.0) -> OneHotHMMGLM:
+    def fit(
+        self, sequences, y=None, *, mask=None, covariates=None, dt: float = 1.0
+    ) -> OneHotHMMGLM:
         """Fit the model, the best of several seeded starts.
 
         Parameters
@@ -228,6 +230,8 @@ class OneHotHMMGLM(Prediction):
             Spike counts per bin; sequences may differ in length. NaN marks missing bins. Nothing
             is carried from one sequence to the next. Or a `TsGroup` of pynapple, or a `TsdFrame`
             of counts: one sequence per interval of its time support.
+        y
+            Ignored.
         mask : list of ndarray of bool, shape (T_i,), optional
             False marks missing bins.
         covariates : list of ndarray, shape (T_i, C), optional
@@ -343,7 +347,7 @@ class OneHotHMMGLM(Prediction):
         """Write the fitted model (`.npz`, arrays and JSON, never a pickle)."""
         from neuro.hmmglm.model_file import write_model
 
-        self._fitted()
+        self._check_fitted("theta_")
         return write_model(self, path)
 
     @classmethod

@@ -41,12 +41,8 @@ class Prediction(Settings):
             sequences, self.basis_, mask, covariates, poisson=self.emission == "poisson"
         )
 
-    def _fitted(self):
-        if not hasattr(self, "theta_"):
-            raise ValueError(f"{type(self).__name__}: not fitted yet; call fit first")
-
     def _log_b(self, sequences, mask, covariates):
-        self._fitted()
+        self._check_fitted("theta_")
         sequences, mask, covariates = check_sequences(
             sequences, mask, covariates, emission=self.emission, bin_s=self.dt_
         )
@@ -92,8 +88,8 @@ class Prediction(Settings):
         log_b, design = self._log_b(sequences, mask, covariates)
         return smooth(log_b, design.starts, self.transitions_)[2], design.n_usable
 
-    def score(self, sequences, mask=None, covariates=None) -> float:
-        """Marginal log-likelihood per bin."""
+    def score(self, sequences, y=None, *, mask=None, covariates=None) -> float:
+        """Marginal log-likelihood per bin; `y` is ignored."""
         log_z, n_bins = self.log_likelihood(sequences, mask, covariates)
         return float(log_z.sum() / n_bins)
 
@@ -145,7 +141,7 @@ class Prediction(Settings):
         counts : ndarray, shape (n_sequences, n_bins, N)
         states : ndarray of int, shape (n_sequences, n_bins)
         """
-        self._fitted()
+        self._check_fitted("theta_")
         return draw(self, n_bins, n_sequences, np.random.default_rng(random_state))
 
     def to_signed(self) -> np.ndarray:
@@ -157,7 +153,7 @@ class Prediction(Settings):
             -1, 0, +1; row: target, column: source. For the one-hot model the most probable class
             of the anatomical prior; otherwise the sign of the mean coupling where above 0.2.
         """
-        self._fitted()
+        self._check_fitted("theta_")
         if self.model == "onehot":
             return gumbel.hard(self.anatomical_prior_)
         mean = self.weights_.mean(axis=0)

@@ -265,7 +265,7 @@ def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) 
         n_threads=n_threads,
         random_state=int(np.random.SeedSequence([seed, k]).generate_state(1)[0]),
     )
-    model.fit(binned.sequences, binned.masks, dt=binned.bin_s)
+    model.fit(binned.sequences, mask=binned.masks, dt=binned.bin_s)
     # changes no result, so the files do not depend on it
     model.set_params(n_threads=1)
     return model

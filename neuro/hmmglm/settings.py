@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
+from neuro.base.estimator import Params
 from neuro.hmmglm.em.likelihood import check_emission
 from neuro.hmmglm.em.paper import Schedule
 from neuro.hmmglm.em.starts import MODELS, Recipe
 
 
 @dataclasses.dataclass(eq=False)
-class Settings:
+class Settings(Params):
     """Constructor arguments of :class:`neuro.hmmglm.model.OneHotHMMGLM`, described there."""
+
+    _tags: ClassVar = {"input_tags.two_d_array": False}
 
     n_states: int = 5
     model: str = "onehot"
@@ -40,19 +44,6 @@ class Settings:
     n_sub: int = 50
     learning_rate: float = 0.01
     prior_count: str = "per_sequence"
-
-    def get_params(self, deep: bool = True) -> dict:
-        """Constructor arguments by name, as scikit-learn's `clone` expects."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    def set_params(self, **params) -> Settings:
-        """Set constructor arguments; unknown names are refused."""
-        known = self.get_params()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(f"{name}: no such parameter of {type(self).__name__}")
-            setattr(self, name, value)
-        return self
 
     def resolved(self) -> dict:
         """Settings with every 'auto' replaced, checked.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import ClassVar
 
-from neuro.base.estimator import Params
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from neuro.base.estimator import Tagged
 from neuro.stats.shrinkage import ledoit_wolf
 
 
@@ -50,7 +54,7 @@ def unpack(rows) -> np.ndarray:
     return out
 
 
-class TangentSpace(Params):
+class TangentSpace(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Deviation of each covariance from the mean of the training rows.
 
     Parameters
@@ -78,6 +82,8 @@ class TangentSpace(Params):
     Varoquaux et al. 2010, MICCAI 13:200.
     """
 
+    _tags: ClassVar = {"transformer_tags.preserves_dtype": []}
+
     def __init__(self, max_iter: int = 50, tol: float = 1e-7):
         self.max_iter = max_iter
         self.tol = tol
@@ -103,7 +109,7 @@ class TangentSpace(Params):
         """
         if self.max_iter < 1:
             raise ValueError(f"max_iter: got {self.max_iter}, expected a whole number >= 1")
-        stack = _positive(X)
+        stack = _positive(validate_data(self, X))
         n_regions = stack.shape[1]
         # the mean of the logarithms is close to the wanted mean and cheap
         mean = _spectral(_spectral(stack, np.log).mean(axis=0), np.exp)
@@ -140,23 +146,20 @@ class TangentSpace(Params):
         ValueError
             When `fit` was not called, or the regions do not fit.
         """
-        if not hasattr(self, "whitening_"):
-            raise ValueError(f"{type(self).__name__}: call fit with the training rows first")
-        stack = _positive(X)
-        if stack.shape[1] != len(self.whitening_):
-            raise ValueError(f"X: {stack.shape[1]} regions, fitted with {len(self.whitening_)}")
+        check_is_fitted(self)
+        stack = _positive(validate_data(self, X, reset=False))
         matrices = _spectral(self.whitening_ @ stack @ self.whitening_, np.log)
         row, column = np.triu_indices(stack.shape[1], 1)
         return matrices[:, row, column].astype(np.float32)
 
-    def fit_transform(self, X, y=None) -> np.ndarray:
-        """Fit and transform the same rows."""
-        return self.fit(X).transform(X)
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.mean_) * (len(self.mean_) - 1) // 2
 
 
 def _positive(X) -> np.ndarray:
     stack = unpack(X)
-    if not np.isfinite(stack).all() or not (np.linalg.eigvalsh(stack)[:, 0] > 0).all():
+    if not (np.linalg.eigvalsh(stack)[:, 0] > 0).all():
         raise ValueError("X: a matrix is not positive definite; give shrunk covariances")
     return stack
 

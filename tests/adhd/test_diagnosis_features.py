@@ -14,7 +14,8 @@ from neuro.io.problems import InputProblem
 def graphs():
     rng = np.random.default_rng(0)
     coords = rng.uniform(0, 90, (12, 3))
-    return [VoxelGraph(density=0.2).fit(rng.standard_normal((40, 12)), coords) for _ in range(5)]
+    series = rng.standard_normal((5, 40, 12))
+    return [VoxelGraph(density=0.2).fit(item, coords_mm=coords) for item in series]
 
 
 def test_columns_say_where_they_come_from(graphs):

@@ -70,7 +70,7 @@ def test_maps_equal_networkx_on_the_float64_graph(n, threshold):
 def test_smallest_graphs(n):
     series = np.array([[0.0, 1.0], [1.0, 1.5], [2.0, 1.8], [1.0, 1.2]])[:, :n]
     for settings in ({"threshold": -1.0}, {"density": 0.5}):
-        fitted = VoxelGraph(**settings, cycles4=True).fit(series, np.zeros((n, 3)))
+        fitted = VoxelGraph(**settings, cycles4=True).fit(series, coords_mm=np.zeros((n, 3)))
         assert fitted.degree_.shape == (n,) and fitted.distance_degree_.shape == (n, 5)
         assert fitted.n_triangles_ == 0 and not fitted.cycles4_.any()
     assert VoxelGraph(threshold=-1.0).fit(series).n_edges_ == (1 if n == 2 else 0)
@@ -128,7 +128,7 @@ def test_blocks_threads_and_tiles_give_identical_graphs(monkeypatch):
     def maps(block=2048, n_threads=1, **settings):
         fitted = VoxelGraph(
             **settings, block=block, n_threads=n_threads, keep_bits=True, cycles4=True
-        ).fit(series, coords)
+        ).fit(series, coords_mm=coords)
         return {**{name: getattr(fitted, name) for name in names}, "t": fitted.threshold_}
 
     for settings in ({"threshold": 0.6}, {"density": 0.03}):

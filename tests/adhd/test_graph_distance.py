@@ -32,7 +32,7 @@ def check(coords, distance, bins, expect_grid):
     assert (bins_of(coords, check_edges(bins)).table.size > 0) == expect_grid
     for settings in ({"threshold": 0.3}, {"density": 0.1}):
         fitted = VoxelGraph(**settings, distance_bins=bins, keep_bits=True)
-        fitted.fit(series_of(n), coords)
+        fitted.fit(series_of(n), coords_mm=coords)
         expected = brute_force(unpack(fitted.bits_), distance, bins)
         assert fitted.distance_degree_.dtype == np.int64
         assert np.array_equal(fitted.distance_degree_, expected)
@@ -112,5 +112,7 @@ def test_flat_slices_lines_and_shared_places():
 )
 def test_bad_edges(edges, message):
     with pytest.raises(ValueError, match=message) as caught:
-        VoxelGraph(threshold=0.5, distance_bins=edges).fit(series_of(10), np.zeros((10, 3)))
+        VoxelGraph(threshold=0.5, distance_bins=edges).fit(
+            series_of(10), coords_mm=np.zeros((10, 3))
+        )
     assert "distance_bins" in str(caught.value) and "\n" not in str(caught.value)

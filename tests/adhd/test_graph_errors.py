@@ -64,13 +64,13 @@ def test_series():
 
 def test_coordinates():
     fit = VoxelGraph(threshold=0.5).fit
-    text = message(lambda: fit(SERIES, np.zeros((29, 3))))
+    text = message(lambda: fit(SERIES, coords_mm=np.zeros((29, 3))))
     assert "(29, 3)" in text and "30 voxels" in text and "transposed" not in text
-    assert "transposed" in message(lambda: fit(SERIES, np.zeros((20, 3))))
-    assert "expected (30, 3)" in message(lambda: fit(SERIES, np.zeros((30, 2))))
+    assert "transposed" in message(lambda: fit(SERIES, coords_mm=np.zeros((20, 3))))
+    assert "expected (30, 3)" in message(lambda: fit(SERIES, coords_mm=np.zeros((30, 2))))
     broken = np.zeros((30, 3))
     broken[[4, 9], 1] = np.nan
-    text = message(lambda: fit(SERIES, broken))
+    text = message(lambda: fit(SERIES, coords_mm=broken))
     assert "2 voxels" in text and "voxel 4" in text
 
 

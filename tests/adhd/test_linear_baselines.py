@@ -177,5 +177,5 @@ def test_saved_reference_predicts_the_same(people, tmp_path):
         loaded.decision_function(X[:5], covariates=table[:5]),
         model.decision_function(X[:5], covariates=table[:5]),
     )
-    with pytest.raises(ValueError, match=r"shape \(60, 3\), expected \(n_rows, 150\)"):
+    with pytest.raises(ValueError, match="X has 3 features, but LinearReference is expecting 150"):
         loaded.predict(X[:, :3], covariates=table)

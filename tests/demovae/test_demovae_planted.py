@@ -41,7 +41,10 @@ class Planted:
             return self.X[TR], self.X[TE]
         if name == "residual":
             model = ConfoundResidualizer(COLUMNS).fit(self.X[TR], demographics=self.known)
-            return model.transform(self.X[TR], self.known), model.transform(self.X[TE], self.new)
+            return (
+                model.transform(self.X[TR], demographics=self.known),
+                model.transform(self.X[TE], demographics=self.new),
+            )
         model = PCALatents(60).fit(self.X[TR]) if name == "pca" else self.model(name)
         return model.transform(self.X[TR]), model.transform(self.X[TE])
 

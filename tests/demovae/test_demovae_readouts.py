@@ -166,8 +166,8 @@ def test_fresh_readouts_keep_runs_of_a_subject_together():
 def test_residuals_are_blind_to_training_fits_and_open_to_fresh_ones(small, columns):
     known, new = small.participants[:80], small.participants[80:].reset_index(drop=True)
     model = ConfoundResidualizer(columns).fit(small.edges[:80], demographics=known)
-    Z = model.transform(small.edges[:80], known)
-    Z_new = model.transform(small.edges[80:], new)
+    Z = model.transform(small.edges[:80], demographics=known)
+    Z_new = model.transform(small.edges[80:], demographics=new)
     D = model.coder_.transform(known)
     inside = np.abs((D - D.mean(axis=0)).T @ (Z - Z.mean(axis=0))).max()
     assert inside <= 1e-3

@@ -91,7 +91,7 @@ def test_shuffled_betas_are_not_predicted():
 @pytest.mark.parametrize("name", ["pixels", "gabor"])
 def test_features_without_training_predict_planted_voxels(scenes, voxels, name):
     encoder = VoxelEncoder(name).fit(scenes.images[:500], voxels.responses[:500])
-    r2 = encoder.score(scenes.images[500:], voxels.responses[500:])
+    r2 = encoder.r2(scenes.images[500:], voxels.responses[500:])
     assert np.median(r2) > 0.03
     assert np.isfinite(encoder.r_cv_).all() and (encoder.r_cv_ > 0).mean() > 0.9
 
@@ -126,7 +126,7 @@ def test_a_small_network_is_trained_saved_and_read(scenes, voxels, tmp_path):
         unit=voxels.unit,
         roi=voxels.roi,
     )
-    assert np.median(encoder.score(scenes.images[500:], voxels.responses[500:])) > 0.05
+    assert np.median(encoder.r2(scenes.images[500:], voxels.responses[500:])) > 0.05
     encoder.save(tmp_path / "e.safetensors", note="x")
     again = VoxelEncoder.load(tmp_path / "e.safetensors")
     # Weights read from a file lie elsewhere in memory: the last bit of a convolution may differ.
@@ -224,5 +224,5 @@ def test_estimator_contract():
     encoder = VoxelEncoder("pixels", cv=3, random_state=4)
     copy = clone(encoder)
     assert copy is not encoder and copy.get_params() == encoder.get_params()
-    with pytest.raises(ValueError, match="unknown parameter 'folds'"):
+    with pytest.raises(ValueError, match="no parameter 'folds'"):
         encoder.set_params(folds=2)

@@ -102,7 +102,7 @@ def test_paper_preset_is_athenas_order():
     assert chosen.names[-1] == "legendre_4"
     expected = Denoiser(
         0.009, 0.08, "fft", sequential=True, detrend=False, min_segment=1
-    ).fit_transform(series[4:], chosen, TR)
+    ).fit_transform(series[4:], confounds=chosen, tr=TR)
     np.testing.assert_array_equal(result.denoised, expected)
     assert result.parameters["steps"] == "regress, then filter"
     assert result.parameters["collinear_columns"] == []
@@ -159,7 +159,7 @@ def test_region_tables_need_no_mask():
     rng = np.random.default_rng(1)
     series = rng.standard_normal((200, 30)).astype(np.float32)
     result = denoise_run(series, tr=TR, settings={"strategy": "none", "scrub": False})
-    np.testing.assert_array_equal(result.denoised, Denoiser().fit_transform(series, None, TR))
+    np.testing.assert_array_equal(result.denoised, Denoiser().fit_transform(series, tr=TR))
     assert result.smoothed is None
     assert "mean_x" not in result.figures
     assert result.qc["median_tsnr"] is None
@@ -201,7 +201,7 @@ def test_a_run_of_spikes_loses_everything_without_a_traceback():
 
 def test_filtered_input_is_noticed():
     rng = np.random.default_rng(2)
-    series = Denoiser(filter="fft").fit_transform(rng.standard_normal((200, 50)), None, TR)
+    series = Denoiser(filter="fft").fit_transform(rng.standard_normal((200, 50)), tr=TR)
     with pytest.warns(UserWarning, match="it seems filtered"):
         result = denoise_run(series, tr=TR, settings={"strategy": "none", "scrub": False})
     assert any("seems filtered" in note for note in result.notes)

@@ -33,7 +33,7 @@ def fitted():
     binned = Binned(list(truth.counts), masks, table, units, 0.1)
     model = OneHotHMMGLM(
         2, "onehot", link="sigmoid", bias="shared", n_starts=2, random_state=0
-    ).fit(binned.sequences, masks, dt=0.1)
+    ).fit(binned.sequences, mask=masks, dt=0.1)
     return truth, binned, model
 
 

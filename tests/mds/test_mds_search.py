@@ -42,7 +42,9 @@ def test_gains_change_no_label():
     stimuli = np.random.default_rng(0).standard_normal((200, 1, 6, 6)).astype(np.float32)
     gains = np.exp(np.random.default_rng(1).normal(0, 1, 42))
     plain, loud = (
-        MostDiscriminativeStimuli(norm=30, clip=None, n_restarts=2).fit(OnOff(gain=g), stimuli)
+        MostDiscriminativeStimuli(norm=30, clip=None, n_restarts=2).fit(
+            OnOff(gain=g), stimuli=stimuli
+        )
         for g in (None, gains)
     )
     np.testing.assert_array_equal(plain.labels_, loud.labels_)
@@ -218,7 +220,7 @@ def test_units_that_never_respond_are_left_out():
     gain = np.ones(42)
     gain[7] = 0
     found = MostDiscriminativeStimuli(norm=30, clip=None, n_restarts=2).fit(
-        OnOff(gain=gain), stimuli
+        OnOff(gain=gain), stimuli=stimuli
     )
     assert found.labels_[7] == -1 and (np.delete(found.labels_, 7) >= 0).all()
     assert found.messages_ == ["1 units whose twin does not respond are left out"]

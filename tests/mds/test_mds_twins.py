@@ -223,7 +223,7 @@ def test_types_that_differ_in_space_and_time():
     twin, clips, filters, types = moving_twin(3000, seed=1)
     found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(twin.filters_, filters)]
     assert min(found) > 0.7
-    model = MostDiscriminativeStimuli(norm=2, clip=(-2, 2)).fit(twin, clips[:400])
+    model = MostDiscriminativeStimuli(norm=2, clip=(-2, 2)).fit(twin, stimuli=clips[:400])
     assert model.stimuli_.shape == (model.n_clusters_, 10, 64)
     assert adjusted_rand(types, model.labels_) >= 0.9
     assert model.verdict_ == "stable types"
@@ -283,6 +283,6 @@ def test_types_from_noisy_responses_through_a_trained_twin():
     off = np.hypot(*(12 * twin.position_ - truth.position).T)
     assert np.median(off) <= 0.5
     found = MostDiscriminativeStimuli(norm=12, clip=(-3, 3)).fit(
-        twin, data["stimuli"][data["tier"] == "train"]
+        twin, stimuli=data["stimuli"][data["tier"] == "train"]
     )
     assert adjusted_rand(truth.types, found.labels_) >= 0.9

@@ -54,7 +54,7 @@ def test_computed_terms_equal_the_files(table):
 def test_thirty_volumes_do_not_carry_36_regressors(table):
     bold = np.random.default_rng(0).standard_normal((30, 4))
     with pytest.raises(InputProblem, match="no degrees of freedom left"):
-        Denoiser().fit_transform(bold, select(table, strategy="36P"), 2.0)
+        Denoiser().fit_transform(bold, confounds=select(table, strategy="36P"), tr=2.0)
 
 
 def test_missing_tissue_signal_names_file_and_column(table):

@@ -50,11 +50,11 @@ def test_bipolar_cells_are_on_or_off_and_nothing_stable_below(bipolar):
     types = np.array(data.units["known_type"])[source]
     stimuli = twin.training_stimuli(data.stimuli[data.tier == "train"], 400)
     two = MostDiscriminativeStimuli(n_clusters_init=2, split=False, clip=(-0.5, 0.5), subsample=1.0)
-    two.fit(cells, stimuli)
+    two.fit(cells, stimuli=stimuli)
     assert two.norm_ == pytest.approx(5.66, abs=0.02)
     assert adjusted_rand(types, two.labels_) == 1.0
     assert two.stability()["restart_ari"] == 1.0
-    free = MostDiscriminativeStimuli(clip=(-0.5, 0.5)).fit(cells, stimuli)
+    free = MostDiscriminativeStimuli(clip=(-0.5, 0.5)).fit(cells, stimuli=stimuli)
     assert homogeneity_completeness(types, free.labels_)[0] == pytest.approx(1.0)
     assert free.n_clusters_ > 2 and free.verdict_ == "no stable types"
 

@@ -51,9 +51,9 @@ def test_rows_are_transformed_one_by_one(stack):
 def test_what_is_no_covariance_is_refused(stack):
     with pytest.raises(ValueError, match="not positive definite"):
         TangentSpace().fit(pack(-stack))
-    with pytest.raises(ValueError, match="TangentSpace: call fit with the training rows first"):
+    with pytest.raises(ValueError, match="TangentSpace instance is not fitted yet"):
         TangentSpace().transform(pack(stack))
-    with pytest.raises(ValueError, match="4 regions, fitted with 5"):
+    with pytest.raises(ValueError, match="X has 10 features, but TangentSpace is expecting 15"):
         TangentSpace().fit(pack(stack)).transform(pack(stack[:, :4, :4]))
 
 

@@ -6,9 +6,12 @@ All of them follow the contract of :class:`neuro.adhd.diagnosis.model.GraphDiagn
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from typing import ClassVar
 
+import numpy as np
+from sklearn.base import clone
+
+from neuro.adhd.decision import Decision
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.linear import logistic_weights, svm_dual
 from neuro.adhd.diagnosis.mask import Rows, as_rows, inner_folds, scale_pair
@@ -19,27 +22,20 @@ PHENOTYPE = ("age", "sex", "iq", "handedness")
 """Columns of the phenotype baseline."""
 
 
-class _Decision(ClassifierMixin, BaseEstimator):
-    """Predictions from the sign of the decision."""
-
-    def predict(self, X, site=None, covariates=None):
-        """1 (case) or 0 (control) for each row."""
-        return (self.decision_function(X, site=site, covariates=covariates) > 0).astype(int)
-
-
-class MajorityBaseline(_Decision):
+class MajorityBaseline(Decision):
     """The more frequent class of the training subjects, for everybody."""
+
+    _tags: ClassVar = Decision._tags | {"classifier_tags.poor_score": True}
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):
         """Count the classes."""
-        _, y = as_rows(X, y, groups, strata, site, covariates)
-        self.classes_ = np.array([0, 1])
+        _, y, self.classes_ = as_rows(self, X, y, groups, strata, site, covariates)
         self.decision_ = float(np.sign(2 * y.mean() - 1))
         return self
 
     def decision_function(self, X, site=None, covariates=None):
         """1 or -1 (0 when the classes are equally frequent) for each row."""
-        return np.full(len(X), self.decision_)
+        return np.full(len(self._new(X)), self.decision_)
 
     def decide_many(self, train: Rows, labels, test: Rows, inner: bool = False):
         """Decisions for many label vectors, shape (n_test, n_labels)."""
@@ -48,7 +44,7 @@ class MajorityBaseline(_Decision):
         return (out, np.tile(sign, (len(train), 1))) if inner else out
 
 
-class CovariateBaseline(_Decision):
+class CovariateBaseline(Decision):
     """Class-balanced logistic regression on columns of the participants table.
 
     Parameters
@@ -66,8 +62,7 @@ class CovariateBaseline(_Decision):
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):
         """Fit on the covariates of training subjects; `X` is not looked at."""
-        _, y = as_rows(X, y, groups, strata, site, covariates)
-        self.classes_ = np.array([0, 1])
+        _, y, self.classes_ = as_rows(self, X, y, groups, strata, site, covariates)
         self.encoder_ = CovariateEncoder(list(self.columns)).fit(covariates)
         A = self.encoder_.transform(covariates)
         self.coef_ = logistic_weights(A, y[:, None], self.C)[0]
@@ -75,6 +70,7 @@ class CovariateBaseline(_Decision):
 
     def decision_function(self, X, site=None, covariates=None):
         """Log odds of being a case, shape (n_rows,)."""
+        self._new(X)
         return self.encoder_.transform(covariates) @ self.coef_[:-1] + self.coef_[-1]
 
     def decide_many(self, train: Rows, labels, test: Rows, inner: bool = False):
@@ -87,7 +83,7 @@ class CovariateBaseline(_Decision):
         return out, inner_decisions(self, train, labels)
 
 
-class LinearReference(_Decision):
+class LinearReference(Decision):
     """Class-balanced linear support vector machine on z-scored features, solved exactly.
 
     The objective is that of scikit-learn's `LinearSVC` (squared hinge, the intercept penalised),
@@ -128,25 +124,21 @@ class LinearReference(_Decision):
             harmonise=self.harmonise,
             transductive=self.transductive,
             deconfound=self.deconfound,
-        )
+        ).set_output(transform="default")
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):
         """Fit on training subjects."""
-        rows, y = as_rows(X, y, groups, strata, site, covariates)
-        self.classes_ = np.array([0, 1])
+        rows, y, self.classes_ = as_rows(self, X, y, groups, strata, site, covariates)
         self.scaler_ = self._scaler()
         Z = self.scaler_.fit_transform(rows.X, **rows.context())
         beta = svm_dual(Z @ Z.T + 1, y[:, None], self.C)[:, 0]
         self.coef_, self.intercept_ = Z.T @ beta, float(beta.sum())
         self.pattern_ = Z.T @ (Z @ self.coef_) / len(Z)
-        self.n_features_in_ = Z.shape[1]
         return self
 
     def decision_function(self, X, site=None, covariates=None):
         """Signed distance, shape (n_rows,)."""
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X: shape {X.shape}, expected (n_rows, {self.n_features_in_})")
+        X = self._new(X)
         Z = self.scaler_.transform(X, site=site, covariates=covariates)
         return Z @ self.coef_ + self.intercept_
 
@@ -167,7 +159,7 @@ class LinearReference(_Decision):
         return read_model(path, cls)
 
 
-class ImagingAndCovariates(_Decision):
+class ImagingAndCovariates(Decision):
     """Logistic regression on covariates and the decision of an imaging classifier.
 
     The imaging decision that the regression learns from is out of fold, from inner
@@ -188,9 +180,9 @@ class ImagingAndCovariates(_Decision):
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):
         """Fit the imaging classifier and the regression on training subjects."""
-        rows, y = as_rows(X, y, groups, strata, site, covariates)
-        self.classes_ = np.array([0, 1])
-        self.imaging_ = clone(self.imaging).fit(X, y.astype(int), groups, strata, site, covariates)
+        rows, y, self.classes_ = as_rows(self, X, y, groups, strata, site, covariates)
+        self.imaging_ = clone(self.imaging)
+        self.imaging_.fit(rows.X, y.astype(int), groups, strata, site, covariates)
         inside = getattr(self.imaging_, "inner_decision_", None)
         if inside is None:
             inside = self.imaging.decide_many(rows, y[:, None], rows, inner=True)[1][:, 0]
@@ -208,6 +200,7 @@ class ImagingAndCovariates(_Decision):
 
     def decision_function(self, X, site=None, covariates=None):
         """Log odds of being a case, shape (n_rows,)."""
+        X = self._new(X)
         decision = self.imaging_.decision_function(X, site=site, covariates=covariates)
         return self._columns(decision, covariates) @ self.coef_[:-1] + self.coef_[-1]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from neuro.base.estimator import Tagged
 
 
-class CovariateEncoder(TransformerMixin, BaseEstimator):
+class CovariateEncoder(Tagged, TransformerMixin, BaseEstimator):
     """Turn columns of a participants table into standardised numbers.
 
     Numbers: a missing value becomes the training median, then the column is z-scored. Text: one
@@ -28,6 +33,12 @@ class CovariateEncoder(TransformerMixin, BaseEstimator):
     n_columns_ : int
         Width of the result.
     """
+
+    _tags: ClassVar = {
+        "input_tags.allow_nan": True,
+        "input_tags.string": True,
+        "input_tags.categorical": True,
+    }
 
     def __init__(self, columns, categorical=("site", "sex")):
         self.columns = columns
@@ -64,11 +75,21 @@ class CovariateEncoder(TransformerMixin, BaseEstimator):
                 filled = np.where(known, numbers, centre)
                 scale = float(filled.std()) or 1.0
                 self.encoding_.append((name, None, (centre, float(filled.mean())), scale))
-        self.n_columns_ = sum(len(levels) if levels else 1 for _, levels, _, _ in self.encoding_)
+        self.n_columns_ = len(self.get_feature_names_out())
         return self
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the numbers: the column, with its level where it is a label."""
+        names = [
+            f"{name}_{level}" if levels else name
+            for name, levels, _, _ in self.encoding_
+            for level in levels or [None]
+        ]
+        return np.array(names, dtype=object)
 
     def transform(self, X):
         """Numbers of the same columns, float64, shape (n_rows, n_columns_)."""
+        check_is_fitted(self)
         blocks = [np.empty((len(X), 0))]
         for name, levels, centre, scale in self.encoding_:
             known = X[name].notna().to_numpy()

@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
 
 from neuro.adhd.diagnosis.mask import Rows
 
@@ -54,7 +55,7 @@ class Guard(BaseEstimator):
         Parameters
         ----------
         X : array, shape (n_rows, n_features)
-        y : array of 0 and 1, shape (n_rows,)
+        y : array of two classes, shape (n_rows,)
         groups : array of str, shape (n_rows,)
             Subject of each row.
         **rows
@@ -91,6 +92,7 @@ class Guard(BaseEstimator):
         ValueError
             When a subject was in the fit.
         """
+        check_is_fitted(self)
         self._check(groups)
         return decision(self.estimator_, X, **rows)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import ClassifierTags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from neuro.adhd.diagnosis.lda import discriminant, project_stack
 from neuro.adhd.diagnosis.scaling import FeatureScaler
+from neuro.base.estimator import Tagged
 from neuro.stats.splits import stratified_group_folds
 
 if TYPE_CHECKING:
@@ -155,7 +159,7 @@ def kept_regions(
     return kept | ~kept.any(axis=0) if keep_one else kept
 
 
-class RegionMask(BaseEstimator):
+class RegionMask(Tagged, TransformerMixin, BaseEstimator):
     """Choose regions by the accuracy that each reaches alone.
 
     Parameters
@@ -182,6 +186,13 @@ class RegionMask(BaseEstimator):
     columns_ : ndarray of bool, shape (n_features,)
     """
 
+    _tags: ClassVar = {
+        "classifier_tags": ClassifierTags(multi_class=False),
+        "target_tags.required": True,
+        "input_tags.allow_nan": True,
+        "transformer_tags.preserves_dtype": ["float64", "float32"],
+    }
+
     def __init__(
         self,
         rule="top",
@@ -200,15 +211,16 @@ class RegionMask(BaseEstimator):
         self.shrinkage = shrinkage
         self.scaler = scaler
 
-    def fit(self, X, y, regions, groups=None, strata=None, site=None, covariates=None):
+    def fit(self, X, y, regions=None, groups=None, strata=None, site=None, covariates=None):
         """Judge every region on these (training) subjects.
 
         Parameters
         ----------
         X : array, shape (n_subjects, n_features)
             Features before scaling.
-        y : array of 0 and 1, shape (n_subjects,)
-        regions : array of str, shape (n_features,)
+        y : array of two classes, shape (n_subjects,)
+        regions : array of str, shape (n_features,), optional
+            Default: every feature is a region of its own.
         groups, strata, site, covariates : optional
             As in :class:`neuro.adhd.diagnosis.model.GraphDiagnosis`.
 
@@ -223,7 +235,10 @@ class RegionMask(BaseEstimator):
             When no region passes; all are kept then.
         """
         check_mask(self.rule, [self.cut])
-        rows, y = as_rows(X, y, groups, strata, site, covariates)
+        rows, y, _ = as_rows(self, X, y, groups, strata, site, covariates)
+        if regions is None:
+            width = len(str(rows.X.shape[1] - 1))
+            regions = [f"{column:0{width}d}" for column in range(rows.X.shape[1])]
         self.regions_, columns = region_columns(regions)
         if sum(map(len, columns)) != rows.X.shape[1]:
             raise ValueError(f"regions: {len(regions)} labels for {rows.X.shape[1]} features")
@@ -234,7 +249,7 @@ class RegionMask(BaseEstimator):
                 rows,
                 y[:, None],
                 columns,
-                self.scaler or FeatureScaler(),
+                self.scaler or FeatureScaler().set_output(transform="default"),
                 self.inner_cv,
                 self.random_state,
                 self.n_components,
@@ -261,7 +276,14 @@ class RegionMask(BaseEstimator):
         -------
         ndarray, shape (n_subjects, n_kept)
         """
-        return np.asarray(X)[:, self.columns_]
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
+        return X[:, self.columns_]
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the features in the kept regions."""
+        check_is_fitted(self)
+        return _check_feature_names_in(self, input_features)[self.columns_]
 
 
 def check_mask(rule: str, cuts) -> None:
@@ -273,29 +295,36 @@ def check_mask(rule: str, cuts) -> None:
             raise ValueError(f"mask cut: got {cut}, expected a share above 0 and up to 1")
 
 
-def as_rows(X, y, groups=None, strata=None, site=None, covariates=None) -> tuple[Rows, np.ndarray]:
-    """Check the arguments of a fit; `y` comes back as booleans.
+def as_rows(estimator, X, y, groups=None, strata=None, site=None, covariates=None):
+    """Check the arguments of a fit and note the columns of `X` in the estimator.
+
+    Returns
+    -------
+    rows : Rows
+    second : ndarray of bool, shape (n_rows,)
+        Which rows are of the second class, the cases.
+    classes : ndarray, shape (2,)
+        Sorted.
 
     Raises
     ------
     ValueError
-        When sizes differ, labels are not 0 and 1, or only one class is present.
+        When sizes differ, features are no numbers, or labels are not of two classes.
     """
-    X = np.asarray(X)
-    y = np.asarray(y)
-    if X.ndim != 2 or len(X) == 0 or X.shape[1] == 0:
-        raise ValueError(f"X: shape {X.shape}, expected (n_subjects, n_features)")
-    if y.shape != (len(X),):
-        raise ValueError(f"y: shape {y.shape} for {len(X)} rows of X")
-    wrong = sorted(set(np.unique(y).tolist()) - {0, 1})
-    if wrong:
-        raise ValueError(f"y: holds {wrong[0]}; expected 0 (control) and 1 (case)")
-    y = y.astype(bool)
-    if y.all() or not y.any():
+    X, y = validate_data(estimator, X, y, ensure_all_finite="allow-nan")
+    check_classification_targets(y)
+    classes, code = np.unique(y, return_inverse=True)
+    if len(classes) > 2:
+        shown = ", ".join(map(str, classes[:4]))
         raise ValueError(
-            f"y: only {'cases' if y.all() else 'controls'} among {len(y)} rows; "
-            "a diagnosis needs both classes"
+            "y: Only binary classification is supported. The type of the target is multiclass, "
+            f"with {shown}"
         )
+    if len(classes) < 2:
+        raise ValueError(
+            f"y: one class only, {classes[0]}, in {len(y)} rows; a diagnosis needs both"
+        )
+    y = code.astype(bool)
     named = {"groups": groups, "strata": strata, "site": site, "covariates": covariates}
     for name, values in named.items():
         if values is not None and len(values) != len(X):
@@ -303,4 +332,4 @@ def as_rows(X, y, groups=None, strata=None, site=None, covariates=None) -> tuple
     groups = np.arange(len(X)) if groups is None else np.asarray(groups)
     strata = y if strata is None else np.asarray(strata)
     site = None if site is None else np.asarray(site)
-    return Rows(X, groups, strata, site, covariates), y
+    return Rows(X, groups, strata, site, covariates), y, classes

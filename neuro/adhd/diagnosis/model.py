@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 
+from neuro.adhd.decision import Decision
 from neuro.adhd.diagnosis.lda import discriminant, principal_components
 from neuro.adhd.diagnosis.mask import Rows, as_rows, check_mask
 from neuro.adhd.diagnosis.model_file import read_model, write_model
@@ -16,7 +16,7 @@ from neuro.adhd.diagnosis.scaling import FeatureScaler, log_counts
 from neuro.adhd.diagnosis.search import Plan, make_views, masks, search, search_and_decide
 
 
-class GraphDiagnosis(ClassifierMixin, BaseEstimator):
+class GraphDiagnosis(Decision):
     """log1p, impute, z-score, region mask, PCA, LDA; every choice is made on training subjects.
 
     Number of components, share of regions and graph density are chosen by inner cross-validation
@@ -50,7 +50,8 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray, [0, 1]
+    classes_ : ndarray, shape (2,)
+        The second class are the cases.
     region_mask_ : ndarray of bool, shape (n_regions,)
         Regions in use, in the order of `region_labels_`.
     region_labels_ : ndarray of str, shape (n_regions,)
@@ -130,7 +131,7 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
             harmonise=self.harmonise,
             transductive=self.transductive,
             deconfound=self.deconfound,
-        )
+        ).set_output(transform="default")
         return Plan(
             views=make_views(self.regions, self.density, n_features),
             # only 'top' reads the cut
@@ -151,7 +152,8 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         ----------
         X : array, shape (n_rows, n_features)
             Features as they come from the graphs; NaN where unknown.
-        y : array of 0 and 1, shape (n_rows,)
+        y : array of two classes, shape (n_rows,)
+            0 (control) and 1 (case), or any others; the later in order are the cases.
         groups : array of str, shape (n_rows,), optional
             Subject of each row: inner folds keep a subject together. Default one row each.
         strata : array, shape (n_rows,), optional
@@ -170,12 +172,11 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         UserWarning
             When no region passes the rule 'se'; all are kept then.
         """
-        rows, y = as_rows(X, y, groups, strata, site, covariates)
+        rows, y, classes = as_rows(self, X, y, groups, strata, site, covariates)
         plan = self._plan(rows.X.shape[1])
         rows = self._logged(rows)
         labels = y[:, None]
-        self.classes_ = np.array([0, 1])
-        self.n_features_in_ = rows.X.shape[1]
+        self.classes_ = classes
         self.candidates_ = [
             {
                 "density": plan.views[v].density,
@@ -264,28 +265,11 @@ class GraphDiagnosis(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When the number of features is not that of the fit.
+            When the features are not those of the fit.
         """
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X: shape {X.shape}, expected (n_rows, {self.n_features_in_})")
-        X = log_counts(X, self.log1p)
+        X = log_counts(self._new(X), self.log1p)
         Z = self.scaler_.transform(X, site=site, covariates=covariates)
         return Z @ self.coef_ + self.intercept_
-
-    def predict(self, X, site=None, covariates=None):
-        """1 (case) or 0 (control) for each row.
-
-        Parameters
-        ----------
-        X, site, covariates
-            As in :meth:`decision_function`.
-
-        Returns
-        -------
-        ndarray of int, shape (n_rows,)
-        """
-        return (self.decision_function(X, site, covariates) > 0).astype(int)
 
     def predict_proba(self, X, site=None, covariates=None):
         """Probabilities of control and case under equal priors, shape (n_rows, 2).

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
+from sklearn.utils.validation import validate_data
 
+from neuro.adhd.decision import Decision
 from neuro.adhd.diagnosis.baselines import inner_decisions
 from neuro.adhd.diagnosis.guard import call_with_rows
 from neuro.adhd.diagnosis.mask import Rows
 
 
-class FoldPipeline(ClassifierMixin, BaseEstimator):
+class FoldPipeline(Decision):
     """Fit a transformer on the training fold, then a classifier on its features.
 
     The transformer never sees labels, so it is fitted once per fold and serves every permutation
@@ -33,13 +35,14 @@ class FoldPipeline(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):
         """Fit both on training subjects."""
+        validate_data(self, X, y, skip_check_array=True)
         named = {"groups": groups, "site": site, "covariates": covariates}
         self.transformer_ = clone(self.transformer)
         call_with_rows(self.transformer_.fit, X, **named, demographics=covariates)
         self.classifier_ = clone(self.classifier).fit(
             self._transform(self.transformer_, X, **named), y, strata=strata, **named
         )
-        self.classes_ = np.array([0, 1])
+        self.classes_ = self.classifier_.classes_
         return self
 
     @staticmethod
@@ -51,14 +54,16 @@ class FoldPipeline(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X, site=None, covariates=None, groups=None):
         """Decision of the classifier on the transformed rows."""
+        self._new(X)
         features = self._transform(
             self.transformer_, X, site=site, covariates=covariates, groups=groups
         )
         return self.classifier_.decision_function(features, site=site, covariates=covariates)
 
     def predict(self, X, site=None, covariates=None, groups=None):
-        """1 (case) or 0 (control) for each row."""
-        return (self.decision_function(X, site, covariates, groups) > 0).astype(int)
+        """Class of each row, from `classes_`."""
+        decision = self.decision_function(X, site, covariates, groups)
+        return self.classes_[(decision > 0).astype(int)]
 
     def decide_many(self, train: Rows, labels, test: Rows, inner: bool = False):
         """Decisions for many label vectors, shape (n_test, n_labels)."""

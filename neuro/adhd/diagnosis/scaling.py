@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
+from neuro.base.estimator import Tagged
 
 
-class FeatureScaler(TransformerMixin, BaseEstimator):
+class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """log1p, impute, harmonise, deconfound and z-score, all fitted on training subjects.
 
     Parameters
@@ -38,6 +42,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
     slope_ : ndarray, shape (n_columns, n_features)
         Of the deconfounding regression.
     """
+
+    _tags: ClassVar = {"input_tags.allow_nan": True}
 
     def __init__(
         self, log1p=False, coverage=0.9, harmonise="none", transductive=False, deconfound=()
@@ -71,7 +77,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
     def fit_transform(self, X, y=None, *, site=None, covariates=None):
         """Fit and return the scaled training features, float64."""
         self._check(site, covariates)
-        X = log_counts(X, self.log1p)
+        X = log_counts(validate_data(self, X, ensure_all_finite="allow-nan"), self.log1p)
         known = np.isfinite(X)
         count = known.sum(axis=0)
         self.used_ = count >= max(self.coverage * len(X), 1)
@@ -109,7 +115,9 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         ValueError
             When a site was not in training and `transductive` is off.
         """
+        check_is_fitted(self)
         self._check(site, covariates)
+        X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan")
         X = log_counts(X, self.log1p)
         missing = ~np.isfinite(X)
         if missing.any():

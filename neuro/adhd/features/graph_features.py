@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from neuro.adhd.features.table import FeatureTable
+from neuro.base.estimator import Tagged
 from neuro.stats.tangent import pack, shrunk_correlation
 
 MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
@@ -21,7 +24,7 @@ _ATTRIBUTE = {
 }
 
 
-class GraphFeatures(TransformerMixin, BaseEstimator):
+class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
     """Stack the maps of many graphs into feature rows.
 
     Parameters
@@ -38,6 +41,8 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
     feature_, region_, node_, bin_ : ndarray, shape (n_features,)
         See :class:`FeatureTable`.
     """
+
+    _tags: ClassVar = {"input_tags.two_d_array": False, "transformer_tags.preserves_dtype": []}
 
     def __init__(self, maps=("degree", "distdegree", "cycle3"), regions=None):
         self.maps = maps
@@ -100,6 +105,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         ValueError
             When a graph has another number of nodes or bins than the first.
         """
+        check_is_fitted(self)
         graphs = self._listed(graphs)
         rows = np.empty((len(graphs), len(self.node_)), dtype=np.float32)
         for number, graph in enumerate(graphs):
@@ -112,6 +118,12 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
                 )
             rows[number] = row
         return rows
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names `map_node_bin` of the features."""
+        check_is_fitted(self)
+        places = zip(self.feature_, self.node_, self.bin_)
+        return np.array([f"{name}_{node}_{place}" for name, node, place in places], dtype=object)
 
     def _listed(self, graphs):
         if not isinstance(graphs, Mapping):
@@ -137,7 +149,7 @@ class GraphFeatures(TransformerMixin, BaseEstimator):
         -------
         FeatureTable
         """
-        X = self.fit(graphs).transform(graphs)
+        X = np.asarray(self.fit(graphs).transform(graphs))
         X, participant_id = combine_runs(X, participant_id, runs)
         return FeatureTable(
             X=X,

@@ -65,7 +65,7 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
     if missing.any():
         series = np.where(missing, np.float32(0), series)
     start = time.process_time()
-    graph = VoxelGraph(**options, n_threads=n_threads).fit(series, coords_mm)
+    graph = VoxelGraph(**options, n_threads=n_threads).fit(series, coords_mm=coords_mm)
     maps = {
         "degree": graph.degree_,
         "weighteddegree": graph.weighted_degree_,

@@ -91,7 +91,7 @@ def standardise(series: np.ndarray) -> Standardised:
         constant[start : start + 2048] = flat
     if n_bad:
         raise ValueError(
-            f"X: {n_bad} values are not finite, the first in column {first_bad}; "
+            f"X: {n_bad} values are not finite (NaN or inf), the first in column {first_bad}; "
             "drop or interpolate these volumes or leave the voxels out of the mask"
         )
     return Standardised(exact, padded, constant)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numbers
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from neuro.adhd.graph import bits as kernels
@@ -18,6 +17,7 @@ from neuro.adhd.graph import correlation
 from neuro.adhd.graph.distance import DistanceBins, bins_of, check_edges
 from neuro.adhd.graph.packed import count_cycles, cycles3, cycles4, pack, unpack
 from neuro.adhd.graph.standardise import TILE, padded_size, standardise
+from neuro.base.estimator import Params
 
 __all__ = ["VoxelGraph", "cycles3", "cycles4", "memory_estimate", "pack", "unpack"]
 
@@ -27,7 +27,7 @@ MEMORY_LIMIT_GB = 4.0
 MAX_DENSITY = 0.5
 
 
-class VoxelGraph(BaseEstimator):
+class VoxelGraph(Params):
     """Graph of strongly correlated voxels and its maps.
 
     Give exactly one of `threshold` and `density`.
@@ -121,13 +121,15 @@ class VoxelGraph(BaseEstimator):
         self.keep_bits = keep_bits
         self.cycles4 = cycles4
 
-    def fit(self, X, coords_mm=None):
+    def fit(self, X, y=None, *, coords_mm=None):
         """Build the graph of one subject and compute its maps.
 
         Parameters
         ----------
         X : array-like, (n_timepoints, n_voxels)
             Time first. The series are centred and scaled here.
+        y
+            Ignored.
         coords_mm : array-like, (n_voxels, 3), optional
             World coordinates in mm (the affine applied to the voxel index).
 
@@ -145,6 +147,7 @@ class VoxelGraph(BaseEstimator):
         """
         edges = self._check_settings()
         series, coords = self._check_data(X, coords_mm)
+        self.n_features_in_ = series.shape[1]
         n = series.shape[1]
         self._check_memory(*series.shape)
         distances = DistanceBins() if coords is None else bins_of(coords, edges)
@@ -157,7 +160,6 @@ class VoxelGraph(BaseEstimator):
             else:
                 graph = correlation.proportional_threshold(tiles, float(self.density))
         bits = graph.bits
-        self.n_features_in_ = n
         self.n_constant_ = int(z.constant.sum())
         self.threshold_ = graph.threshold
         self.degree_ = kernels.degrees(bits[:n])
@@ -241,13 +243,19 @@ class VoxelGraph(BaseEstimator):
                 raise ValueError(f"{name}: got {value!r}, expected a whole number >= 1")
         return check_edges(self.distance_bins)
 
-    @staticmethod
-    def _check_data(X, coords_mm):
+    def _check_data(self, X, coords_mm):
+        vars(self).pop("feature_names_in_", None)
+        if not isinstance(X, np.ndarray) or X.dtype == object:
+            # tables and lists; jobs bring arrays, and importing this takes as long as their graph
+            from sklearn.utils.validation import validate_data
+
+            X = validate_data(self, X, ensure_all_finite=False)
         series = np.asarray(X)
         if series.ndim != 2 or series.dtype.kind not in "fiub":
+            hint = "; Complex data not supported" if series.dtype.kind == "c" else ""
             raise ValueError(
                 f"X: got shape {series.shape} of type {series.dtype}, expected real numbers "
-                "(time points, voxels)"
+                f"(time points, voxels){hint}"
             )
         n_times, n = series.shape
         if n_times < 3:

@@ -202,7 +202,7 @@ def _what_is_left(row, bold, table, meta, fmri):
         with warnings.catch_warnings():
             # Few degrees of freedom are a warning of the job, not a problem of the input.
             warnings.simplefilter("ignore")
-            denoiser.fit(chosen, bold.tr, keep=left.kept)
+            denoiser.fit(confounds=chosen, tr=bold.tr, keep=left.kept)
     except InputProblem as problem:
         found = [line if str(where) in line else f"{where}: {line}" for line in problem.problems]
         return problems + found

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import validate_data
 
 from neuro.demovae.coding import schema
 from neuro.demovae.coding.edges import check_edges
@@ -67,3 +68,19 @@ def training_rows(X, y, demographics, groups, columns, missing_rule) -> Training
         if problems:
             raise ValueError("\n".join(problems))
     return TrainingRows(np.ascontiguousarray(X, dtype=np.float32), demographics, groups, columns)
+
+
+def edge_rows(estimator, X, reset: bool) -> np.ndarray:
+    """Edges as float32; `fit` notes their names and number, other methods compare them.
+
+    Raises
+    ------
+    ValueError
+        One line when edges are missing or others than those of the fit.
+    """
+    rows = np.asarray(X)
+    problems = check_edges(rows, None if reset else estimator.n_features_in_)
+    if problems:
+        raise ValueError("\n".join(problems))
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return np.ascontiguousarray(rows, dtype=np.float32)

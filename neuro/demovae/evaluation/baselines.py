@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from neuro.base.estimator import Tagged
 from neuro.demovae.coding import schema
 from neuro.demovae.coding.demographics import DemographicCoder
-from neuro.demovae.coding.edges import check_edges
 from neuro.demovae.coding.row_space import row_space
+from neuro.demovae.coding.training_rows import edge_rows
 from neuro.demovae.training.linear import rank_problem
 
 
-class PCALatents(TransformerMixin, BaseEstimator):
+class PCALatents(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Principal components: the same bottleneck without any removal.
 
     Parameters
@@ -25,6 +33,8 @@ class PCALatents(TransformerMixin, BaseEstimator):
     ----------
     space_ : RowSpace
     """
+
+    _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
 
     def __init__(self, latent_dim=60):
         self.latent_dim = latent_dim
@@ -41,14 +51,21 @@ class PCALatents(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            When edges cannot be used, or there are more latents than directions.
+            When values are no finite numbers, or there are more latents than directions.
         """
-        X = _rows(X)
+        X = validate_data(self, X, dtype=np.float32, order="C", ensure_min_samples=2)
         self.space_ = row_space(X, self.latent_dim)[0]
         if self.space_.n_columns < self.latent_dim:
             raise ValueError(rank_problem(self.latent_dim, self.space_.n_columns))
-        self.n_features_in_ = X.shape[1]
         return self
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.space_.n_columns
+
+    def _new(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=np.float32, order="C")
 
     def transform(self, X) -> np.ndarray:
         """Component scores.
@@ -61,7 +78,7 @@ class PCALatents(TransformerMixin, BaseEstimator):
         -------
         ndarray of float32, shape (n_rows, latent_dim)
         """
-        return self.space_.project(_rows(X, self.n_features_in_))
+        return self.space_.project(self._new(X))
 
     def score(self, X, y=None, *, demographics=None) -> float:
         """Minus the RMSE per edge of the reconstruction.
@@ -76,12 +93,12 @@ class PCALatents(TransformerMixin, BaseEstimator):
         -------
         float
         """
-        rows = _rows(X, self.n_features_in_)
+        rows = self._new(X)
         left = self.space_.outside_energy(rows, self.space_.project(rows)).sum()
         return -math.sqrt(left / (len(rows) * self.n_features_in_))
 
 
-class ConfoundResidualizer(TransformerMixin, BaseEstimator):
+class ConfoundResidualizer(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Subtract from every edge what demographics explain linearly on the training rows.
 
     It needs the demographics of new rows. With many more edges than subjects the coefficients
@@ -96,6 +113,8 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
     missing : {'error', 'impute'}, default 'error'
     min_level_count : int, default 5
     """
+
+    _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
 
     def __init__(
         self, columns=None, basis="poly", unseen="error", missing="error", min_level_count=5
@@ -133,7 +152,7 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         problems += schema.check_target(y, table, columns)
         if problems:
             raise ValueError("\n".join(problems))
-        rows = _rows(X)
+        rows = edge_rows(self, X, reset=True)
         self.coder_ = DemographicCoder(
             columns, self.basis, "onehot", self.unseen, self.min_level_count
         ).fit(table, groups)
@@ -143,10 +162,9 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         solve = np.linalg.pinv(D - self.told_mean_, rcond=1e-8).astype(np.float32)
         # the coded columns sum to zero, so the edges need not be centred first
         self.coef_ = solve @ rows
-        self.n_features_in_ = rows.shape[1]
         return self
 
-    def transform(self, X, demographics=None) -> np.ndarray:
+    def transform(self, X, *, demographics=None) -> np.ndarray:
         """Residual edges around the training mean.
 
         Parameters
@@ -164,9 +182,10 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
         ValueError
             When demographics are missing or do not fit.
         """
+        check_is_fitted(self)
         if demographics is None:
             raise ValueError("demographics: missing; linear residuals need those of new rows")
-        rows = _rows(X, self.n_features_in_)
+        rows = edge_rows(self, X, reset=False)
         table = schema.match_rows(X, demographics)
         problems = schema.check_demographics(
             table, self.coder_.columns, missing_rule=self.missing, constant=False
@@ -175,11 +194,3 @@ class ConfoundResidualizer(TransformerMixin, BaseEstimator):
             raise ValueError("\n".join(problems))
         told = self.coder_.transform(table) - self.told_mean_.astype(np.float32)
         return rows - told @ self.coef_
-
-
-def _rows(X, expected=None) -> np.ndarray:
-    X = np.asarray(X)
-    problems = check_edges(X, expected)
-    if problems:
-        raise ValueError("\n".join(problems))
-    return np.ascontiguousarray(X, dtype=np.float32)

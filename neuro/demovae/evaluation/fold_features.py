@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
 
 from neuro.demovae.coding.cohort import varies
 from neuro.demovae.coding.schema import parse_columns
@@ -48,8 +49,9 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
         self.fitted_ = None
         return self
 
-    def transform(self, X, demographics=None) -> np.ndarray:
+    def transform(self, X, *, demographics=None) -> np.ndarray:
         """Features of rows; demographics are used by linear residuals only."""
+        check_is_fitted(self)
         X = np.asarray(X)
         key = (self.key_, _key(X))
         if self.store is not None and key in self.store:
@@ -57,7 +59,7 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
         if self.fitted_ is None:
             self.fitted_ = self._fit()
         if isinstance(self.fitted_, ConfoundResidualizer):
-            found = self.fitted_.transform(X, demographics)
+            found = self.fitted_.transform(X, demographics=demographics)
         else:
             found = self.fitted_.transform(X)
         if self.store is not None:
@@ -66,7 +68,7 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
 
     def _fit(self):
         X, demographics, groups = self.rows_
-        model = clone(self.transformer)
+        model = clone(self.transformer).set_output(transform="default")
         if "columns" in model.get_params():
             columns = [
                 column

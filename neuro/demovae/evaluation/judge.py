@@ -118,7 +118,10 @@ def _judge_one(train: Cohort, test: Cohort, model, removed, scheme, seed) -> dic
             # a held-out site has ages of its own, and small cohorts have rare levels: known here
             warnings.simplefilter("ignore", UserWarning)
             step.fit(train.edges, demographics=known, groups=train.participant_id)
-            Z, Z_new = step.transform(train.edges, known), step.transform(test.edges, new)
+            Z, Z_new = (
+                step.transform(train.edges, demographics=known),
+                step.transform(test.edges, demographics=new),
+            )
             out["associations"] = _associations(Z, Z_new, known, new, removed, step.fitted_)
             out["reconstruction"] = _reconstruction(step.fitted_, train, test)
     fit_on = "fresh" if scheme == "halves" else "train"

@@ -103,21 +103,23 @@ class Denoiser(Params):
         self.detrend = detrend
         self.min_segment = min_segment
 
-    def fit(self, confounds, tr, keep=None, names=None, n_timepoints=None) -> Denoiser:
+    def fit(self, X=None, y=None, *, tr, confounds=None, keep=None, names=None) -> Denoiser:
         """Build the cleaning matrix of one run.
 
         Parameters
         ----------
-        confounds : Confounds or ndarray, shape (n_timepoints, n_columns), or None
-            Columns without intercept and line.
+        X : ndarray, shape (n_timepoints, n_series), optional
+            Only its length is looked at; needed where neither confounds nor `keep` are given.
+        y
+            Ignored.
         tr : float
             Sampling interval (s).
+        confounds : Confounds or ndarray, shape (n_timepoints, n_columns), optional
+            Columns without intercept and line.
         keep : ndarray of bool, shape (n_timepoints,), optional
             False marks censored volumes; default all are kept.
         names : sequence of str, optional
             Names of the columns; a `Confounds` object brings its own.
-        n_timepoints : int, optional
-            Needed where neither confounds nor `keep` are given.
 
         Returns
         -------
@@ -134,7 +136,7 @@ class Denoiser(Params):
         """
         if self.filter not in FILTERS:
             raise ValueError(f"filter: got '{self.filter}', expected one of {', '.join(FILTERS)}")
-        values, names, keep = _inputs(confounds, names, keep, n_timepoints)
+        values, names, keep = _inputs(confounds, names, keep, None if X is None else len(X))
         self.kept_ = drop_short_segments(keep, self.min_segment)
         n_kept = int(self.kept_.sum())
         if n_kept == 0:
@@ -162,12 +164,12 @@ class Denoiser(Params):
         self._check_dof(n_kept, fraction, basis)
         return self
 
-    def transform(self, series) -> np.ndarray:
+    def transform(self, X) -> np.ndarray:
         """Clean series with the matrix of :meth:`fit`.
 
         Parameters
         ----------
-        series : ndarray, shape (n_timepoints, n_series)
+        X : ndarray, shape (n_timepoints, n_series)
             Full run; only kept volumes are read.
 
         Returns
@@ -180,6 +182,8 @@ class Denoiser(Params):
         ValueError
             When the number of volumes differs from the confounds'.
         """
+        self._check_fitted("operator_")
+        series = np.asarray(X)
         if series.ndim != 2 or len(series) != self.kept_.size:
             raise ValueError(
                 f"series: shape {series.shape}, expected ({self.kept_.size}, n_series): "
@@ -208,21 +212,9 @@ class Denoiser(Params):
         self.n_constant_ = int(self.constant_series_.sum())
         return out
 
-    def fit_transform(self, series, confounds=None, tr=None, keep=None, names=None) -> np.ndarray:
-        """:meth:`fit` and :meth:`transform` in one call.
-
-        Parameters
-        ----------
-        series : ndarray, shape (n_timepoints, n_columns)
-        confounds, tr, keep, names
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        ndarray, shape (n_kept, n_columns)
-        """
-        self.fit(confounds, tr, keep=keep, names=names, n_timepoints=len(series))
-        return self.transform(series)
+    def fit_transform(self, X, y=None, **run) -> np.ndarray:
+        """:meth:`fit` with its keywords and :meth:`transform` in one call."""
+        return self.fit(X, y, **run).transform(X)
 
     def _fit_filtered(self, rows, names, tr, low, high):
         """Filter and regression on kept rows; the operator, its rank and band share."""
@@ -368,7 +360,7 @@ def _inputs(confounds, names, keep, n_timepoints):
         n_timepoints = keep.size if n_timepoints is None else n_timepoints
     if values is None:
         if n_timepoints is None:
-            raise ValueError("confounds: None given without keep or n_timepoints")
+            raise ValueError("confounds: None given without X or keep")
         values = np.empty((n_timepoints, 0))
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2:

@@ -187,7 +187,7 @@ def denoise_run(
     )
     excluded, exclusions = censoring.excluded, list(censoring.rows)
     try:
-        denoised = denoiser.fit_transform(before, chosen, tr, keep=censoring.kept)
+        denoised = denoiser.fit_transform(before, confounds=chosen, tr=tr, keep=censoring.kept)
         notes += denoiser.notes_
         constant = denoiser.constant_series_
     except NoDegreesOfFreedom as problem:

@@ -8,6 +8,7 @@ iteration costs one spline evaluation of the moving volume.
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -107,13 +108,17 @@ class RigidRealign(Params):
         self.fwhm = fwhm
         self.max_iter = max_iter
 
-    def fit(self, img, mask=None) -> RigidRealign:
+    _tags: ClassVar = {"input_tags.two_d_array": False}
+
+    def fit(self, img, y=None, *, mask=None) -> RigidRealign:
         """Estimate the motion of every volume.
 
         Parameters
         ----------
         img : nibabel image, 4D
             With voxel sizes in its affine.
+        y
+            Ignored.
         mask : ndarray of bool, shape (nx, ny, nz), optional
             Brain; default is found on the reference volume.
 
@@ -149,7 +154,7 @@ class RigidRealign(Params):
             self._align_all(data, affine, mean, start=self.matrices_)
         return self
 
-    def transform(self, img, target=None, world=None):
+    def transform(self, img, *, target=None, world=None):
         """Bring all volumes to the reference, interpolating once (cubic spline).
 
         Parameters
@@ -175,6 +180,7 @@ class RigidRealign(Params):
         """
         import nibabel as nib
 
+        self._check_fitted("matrices_")
         data, affine = _volumes(img)
         if data.shape[3] != len(self.matrices_):
             raise ValueError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.estimator import Params
+from neuro.base.estimator import Transformer
 from neuro.stats.shrinkage import ledoit_wolf
 
 KINDS = ("pearson", "fisher_z", "partial", "covariance")
@@ -17,6 +18,11 @@ CLIP = 1.0 - 1e-7
 def edge_index(n_regions: int) -> np.ndarray:
     """Rows and columns of the edges, shape (n_edges, 2), `numpy.triu_indices(n_regions, 1)`."""
     return np.column_stack(np.triu_indices(n_regions, 1))
+
+
+def edge_names(n_regions: int) -> np.ndarray:
+    """Names `row-column` of the edges in the order of :func:`edge_index`."""
+    return np.array([f"{i}-{j}" for i, j in edge_index(n_regions)], dtype=object)
 
 
 def to_matrix(edges, diagonal: float = 0.0) -> np.ndarray:
@@ -89,7 +95,7 @@ def connectome_graph(edges, names=None, coords_mm=None, membership=None, **about
     return to_networkx(to_matrix(edges), names, nodes=known, **about)
 
 
-class Connectome(Params):
+class Connectome(Transformer):
     """Connectomes of single runs.
 
     Parameters
@@ -112,15 +118,18 @@ class Connectome(Params):
     Ledoit and Wolf 2004, J. Multivar. Anal. 88:365 (shrinkage of `partial`).
     """
 
+    _tags: ClassVar = {"requires_fit": False, "input_tags.two_d_array": False}
+
     def __init__(self, kind: str = "fisher_z"):
         self.kind = kind
 
     def fit(self, series=None, y=None) -> Connectome:
-        """Nothing is learned; checks the kind only.
+        """Nothing is learned but the number of regions.
 
         Parameters
         ----------
-        series, y
+        series : sequence of arrays, each (n_timepoints, n_regions), optional
+        y
             Ignored.
 
         Returns
@@ -139,6 +148,8 @@ class Connectome(Params):
             )
         if self.kind not in KINDS:
             raise ValueError(f"kind: got '{self.kind}', expected one of {', '.join(KINDS)}")
+        if series is not None:
+            self.n_regions_ = checked_runs(series)[0].shape[1]
         return self
 
     def transform(self, series: Sequence) -> np.ndarray:
@@ -160,27 +171,17 @@ class Connectome(Params):
             has fewer than 3 volumes.
         """
         self.fit()
-        runs = checked_runs(series)
+        runs = checked_runs(series, getattr(self, "n_regions_", None))
         row, column = np.triu_indices(runs[0].shape[1], 1)
         edges = np.empty((len(runs), len(row)), dtype=np.float32)
         for number, values in enumerate(runs):
             edges[number] = self._matrix(values)[row, column]
         return edges
 
-    def fit_transform(self, series, y=None) -> np.ndarray:
-        """Same as :meth:`transform`.
-
-        Parameters
-        ----------
-        series : sequence of arrays, each (n_timepoints, n_regions)
-        y
-            Ignored.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_runs, n_edges)
-        """
-        return self.fit(series).transform(series)
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Edges by their regions, such as `0-1`, of the runs given to `fit`."""
+        self._check_fitted("n_regions_")
+        return edge_names(self.n_regions_)
 
     def _matrix(self, values) -> np.ndarray:
         usable = usable_regions(values)
@@ -207,7 +208,7 @@ class Connectome(Params):
         return np.arctanh(r) if self.kind == "fisher_z" else r
 
 
-def checked_runs(series) -> list[np.ndarray]:
+def checked_runs(series, n_regions=None) -> list[np.ndarray]:
     """Runs as arrays, each (n_timepoints, n_regions) with the same regions.
 
     Raises
@@ -218,11 +219,11 @@ def checked_runs(series) -> list[np.ndarray]:
     runs = [np.asarray(values) for values in series]
     if not runs:
         raise ValueError("series: no run was given")
+    n_regions = n_regions or runs[0].shape[-1]
     for number, values in enumerate(runs):
-        if values.ndim != 2 or values.shape[1] != runs[0].shape[-1]:
+        if values.ndim != 2 or values.shape[1] != n_regions:
             raise ValueError(
-                f"series[{number}]: shape {values.shape}, expected "
-                f"(n_timepoints, {runs[0].shape[-1]})"
+                f"series[{number}]: shape {values.shape}, expected (n_timepoints, {n_regions})"
             )
         if len(values) < 3:
             raise ValueError(f"series[{number}]: {len(values)} volumes, expected at least 3")

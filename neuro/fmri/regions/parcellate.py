@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from neuro.base.estimator import Params
+from neuro.base.estimator import Transformer
 from neuro.fmri import maskers
 from neuro.fmri.regions.atlases import Atlas, load_atlas
 from neuro.io.images.nifti import check_grid, masked_series
@@ -14,7 +15,7 @@ from neuro.io.images.nifti import check_grid, masked_series
 _ROWS = 64
 
 
-class Parcellator(Params):
+class Parcellator(Transformer):
     """Series of each region of an atlas.
 
     Parameters
@@ -62,6 +63,9 @@ class Parcellator(Params):
     Power et al. 2011, Neuron 72:665. Dosenbach et al. 2010, Science 329:1358. Seitzman et al.
     2020, NeuroImage 206:116290.
     """
+
+    # the data are not looked at, so a parcellation can be used without `fit`
+    _tags: ClassVar = {"requires_fit": False, "input_tags.allow_nan": True}
 
     def __init__(
         self, atlas, mask_img, min_coverage: float = 0.5, radius_mm: float = 5.0, labels=None
@@ -197,20 +201,9 @@ class Parcellator(Params):
         series[:, ~kept] = np.nan
         return series
 
-    def fit_transform(self, X, y=None) -> np.ndarray:
-        """Fit, then transform.
-
-        Parameters
-        ----------
-        X : ndarray, shape (n_timepoints, n_voxels)
-        y
-            Ignored.
-
-        Returns
-        -------
-        ndarray, shape (n_timepoints, n_regions)
-        """
-        return self.fit().transform(X)
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Labels of the regions."""
+        return np.asarray(self.labels_, dtype=object)
 
     def coverage_table(self):
         """Coverage of each region.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from neuro.base.estimator import Params
-from neuro.fmri.regions.connectome import checked_runs, usable_regions
+from neuro.fmri.regions.connectome import checked_runs, edge_names, usable_regions
 from neuro.stats.tangent import TangentSpace, pack, shrunk_correlation
 
 
-class TangentConnectome(Params):
+class TangentConnectome(TangentSpace):
     """Deviation of each run's covariance from the mean of the training runs.
 
     Parameters
@@ -40,9 +41,7 @@ class TangentConnectome(Params):
     Varoquaux et al. 2010, MICCAI 13:200. Ledoit and Wolf 2004, J. Multivar. Anal. 88:365.
     """
 
-    def __init__(self, max_iter: int = 50, tol: float = 1e-7):
-        self.max_iter = max_iter
-        self.tol = tol
+    _tags: ClassVar = TangentSpace._tags | {"input_tags.two_d_array": False}
 
     def fit(self, series: Sequence, y=None) -> TangentConnectome:
         """Find the mean covariance of the training runs.
@@ -62,10 +61,7 @@ class TangentConnectome(Params):
         ValueError
             When a region is constant or missing in a run, or the numbers of regions differ.
         """
-        space = TangentSpace(self.max_iter, self.tol).fit(pack(_covariances(series)))
-        self.mean_, self.whitening_, self.n_iter_ = space.mean_, space.whitening_, space.n_iter_
-        self.space_ = space
-        return self
+        return super().fit(pack(_covariances(series)))
 
     def transform(self, series: Sequence) -> np.ndarray:
         """Edges of each run in the tangent space.
@@ -83,33 +79,17 @@ class TangentConnectome(Params):
         ValueError
             When `fit` was not called, or the regions do not fit.
         """
-        if not hasattr(self, "space_"):
-            raise ValueError("TangentConnectome: call fit with the training runs first")
-        stack = _covariances(series)
-        if stack.shape[1] != len(self.whitening_):
-            raise ValueError(
-                f"series: {stack.shape[1]} regions, fitted with {len(self.whitening_)}"
-            )
-        return self.space_.transform(pack(stack))
+        check_is_fitted(self)
+        return super().transform(pack(_covariances(series, len(self.mean_))))
 
-    def fit_transform(self, series: Sequence, y=None) -> np.ndarray:
-        """Fit and transform the same runs.
-
-        Parameters
-        ----------
-        series : sequence of arrays, each (n_timepoints, n_regions)
-        y
-            Ignored.
-
-        Returns
-        -------
-        ndarray of float32, shape (n_runs, n_edges)
-        """
-        return self.fit(series).transform(series)
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Edges by their regions, such as `0-1`."""
+        check_is_fitted(self)
+        return edge_names(len(self.mean_))
 
 
-def _covariances(series) -> np.ndarray:
-    runs = checked_runs(series)
+def _covariances(series, n_regions=None) -> np.ndarray:
+    runs = checked_runs(series, n_regions)
     for number, values in enumerate(runs):
         if not usable_regions(values).all():
             place = int(np.flatnonzero(~usable_regions(values))[0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import gammaln
 
+from neuro.base.estimator import Params
 from neuro.hmmglm.design.history import after_gap, check_sequences
 from neuro.hmmglm.em.batch import update_transitions
 from neuro.hmmglm.em.chain import smooth
@@ -106,7 +108,7 @@ def homogeneous(train, test, train_masks=None, test_masks=None, *, emission="poi
 
 
 @dataclasses.dataclass(eq=False)
-class PoissonHMM:
+class PoissonHMM(Params):
     """A hidden Markov model with constant Poisson rates per state: states without couplings.
 
     Parameters
@@ -132,6 +134,8 @@ class PoissonHMM:
     history_ : list of float
     """
 
+    _tags: ClassVar = {"input_tags.two_d_array": False}
+
     n_states: int = 2
     n_starts: int = 5
     max_iter: int = 200
@@ -140,12 +144,14 @@ class PoissonHMM:
     random_state: int | None = 0
     emission: str = "poisson"
 
-    def fit(self, sequences, mask=None, n_history: int = 0) -> PoissonHMM:
+    def fit(self, sequences, y=None, *, mask=None, n_history: int = 0) -> PoissonHMM:
         """Fit by expectation maximisation, the best of several starts.
 
         Parameters
         ----------
         sequences : list of ndarray, shape (T_i, N)
+        y
+            Ignored.
         mask : list of ndarray of bool, optional
         n_history : int, default 0
             See :func:`joined`.
@@ -225,6 +231,7 @@ class PoissonHMM:
         return np.split(smooth(log_b, starts, self.transitions_)[0], starts[1:-1])
 
     def _log_b(self, sequences, mask, n_history):
+        self._check_fitted("rates_")
         counts, usable, starts = joined(sequences, mask, n_history)
         log_b = emission_log_b(counts, self.rates_, self.emission)
         log_b[~usable] = 0.0

@@ -183,7 +183,7 @@ def baseline_rows(sequences, masks, folds, fold, k, *, emission, n_history, n_st
     begin = time.process_time()
     number = int(np.random.SeedSequence(cell_seed(seed, k, fold)).generate_state(1)[0])
     hmm = PoissonHMM(k, n_starts=n_starts, random_state=number, emission=emission)
-    hmm.fit(train, train_gaps, n_history)
+    hmm.fit(train, mask=train_gaps, n_history=n_history)
     total, _ = hmm.log_likelihood(test, test_gaps, n_history)
     rows.append(
         {

@@ -114,7 +114,7 @@ def _rate_states(problem, recipe, rng) -> PoissonHMM:
         emission=problem.likelihood.emission,
         stay=recipe.stay,
     )
-    return hmm.fit(np.split(design.counts, borders), np.split(design.usable, borders))
+    return hmm.fit(np.split(design.counts, borders), mask=np.split(design.usable, borders))
 
 
 def _tie(theta, layout):

@@ -227,13 +227,15 @@ class MostDiscriminativeStimuli(Fitted):
 
     # Fitting.
 
-    def fit(self, twin, stimuli=None, unit_mask=None, *, path=None, log=None):
+    def fit(self, twin, y=None, *, stimuli=None, unit_mask=None, path=None, log=None):
         """Run all restarts, keep the best, judge their agreement.
 
         Parameters
         ----------
         twin : callable or DiscreteSpace
             (B, *stim_shape) float32 tensor -> (B, n_units), or traces (B, n_frames, n_units).
+        y
+            Ignored.
         stimuli : array, shape (n, *stim_shape), optional
             Training stimuli: every unit is divided by the standard deviation of its predicted
             response over them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Run:
 class Fitted(Params):
     """Methods of a fitted :class:`neuro.mds.clusters.estimator.MostDiscriminativeStimuli`."""
 
+    _tags: ClassVar = {"input_tags.two_d_array": False}
     # What the search gives.
     rules: Callable[..., Rules]
     _runs: Callable[..., list[Run]]
@@ -75,13 +77,15 @@ class Fitted(Params):
         table = assign(self.n_clusters_, responses, self.temperature)
         return table["cluster"].to_numpy() - 1
 
-    def score(self, twin) -> float:
+    def score(self, twin, y=None) -> float:
         """Mean objective of the stimuli on another twin of the same units.
 
         Parameters
         ----------
         twin : callable
             Its responses are divided by `scale_`.
+        y
+            Ignored.
 
         Returns
         -------

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.mds.twin.core import CentredTwin, core, layers, readout, unit_correlation
-from neuro.mds.twin.image import Twin
+from neuro.mds.twin.image import Regression, Twin, tiers
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
 
 _TENSORS = {
@@ -95,7 +95,7 @@ def load(path):
     return twin, content["units"]
 
 
-class CheckpointTwin:
+class CheckpointTwin(Regression):
     """A twin that was trained elsewhere: stacked core and full Gaussian readout.
 
     The state dict holds `core.features.layer<k>.conv.weight` (and `.norm.*`), and a readout with
@@ -122,6 +122,7 @@ class CheckpointTwin:
     def __init__(self, path, shape, n_units=None):
         import torch
 
+        self.path, self.shape, self.n_units = path, shape, n_units
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:
@@ -138,6 +139,7 @@ class CheckpointTwin:
     def from_state(cls, state, shape, stack):
         """A twin from a state in our own names."""
         twin = cls.__new__(cls)
+        twin.path, twin.shape, twin.n_units = None, tuple(shape), None
         twin.state_, twin.shape_, twin.stack = state, tuple(shape), stack
         twin.offset = np.zeros((shape[0], 1, 1), np.float32)
         return twin
@@ -162,9 +164,9 @@ class CheckpointTwin:
         self.stack = "last" if width == outputs[-1] else "all"
         self.offset = np.zeros((shape[0], 1, 1), np.float32)
 
-    def fit(self, stimuli, responses, tier, log=None):
+    def fit(self, stimuli, responses, tier=None, log=None):
         """Nothing is trained; the fit is judged on the tier `test`."""
-        tier = np.asarray(tier)
+        tier = tiers(tier, len(responses))
         rows = np.flatnonzero(tier == "test")
         rows = rows if len(rows) else np.arange(len(tier))
         self.scale_ = np.asarray(responses, np.float64)[tier == "train"].std(axis=0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 
+from neuro.base.estimator import Params
 from neuro.mds.twin.core import CentredTwin, core, readout, start_positions, unit_correlation
 from neuro.mds.twin.training import train
 
@@ -32,7 +36,35 @@ def split_validation(tier, random_state=0) -> tuple[np.ndarray, np.ndarray]:
     return train, validation
 
 
-class Twin:
+class Regression(Params):
+    """What all twins share: stimuli that need not be tables, and a score."""
+
+    _tags: ClassVar = {"input_tags.two_d_array": False, "target_tags.required": True}
+
+    predict: Callable[..., np.ndarray]
+
+    def score(self, stimuli, responses) -> float:
+        """Mean over units of the correlation between prediction and responses.
+
+        Parameters
+        ----------
+        stimuli : array
+            As for `predict`.
+        responses : array, shape (n, n_units)
+
+        Returns
+        -------
+        float
+        """
+        return float(unit_correlation(self.predict(stimuli), responses).mean())
+
+
+def tiers(tier, n: int) -> np.ndarray:
+    """Tier of each trial; all of them train where none is given."""
+    return np.full(n, "train") if tier is None else np.asarray(tier)
+
+
+class Twin(Regression):
     """Predict units from images: three convolutions, one readout position per unit.
 
     Parameters
@@ -93,7 +125,7 @@ class Twin:
         self.lr, self.lr_position, self.l1, self.weight_decay = lr, lr_position, l1, weight_decay
         self.patience, self.device, self.random_state = patience, device, random_state
 
-    def fit(self, stimuli, responses, tier, log=None):
+    def fit(self, stimuli, responses, tier=None, log=None):
         """Train on the tier `train`, stop by `validation`, judge on `test`.
 
         Parameters
@@ -101,7 +133,8 @@ class Twin:
         stimuli : array, shape (n_trials, c, h, w)
         responses : array, shape (n_trials, n_units)
             Not negative.
-        tier : array of str, shape (n_trials,)
+        tier : array of str, shape (n_trials,), optional
+            Default: all train, one in ten of them for stopping.
         log : callable, optional
             Gets one line per epoch.
 
@@ -124,6 +157,7 @@ class Twin:
                 f"responses as low as {responses.min():.3g}; a twin of type conv predicts rates "
                 ">= 0, use type encoder for signed responses"
             )
+        tier = tiers(tier, len(responses))
         rows, check = split_validation(tier, self.random_state)
         x = np.asarray(stimuli[rows], np.float32)
         self.offset = x.mean(axis=(0, 2, 3), keepdims=True)[0]
@@ -136,7 +170,7 @@ class Twin:
         self.state_ = self._initial(x - self.offset, y[rows])
         seen = np.asarray(stimuli[check], np.float32) - self.offset
         self.history_ = train(self, x - self.offset, y[rows], seen, y[check], log)
-        test = np.flatnonzero(np.asarray(tier) == "test")
+        test = np.flatnonzero(tier == "test")
         test = test if len(test) else check
         self.test_correlation_ = unit_correlation(self.predict(stimuli[test]), y[test])
         return self
@@ -188,6 +222,7 @@ class Twin:
         """
         import torch
 
+        self._check_fitted("state_")
         parts = []
         with torch.no_grad():
             for start in range(0, len(stimuli), 250):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.mds.twin.core import unit_correlation
-from neuro.mds.twin.image import split_validation
+from neuro.mds.twin.image import Regression, split_validation, tiers
 from neuro.stats.ties import first_best
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
@@ -74,7 +74,7 @@ class _Ridge:
         return weights, self.y_mean - self.x_mean @ weights
 
 
-class TemporalTwin:
+class TemporalTwin(Regression):
     """Predict units from the last samples of a one-dimensional stimulus.
 
     Parameters
@@ -102,14 +102,15 @@ class TemporalTwin:
     def __init__(self, n_lags=64, random_state=0):
         self.n_lags, self.random_state = n_lags, random_state
 
-    def fit(self, stimuli, responses, tier, log=None):
+    def fit(self, stimuli, responses, tier=None, log=None):
         """Fit on `train` and `validation`, judge on `test`.
 
         Parameters
         ----------
         stimuli : array, shape (n_samples, c), or clips (n_trials, n_lags, c)
         responses : array, shape (n, n_units)
-        tier : array of str, shape (n,)
+        tier : array of str, shape (n,), optional
+            Default: all train.
         log : callable, optional
 
         Returns
@@ -117,12 +118,11 @@ class TemporalTwin:
         self
         """
         stimuli = np.asarray(stimuli[:], np.float32)
-        tier, responses = np.asarray(tier), np.asarray(responses, np.float64)
+        responses = np.asarray(responses, np.float64)
+        tier = tiers(tier, len(responses))
         used = np.isin(tier, ("train", "validation"))
         self.offset = stimuli[used].mean(axis=tuple(range(stimuli.ndim - 1)))
-        if stimuli.ndim == 3:
-            self.n_lags = stimuli.shape[1]
-        windows = self._windows(stimuli)
+        windows = self._windows(stimuli, self.n_lags)
         # A block at the end: neighbours in time are alike, a random draw would tell little.
         rows = np.flatnonzero(tier == "train")
         check = np.flatnonzero(tier == "validation")
@@ -146,13 +146,14 @@ class TemporalTwin:
             )
         return self
 
-    def _windows(self, stimuli):
+    def _windows(self, stimuli, n_lags):
         deviations = stimuli - self.offset
-        return deviations if stimuli.ndim == 3 else lagged(deviations, self.n_lags)
+        return deviations if stimuli.ndim == 3 else lagged(deviations, n_lags)
 
     def predict(self, stimuli) -> np.ndarray:
         """Prediction of the regression in units of the training standard deviation."""
-        windows = self._windows(np.asarray(stimuli, np.float32))
+        self._check_fitted("filters_")
+        windows = self._windows(np.asarray(stimuli, np.float32), self.filters_.shape[1])
         flat = windows.reshape(len(windows), -1)
         return flat @ self.filters_.reshape(len(self.filters_), -1).T + self.bias_
 
@@ -161,8 +162,9 @@ class TemporalTwin:
         stimuli = np.asarray(stimuli, np.float32)
         if stimuli.ndim == 3:
             return stimuli
-        ends = np.linspace(self.n_lags - 1, len(stimuli) - 1, min(n, len(stimuli))).astype(int)
-        return lagged(stimuli, self.n_lags)[ends]
+        n_lags = self.filters_.shape[1]
+        ends = np.linspace(n_lags - 1, len(stimuli) - 1, min(n, len(stimuli))).astype(int)
+        return lagged(stimuli, n_lags)[ends]
 
     def centred(self, crop=True):
         """Rectified responses to windows (n, n_lags, c) of deviations; nothing to crop."""
@@ -191,7 +193,7 @@ class TemporalTwin:
         filters = self.filters_[source]
         size = np.sqrt((filters**2).mean(axis=(1, 2), keepdims=True))
         filters = filters + noise * size * rng.standard_normal(filters.shape)
-        made = TemporalTwin(self.n_lags, self.random_state)
+        made = TemporalTwin(self.filters_.shape[1], self.random_state)
         made.offset, made.bias_ = self.offset, self.bias_[source]
         made.penalty_, made.scale_ = self.penalty_, self.scale_[source]
         made.filters_ = filters
@@ -220,7 +222,7 @@ class _Rectified:
         return torch.nn.functional.softplus(4 * (x.reshape(len(x), -1) @ weights)) / 4
 
 
-class EncoderTwin:
+class EncoderTwin(Regression):
     """Predict voxels or units from frozen image features and a linear readout.
 
     Parameters
@@ -248,21 +250,23 @@ class EncoderTwin:
     def __init__(self, backbone="pool2", random_state=0):
         self.backbone, self.random_state = backbone, random_state
 
-    def fit(self, stimuli, responses, tier, log=None):
+    def fit(self, stimuli, responses, tier=None, log=None):
         """Fit on `train` and `validation`, judge on `test`.
 
         Parameters
         ----------
         stimuli : array, shape (n_trials, c, h, w)
         responses : array, shape (n_trials, n_units)
-        tier : array of str, shape (n_trials,)
+        tier : array of str, shape (n_trials,), optional
+            Default: all train.
         log : callable, optional
 
         Returns
         -------
         self
         """
-        tier, responses = np.asarray(tier), np.asarray(responses, np.float64)
+        responses = np.asarray(responses, np.float64)
+        tier = tiers(tier, len(responses))
         rows, check = split_validation(tier, self.random_state)
         used = np.concatenate([rows, check])
         images = np.asarray(stimuli[:], np.float32)
@@ -318,6 +322,7 @@ class EncoderTwin:
 
     def predict(self, stimuli) -> np.ndarray:
         """Responses in units of the training standard deviation, mean zero."""
+        self._check_fitted("weights_")
         return self.features(stimuli) @ self.weights_ + self.bias_
 
     def centred(self, crop=True):

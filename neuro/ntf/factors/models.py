@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from neuro.base.estimator import Params
@@ -14,6 +16,11 @@ from neuro.stats.ties import first_best
 class _FactorModel(Params):
     """What both models share."""
 
+    _tags: ClassVar = {
+        "input_tags.two_d_array": False,
+        "input_tags.three_d_array": True,
+        "input_tags.positive_only": True,
+    }
     rank: int
     n_starts: int
     max_iter: int
