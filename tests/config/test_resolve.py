@@ -263,7 +263,7 @@ def _strategies():
 
 def test_the_settings_take_the_components_that_the_stage_takes():
     from neuro.config.fmri import COMPONENTS
-    from neuro.fmri.noise_components import parse
+    from neuro.fmri.clean.noise_components import parse
     from neuro.io.problems import InputProblem
 
     refused = 0

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from neuro.fmri.clean.confounds import TISSUE, expand, select
-from neuro.fmri.noise_components import FOUR_TERMS, parse
+from neuro.fmri.clean.noise_components import FOUR_TERMS, parse
 from neuro.io.bids.confounds import MOTION, read_confounds
 from neuro.io.problems import InputProblem
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from neuro.io.formats.tables import write_tsv
-from neuro.report import brains
-from neuro.report.figures import draw, fmri_edges, maps
+from neuro.report.figures import brains, draw, fmri_edges, maps
 from neuro.report.site import menu as site
 from neuro.report.site import model
 

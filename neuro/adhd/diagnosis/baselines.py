@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import clone
 
-from neuro.adhd.decision import Decision
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
+from neuro.adhd.diagnosis.decision import Decision
 from neuro.adhd.diagnosis.linear import logistic_weights, svm_dual
 from neuro.adhd.diagnosis.mask import Rows, as_rows, inner_folds, scale_pair
 from neuro.adhd.diagnosis.model_file import read_model, write_model

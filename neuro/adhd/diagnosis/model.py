@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuro.adhd.decision import Decision
+from neuro.adhd.diagnosis.decision import Decision
 from neuro.adhd.diagnosis.lda import discriminant, principal_components
 from neuro.adhd.diagnosis.mask import Rows, as_rows, check_mask
 from neuro.adhd.diagnosis.model_file import read_model, write_model

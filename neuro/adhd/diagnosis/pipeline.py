@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
-from neuro.adhd.decision import Decision
 from neuro.adhd.diagnosis.baselines import inner_decisions
+from neuro.adhd.diagnosis.decision import Decision
 from neuro.adhd.diagnosis.guard import call_with_rows
 from neuro.adhd.diagnosis.mask import Rows
 

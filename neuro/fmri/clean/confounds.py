@@ -14,7 +14,7 @@ import fnmatch
 import numpy as np
 import pandas as pd
 
-from neuro.fmri.noise_components import (
+from neuro.fmri.clean.noise_components import (
     FOUR_TERMS,
     columns_of,
     component_names,

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.estimator import Transformer
-from neuro.fmri import maskers
+from neuro.fmri.regions import maskers
 from neuro.fmri.regions.atlases import Atlas, load_atlas
 from neuro.io.images.nifti import check_grid, masked_series
 

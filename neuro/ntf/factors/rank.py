@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 
-from neuro.ntf.cptensor import run_complete
 from neuro.ntf.factors import compare, hals, heldout
+from neuro.ntf.factors.cptensor import run_complete
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import as_operator, check_rank
 from neuro.stats.ties import first_best

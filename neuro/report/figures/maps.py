@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report import brains
-from neuro.report.figures import draw
+from neuro.report.figures import brains, draw
 from neuro.report.pages.adhd_scores import input_name
 from neuro.report.pages.overview import read_table
 from neuro.report.site import model

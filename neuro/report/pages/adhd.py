@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report import brains
 from neuro.report.figures import adhd as adhd_figures
-from neuro.report.figures import maps
+from neuro.report.figures import brains, maps
 from neuro.report.pages.adhd_scores import (
     METRICS,
     SCHEMES,

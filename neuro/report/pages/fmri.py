@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report import brains
-from neuro.report.figures import draw, fmri_edges, fmri_runs
+from neuro.report.figures import brains, draw, fmri_edges, fmri_runs
 from neuro.report.pages import fmri_input
 from neuro.report.pages.overview import participants, read_table
 from neuro.report.site import model

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from neuro.ntf.cptensor import cp_factors
+from neuro.ntf.factors.cptensor import cp_factors
 from neuro.ntf.factors.models import NonNegativeCP
 from neuro.ntf.factors.operators import as_operator
 
