@@ -331,11 +331,12 @@ def test_the_list_is_complete():
 
 
 def test_jobs_of_one_run_do_not_load_scikit_learn():
-    names = "fmri.clean fmri.connectome fmri.parcellate fmri.realign adhd.graph ntf.models"
-    code = "import sys\n" + "\n".join(
-        f"import neuro.{name}"
-        for name in (*names.split(), "hmmglm.model", "mds.estimator", "mds.twin_linear")
+    names = (
+        *("fmri.clean.run", "fmri.regions.connectome", "fmri.regions.parcellate"),
+        *("fmri.raw.realign", "adhd.graph.runs", "ntf.factors.models", "hmmglm.model"),
+        *("mds.clusters.estimator", "mds.twin.linear"),
     )
+    code = "import sys\n" + "\n".join(f"import neuro.{name}" for name in names)
     code += "\nimport numpy as np; from neuro.adhd.graph.voxel_graph import VoxelGraph\n"
     code += "VoxelGraph(density=.2).fit(np.random.rand(20, 9))\nassert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
