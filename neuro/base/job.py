@@ -50,9 +50,9 @@ def run(snakemake):
     Raises
     ------
     SystemExit
-        With status 1 after a ValueError, such as an :class:`~neuro.io.problems.InputProblem`;
-        its lines are in the log and on stderr. The environment variable `NEURO_TRACEBACK` adds
-        the stack to the log.
+        With status 1. The lines of an :class:`~neuro.io.problems.InputProblem` are in the log and
+        on stderr as they are; any other error is one line that names it. The log holds the stack
+        of both.
     """
     threads.limit(snakemake.threads)
     log = Log(snakemake.log[0] if len(snakemake.log) else None)
@@ -72,18 +72,17 @@ def run(snakemake):
     try:
         with _warnings_to(log):
             yield log
-    except ValueError as error:
-        # Our own errors are one line for people; the stack is for those who ask for it.
-        if os.environ.get("NEURO_TRACEBACK"):
-            log(traceback.format_exc())
-        for line in getattr(error, "problems", None) or [str(error)]:
+    except Exception as error:
+        log(traceback.format_exc())
+        text = " ".join(str(error).split())
+        # Only an InputProblem is a mistake of the user; all else is ours until shown otherwise.
+        lines = getattr(error, "problems", None) or [
+            f"{type(error).__name__}: {text}; unexpected, the stack is in {log.path or 'no log'}"
+        ]
+        for line in lines:
             log(f"error: {line}")
             print(f"{snakemake.rule}: {line}", file=sys.stderr)
         sys.exit(1)
-    except Exception as error:
-        log(traceback.format_exc())
-        log(f"error: {type(error).__name__}: {' '.join(str(error).split())}")
-        raise
     log(f"done in {time.perf_counter() - start:.1f} s")
 
 

@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 from neuro.base import job
+from neuro.io.problems import InputProblem
 
 
 @pytest.fixture
@@ -35,19 +36,31 @@ def test_a_log_starts_with_what_is_run_and_ends_with_the_time(task):
     assert found[-2] == "done well" and found[-1].startswith("done in ")
 
 
-def test_a_mistake_of_the_user_is_one_line_and_no_stack(task, capsys):
+def test_a_mistake_of_the_user_is_one_line_and_its_stack_is_in_the_log(task, capsys):
     with pytest.raises(SystemExit) as caught, job.run(task):
-        raise ValueError("a.nii.gz: 3 volumes, expected more than 4")
+        raise InputProblem(["a.nii.gz: 3 volumes, expected more than 4", "b.nii.gz: no such file"])
     assert caught.value.code == 1
-    assert capsys.readouterr().err == "adhd_graph: a.nii.gz: 3 volumes, expected more than 4\n"
-    assert lines(task)[-1] == "error: a.nii.gz: 3 volumes, expected more than 4"
-    assert "Traceback" not in "".join(lines(task))
+    assert capsys.readouterr().err == (
+        "adhd_graph: a.nii.gz: 3 volumes, expected more than 4\n"
+        "adhd_graph: b.nii.gz: no such file\n"
+    )
+    assert lines(task)[-2:] == [
+        "error: a.nii.gz: 3 volumes, expected more than 4",
+        "error: b.nii.gz: no such file",
+    ]
+    assert any(line.startswith("Traceback") for line in lines(task))
 
 
-def test_other_errors_leave_their_stack_in_the_log(task):
-    with pytest.raises(ZeroDivisionError), job.run(task):
-        _ = 1 / 0
-    assert any(line.startswith("ZeroDivisionError") for line in lines(task))
+@pytest.mark.parametrize("kind", [ValueError, ZeroDivisionError, OSError, MemoryError])
+def test_an_error_of_ours_is_not_passed_off_as_the_users(task, capsys, kind):
+    with pytest.raises(SystemExit) as caught, job.run(task):
+        raise kind("shapes (3,) and\n(4,) differ")
+    assert caught.value.code == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "Traceback" not in shown
+    assert shown.startswith(f"adhd_graph: {kind.__name__}: shapes (3,) and (4,) differ; unexpected")
+    assert task.log[0] in shown
+    assert any(line.startswith("Traceback") for line in lines(task))
 
 
 def test_warnings_are_lines_of_the_log_each_once(task, capsys):
