@@ -244,7 +244,8 @@ def test_an_error_of_the_user_is_one_line(study, settings, tmp_path, capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "'sex' has 2 missing values" in lines[0]
-    assert "Traceback" not in (tmp_path / "x.log").read_text()
+    last = (tmp_path / "x.log").read_text().splitlines()[-1]
+    assert last == f"error: {lines[0].removeprefix('demovae_fit: ')}"
 
 
 @pytest.mark.parametrize("n", [1, 2])
