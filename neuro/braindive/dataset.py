@@ -8,7 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.problems import InputProblem
+from neuro.io.responses.images import layout
+from neuro.io.responses.parts import mapped
+from neuro.stats.splits import content_ids, shared_groups
 
+BETWEEN = "|"
+"""Between the regions of a voxel that belongs to several."""
 SHARES = ("encoder", "independent")
 """The guide is fitted on every second training image, the independent encoder on the others."""
 
@@ -31,6 +36,8 @@ class ImageData:
     condition : ndarray of str or None
     excluded : list of tuple
         Unit, reason.
+    notes : list of str
+        What was turned or left out, for people.
     sizes : ndarray of float32 or None, shape (n_images,)
         Size of what an image shows, in a file that holds it; small networks learn it as well.
     """
@@ -44,7 +51,12 @@ class ImageData:
     roi: list
     condition: np.ndarray | None
     excluded: list
+    notes: list = dataclasses.field(default_factory=list)
     sizes: np.ndarray | None = None
+
+    def shared(self) -> int:
+        """Pictures that are both in training and test, by their content; 0 unless they leak."""
+        return shared_groups(content_ids(self.images), ~self.test, self.test)
 
     def share(self, role: str) -> np.ndarray:
         """Rows of the training images that one encoder is fitted on.
@@ -104,25 +116,20 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             "images": np.asarray(found.stimuli)[keep],
             "betas": found.responses[keep],
             "tier": found.tier[keep],
-            "id": None if found.stimulus_id is None else np.asarray(found.stimulus_id)[keep],
+            "family": np.asarray(found.family)[keep],
             "condition": None if found.condition is None else np.asarray(found.condition)[keep],
             "unit": list(found.unit),
             "roi": found.units.get("roi"),
             "excluded": found.excluded,
+            "notes": found.notes,
             "size": _sizes(path, keep),
         }
     pictures = check_images(content["images"], str(path))
     values = check_betas(content["betas"], len(pictures), str(betas or path))
-    name = content["id"] if content["id"] is not None else np.arange(len(pictures)).astype(str)
+    name = content["family"]
     test = content["tier"] == "test"
     if not test.any() or test.all():
         raise InputProblem(f"{path}: no test images; mark at least some trials with tier 'test'")
-    both = set(np.unique(name[test])) & set(np.unique(name[~test]))
-    if both:
-        raise InputProblem(
-            f"{path}: {len(both)} images are both in training and test ({sorted(both)[0]}); "
-            "repeats of an image belong in one tier"
-        )
     if zscore:
         # Test data are scaled with the statistics of the training trials.
         mean, sd = values[~test].mean(axis=0), values[~test].std(axis=0)
@@ -141,6 +148,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         regions(rois, content["unit"], content["roi"]),
         None if condition is None else np.asarray(condition)[first].astype(str),
         content["excluded"],
+        content["notes"],
         None if content["size"] is None else content["size"][first],
     )
 
@@ -211,22 +219,44 @@ def _two_files(path, betas):
     for item in (path, Path(betas)):
         if not item.is_file():
             raise InputProblem(f"{item}: no such file")
-    pictures, values = np.load(path), np.load(betas)
-    if len(pictures) != len(values):
+    stored, values = mapped(path), mapped(betas)
+    if len(stored) != len(values):
         raise InputProblem(
-            f"{betas}: {len(values)} rows, {path.name} has {len(pictures)} images; same first axis "
+            f"{betas}: {len(values)} rows, {path.name} has {len(stored)} images; same first axis "
             "expected"
         )
-    # Every tenth image is a test image.
-    tier = np.where(np.arange(len(pictures)) % 10 == 9, "test", "train")
-    unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
-    keys = ("id", "condition", "roi", "size")
-    found = {"images": pictures, "betas": values, "tier": tier, "unit": unit, "excluded": []}
-    return found | dict.fromkeys(keys)
+    family = content_ids(stored)
+    how = layout(stored, str(path))
+    return {
+        "images": how.apply(np.asarray(stored)),
+        "betas": np.asarray(values),
+        "family": family,
+        # Every tenth image is a test image, with all its repeats.
+        "tier": np.where(family % 10 == 9, "test", "train"),
+        "unit": [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)],
+        "excluded": [],
+        "notes": list(how.notes),
+        **dict.fromkeys(("condition", "roi", "size")),
+    }
+
+
+def in_region(roi, name) -> np.ndarray:
+    """Which voxels belong to a region; a voxel may belong to several, joined by `|`.
+
+    Parameters
+    ----------
+    roi : sequence of str, length n_voxels
+    name : str
+
+    Returns
+    -------
+    ndarray of bool, shape (n_voxels,)
+    """
+    return np.array([name in entry.split(BETWEEN) for entry in roi], dtype=bool)
 
 
 def regions(path, unit, roi) -> list[str]:
-    """Region of each voxel, from a table where there is one.
+    """Regions of each voxel, joined by `|`, from a table where there is one.
 
     Raises
     ------
@@ -243,8 +273,10 @@ def regions(path, unit, roi) -> list[str]:
         raise InputProblem(f"{path}: no column '{lacking[0]}'; expected voxel and roi")
     if "t" in table:
         table = table[table["t"] > 2]
-    known = dict(zip(table["voxel"], table["roi"].fillna("none")))
-    strangers = [name for name in known if name not in set(unit)]
+    table = table.assign(roi=table["roi"].fillna("none")).drop_duplicates(["voxel", "roi"])
+    known = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
+    inside = set(unit)
+    strangers = [name for name in known if name not in inside]
     if strangers:
         raise InputProblem(
             f"{path}: {len(strangers)} voxels are not among the {len(unit)} of the responses "

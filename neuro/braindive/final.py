@@ -107,7 +107,9 @@ def judge(given, out, params, log) -> None:
     tables.write_exclusions(out.exclusions, exclusions)
     cards = [tables.read_tsv(path) for path in (given.card, given.independent_card)]
     planted = settings["images"] == "planted"
-    provenance.write_json(out.report, headline(summary, *cards, planted=planted))
+    provenance.write_json(
+        out.report, headline(summary, *cards, planted=planted, shared=data.shared())
+    )
     provenance.dataset_description(
         "results/braindive", name="neuro braindive: preferred images", config=settings
     )
@@ -153,7 +155,7 @@ def _plain_png(path, image):
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path)
 
 
-def headline(summary, card, independent_card, *, planted=False) -> list[dict]:
+def headline(summary, card, independent_card, *, planted=False, shared=0) -> list[dict]:
     """Rows of report.json.
 
     Parameters
@@ -162,6 +164,8 @@ def headline(summary, card, independent_card, *, planted=False) -> list[dict]:
     card, independent_card : pandas.DataFrame
     planted : bool
         Whether the category that an objective prefers is planted.
+    shared : int
+        Pictures that are both in training and test.
 
     Returns
     -------
@@ -180,6 +184,16 @@ def headline(summary, card, independent_card, *, planted=False) -> list[dict]:
         }
         for name, table in (("the guide", card), ("the independent encoder", independent_card))
     ]
+    found.append(
+        {
+            "name": "images shared by training and test",
+            "value": shared,
+            "unit": "images",
+            "null": 0,
+            "baseline": None,
+            "n": len(summary),
+        }
+    )
     for row in summary.to_dict("records"):
         entry = {
             "name": f"{row['objective']}: gain under the independent encoder",

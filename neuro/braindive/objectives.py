@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 
+from neuro.braindive.dataset import BETWEEN, in_region
 from neuro.io.problems import InputProblem
 
 COLUMNS = ("objective", "unit", "weight", "kind", "temperature", "verdict")
@@ -80,12 +81,13 @@ class Objective:
         early = []
         for label, weight in wanted.items():
             parts = [part.strip() for part in str(label).split("+")]
-            rows = np.array([area in parts for area in roi])
+            rows = np.any([in_region(roi, part) for part in parts], axis=0)
             as_region = rows.any()
             if not as_region:
                 rows = np.array([item in parts for item in unit])
             if not rows.any():
-                known = ", ".join(list(dict.fromkeys(roi))[:8])
+                areas = dict.fromkeys(area for entry in roi for area in entry.split(BETWEEN))
+                known = ", ".join(list(areas)[:8])
                 raise InputProblem(f"objective '{label}': no such region or voxel; known: {known}")
             early.append(as_region and all(p.upper().rstrip("DV") in EARLY for p in parts))
             valid = rows & (np.array(unit) != "")

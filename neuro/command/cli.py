@@ -137,6 +137,9 @@ def _check(config, arguments):
     from neuro.command.check import (
         study as check,
     )
+    from neuro.command.check import (
+        voxels as check_voxels,
+    )
     from neuro.run import inputs
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
@@ -153,7 +156,11 @@ def _check(config, arguments):
         print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
-    for look, stage in ((check_spikes, "hmmglm"), (check_responses, "mds")):
+    for look, stage in (
+        (check_spikes, "hmmglm"),
+        (check_responses, "mds"),
+        (check_voxels, "braindive"),
+    ):
         recordings, wrong = look.recordings(config[stage])
         for line in recordings:
             print(line)

@@ -84,6 +84,28 @@ class Gabor(Backbone):
         return (torch.cat(found, dim=1) + 0.01).log()
 
 
+def pretrained(folder) -> tuple[Path | None, dict]:
+    """Weights of a transformers folder, and what `from_pretrained` must be told to find them.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    weights : pathlib.Path or None
+        The full-precision file before the half-precision one (`model.fp16.safetensors`).
+    keywords : dict
+        `variant` where only the latter is there.
+    """
+    for variant in (None, "fp16"):
+        middle = f".{variant}" if variant else ""
+        for name in (f"model{middle}.safetensors", f"pytorch_model{middle}.bin"):
+            if (Path(folder) / name).is_file():
+                return Path(folder) / name, {"variant": variant} if variant else {}
+    return None, {}
+
+
 def clip(path, *, antialias=True) -> Backbone:
     """The image tower of CLIP with its projection, from a local folder; nothing is downloaded.
 
@@ -103,9 +125,7 @@ def clip(path, *, antialias=True) -> Backbone:
     if path is None:
         raise InputProblem(f"backbone clip: no path given; expected {LAYOUT}")
     path = Path(path)
-    weights = next(
-        (path / n for n in ("model.safetensors", "pytorch_model.bin") if (path / n).is_file()), None
-    )
+    weights, found = pretrained(path)
     if not path.is_dir() or weights is None or not (path / "config.json").is_file():
         raise InputProblem(f"{path}: no CLIP weights there; expected {LAYOUT}")
     import torch
@@ -113,7 +133,7 @@ def clip(path, *, antialias=True) -> Backbone:
 
     try:
         model = CLIPVisionModelWithProjection.from_pretrained(
-            path, local_files_only=True, dtype=torch.float32
+            path, local_files_only=True, dtype=torch.float32, **found
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputProblem(

@@ -211,7 +211,7 @@ def objectives(labels, names, verdict, temperature) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def headline(name, found, planted=None, assigned=None) -> list[dict]:
+def headline(name, found, planted=None, assigned=None, shared=0) -> list[dict]:
     """Rows of report.json for one data set.
 
     Parameters
@@ -223,6 +223,8 @@ def headline(name, found, planted=None, assigned=None) -> list[dict]:
         `n_types` of a planted data set.
     assigned : dict, optional
         `ari`, `n` and `n_repeats` of new cells with known types.
+    shared : int
+        Stimuli that are both in training and test.
 
     Returns
     -------
@@ -248,6 +250,7 @@ def headline(name, found, planted=None, assigned=None) -> list[dict]:
         row("verdict", found["verdict"]),
         row("agreement of restarts", found["restart_ari"], "ARI", 0.0),
         row("twin's test correlation", found["twin_corr"], "r", 0.0),
+        row("stimuli shared by training and test", shared, "stimuli", 0),
     ]
     for key, what in (("known_type_ari", "known types"), ("held_out_ari", "known types, held out")):
         if key in found:

@@ -6,8 +6,8 @@ _HOMES = {
     "TangentSpace": "tangent",
     "adjusted_p": "false_discovery",
     "ledoit_wolf": "shrinkage",
-    "make_folds": "splits",
-    "select_subjects": "splits",
+    "make_folds": "subjects",
+    "select_subjects": "subjects",
 }
 
 __all__ = sorted(_HOMES)

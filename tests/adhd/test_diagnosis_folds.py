@@ -7,13 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuro.io.problems import InputProblem
-from neuro.stats.splits import (
-    iterate_folds,
-    make_folds,
-    merged_sites,
-    select_subjects,
-    stratified_group_folds,
-)
+from neuro.stats.splits import stratified_group_folds
+from neuro.stats.subjects import iterate_folds, make_folds, merged_sites, select_subjects
 
 PEKING = {"Peking": ["Peking_1", "Peking_2"]}
 

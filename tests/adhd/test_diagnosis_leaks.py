@@ -14,7 +14,7 @@ from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.evaluate import guard, nested_cv, predict_subjects
 from neuro.adhd.diagnosis.model import GraphDiagnosis
 from neuro.adhd.diagnosis.permutation import permute_within_site
-from neuro.stats.splits import iterate_folds
+from neuro.stats.subjects import iterate_folds
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from neuro.adhd.diagnosis.variants import (
 )
 from neuro.adhd.features.table import FeatureTable
 from neuro.io.formats.tables import write_tsv
-from neuro.stats.splits import make_folds, select_subjects
+from neuro.stats.subjects import make_folds, select_subjects
 
 REGIONS = np.repeat(list("abcdef"), 2)
 

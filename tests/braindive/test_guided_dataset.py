@@ -65,7 +65,7 @@ def test_voxel_table_and_mask_that_disagree(tmp_path):
 
 
 def test_repeats_of_an_image_in_both_tiers_are_refused(tmp_path):
-    from neuro.io.responses.reader import write_stimulus_response
+    from neuro.io.responses.writer import write_stimulus_response
 
     rng = np.random.default_rng(0)
     path = write_stimulus_response(

@@ -19,7 +19,7 @@ from neuro.demovae.model import DemoVAE
 from neuro.io.formats.tables import write_tsv
 from neuro.io.problems import InputProblem
 from neuro.io.regions.connectomes import Connectomes, write_connectomes
-from neuro.stats.splits import make_folds
+from neuro.stats.subjects import make_folds
 
 SETTINGS = {
     "preset": "robust",

@@ -92,7 +92,7 @@ def study(tmp_path_factory, settings):
         "pearson",
     )
     chosen = people.assign(site_group=people["site"], dx=people["dx"].astype(int))
-    from neuro.stats.splits import make_folds
+    from neuro.stats.subjects import make_folds
 
     tables.write_tsv(folder / "folds.tsv", make_folds(chosen, outer_folds=3, repeats=1))
     path = {name: str(folder / name) for name in ("participants.tsv", "connectomes.h5")}

@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.responses.reader import (
-    LazyStimuli,
-    default_tier,
-    read_stimulus_response,
-    write_stimulus_response,
-)
+from neuro.io.responses.reader import LazyStimuli, read_stimulus_response
+from neuro.io.responses.writer import write_stimulus_response
+from neuro.stats.splits import draw_tiers, time_tiers
 
 RNG = np.random.default_rng(0)
 STIMULI = RNG.random((12, 1, 4, 5)).astype(np.float32)
@@ -199,10 +196,11 @@ def test_constant_and_non_finite_units_are_listed(tmp_path):
 
 
 def test_tiers_of_a_recording_without_any_leave_a_guard():
-    tier = default_tier(1000, "temporal")
+    tier = time_tiers(1000)
     assert (tier[:800] == "train").all() and (tier[800:864] == "unused").all()
     assert (tier[864:] == "test").all()
-    counts = {name: int((default_tier(50, "image") == name).sum()) for name in ("train", "test")}
+    tier = draw_tiers(np.arange(50))
+    counts = {name: int((tier == name).sum()) for name in ("train", "test")}
     assert counts == {"train": 40, "test": 5}
 
 
@@ -284,3 +282,93 @@ def test_files_that_are_no_data(tmp_path):
         ("gone", "no such file"),
     ):
         assert word in problem(lambda name=name: read_stimulus_response(tmp_path / name))[0]
+
+
+def stored(path, stimuli, **more):
+    np.savez(path, stimuli=stimuli, responses=RNG.random((len(stimuli), 6)), **more)
+    return path
+
+
+FLAT = RNG.random((60, 1, 36, 64)).astype(np.float32)
+COLOUR = RNG.random((60, 3, 36, 40)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("stimuli", "right", "note"),
+    [
+        (FLAT[:, 0], FLAT, "one channel"),
+        (COLOUR.transpose(0, 2, 3, 1), COLOUR, "channels stood last"),
+        (COLOUR * 255, COLOUR, "divided by 255"),
+        (np.round(COLOUR * 255).astype(np.int64), np.round(COLOUR * 255) / 255, "divided by 255"),
+        (COLOUR * 2 - 1, COLOUR, "range -1 to 1"),
+        (np.round(COLOUR * 255).astype(np.uint8), np.round(COLOUR * 255) / 255, None),
+        (COLOUR, COLOUR, None),
+    ],
+)
+def test_images_are_turned_with_a_note_and_read_right(tmp_path, stimuli, right, note):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    np.save(folder / "stimuli.npy", stimuli)
+    np.save(folder / "responses.npy", RNG.random((60, 6)))
+    for path in (stored(tmp_path / "x.npz", stimuli), folder):
+        data = read_stimulus_response(path)
+        assert data.kind == "image" and data.stimuli.shape == right.shape
+        rows = np.array([59, 3, 3])
+        np.testing.assert_allclose(data.stimuli[rows], right[rows], atol=1e-6)
+        said = [line for line in data.notes if "tiers" not in line]
+        assert len(said) == (note is not None) and (not said or note in said[0])
+
+
+def test_movies_with_channels_elsewhere_are_turned(tmp_path):
+    movie = RNG.random((30, 9, 2, 12, 14)).astype(np.float32)
+    for axes in ((0, 1, 3, 4, 2), (0, 2, 1, 3, 4)):
+        data = read_stimulus_response(stored(tmp_path / "m.npz", movie.transpose(axes)))
+        assert data.kind == "movie"
+        np.testing.assert_allclose(data.stimuli, movie, atol=1e-6)
+
+
+def test_what_cannot_be_an_image_is_refused(tmp_path):
+    with pytest.raises(InputProblem, match="none of whose axes can be 1 to 4 channels"):
+        read_stimulus_response(stored(tmp_path / "a.npz", RNG.random((30, 9, 36, 64))))
+    with pytest.raises(InputProblem, match=r"values from -[\d.]+ to .*expected the range 0 to 1"):
+        read_stimulus_response(stored(tmp_path / "b.npz", RNG.normal(0, 2, (30, 1, 12, 12))))
+
+
+def test_three_axes_with_a_sampling_rate_are_clips(tmp_path):
+    clips = RNG.random((40, 50, 16))
+    assert read_stimulus_response(stored(tmp_path / "a.npz", clips, fs=50.0)).kind == "clips"
+    assert read_stimulus_response(stored(tmp_path / "b.npz", clips[..., :2])).kind == "clips"
+
+
+def test_repeats_stay_in_one_tier_by_name_or_by_content(tmp_path):
+    pictures = RNG.random((60, 1, 8, 8)).astype(np.float32)
+    rows = RNG.permutation(np.repeat(np.arange(60), 5))
+    for more in ({"stimulus_id": rows}, {}):
+        data = read_stimulus_response(stored(tmp_path / "x.npz", pictures[rows], **more))
+        assert set(data.tier) == {"train", "validation", "test"}
+        sides = [set(rows[data.tier == name]) for name in ("train", "validation", "test")]
+        assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
+        assert data.shared() == 0
+
+
+def test_training_on_a_test_stimulus_is_undone_whatever_the_file_says(tmp_path):
+    pictures = RNG.random((40, 1, 8, 8)).astype(np.float32)
+    pictures[3] = pictures[39]
+    tier = np.array(["train"] * 30 + ["test"] * 10)
+    data = read_stimulus_response(stored(tmp_path / "x.npz", pictures, tier=tier))
+    assert data.tier[3] == "unused" and (data.tier == "train").sum() == 29
+    assert data.shared() == 0
+    assert any("1 trials repeat a stimulus" in note for note in data.notes)
+
+
+def test_responses_that_know_the_picture_by_number_only_are_not_predicted(tmp_path):
+    """A linear readout of the pixels learns 48 pictures by heart, and not one of the test."""
+    pictures = RNG.random((60, 1, 8, 8)).astype(np.float32)
+    rows = np.repeat(np.arange(60), 5)
+    np.savez(tmp_path / "x.npz", stimuli=pictures[rows], responses=RNG.normal(size=(60, 20))[rows])
+    data = read_stimulus_response(tmp_path / "x.npz")
+    (x, y), (x_new, y_new) = data.select("train"), data.select("test")
+    weights = np.linalg.pinv(x.reshape(len(x), -1)) @ y
+    known = np.corrcoef((x.reshape(len(x), -1) @ weights).ravel(), y.ravel())[0, 1]
+    new = np.corrcoef((x_new.reshape(len(x_new), -1) @ weights).ravel(), y_new.ravel())[0, 1]
+    assert known > 0.99 and abs(new) < 0.3

@@ -10,7 +10,7 @@ import yaml
 
 from neuro.command import cli
 from neuro.io.problems import InputProblem
-from neuro.io.responses.reader import write_stimulus_response
+from neuro.io.responses.writer import write_stimulus_response
 from neuro.mds import stage
 
 RNG = np.random.default_rng(0)

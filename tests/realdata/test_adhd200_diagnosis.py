@@ -21,7 +21,7 @@ from neuro.adhd.diagnosis.variants import (
 )
 from neuro.adhd.features.graph_features import GraphFeatures, combine_runs, edge_table
 from neuro.adhd.features.table import join_features
-from neuro.stats.splits import make_folds, select_subjects
+from neuro.stats.subjects import make_folds, select_subjects
 
 ROOT = Path(
     os.environ.get(

@@ -316,7 +316,7 @@ def maps_h5(path):
 
 
 def responses_h5(path):
-    from neuro.io.responses.reader import write_stimulus_response
+    from neuro.io.responses.writer import write_stimulus_response
 
     parts = dict(STIMULI)
     write_stimulus_response(path, parts.pop("stimuli"), parts.pop("responses"), **parts)

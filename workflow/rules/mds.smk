@@ -184,6 +184,7 @@ rule mds_assign:
 rule mds_summary:
     input:
         summaries=expand("results/mds/{dataset}/summary.json", dataset=MDS_SETS),
+        metrics=expand("results/mds/{dataset}/twin_metrics.json", dataset=MDS_SETS),
         excluded=expand("results/mds/{dataset}/excluded_units.tsv", dataset=MDS_SETS),
         typed=expand(
             "results/mds/{dataset}/assignments_summary.json", dataset=mds_typed()

@@ -6,7 +6,7 @@ from neuro.base import job
 def main(snakemake):
     with job.run(snakemake) as log:
         from neuro.base import provenance
-        from neuro.io.responses.reader import write_stimulus_response
+        from neuro.io.responses.writer import write_stimulus_response
         from neuro.simulate import ln8
 
         settings, out = snakemake.params.settings, snakemake.output

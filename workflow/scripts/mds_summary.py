@@ -16,6 +16,7 @@ def main(snakemake):
         given, out, params = snakemake.input, snakemake.output, snakemake.params
         found = dict(zip(params.sets, (summary.read_json(path) for path in given.summaries)))
         typed = dict(zip(params.typed, (summary.read_json(path) for path in given.typed)))
+        metrics = dict(zip(params.sets, (summary.read_json(path) for path in given.metrics)))
         rows = [
             row
             for name, item in found.items()
@@ -24,6 +25,7 @@ def main(snakemake):
                 item,
                 params.config["mds"]["planted"] if name == "planted" else None,
                 typed.get(name),
+                metrics[name]["shared_stimuli"],
             )
         ]
         left_out = [

@@ -37,6 +37,7 @@ def main(snakemake):
                 "test_corr_mean": float(corr.mean()),
                 "test_corr_median": float(np.median(corr)),
                 "test_corr_90": float(np.quantile(corr, 0.9)),
+                "shared_stimuli": data.shared(),
                 "history": getattr(twin, "history_", []),
             },
         )

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from neuro.adhd.diagnosis.guard import decision, guard
 from neuro.adhd.diagnosis.mask import Rows
 from neuro.adhd.diagnosis.scores import SCORE_COLUMNS, add_null, headline, score_predictions
-from neuro.stats.splits import iterate_folds, make_folds, merged_sites
+from neuro.stats.subjects import iterate_folds, make_folds, merged_sites
 
 __all__ = [
     "PREDICTION_COLUMNS",
@@ -46,7 +46,7 @@ class NestedResult:
     mask : pandas.DataFrame
         One row per outer fold and region: :data:`MASK_COLUMNS`; empty without a mask.
     folds : pandas.DataFrame
-        See :func:`neuro.stats.splits.make_folds`.
+        See :func:`neuro.stats.make_folds`.
     """
 
     predictions: pd.DataFrame

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from neuro.adhd.diagnosis.evaluate import check_training, outer_rows
 from neuro.adhd.diagnosis.guard import guard
 from neuro.adhd.diagnosis.metrics import METRICS, score_metrics
-from neuro.stats.splits import iterate_folds
+from neuro.stats.subjects import iterate_folds
 
 PERMUTATION_COLUMNS = ("scheme", "input", "mask", "metric", "permutation", "value")
 _log = logging.getLogger(__name__)

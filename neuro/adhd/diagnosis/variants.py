@@ -223,9 +223,9 @@ def judge(variants, participants: pd.DataFrame, folds: pd.DataFrame):
     ----------
     variants : sequence of Variant
     participants : pandas.DataFrame
-        As returned by :func:`neuro.stats.splits.select_subjects`; the column `subtype` is copied.
+        As returned by :func:`neuro.stats.select_subjects`; the column `subtype` is copied.
     folds : pandas.DataFrame
-        As made by :func:`neuro.stats.splits.make_folds`.
+        As made by :func:`neuro.stats.make_folds`.
 
     Returns
     -------

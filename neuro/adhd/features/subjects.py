@@ -10,7 +10,7 @@ import pandas as pd
 from neuro.adhd.features.table import FeatureTable
 from neuro.io.formats.tables import read_tsv
 from neuro.io.problems import InputProblem
-from neuro.stats.splits import make_folds, select_subjects
+from neuro.stats.subjects import make_folds, select_subjects
 
 
 @dataclasses.dataclass(frozen=True)

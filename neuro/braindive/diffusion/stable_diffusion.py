@@ -8,6 +8,7 @@ from pathlib import Path
 from neuro.braindive.diffusion.folder import check_layout, load_parts, offline, weights_hash
 from neuro.braindive.diffusion.generator import Generator, read_json
 from neuro.braindive.diffusion.schedulers import SCHEDULE
+from neuro.encoding.backbones import pretrained
 from neuro.io.problems import InputProblem
 
 CONDITION = "null_condition.safetensors"
@@ -135,7 +136,10 @@ def null_condition(path: Path):
 
         try:
             tokenizer = CLIPTokenizer.from_pretrained(path / "tokenizer", local_files_only=True)
-            encoder = CLIPTextModel.from_pretrained(path / "text_encoder", local_files_only=True)
+            folder = path / "text_encoder"
+            encoder = CLIPTextModel.from_pretrained(
+                folder, local_files_only=True, **pretrained(folder)[1]
+            )
         except (OSError, ValueError) as error:
             text = str(error).splitlines()[0][:60]
             raise InputProblem(f"{path}: text encoder cannot be read ({text})") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from neuro.braindive.diffusion.folder import check_layout, load_parts, offline, weights_hash
 from neuro.braindive.diffusion.generator import Generator, read_json
 from neuro.braindive.diffusion.stable_diffusion import CONDITION, licence_of
+from neuro.encoding.backbones import pretrained
 from neuro.io.problems import InputProblem
 
 ENCODERS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -143,7 +144,8 @@ def _encoded(path):
         for (words, text), kind in zip(ENCODERS, (CLIPTextModel, CLIPTextModelWithProjection)):
             try:
                 tokenizer = CLIPTokenizer.from_pretrained(path / words, local_files_only=True)
-                encoder = kind.from_pretrained(path / text, local_files_only=True).float()
+                found = pretrained(path / text)[1]
+                encoder = kind.from_pretrained(path / text, local_files_only=True, **found).float()
             except (OSError, ValueError) as error:
                 line = str(error).splitlines()[0][:60]
                 raise InputProblem(f"{path}/{text}: cannot be read ({line})") from None

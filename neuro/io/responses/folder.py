@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.problems import InputProblem
+from neuro.io.responses.parts import LazyStimuli, mapped
 
 TIER_NAMES = ("tiers.npy", "tier.npy", "meta/trials/tiers.npy")
 UNIT_NAMES = ("unit.npy", "units.npy", "meta/neurons/unit_ids.npy")
@@ -51,10 +52,10 @@ def load_folder(path, discrete=False) -> dict:
         content["responses"], content["stimuli"] = _per_trial(data, root, discrete)
         names = {"responses": "responses/", "stimuli": "images/"}
     elif (root / "responses.npy").is_file():
-        content["responses"] = _numpy(root / "responses.npy")
+        content["responses"] = mapped(root / "responses.npy")
         names["responses"] = "responses.npy"
         if not discrete and (root / "stimuli.npy").is_file():
-            content["stimuli"] = _numpy(root / "stimuli.npy")
+            content["stimuli"] = LazyStimuli(root / "stimuli.npy")
             names["stimuli"] = "stimuli.npy"
     else:
         found = ", ".join(sorted(item.name for item in root.iterdir())[:6]) or "nothing"
@@ -69,7 +70,7 @@ def load_folder(path, discrete=False) -> dict:
     }.items():
         file = next((root / name for name in candidates if (root / name).is_file()), None)
         if file is not None:
-            content[key] = _numpy(file)
+            content[key] = mapped(file)
             names[key] = file.name
     return content | {"names": names}
 
@@ -90,7 +91,7 @@ def _per_trial(data, root, discrete):
         if files is None:
             stack.append(None)
             continue
-        arrays = [_numpy(files[key]) for key in sorted(files)]
+        arrays = [mapped(files[key]) for key in sorted(files)]
         shapes = sorted({array.shape for array in arrays})
         if len(shapes) > 1:
             raise InputProblem(
@@ -112,10 +113,3 @@ def _numbered(folder) -> dict:
     if not files:
         raise InputProblem(f"{folder}: no trial files 0.npy, 1.npy, ...")
     return files
-
-
-def _numpy(path):
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise InputProblem(f"{path}: not a readable numpy file of plain values") from None

@@ -2,76 +2,86 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 
-KEYS = (
-    "stimuli",
-    "responses",
-    "tier",
-    "stimulus_id",
-    "condition",
-    "unit",
-    "roi",
-    "session",
-    "known_type",
-    "fs",
-)
+TRIAL_KEYS = ("tier", "stimulus_id", "condition")
+UNIT_KEYS = ("unit", "roi", "session", "known_type")
+KEYS = ("stimuli", "responses", *TRIAL_KEYS, *UNIT_KEYS, "fs")
 STIMULUS = ("stimulus", "stimuli", "images")
-GUARD = 64
-"""Samples between training and test part of a continuous recording without tiers."""
 RESPONSE = ("response", "responses")
 RATES = ("firing_rate_10ms", "firing_rate", "rates", "responses")
 
 
 class LazyStimuli:
-    """Stimuli that stay in an HDF5 file until some are asked for.
+    """Stimuli that stay in their file (HDF5 or `.npy`) until some are asked for.
 
     Parameters
     ----------
     path : path-like
     name : str
-        Data set, trials first.
+        Data set of an HDF5 file, trials first.
+    layout : neuro.io.responses.images.Layout, optional
+        How stored values become stimuli; none leaves them as they are.
     """
 
-    def __init__(self, path, name="stimuli"):
+    def __init__(self, path, name="stimuli", layout=None):
+        self.path, self.name, self.layout = str(path), name, layout
+        with self._open() as stored:
+            self.shape, self.dtype = tuple(stored.shape), np.dtype(stored.dtype)
+        if layout is not None:
+            self.shape, self.dtype = layout.shape(self.shape), np.dtype(np.float32)
+        self.ndim = len(self.shape)
+
+    @contextlib.contextmanager
+    def _open(self):
+        if self.path.endswith(".npy"):
+            yield mapped(self.path)
+            return
         import h5py
 
-        self.path, self.name = str(path), name
         with h5py.File(self.path, "r") as file:
-            self.shape, self.dtype = file[name].shape, np.dtype(np.float32)
-        self.ndim = len(self.shape)
+            yield file[self.name]
 
     def __len__(self):
         return self.shape[0]
 
     def __getitem__(self, rows):
-        """Trials as float32 in the order asked for."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            data = file[self.name]
-            if isinstance(rows, (int, np.integer, slice)):
-                return unit_range(data[rows])
+        """Trials in the order asked for."""
+        with self._open() as stored:
+            if isinstance(rows, (int, np.integer)):
+                return self._made(stored[rows][None])[0]
+            if isinstance(rows, slice):
+                return self._made(stored[rows])
             rows = np.asarray(rows)
             rows = np.flatnonzero(rows) if rows.dtype == bool else rows
             order, back = np.unique(rows, return_inverse=True)
-            return unit_range(data[order])[back]
+            return self._made(stored[order])[back]
+
+    def _made(self, stored):
+        return stored if self.layout is None else self.layout.apply(np.asarray(stored))
 
     def __array__(self, dtype=None, copy=None):
         values = self[:]
         return values if dtype is None else values.astype(dtype)
 
 
-def unit_range(stimuli):
-    """Stimuli as float32; whole numbers of one byte are divided by 255."""
-    if not isinstance(stimuli, np.ndarray):
-        return stimuli
-    if stimuli.dtype == np.uint8:
-        return stimuli.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(stimuli, dtype=np.float32)
+def mapped(path) -> np.ndarray:
+    """A `.npy` file of plain values, left on the disk.
+
+    Raises
+    ------
+    InputProblem
+        When it is cut off, pickled or no numpy file.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise InputProblem(f"{path}: not a readable numpy file of plain values") from None
 
 
 def plain(dataset) -> np.ndarray:
@@ -165,36 +175,6 @@ def _first(group, names, path, where):
             item = item[inner]
         return item[()]
     raise InputProblem(f"{path}: group '{where}' has no '{names[0]}'; found {', '.join(group)}")
-
-
-def default_tier(n_trials: int, kind: str) -> np.ndarray:
-    """Tiers of a data set that states none.
-
-    Continuous recordings: the first 80 % train, the last 20 % test, with a guard of 64 samples
-    between them. Else 80 % train, 10 % validation, 10 % test, drawn with seed 0.
-
-    Parameters
-    ----------
-    n_trials : int
-    kind : str
-
-    Returns
-    -------
-    ndarray of str
-    """
-    if kind == "discrete":
-        return np.full(n_trials, "train")
-    if kind == "temporal":
-        cut = int(0.8 * n_trials)
-        tier = np.full(n_trials, "train", dtype="<U10")
-        tier[cut:] = "unused"
-        tier[cut + GUARD :] = "test"
-        return tier
-    order = np.random.default_rng(0).permutation(n_trials)
-    tier = np.full(n_trials, "train", dtype="<U10")
-    tier[order[: n_trials // 10]] = "validation"
-    tier[order[n_trials // 10 : 2 * (n_trials // 10)]] = "test"
-    return tier
 
 
 def usable(responses, names, tier, condition, kind):

@@ -3,8 +3,9 @@
 The common layout, in `.npz` and HDF5 files alike:
 
 - `stimuli`: images `(n_trials, c, h, w)`, movies `(n_trials, t, c, h, w)`, one-dimensional clips
-  `(n_trials, t, c)` or a continuous recording `(n_samples, c)`; float in [0, 1] or uint8. Files
-  of condition means have none, they need `condition`;
+  `(n_trials, t, c)` or a continuous recording `(n_samples, c)`; float in [0, 1] or uint8. Channels
+  that stand last, a missing channel, 0 to 255 and -1 to 1 are turned with a note
+  (:mod:`neuro.io.responses.images`). Files of condition means have none, they need `condition`;
 - `responses` `(n_trials, n_units)`;
 - optional `tier`, `stimulus_id`, `condition` `(n_trials,)`; `unit`, `roi`, `session`,
   `known_type` `(n_units,)`; `fs` in Hz.
@@ -20,24 +21,20 @@ import numpy as np
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.responses import parts
-from neuro.io.responses.parts import LazyStimuli, default_tier, usable
+from neuro.io.responses.images import layout
+from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, usable
+from neuro.stats import splits
 
 __all__ = [
     "LazyStimuli",
     "StimulusResponses",
     "build",
-    "default_tier",
     "finite",
     "read_stimulus_response",
-    "write_stimulus_response",
 ]
 TIERS = ("train", "validation", "test", "unused")
-KINDS = {2: "temporal", 3: "clips", 4: "image", 5: "movie"}
-"""Number of axes of the stimuli -> kind of stimulus."""
 BLOCK = 1000
 """Trials that are looked at together."""
-TRIAL_KEYS = ("tier", "stimulus_id", "condition")
-UNIT_KEYS = ("unit", "roi", "session", "known_type")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +56,9 @@ class StimulusResponses:
     kind : {"image", "movie", "clips", "temporal", "discrete"}
     stimulus_id, condition : ndarray or None
         Per trial.
+    family : ndarray of int or None, shape (n_trials,)
+        Trials whose stimuli have the same name or the same content; none for continuous
+        recordings and discrete sets. No family is in training and test.
     fs : float or None
         Samples per second of temporal stimuli and movies.
     excluded : list of (unit, reason)
@@ -74,10 +74,19 @@ class StimulusResponses:
     kind: str
     stimulus_id: np.ndarray | None = None
     condition: np.ndarray | None = None
+    family: np.ndarray | None = None
     fs: float | None = None
     excluded: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
     path: str = ""
+
+    def shared(self) -> int:
+        """Stimuli that are both in training or validation and in test; 0 unless they leak."""
+        if self.family is None:
+            return 0
+        return splits.shared_groups(
+            self.family, np.isin(self.tier, ("train", "validation")), self.tier == "test"
+        )
 
     @property
     def unit(self) -> list[str]:
@@ -242,14 +251,23 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     if problems:
         raise InputProblem(problems)
-    kind = "discrete" if discrete or stimuli is None else KINDS[len(stimuli.shape)]
     notes = list(content.get("notes", []))
-    if tier is None:
-        tier = default_tier(n_trials, kind)
-        if kind == "temporal":
-            notes.append("The file names no tiers: the first 80 % train, the last 20 % test.")
-        elif kind != "discrete":
-            notes.append("The file names no tiers; they were drawn with a fixed seed.")
+    family, kind = None, "discrete"
+    if not discrete and stimuli is not None:
+        how = layout(stimuli, names.get("stimuli", str(path)), fs=content.get("fs"))
+        kind = how.kind
+        notes += how.notes
+        if kind != "temporal":
+            family = splits.content_ids(stimuli)
+            if trials["stimulus_id"] is not None:
+                family = splits.families(trials["stimulus_id"], family)
+        stimuli = (
+            LazyStimuli(stimuli.path, stimuli.name, how)
+            if isinstance(stimuli, LazyStimuli)
+            else how.apply(np.asarray(stimuli))
+        )
+    tier, said = _tiers(tier, kind, family, n_trials)
+    notes += said
     responses = responses.astype(np.float32)
     keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)
     if not keep.any():
@@ -260,11 +278,12 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         fs = content.get("fs")
         rate = None if fs is None else float(np.asarray(fs).item())
     return StimulusResponses(
-        stimuli=None if kind == "discrete" else parts.unit_range(stimuli),
+        stimuli=None if kind == "discrete" else stimuli,
         responses=np.ascontiguousarray(responses[:, keep]),
         tier=tier,
         units={key: [v for v, k in zip(values, keep) if k] for key, values in units.items()},
         kind=kind,
+        family=family,
         fs=rate,
         excluded=excluded,
         notes=notes,
@@ -273,10 +292,35 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     )
 
 
+def _tiers(tier, kind, family, n_trials):
+    """Tiers of the trials, drawn where the file has none, and what to say about them."""
+    if tier is None and kind == "discrete":
+        return np.full(n_trials, "train"), []
+    if tier is None and kind == "temporal":
+        note = "The file names no tiers: the first 80 % train, the last 20 % test."
+        return splits.time_tiers(n_trials), [note]
+    if tier is None:
+        note = "The file names no tiers; they were drawn with a fixed seed, repeats together."
+        return splits.draw_tiers(family), [note]
+    if family is None:
+        return tier, []
+    # what a stimulus is tested on must not have been seen, whatever the file says
+    out = tier.astype("<U10")
+    for held, seen in (("test", ("train", "validation")), ("validation", ("train",))):
+        known = np.isin(family, family[out == held]) & np.isin(out, seen)
+        out[known] = "unused"
+    n_unused = int((out != tier).sum())
+    note = (
+        f"{n_unused} trials repeat a stimulus of a tier they are not in (a test or validation "
+        "stimulus); they are not used."
+    )
+    return out, [note] if n_unused else []
+
+
 def _stimulus_problems(stimuli, n_trials, names, path):
     if stimuli.dtype.kind not in "fiub":
         return [f"{path}: stimuli of type {str(stimuli.dtype)[:40]}, expected numbers"]
-    if len(stimuli.shape) not in KINDS:
+    if len(stimuli.shape) not in (2, 3, 4, 5):
         return [
             f"{path}: stimuli of shape {tuple(stimuli.shape)}; expected (n, c, h, w), "
             "(n, t, c, h, w), (n, t, c) or (n, c)"
@@ -340,52 +384,3 @@ def _units(content, n_units, path):
     if repeated:
         problems.append(f"{path}: unit name '{repeated[0]}' is repeated; names must differ")
     return units, problems
-
-
-def write_stimulus_response(path, stimuli, responses, tier=None, **optional) -> Path:
-    """Write a data set in the common HDF5 layout.
-
-    Parameters
-    ----------
-    path : path-like
-        Ends in `.h5`.
-    stimuli : array or None
-        float in [0, 1], stored as float32, or uint8.
-    responses : array, shape (n_trials, n_units)
-    tier : sequence of str, optional
-    **optional
-        `stimulus_id`, `condition`, `unit`, `roi`, `session`, `known_type`, `fs`, `notes`.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        For an unknown part.
-    """
-    import h5py
-
-    from neuro.io.regions.series import write_strings
-
-    known = {*TRIAL_KEYS, *UNIT_KEYS, "fs", "notes"}
-    if set(optional) - known:
-        raise ValueError(f"unknown part '{sorted(set(optional) - known)[0]}' of the layout")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        if stimuli is not None:
-            stimuli = np.asarray(stimuli)
-            file["stimuli"] = stimuli if stimuli.dtype == np.uint8 else stimuli.astype(np.float32)
-        file["responses"] = np.asarray(responses, np.float32)
-        for key, values in {"tier": tier, **optional}.items():
-            if values is None:
-                continue
-            if key in ("fs", "notes"):
-                file.attrs[key] = values
-            elif np.asarray(values).dtype.kind in "iu":
-                file[key] = np.asarray(values, np.int64)
-            else:
-                write_strings(file, key, values)
-    return path

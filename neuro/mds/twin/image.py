@@ -10,13 +10,25 @@ import numpy as np
 from neuro.base.estimator import Params
 from neuro.mds.twin.core import CentredTwin, core, readout, start_positions, unit_correlation
 from neuro.mds.twin.training import train
+from neuro.stats.splits import content_ids
 
 KERNELS = (7, 3, 5)
 CHANNELS = 16
 
 
-def split_validation(tier, random_state=0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation; one in ten training rows where none are named.
+def split_validation(tier, random_state=0, stimuli=None) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation; one in ten training stimuli where none are named.
+
+    Parameters
+    ----------
+    tier : sequence of str, length n_trials
+    random_state : int
+    stimuli : array, shape (n_trials, ...), optional
+        Equal ones stay together.
+
+    Returns
+    -------
+    train, validation : ndarray of int
 
     Raises
     ------
@@ -28,11 +40,10 @@ def split_validation(tier, random_state=0) -> tuple[np.ndarray, np.ndarray]:
     if len(train) < 10:
         raise ValueError(f"{len(train)} training trials, expected at least 10 to train a twin")
     if not len(validation):
-        order = np.random.default_rng(random_state).permutation(train)
-        validation, train = (
-            np.sort(order[: len(order) // 10 or 1]),
-            np.sort(order[len(order) // 10 or 1 :]),
-        )
+        family = np.arange(len(tier)) if stimuli is None else content_ids(stimuli)
+        order = np.random.default_rng(random_state).permutation(np.unique(family[train]))
+        held = np.isin(family[train], order[: len(order) // 10 or 1])
+        train, validation = train[~held], train[held]
     return train, validation
 
 
@@ -158,7 +169,7 @@ class Twin(Regression):
                 ">= 0, use type encoder for signed responses"
             )
         tier = tiers(tier, len(responses))
-        rows, check = split_validation(tier, self.random_state)
+        rows, check = split_validation(tier, self.random_state, stimuli)
         x = np.asarray(stimuli[rows], np.float32)
         self.offset = x.mean(axis=(0, 2, 3), keepdims=True)[0]
         self.scale_ = responses[rows].std(axis=0)

@@ -130,7 +130,7 @@ class TemporalTwin(Regression):
             cut = int(0.9 * len(rows))
             rows, check = rows[: max(cut - self.n_lags, 1)], rows[cut:]
         elif not len(check):
-            rows, check = split_validation(tier, self.random_state)
+            rows, check = split_validation(tier, self.random_state, stimuli)
         flat = windows.reshape(len(windows), -1)
         self.scale_ = responses[used].std(axis=0)
         y = responses / np.where(self.scale_ > 0, self.scale_, 1)
@@ -267,7 +267,7 @@ class EncoderTwin(Regression):
         """
         responses = np.asarray(responses, np.float64)
         tier = tiers(tier, len(responses))
-        rows, check = split_validation(tier, self.random_state)
+        rows, check = split_validation(tier, self.random_state, stimuli)
         used = np.concatenate([rows, check])
         images = np.asarray(stimuli[:], np.float32)
         self.shape_ = images.shape[1:]

@@ -176,6 +176,9 @@ def _card(place) -> list:
         return []
     figures = braindive_figures.card(guide, other)
     rows = []
+    guide, other = (
+        card.assign(roi=card["roi"].str.split("|")).explode("roi") for card in (guide, other)
+    )
     for roi, part in guide.groupby("roi", sort=False):
         same = other[other["roi"] == roi]
         rows.append(

@@ -14,7 +14,7 @@ def planted_study(folder: Path) -> None:
     from neuro.io.formats import tables
     from neuro.io.regions.connectomes import write_connectomes
     from neuro.simulate.connectomes import planted_connectomes
-    from neuro.stats.splits import make_folds
+    from neuro.stats.subjects import make_folds
 
     made = planted_connectomes(48, 8, 60, 5, random_state=2, effect=3)
     people = made.participants.assign(mean_fd=0.1)
