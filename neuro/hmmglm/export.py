@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from neuro.hmmglm import tables
 from neuro.hmmglm.baselines import compare, sweep
@@ -97,8 +98,9 @@ def headline(name: str, table, curve, model, *, switch=None) -> list:
         baseline["one state"] = float(glm[column].iloc[0])
     null = curve[curve["model"].str.startswith(f"{kind}:null") & (curve["k"] == k)]
     chance = float(null[column].mean()) if len(null) else None
-    spikes = sweep.best_starts(table[(table["model"] == kind) & (table["k"] == k)])
-    half = 1.96 * float(row[error]) if np.isfinite(row[error]) else None
+    # few folds: Student's t, and n is what the interval is taken over
+    known = np.isfinite(row[error]) and folds > 1
+    half = float(stats.t.ppf(0.975, folds - 1) * row[error]) if known else None
     value = float(row[column])
     entries = [_entry(f"{name}: number of states", k, n=folds)]
     if chance is not None:
@@ -120,7 +122,7 @@ def headline(name: str, table, curve, model, *, switch=None) -> list:
             unit,
             null=chance,
             baseline=baseline or None,
-            n=int(spikes["test_bins" if gaussian else "test_spikes"].sum()),
+            n=folds,
             ci=None if half is None else (value - half, value + half),
             primary=True,
         ),

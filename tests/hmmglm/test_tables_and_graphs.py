@@ -4,6 +4,7 @@ import networkx
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from neuro.hmmglm import export, sets, tables
 from neuro.hmmglm.baselines import sweep
@@ -164,7 +165,12 @@ def test_headline_names_the_baselines(fitted):
     entries = {entry["name"]: entry for entry in found.headline}
     score = entries["demo: held-out log-likelihood over constant rates"]
     assert set(score["baseline"]) == {"HMM without couplings", "one state"}
-    assert score["unit"] == "bits/spike" and score["n"] > 0 and score["ci_low"] < score["ci_high"]
+    assert score["unit"] == "bits/spike" and score["n"] == 2
+    # the interval of a mean over two folds, by Student's t: 12.7 standard errors, not 1.96
+    best = table[(table["model"] == "onehot") & (table["k"] == model.n_states)]
+    best = best.loc[best.groupby("fold")["objective"].idxmax()]
+    low, high = stats.t.interval(0.95, 1, score["value"], stats.sem(best["test_bits_per_spike"]))
+    assert (score["ci_low"], score["ci_high"]) == pytest.approx((low, high))
     assert entries["demo: bins in the planted state"]["value"] > 0.5
     assert entries["demo: agreement with the switch (AMI)"]["value"] < 0.2
     assert set(found.tables) == {

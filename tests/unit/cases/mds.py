@@ -104,7 +104,10 @@ CASES: dict[str, Case] = {
     "mds_summary": mds_case(
         (
             "input/*",
-            *mds("summary.json", "excluded_units.tsv", "assignments_summary.json"),
+            *mds(
+                *("summary.json", "twin_metrics.json"),
+                *("excluded_units.tsv", "assignments_summary.json"),
+            ),
         ),
         tuple(
             f"results/mds/{name}"
