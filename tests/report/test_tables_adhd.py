@@ -104,7 +104,7 @@ def predictions():
 
 def test_roc_curves_are_those_of_scikit_learn(predictions, scores):
     auc = scores.assign(metric="auc", value=[0.91, 0.42, 0.33, 0.77, np.nan])
-    totals = pd.concat([scores, auc, auc.assign(scheme="leave_site_out", value=0.1)])
+    totals = pd.concat([auc.assign(scheme="leave_site_out", value=0.1), scores, auc])
     table = adhd_roc.roc_table(predictions, totals, "pooled")
     assert list(dict.fromkeys(table["series"])) == ["primary", "phenotype"]
     told = {"3-cycles + mask": 0.91, "Phenotype": 0.33}
