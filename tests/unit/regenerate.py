@@ -37,6 +37,16 @@ def headings_only(page: Path) -> str:
     return "".join(f"<h2>{text}</h2>\n" for text in texts)
 
 
+def alone(folder: Path, patterns, target: Path) -> Path:
+    """A folder that holds only what a rule reads."""
+    shutil.copytree(folder / "input", target / "input")
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        place = target / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    return target
+
+
 def store(rule: str, case, folder: Path) -> None:
     """Copy what a rule reads and writes from a finished run."""
     place = HERE / rule
@@ -92,6 +102,7 @@ def main(rules):
                 for rule in case.borrowed:
                     shutil.copytree(HERE / rule / "expected", folder, dirs_exist_ok=True)
                 if case.borrowed:
+                    folder = alone(folder, case.inputs, Path(top) / f"alone-{name}")
                     finished_run(folder, case.config, case.targets[0], (name,))
                 runs[key] = folder
             store(name, case, runs[key])

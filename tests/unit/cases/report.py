@@ -14,10 +14,10 @@ CASES: dict[str, Case] = {
         (
             "results/participants.tsv",
             "results/fmri/[!s]*",
-            "results/fmri/sub-0[12]/func/*_desc-figures_bold.npz",
+            "results/fmri/sub-01/func/*_desc-figures_bold.npz",
             *adhd("scores.tsv", "predictions.tsv", "mask.tsv", "group_maps.tsv", "graphs.tsv"),
             *adhd("permutations.tsv", "exclusions.tsv", "report.json", "pattern.tsv"),
-            *demovae("*.tsv", "report.json", "model.json", "generation.npz"),
+            *demovae("[!ls]*.tsv", "report.json", "model.json", "generation.npz"),
         ),
         ("results/report/*.html", "results/report/methods.md", "results/report/references.bib"),
         ("results/report/index.html",),
