@@ -9,7 +9,7 @@ from artists import bars, dots, drawn, hex_of, line, lines, y_labels
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from neuro.report.figures import adhd, adhd_roc, brains, draw, maps
-from neuro.report.figures.scores import paint_scores, score_table
+from neuro.report.figures.scores import scores_paint, scores_table
 from neuro.report.pages.adhd_scores import input_name
 
 VARIANTS = (
@@ -60,7 +60,7 @@ def test_scores_are_drawn_where_their_table_says():
             "null_high": [np.nan, 0.6, 0.59],
         }
     )
-    (axes,) = drawn(partial(paint_scores, colours={"imaging": draw.CONTROL}), table)
+    (axes,) = drawn(partial(scores_paint, colours={"imaging": draw.CONTROL}), table)
     assert y_labels(axes) == {0: "A", 1: "B", 2: "C"}
     low, high = axes.get_ylim()
     assert low > 2 > 0 > high, "the first row is on top"
@@ -83,7 +83,7 @@ def test_scores_are_drawn_where_their_table_says():
 
 def test_a_score_table_does_not_mix_rows_of_another_index(scores):
     part = scores.iloc[[3, 0]]
-    table = score_table(part, ["imaging", "imaging"], ["last", "first"])
+    table = scores_table(part, ["imaging", "imaging"], ["last", "first"])
     assert table["value"].tolist() == [0.74, 0.71] and table["low"].tolist() == [0.61, 0.63]
     assert table["series"].tolist() == ["imaging", "primary"]
 
@@ -150,7 +150,7 @@ def test_roc_is_drawn_as_its_table_says():
             "true_positive_rate": [0, 1, 1, 0, 0, 1],
         }
     )
-    (axes,) = drawn(adhd_roc.paint_roc, table, (5, 5))
+    (axes,) = drawn(adhd_roc.roc_paint, table, (5, 5))
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("1 − specificity", "Sensitivity")
     x, y, colour = line(axes, "P (0.88)")
     assert (list(x), list(y), colour) == ([0, 0.25, 1], [0, 1, 1], hex_of(draw.CASE))
@@ -163,7 +163,8 @@ def test_roc_is_drawn_as_its_table_says():
 def permutations():
     rng = np.random.default_rng(0)
     parts = []
-    for number, (name, mask) in enumerate((("cycle3", "top"), ("cycle3", "none"), ("fc", "none"))):
+    variants = (("cycle3", "top"), ("cycle3", "none"), ("degree", "top"))
+    for number, (name, mask) in enumerate(variants):
         for shift, scheme in enumerate(("pooled", "leave_site_out")):
             for place, metric in enumerate(("balanced_accuracy", "auc")):
                 values = 0.1 * number + 0.4 * shift + 0.8 * place + 0.02 * rng.gamma(1, 1, 40)
@@ -202,7 +203,7 @@ def test_the_null_is_drawn_as_its_table_says():
             "label": [None, None, "mean", "half", "seen"],
         }
     )
-    (axes,) = drawn(adhd.paint_null, table)
+    (axes,) = drawn(adhd.null_paint, table)
     assert np.allclose([b[:4] for b in bars(axes)], [(0.3, 0.4, 0, 3), (0.4, 0.5, 0, 7)])
     for label, x, colour in (("mean", 0.41, draw.INK), ("seen", 0.66, draw.CASE)):
         found = line(axes, label)
@@ -263,7 +264,7 @@ def test_graphs_are_drawn_run_by_run_at_their_site():
     graphs["density"] = 0.02
     table = adhd.density(graphs)[0].data
     assert sorted(table["y"]) == graphs["threshold"].tolist()
-    (axes,) = drawn(partial(adhd.paint_density, name="across", label="up"), table)
+    (axes,) = drawn(partial(adhd.density_paint, name="across", label="up"), table)
     shown = {
         site: hex_of(draw.CYCLE[number]) for number, site in enumerate(sorted(set(table["site"])))
     }
@@ -315,7 +316,7 @@ def test_glass_brain_shows_every_region_at_its_place(monkeypatch):
     }
     seen = []
     monkeypatch.setattr(brains, "points", lambda picture, *rest: seen.append(rest))
-    maps.paint_glass(None, table)
+    maps.glass_paint(None, table)
     ((values, places, marked, reach),) = seen
     assert values.tolist() == [-0.5, 2.0, 1.0] and marked.tolist() == [True, False, True]
     assert places.tolist() == part[["x", "y", "z"]].to_numpy().tolist() and reach == 2.0
@@ -345,7 +346,7 @@ def test_slices_share_the_scale_of_the_groups_and_tell_the_peaks(monkeypatch):
             assert table.loc[kind, [f"{end}_{a}" for a in "xyz"]].tolist() == place
     painted = []
     monkeypatch.setattr(brains, "slices", lambda picture, rows, *rest: painted.extend(rows))
-    maps.paint_slices(None, table, images, seen, affine, False)
+    maps.slices_paint(None, table, images, seen, affine, False)
     assert [(label, scale, sign) for label, _, scale, sign in painted] == [
         ("Cases", pytest.approx(top), False),
         ("Controls", pytest.approx(top), False),

@@ -38,7 +38,7 @@ def test_loss_terms_and_reconstruction_keep_their_rows():
         ("reconstruction", "held-out subjects"): {0: 8, 2: 4, 3: 5},
     }
     assert table.loc[table["panel"] == "used", "epoch"].tolist() == [2]
-    left, right = drawn(demovae.paint_losses, table, (9, 3))
+    left, right = drawn(demovae.losses_paint, table, (9, 3))
     for axes, panel in ((left, "terms"), (right, "reconstruction")):
         for (name, series), values in told.items():
             if name == panel:
@@ -78,7 +78,7 @@ def test_training_and_held_out_correlations_are_not_exchanged():
         bound = {"age": 0.23, "sex": 0.33, "site": 0.43}[row.column]
         assert row.band == pytest.approx(bound), "mean over features"
         assert NAMES[row.y] == row.label and FEATURES[row.y] == row.features
-    panels = drawn(demovae.paint_associations, figure.data, (9, 3))
+    panels = drawn(demovae.associations_paint, figure.data, (9, 3))
     assert [axes.get_title() for axes in panels] == ["age", "sex", "site"]
     for axes in panels:
         part = figure.data[figure.data["column"] == axes.get_title()]
@@ -129,7 +129,7 @@ def test_readouts_of_every_target_are_fresh_and_held_out():
         assert got["heldout"] == row.heldout and got["metric"] == row.metric
         assert (got["null_low"], got["null_high"]) == (row.null_lo, row.null_hi)
         assert got["chance"] == row.chance and got["label"] == NAMES[got["y"]]
-    panels = drawn(demovae.paint_readouts, table, (9, 5))
+    panels = drawn(demovae.readouts_paint, table, (9, 5))
     assert [axes.get_title() for axes in panels] == list(words.values())
     for axes in panels:
         part = table[table["panel"] == axes.get_title()]
@@ -199,7 +199,7 @@ def test_real_maps_stand_above_the_diagonal_and_synthetic_below(maps):
         assert set(part["scale"]) == {np.quantile(np.abs(arrays[f"real_{name}"]), 0.99)}
         assert set(part["r"]) == {known.loc[name, "r"]}
         assert set(part["amplitude"]) == {known.loc[name, "amplitude"]}
-    axes = drawn(demovae_samples.paint_group_maps, table, (9, 3))
+    axes = drawn(demovae_samples.group_maps_paint, table, (9, 3))
     panels = [one for one in axes if one.images and one.get_title()]
     assert [one.get_title() for one in panels] == ["age", "age²", "site = a"]
     for one, name in zip(panels, ("age", "age^2", "site=a")):
@@ -222,7 +222,7 @@ def test_real_edges_lie_across_and_synthetic_ones_up():
         "sd_synthetic": rng.uniform(6, 7, 20),
     }
     (figure,) = demovae_samples.edge_statistics(arrays)
-    panels = drawn(demovae_samples.paint_edges, figure.data, (8, 3))
+    panels = drawn(demovae_samples.edges_paint, figure.data, (8, 3))
     assert [axes.get_title() for axes in panels] == ["Means", "Standard deviations"]
     for axes, name, ends in zip(panels, ("mean", "sd"), ((0, 3), (4, 7))):
         part = figure.data[figure.data["panel"] == name]
@@ -250,7 +250,7 @@ def test_eigenvalues_of_real_and_synthetic_matrices_are_told_apart():
             for low, high in zip(part["low"], part["high"])
         ]
         assert part["height"].sum() == len(values)
-    (axes,) = drawn(demovae_samples.paint_eigenvalues, figure.data)
+    (axes,) = drawn(demovae_samples.eigenvalues_paint, figure.data)
     expected = figure.data[["low", "high"]].assign(bottom=0.0, top=figure.data["height"])
     assert np.allclose([bar[:4] for bar in bars(axes)], expected)
     colours = {"real": hex_of(draw.CONTROL), "synthetic": hex_of(draw.CASE)}
@@ -269,7 +269,7 @@ def test_nearness_to_training_people_is_counted_and_coloured():
     assert table["x"].tolist() == far.tolist() and table["y"].tolist() == near.tolist()
     assert table["series"].tolist() == ["training"] * 2 + ["others"] * 2 + ["training"]
     assert set(table["label"]) == {"nearer to training: 60 %", "nearer to others: 40 %"}
-    (axes,) = drawn(demovae_samples.paint_privacy, table)
+    (axes,) = drawn(demovae_samples.privacy_paint, table)
     colours = {"training": hex_of(draw.CASE), "others": hex_of(draw.CONTROL)}
     expected = [(row.x, row.y, colours[row.series]) for row in table.itertuples()]
     assert sorted(dots(axes)) == sorted(expected)
@@ -312,7 +312,7 @@ def test_the_planted_cohort_is_drawn_bar_by_bar():
         ("samples", "age"): 0.7,
         ("samples", "site = a"): 0.2,
     }
-    panels = drawn(demovae_samples.paint_planted, table, (9, 3))
+    panels = drawn(demovae_samples.planted_paint, table, (9, 3))
     colours = COLOURS | {"real": draw.OTHER, "samples": draw.CASE}
     for axes, part in zip(panels, (removed, back)):
         assert y_labels(axes) == dict(zip(part["tick"], part["name"]))

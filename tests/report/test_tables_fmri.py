@@ -143,7 +143,7 @@ def test_qc_fc_is_drawn_as_its_table_says():
             "label": ["B", "B", "A", "A"],
         }
     )
-    (axes,) = drawn(fmri_edges.paint_qc_fc, table)
+    (axes,) = drawn(fmri_edges.qc_fc_paint, table)
     colours = [hex_of(draw.OTHER)] * 2 + [hex_of(draw.CONTROL)] * 2
     expected = zip(table["low"], table["high"], [0] * 4, table["height"], colours)
     assert [b[4] for b in bars(axes)] == colours
@@ -173,7 +173,7 @@ def test_qc_fc_over_distance_is_drawn_as_its_table_says():
     table = fmri_edges.distance_table(
         pd.DataFrame({"distance_mm": [10.0, 20, 40, 90], "r": [0.3, 0.2, -0.1, 0.0]})
     )
-    (axes,) = drawn(partial(fmri_edges.paint_distance, limit=0.5), table)
+    (axes,) = drawn(partial(fmri_edges.distance_paint, limit=0.5), table)
     points = [(x, y) for x, y, _ in dots(axes)]
     assert points == [(10, 0.3), (20, 0.2), (40, -0.1), (90, 0.0)]
     slope = table[table["series"] == "slope"]
@@ -194,7 +194,7 @@ def test_a_cloud_of_many_points_is_counted_in_boxes():
         # `count` is a method of tuples
         assert inside.sum() == table.loc[row.Index, "count"]
     (axes,) = drawn(
-        lambda picture, table: draw.paint_cloud(picture.subplots(), table, cmap="Greys"), table
+        lambda picture, table: draw.cloud_paint(picture.subplots(), table, cmap="Greys"), table
     )
     (boxes,) = axes.collections
     assert np.array_equal(boxes.get_array(), table["count"])
@@ -242,7 +242,7 @@ def test_edges_in_the_brain_join_their_regions(monkeypatch):
     assert np.array_equal(places.loc[list("ABCDEF")], centres)
     seen = []
     monkeypatch.setattr(brains, "connectome", lambda picture, *rest: seen.append(rest))
-    fmri_edges.paint_brain(None, table, "z")
+    fmri_edges.brain_paint(None, table, "z")
     ((matrix, coords, reach, label),) = seen
     assert np.array_equal(matrix, kept) and np.array_equal(coords, centres)
     assert reach == np.abs(kept).max() and label == "z"
@@ -293,7 +293,7 @@ def test_a_tall_carpet_is_thinned_from_edge_to_edge_and_short_ones_are_filled(ar
 
 def test_the_carpet_is_drawn_as_its_table_says(arrays):
     table = fmri_runs.carpet_table(arrays, {"fd_mm": 0.3, "std_dvars": 9.0})
-    picture_axes = drawn(_without_layout(fmri_runs.paint_carpet), table)
+    picture_axes = drawn(_without_layout(fmri_runs.carpet_paint), table)
     fd, dvars, before, after = picture_axes
     assert [axes.get_ylabel() for axes in picture_axes] == ["FD (mm)", "DVARS", "Before", "After"]
     middle = 2.5 * (np.arange(8) + 0.5)
@@ -319,7 +319,7 @@ def test_the_carpet_is_drawn_as_its_table_says(arrays):
 def test_traces_that_are_not_known_say_so(arrays):
     less = {key: arrays[key] for key in ("carpet_after", "kept", "tr")}
     fd, dvars, after = drawn(
-        _without_layout(fmri_runs.paint_carpet), fmri_runs.carpet_table(less, {})
+        _without_layout(fmri_runs.carpet_paint), fmri_runs.carpet_table(less, {})
     )
     assert [text.get_text() for text in (*fd.texts, *dvars.texts)] == ["not known"] * 2
     assert after.get_ylabel() == "After"
@@ -361,7 +361,7 @@ def test_slices_are_told_pixel_by_pixel(slices):
 
 def test_slices_are_drawn_as_their_table_says(slices):
     mean, tsnr, scale = drawn(
-        _without_layout(fmri_slices.paint_slices), fmri_slices.slices_table(slices)
+        _without_layout(fmri_slices.slices_paint), fmri_slices.slices_table(slices)
     )
     size = {"x": (3, 4), "y": (2, 4), "z": (2, 3)}
     for axes, name in ((mean, "mean"), (tsnr, "tsnr")):

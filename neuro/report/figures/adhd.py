@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.report.figures import draw
-from neuro.report.figures.scores import paint_scores, score_table
+from neuro.report.figures.scores import scores_paint, scores_table
 from neuro.report.pages.adhd_scores import input_name, order, p_text, scheme_name
 from neuro.report.site import model
 
@@ -29,14 +29,14 @@ def score_dots(part: pd.DataFrame, scheme: str) -> model.Figure:
     neuro.report.site.model.Figure
     """
     part = order(part)
-    table = score_table(
+    table = scores_table(
         part,
         np.where(part["imaging"], "imaging", "baseline"),
         [input_name(name, mask) for name, mask in zip(part["input"], part["mask"])],
     )
     return draw.figure(
         f"scores_{scheme}",
-        partial(paint_scores, colours={"imaging": draw.CONTROL}),
+        partial(scores_paint, colours={"imaging": draw.CONTROL}),
         data=table,
         size=(4.9, 0.9 + 0.27 * max(len(table), 5)),
         caption=f"{scheme_name(scheme)}: balanced accuracy with 95 % interval. Grey: "
@@ -86,7 +86,7 @@ def null_table(permutations, row) -> pd.DataFrame:
     return pd.concat([draw.counts({"null": null}, edges), lines], ignore_index=True)
 
 
-def paint_null(picture, table: pd.DataFrame) -> None:
+def null_paint(picture, table: pd.DataFrame) -> None:
     """Bars and lines of :func:`null_table`."""
     axes = picture.subplots()
     table = table.set_index("series", drop=False)
@@ -129,7 +129,7 @@ def null_histogram(permutations, totals, scheme: str, metric: str) -> list[model
     return [
         draw.figure(
             f"permutations_{scheme}",
-            paint_null,
+            null_paint,
             data=table,
             caption=f"{scheme_name(scheme)}: {name} in {n_permutations} permutations of the "
             "labels within sites, the whole analysis repeated each time.",
@@ -218,7 +218,7 @@ def density_table(graphs: pd.DataFrame, across: str, key: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def paint_density(picture, table: pd.DataFrame, name: str, label: str) -> None:
+def density_paint(picture, table: pd.DataFrame, name: str, label: str) -> None:
     """Dots of :func:`density_table`, a colour per site."""
     axes = picture.subplots()
     for number, (site, part) in enumerate(table.groupby("site")):
@@ -270,7 +270,7 @@ def density(graphs: pd.DataFrame) -> list[model.Figure]:
         out.append(
             draw.figure(
                 f"{key}_{slug}",
-                partial(paint_density, name=name, label=label),
+                partial(density_paint, name=name, label=label),
                 data=density_table(graphs, across, key),
                 caption=f"{label} of the graphs against {name.lower()}, by site.",
                 how_to_read=how,

@@ -111,7 +111,7 @@ def roc_table(predictions: pd.DataFrame, totals: pd.DataFrame, scheme: str) -> p
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
-def paint_roc(picture, table: pd.DataFrame) -> None:
+def roc_paint(picture, table: pd.DataFrame) -> None:
     """Curves of :func:`roc_table`, their AUC in the legend."""
     axes = picture.subplots()
     axes.plot([0, 1], [0, 1], color=draw.PALE, lw=1)
@@ -140,7 +140,7 @@ def roc(predictions: pd.DataFrame, totals: pd.DataFrame, scheme: str) -> list[mo
     return [
         draw.figure(
             f"roc_{scheme}",
-            paint_roc,
+            roc_paint,
             data=table,
             size=(4.6, 4.3),
             caption=f"ROC curves, {scheme_name(scheme).lower()}: held-out "

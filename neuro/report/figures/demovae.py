@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from neuro.report.figures import draw
-from neuro.report.figures.scores import BAND, paint_scores, score_table
+from neuro.report.figures.scores import BAND, scores_paint, scores_table
 from neuro.report.pages.adhd_scores import scheme_name
 from neuro.report.site import model
 
@@ -86,7 +86,7 @@ def losses_table(history: pd.DataFrame, epoch: int | None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if len(after) else pd.DataFrame()
 
 
-def paint_losses(picture, table: pd.DataFrame) -> None:
+def losses_paint(picture, table: pd.DataFrame) -> None:
     """Lines of :func:`losses_table`."""
     left, right = picture.subplots(1, 2)
     terms, rec = (table[table["panel"] == panel] for panel in ("terms", "reconstruction"))
@@ -118,7 +118,7 @@ def losses(history: pd.DataFrame, epoch: int | None) -> list:
     return [
         draw.figure(
             "losses",
-            paint_losses,
+            losses_paint,
             data=table,
             size=draw.WIDE,
             wide=True,
@@ -163,7 +163,7 @@ def associations_table(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def paint_associations(picture, table: pd.DataFrame) -> None:
+def associations_paint(picture, table: pd.DataFrame) -> None:
     """Pairs of dots of :func:`associations_table`, a panel per column."""
     columns = list(dict.fromkeys(table["column"]))
     labels = table.drop_duplicates("y").sort_values("y")
@@ -192,7 +192,7 @@ def associations(table: pd.DataFrame) -> list:
     return [
         draw.figure(
             "associations",
-            paint_associations,
+            associations_paint,
             data=table,
             size=(9.4, 1.1 + 0.34 * max(table["features"].nunique(), 3)),
             wide=True,
@@ -240,7 +240,7 @@ def readouts_table(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def paint_readouts(picture, table: pd.DataFrame) -> None:
+def readouts_paint(picture, table: pd.DataFrame) -> None:
     """Dots of :func:`readouts_table` on the bands of their nulls, a panel per target."""
     panels = list(dict.fromkeys(table["panel"]))
     labels = table.drop_duplicates("y").sort_values("y")
@@ -278,7 +278,7 @@ def readout_dots(table: pd.DataFrame) -> list:
     return [
         draw.figure(
             "readouts",
-            paint_readouts,
+            readouts_paint,
             data=table,
             size=(9.4, rows * (0.9 + 0.27 * max(table["features"].nunique(), 3))),
             wide=True,
@@ -297,10 +297,10 @@ def readout_dots(table: pd.DataFrame) -> list:
 def diagnosis(part: pd.DataFrame, scheme: str) -> model.Figure:
     """Balanced accuracy of the diagnosis from every kind of features, with nulls."""
     inputs = part["input"]
-    table = score_table(part, inputs.map(kind), inputs.map(features_name))
+    table = scores_table(part, inputs.map(kind), inputs.map(features_name))
     return draw.figure(
         f"diagnosis_{scheme}",
-        partial(paint_scores, colours=COLOURS),
+        partial(scores_paint, colours=COLOURS),
         data=table,
         size=(4.9, 0.9 + 0.27 * max(len(table), 5)),
         caption=f"{scheme_name(scheme)}: the diagnosis again, every step fitted inside each fold "

@@ -50,7 +50,7 @@ def group_maps_table(arrays: dict, comparison: pd.DataFrame, regions: int) -> pd
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def paint_group_maps(picture, table: pd.DataFrame) -> None:
+def group_maps_paint(picture, table: pd.DataFrame) -> None:
     """Maps of :func:`group_maps_table`: real above the diagonal, synthetic below."""
     maps = list(table.groupby("map", sort=False))
     n_columns = min(len(maps), 4)
@@ -82,7 +82,7 @@ def group_maps(arrays: dict, comparison: pd.DataFrame, regions: int) -> list:
     return [
         draw.figure(
             "group_maps",
-            paint_group_maps,
+            group_maps_paint,
             data=table,
             size=(9.4, 2.55 * rows),
             wide=True,
@@ -110,12 +110,12 @@ def edges_table(arrays: dict) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def paint_edges(picture, table: pd.DataFrame) -> None:
+def edges_paint(picture, table: pd.DataFrame) -> None:
     """Dots of :func:`edges_table` and the line on which they should lie."""
     several = picture.subplots(1, 2)
     for axes, name, word in zip(several, ("mean", "sd"), ("Mean", "Standard deviation")):
         part = table[table["panel"] == name]
-        draw.paint_cloud(axes, part, cmap="Blues", s=7, color=draw.CONTROL, alpha=0.5)
+        draw.cloud_paint(axes, part, cmap="Blues", s=7, color=draw.CONTROL, alpha=0.5)
         ends = [part[["x", "y"]].min().min(), part[["x", "y"]].max().max()]
         axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
         axes.set_xlabel(f"{word} of an edge, held-out real")
@@ -130,7 +130,7 @@ def edge_statistics(arrays: dict) -> list:
     return [
         draw.figure(
             "edges",
-            paint_edges,
+            edges_paint,
             data=edges_table(arrays),
             size=(8.2, 3.5),
             wide=True,
@@ -151,7 +151,7 @@ def eigenvalues_table(arrays: dict) -> pd.DataFrame:
     return draw.counts(values, np.linspace(everything.min() - room, everything.max() + room, 31))
 
 
-def paint_eigenvalues(picture, table: pd.DataFrame) -> None:
+def eigenvalues_paint(picture, table: pd.DataFrame) -> None:
     """Bars of :func:`eigenvalues_table`."""
     axes = picture.subplots()
     for name, colour in (("real", draw.CONTROL), ("synthetic", SYNTHETIC)):
@@ -170,7 +170,7 @@ def eigenvalues(arrays: dict) -> list:
     return [
         draw.figure(
             "eigenvalues",
-            paint_eigenvalues,
+            eigenvalues_paint,
             data=eigenvalues_table(arrays),
             caption=f"Smallest eigenvalue of each matrix. The smallest of all synthetic ones is "
             f"{model.compact(low)}.",
@@ -204,7 +204,7 @@ def privacy_table(arrays: dict) -> pd.DataFrame:
     return pd.DataFrame({"series": series, "label": series.map(words), "x": far, "y": near})
 
 
-def paint_privacy(picture, table: pd.DataFrame) -> None:
+def privacy_paint(picture, table: pd.DataFrame) -> None:
     """Dots of :func:`privacy_table` beside the line of equal distances."""
     axes = picture.subplots()
     ends = np.array([table[["x", "y"]].min().min(), table[["x", "y"]].max().max()])
@@ -229,7 +229,7 @@ def privacy(arrays: dict, generation: pd.Series) -> list:
     return [
         draw.figure(
             "privacy",
-            paint_privacy,
+            privacy_paint,
             data=privacy_table(arrays),
             size=(4.6, 3.9),
             caption=f"Nearest neighbours of synthetic connectomes (RMS difference per edge), "
@@ -276,7 +276,7 @@ def planted_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows if targets else [], columns=keys)
 
 
-def paint_planted(picture, table: pd.DataFrame) -> None:
+def planted_paint(picture, table: pd.DataFrame) -> None:
     """Bars of :func:`planted_table`."""
     colours = COLOURS | {"real": draw.OTHER, "samples": SYNTHETIC}
     several = picture.subplots(1, 2, width_ratios=(3, 2))
@@ -305,7 +305,7 @@ def planted(table: pd.DataFrame) -> list:
     return [
         draw.figure(
             "planted",
-            paint_planted,
+            planted_paint,
             data=table,
             size=(9.4, 3.4),
             wide=True,

@@ -248,7 +248,7 @@ def cloud(x, y, n_bins: int = 50) -> pd.DataFrame:
     )
 
 
-def paint_cloud(axes, table, *, cmap: str, **look) -> None:
+def cloud_paint(axes, table, *, cmap: str, **look) -> None:
     """Draw :func:`cloud`: dots, or the boxes of the grid, darker with more points."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import LogNorm

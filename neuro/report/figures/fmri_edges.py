@@ -38,7 +38,7 @@ def qc_fc(folder: Path) -> list:
     out.append(
         draw.figure(
             "qc_fc",
-            paint_qc_fc,
+            qc_fc_paint,
             data=qc_fc_table(table, rows),
             caption="QC-FC: correlation over participants between the strength of each edge and "
             "mean framewise displacement, " + " and ".join(stages) + " confound removal.",
@@ -92,7 +92,7 @@ def qc_fc_table(table: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
     return out[(out["low"] < reach) & (out["high"] > -reach)].reset_index(drop=True)
 
 
-def paint_qc_fc(picture, table: pd.DataFrame) -> None:
+def qc_fc_paint(picture, table: pd.DataFrame) -> None:
     """Bars of :func:`qc_fc_table`."""
     axes = picture.subplots()
     for (name, label), part in table.groupby(["series", "label"], sort=False):
@@ -148,11 +148,11 @@ def distance_table(part: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([out, pd.DataFrame(slope)], ignore_index=True)
 
 
-def paint_distance(picture, table: pd.DataFrame, limit: float) -> None:
+def distance_paint(picture, table: pd.DataFrame, limit: float) -> None:
     """Edges and line of :func:`distance_table`; `limit` is the end of the axis."""
     axes = picture.subplots()
     edges, slope = (table[table["series"] == name] for name in ("edges", "slope"))
-    draw.paint_cloud(axes, edges, cmap="Greys", s=5, color=draw.OTHER, alpha=0.4)
+    draw.cloud_paint(axes, edges, cmap="Greys", s=5, color=draw.OTHER, alpha=0.4)
     if len(slope):
         axes.plot(slope["x"], slope["y"], color=draw.CASE, lw=2, label=slope["label"].iloc[0])
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
@@ -165,7 +165,7 @@ def paint_distance(picture, table: pd.DataFrame, limit: float) -> None:
 def _distance_figure(name: str, table: pd.DataFrame, limit: float) -> model.Figure:
     return draw.figure(
         f"qc_fc_distance_{name}",
-        partial(paint_distance, limit=limit),
+        partial(distance_paint, limit=limit),
         data=table,
         caption=f"QC-FC against the distance between the two regions of an edge, {name} confound "
         "removal.",
@@ -279,7 +279,7 @@ def brain_table(kept, centres, regions) -> pd.DataFrame:
     return pd.concat([places, edges], ignore_index=True)
 
 
-def paint_brain(picture, table: pd.DataFrame, label: str) -> None:
+def brain_paint(picture, table: pd.DataFrame, label: str) -> None:
     """Edges of :func:`brain_table` in a glass brain."""
     places = table[table["kind"] == "region"]
     edges = table[table["kind"] == "edge"]
@@ -299,7 +299,7 @@ def _in_the_brain(matrix, centres, regions, label: str) -> list:
     return [
         draw.figure(
             "connectome_brain",
-            partial(paint_brain, label=label),
+            partial(brain_paint, label=label),
             data=brain_table(kept, centres, regions),
             size=(9.4, 2.9),
             dpi=110,

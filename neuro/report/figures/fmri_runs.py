@@ -116,7 +116,7 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_carpet",
-                paint_carpet,
+                carpet_paint,
                 data=carpet_table(arrays, settings),
                 size=(5.0, 4.6),
                 dpi=130,
@@ -133,7 +133,7 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_carpet",
-                paint_carpet,
+                carpet_paint,
                 data=carpet_table(arrays, settings),
                 size=(5.0, 3.2),
                 dpi=130,
@@ -152,7 +152,7 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_slices",
-                fmri_slices.paint_slices,
+                fmri_slices.slices_paint,
                 data=fmri_slices.slices_table(arrays),
                 size=(5.0, 2.05 * len(slices)),
                 dpi=130,
@@ -206,7 +206,7 @@ def carpet_table(arrays: dict, settings: dict) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def paint_carpet(picture, table: pd.DataFrame) -> None:
+def carpet_paint(picture, table: pd.DataFrame) -> None:
     """Traces and carpets of :func:`carpet_table`."""
     panels = {name: table.filter(regex=f"^{name}_").to_numpy().T for name in ("before", "after")}
     panels = {name: values for name, values in panels.items() if len(values)}

@@ -41,7 +41,7 @@ def slices_table(arrays: dict) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def paint_slices(picture, table: pd.DataFrame) -> None:
+def slices_paint(picture, table: pd.DataFrame) -> None:
     """Mean image and tSNR of :func:`slices_table`, what there is of them, one above the other."""
     arrays = {
         f"{name}_{plane}": part.pivot(index="across", columns="up", values=name).to_numpy()

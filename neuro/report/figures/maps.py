@@ -123,7 +123,7 @@ def volume_table(maps: dict, seen, affine, files: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def paint_slices(picture, table: pd.DataFrame, maps, seen, affine, template: bool) -> None:
+def slices_paint(picture, table: pd.DataFrame, maps, seen, affine, template: bool) -> None:
     """The images of :func:`volume_table`, on its scales."""
     rows = [
         (row.label, maps[row.series], float(row.scale), bool(row.signed))
@@ -132,7 +132,7 @@ def paint_slices(picture, table: pd.DataFrame, maps, seen, affine, template: boo
     brains.slices(picture, rows, seen, affine, template)
 
 
-def paint_surface(picture, table: pd.DataFrame, data, seen, affine) -> None:
+def surface_paint(picture, table: pd.DataFrame, data, seen, affine) -> None:
     """One image of :func:`volume_table` on the cortex, on its scale."""
     brains.surface(picture, data, seen, affine, float(table["scale"].iloc[0]))
 
@@ -156,7 +156,7 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
     out: list = [
         draw.figure(
             f"group_{name}",
-            partial(paint_slices, maps=maps, seen=seen, affine=affine, template=template),
+            partial(slices_paint, maps=maps, seen=seen, affine=affine, template=template),
             data=table,
             size=(9.4, 1.5 * len(table)),
             dpi=110,
@@ -174,7 +174,7 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
         out.append(
             draw.figure(
                 f"surface_{name}",
-                partial(paint_surface, data=difference, seen=seen, affine=affine),
+                partial(surface_paint, data=difference, seen=seen, affine=affine),
                 data=table.tail(1),
                 size=(9.4, 2.2),
                 dpi=110,
@@ -251,7 +251,7 @@ def glass_table(part: pd.DataFrame) -> pd.DataFrame:
     return table.assign(marked=part["q"] < 0.05 if "q" in part else False)
 
 
-def paint_glass(picture, table: pd.DataFrame) -> None:
+def glass_paint(picture, table: pd.DataFrame) -> None:
     """Regions of :func:`glass_table` in a glass brain."""
     values = table["value"].to_numpy(float)
     places, marked = table[["x", "y", "z"]].to_numpy(float), table["marked"].to_numpy(bool)
@@ -262,7 +262,7 @@ def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
     words = input_name(name)
     return draw.figure(
         f"regions_{name}",
-        paint_glass,
+        glass_paint,
         data=glass_table(part),
         size=(9.4, 2.9),
         dpi=110,
@@ -332,7 +332,7 @@ def _pattern_volume(data, affine, name: str, how: str, stem: str, template: bool
     maps = {"pattern": data}
     return draw.figure(
         stem,
-        partial(paint_slices, maps=maps, seen=seen, affine=affine, template=template),
+        partial(slices_paint, maps=maps, seen=seen, affine=affine, template=template),
         data=volume_table(maps, seen, affine, {"pattern": f"{stem}.nii.gz"}),
         size=(9.4, 1.6),
         dpi=110,

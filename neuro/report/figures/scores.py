@@ -12,7 +12,7 @@ BAND = "#E4E8EC"
 _Z95 = 1.96
 
 
-def score_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
+def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
     """What a figure of scores draws, one row per variant, the first on top.
 
     Parameters
@@ -44,14 +44,14 @@ def score_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
     )
 
 
-def paint_scores(picture, table: pd.DataFrame, colours: dict) -> None:
+def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
     """Dots with intervals on the bands of their nulls.
 
     Parameters
     ----------
     picture : matplotlib.figure.Figure
     table : pandas.DataFrame
-        Of :func:`score_table`.
+        Of :func:`scores_table`.
     colours : dict of str to str
         By series; primary rows are orange diamonds, others without a colour grey.
     """
