@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pandas as pd
 
 from neuro.report.site import model
 
@@ -77,6 +78,30 @@ def figure(
         # No program name or date in the file: same data, same bytes.
         picture.savefig(stream, format="png", metadata={"Software": None})
     return model.Figure(name=name, png=stream.getvalue(), data=data, **texts)
+
+
+def long(values, **axes) -> pd.DataFrame:
+    """An array as a tidy table: one row per entry, named by its labels.
+
+    Parameters
+    ----------
+    values : array-like
+    **axes
+        Name and labels of each dimension, in their order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A column per dimension, and `value`.
+    """
+    index = pd.MultiIndex.from_product(axes.values(), names=axes)
+    return pd.Series(np.asarray(values).ravel(), index, name="value").reset_index()
+
+
+def wide(table, rows: str, columns: str, value: str = "value") -> pd.DataFrame:
+    """The matrix of a tidy table; rows and columns in the order of their first mention."""
+    matrix = table.pivot(index=rows, columns=columns, values=value)
+    return matrix.loc[table[rows].unique(), table[columns].unique()]
 
 
 def spread(count: int, width: float = 0.22) -> np.ndarray:
