@@ -37,7 +37,7 @@ def motifs_table(matrices, labels, background, components, names):
     parts, names = [], np.asarray(names, dtype=object)
     for r in range(min(len(matrices), MAX_COMPONENTS)):
         order = ordering(labels[r], background[r])
-        matrix = np.array(matrices[r], float)[np.ix_(order, order)]
+        matrix = np.array(matrices[r])[np.ix_(order, order)]
         np.fill_diagonal(matrix, np.nan)
         finite = matrix[np.isfinite(matrix)]
         limit = max(float(np.quantile(finite, 0.99)) if len(finite) else 1.0, 1e-12)
