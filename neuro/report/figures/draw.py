@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from neuro.report.site import model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONTROL, CASE, OTHER = "#0072B2", "#D55E00", "#6B7280"
 MORE, LESS = "#B2182B", "#2166AC"
@@ -94,6 +97,8 @@ def long(values, **axes) -> pd.DataFrame:
     pandas.DataFrame
         A column per dimension, and `value`.
     """
+    import pandas as pd
+
     index = pd.MultiIndex.from_product(axes.values(), names=axes)
     return pd.Series(np.asarray(values).ravel(), index, name="value").reset_index()
 
