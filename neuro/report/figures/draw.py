@@ -86,6 +86,32 @@ def figure(
     return model.Figure(name=name, png=stream.getvalue(), data=data, **texts)
 
 
+def long(values, **axes) -> pd.DataFrame:
+    """An array as a tidy table: one row per entry, named by its labels.
+
+    Parameters
+    ----------
+    values : array-like
+    **axes
+        Name and labels of each dimension, in their order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A column per dimension, and `value`.
+    """
+    import pandas as pd
+
+    index = pd.MultiIndex.from_product(axes.values(), names=axes)
+    return pd.Series(np.asarray(values).ravel(), index, name="value").reset_index()
+
+
+def wide(table, rows: str, columns: str, value: str = "value") -> pd.DataFrame:
+    """The matrix of a tidy table; rows and columns in the order of their first mention."""
+    matrix = table.pivot(index=rows, columns=columns, values=value)
+    return matrix.loc[table[rows].unique(), table[columns].unique()]
+
+
 def spread(count: int, width: float = 0.22) -> np.ndarray:
     """Horizontal offsets that keep `count` dots apart; the same at every call."""
     return ((np.arange(count) * 0.618034) % 1 - 0.5) * width
