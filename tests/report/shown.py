@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 
 
@@ -68,3 +69,15 @@ def said(value, digits):
     if not float(text.replace(",", "")):
         text = text.lstrip("-")
     return text.replace(",", "\u202f").replace("-", "−")
+
+
+def shows(text, value):
+    """Whether a cell or word shows a number, rounded to the digits it has."""
+    if value is None or not np.isfinite(value):
+        return text in ("n/a", "")
+    text = text.replace("\u202f", "").replace("−", "-")
+    if text.startswith("< "):
+        return value < float(text[2:])
+    digits = len(text.partition(".")[2].partition("e")[0])
+    power = int(text.partition("e")[2] or 0)
+    return abs(float(text) - value) <= 0.5001 * 10.0 ** (power - digits)

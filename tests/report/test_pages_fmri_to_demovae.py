@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from page_tables import shows, table, tables
 from report_pages import Page
 from scipy import stats
+from shown import Shown, shows
 
 from neuro.report import build
 from neuro.report.figures import draw
@@ -44,11 +44,27 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def html(report):
-    return {stage: (report / f"{stage}.html").read_text("utf-8") for stage in STAGES}
+    return {stage: report / f"{stage}.html" for stage in STAGES}
 
 
 def read(name):
     return pd.read_csv(RESULTS / name, sep="\t", na_values=["n/a"], keep_default_na=False)
+
+
+def tables(page):
+    """Captions and rows of the tables of a page."""
+    return [(caption, found.to_dict("records")) for caption, found, _ in Shown(page).tables]
+
+
+def table(page, words):
+    """The rows of the one table whose caption holds some words."""
+    (rows,) = [rows for caption, rows in tables(page) if words in caption]
+    return rows
+
+
+def text_of(page):
+    """All that can be read on a page."""
+    return Page(page.read_text("utf-8")).text
 
 
 def drawn(report, name):
@@ -67,10 +83,10 @@ def test_every_picture_has_its_table_beside_it_and_a_link_to_it(report, html):
     assert names >= {
         *("fmri/mean_fd", "fmri/qc_fc", "fmri/connectome", "fmri/sub-01_task-rest_carpet"),
         *("fmri/sub-01_task-rest_slices", "adhd/scores_pooled", "adhd/mask_frequency"),
-        *("adhd/roc_pooled", "adhd/threshold_length", "demovae/associations", "demovae/readouts"),
+        *("adhd/roc_pooled", "adhd/threshold_dof", "demovae/associations", "demovae/readouts"),
         *("demovae/losses", "demovae/diagnosis_pooled", "demovae/edges", "demovae/eigenvalues"),
         *("demovae/group_maps", "demovae/privacy", "demovae/planted"),
-    } - {"adhd/threshold_length"}
+    }
 
 
 # fmri
@@ -78,7 +94,7 @@ def test_every_picture_has_its_table_beside_it_and_a_link_to_it(report, html):
 
 def test_fmri_page_counts_runs_and_people(html):
     runs = read("fmri/runs.tsv")
-    text = Page(html["fmri"]).text
+    text = text_of(html["fmri"])
     assert f"{len(runs)} runs of {runs['participant_id'].nunique()} participants were" in text
 
 
@@ -159,7 +175,7 @@ def test_motion_and_connectome_beside_the_pictures_are_those_of_the_results(repo
 
 def test_the_page_of_a_participant_shows_its_run(report):
     qc = read("fmri/group_qc.tsv").set_index("run_key").loc["sub-01_task-rest"]
-    text = Page((report / "pages/fmri_sub-01.html").read_text("utf-8")).text
+    text = text_of(report / "pages/fmri_sub-01.html")
     told = re.search(r"sub-01_task-rest: mean FD (\S+) mm, (\S+) min kept", text)
     assert shows(told[1], qc["mean_fd"]) and shows(told[2], qc["minutes_kept"])
     with np.load(RESULTS / "fmri/sub-01/func/sub-01_task-rest_desc-figures_bold.npz") as arrays:
@@ -226,7 +242,7 @@ def test_scores_of_every_variant_are_those_of_the_table(html, scheme):
 
 def test_the_sentence_quotes_the_primary_variant_its_null_and_the_best_baseline(html):
     scores = totals().query("metric == 'balanced_accuracy'")
-    text = Page(html["adhd"]).text
+    text = text_of(html["adhd"])
     for scheme, words in SCHEMES.items():
         own = scores[scores["scheme"] == scheme]
         main = own[own["primary"].astype(str) == "True"].iloc[0]
@@ -271,7 +287,7 @@ def test_sites_graphs_and_masks_are_those_of_the_results(html, report):
         assert shows(row["Edges"], statistics.median(own["n_edges"]))
     mask = read("adhd/mask.tsv")
     bars = drawn(report, "adhd/mask_frequency")
-    caption = re.search(r"Region mask of (.+?):", Page(html["adhd"]).text)[1]
+    caption = re.search(r"Region mask of (.+?):", text_of(html["adhd"]))[1]
     mask = mask[mask["input"].map(WORDS) == caption]
     for row in bars.itertuples():
         kept = [
@@ -287,7 +303,7 @@ def test_region_maps_are_those_of_the_groups(html):
         found = [
             rows
             for caption, rows in tables(html["adhd"])
-            if f" {WORDS[name]}: the ten regions" in caption
+            if caption.startswith(f"{WORDS[name]}: the ten regions")
         ]
         assert len(found) == 1
         part = part.set_index("region")
@@ -337,7 +353,7 @@ def test_readouts_on_the_page_are_held_out_ones_of_their_scheme(html):
 def test_the_sentence_of_the_features_quotes_readouts_and_bounds(html):
     readouts, links = read("demovae/readouts.tsv"), read("demovae/associations.tsv")
     fresh = readouts.query("fit_on == 'fresh' and model == 'linear' and target != 'dx'")
-    text = Page(html["demovae"]).text
+    text = text_of(html["demovae"])
     told = re.search(r"(Network, \d+) latents, read out of held-out subjects: (.+?)\. ", text)
     (main,) = {name for name in fresh["features"] if features_in_words(name) == told[1]}
     found = re.findall(r"(\S+) (\S+) \(raw (\S+), chance (\S+), (R²|balanced accuracy)\)", told[2])
@@ -403,7 +419,7 @@ def test_samples_in_numbers_are_those_of_the_generation(html, report):
     ):
         assert shows(rows[words]["Synthetic"], values.loc[key, "value"]), key
         assert shows(rows[words]["Reference"], values.loc[key, "reference"]), key
-    text = Page(html["demovae"]).text
+    text = text_of(html["demovae"])
     near = values.loc["privacy_ratio", "value"]
     assert f"{100 * near:.0f} % of them lie nearer to a person of the training half" in text
     auc = re.search(r"from others with an AUC of ([\d.]+): never", text)[1]
