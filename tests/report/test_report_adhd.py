@@ -7,7 +7,7 @@ import pytest
 
 from neuro.io.formats.tables import write_tsv
 from neuro.report.figures import adhd as adhd_figures
-from neuro.report.figures import draw, maps
+from neuro.report.figures import adhd_roc, maps
 from neuro.report.pages import adhd, adhd_scores
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
@@ -29,7 +29,7 @@ def test_roc_curve_is_that_of_all_cut_points(seed):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, 40)
     score = rng.integers(0, 8, 40) / 4.0  # many ties
-    false, true = adhd_figures.curve(y, score)
+    false, true = adhd_roc.curve(y, score)
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
     slow = {(0.0, 0.0)} | {
         (np.mean(score[y == 0] >= cut), np.mean(score[y == 1] >= cut)) for cut in np.unique(score)
@@ -47,7 +47,7 @@ def test_curve_over_repeats_has_the_mean_area():
         pd.DataFrame({"y": y, "score": y * effect + rng.standard_normal(31), "repeat": repeat})
         for repeat, effect in enumerate((0.3, 1.0, 2.0))
     ]
-    false, true = adhd_figures.mean_curve(pd.concat(parts))
+    false, true = adhd_roc.mean_curve(pd.concat(parts))
     areas = [_auc(part["y"].to_numpy(), part["score"].to_numpy()) for part in parts]
     assert np.trapezoid(true, false) == pytest.approx(np.mean(areas), abs=1e-12)
     assert (np.diff(false) >= 0).all() and (np.diff(true) >= -1e-12).all()
@@ -150,19 +150,6 @@ def test_scores_without_a_primary_or_null_are_drawn(tmp_path):
     write_tsv(folder / "scores.tsv", pd.DataFrame(rows))
     section = adhd.sections(tmp_path, {}, Labels())[0]
     assert [figure.name for figure in section.figures()] == ["scores_pooled"]
-
-
-def test_mask_frequency_is_the_share_of_folds(planted_results, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        draw, "bars", lambda axes, names, values, **_: seen.update(zip(names, values))
-    )
-    table = pd.read_csv(planted_results / "adhd" / "mask.tsv", sep="\t")
-    blocks = adhd_figures.mask_frequency(table, ("cycle3", "top"))
-    assert "5 training folds" in blocks[1].caption
-    assert next(iter(seen)) == "R03" and seen["R03"] == pytest.approx(100)
-    assert all(value == pytest.approx(20) for name, value in seen.items() if name != "R03")
-    assert len(seen) == 20
 
 
 def test_mask_that_keeps_nothing_is_a_sentence():

@@ -105,6 +105,19 @@ def test_banners_grids_and_tables(results):
     assert {"effects", "categories", "grid_face", "pairs_face", "traces_face", "card"} <= names
 
 
+def test_the_table_keeps_guide_judge_and_category_apart(results):
+    summary = pd.read_csv(results / "braindive/summary.tsv", sep="\t", na_values="n/a")
+    table = braindive._table(summary)
+    first, second = table.rows
+    assert (first["gain_A"], first["gain_B"], first["ci"]) == (1.0, 0.4, "[0.30, 0.50]")
+    assert (first["J"], first["J_twin"]) == (80, 20)
+    assert first["shape"] == "0.90" and first["natural_B"] == 1.0
+    assert (first["flag"], second["flag"]) == ("", "adversarial")
+    labels = {column.key: column.label for column in table.columns}
+    assert labels["gain_A"] == "Gain, guide" and labels["gain_B"] == "Gain, independent"
+    assert labels["J"] == "Category, %" and labels["J_twin"] == "Unguided, %"
+
+
 def test_unfiltered_weights_of_a_user_carry_a_warning(results):
     config = {"braindive": {"generator": {"type": "sd"}}}
     assert "No content filter was applied" in words(

@@ -6,7 +6,7 @@ import pytest
 
 from neuro.io.formats.tables import write_tsv
 from neuro.io.regions.connectomes import write_connectomes
-from neuro.report.figures import draw, fmri_edges, fmri_runs
+from neuro.report.figures import draw, fmri_edges, fmri_runs, fmri_slices
 from neuro.report.pages import fmri, record
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
@@ -186,8 +186,10 @@ def test_slices_keep_left_left_and_up_up_in_true_proportions():
         values[f"mean_{axis}"][:] = 1.0
         # First index, last index: on the left, at the top.
         values[f"mean_{axis}"][0, -1] = 100.0
-    picture = fmri_runs._mosaic(values, "mean", np.array([2.0, 2.0, 4.0]))
-    height = fmri_runs._PANEL
+    picture = fmri_slices._mosaic(
+        values, "mean", {"x": (2.0, 4.0), "y": (2.0, 4.0), "z": (2.0, 2.0)}
+    )
+    height = fmri_slices._PANEL
     # Panel z: 4 voxels of 2 mm across, 6 of 2 mm up.
     width = round(4 * 2 * height / (6 * 2))
     panel = picture[-height:, -(width + 4) : -4]
@@ -201,7 +203,7 @@ def test_slices_keep_left_left_and_up_up_in_true_proportions():
 def test_mask_edge_is_the_rim_of_the_mask():
     mask = np.zeros((10, 10), bool)
     mask[3:7, 3:7] = True
-    _, edge = fmri_runs._enlarge(np.zeros((10, 10, 3)), mask, 4.0, 4.0)
+    _, edge = fmri_slices._enlarge(np.zeros((10, 10, 3)), mask, 4.0, 4.0)
     # A square of 16 pixels without its inner square of 12.
     assert edge.sum() == 16**2 - 12**2
     assert not edge[: 3 * 4].any() and not edge[:, : 3 * 4].any()

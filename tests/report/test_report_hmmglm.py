@@ -56,6 +56,20 @@ def test_the_table_of_states_adds_up(results):
     assert sum(row["exc"] for row in table.rows) == (weights["sign"] > 0).sum()
 
 
+def test_the_table_of_states_tells_states_signs_and_cut_visits_apart(results):
+    folder = results / "hmmglm/planted"
+    weights = pd.read_csv(folder / "weights.tsv", sep="\t")
+    weights["sign"] = [1] * 5 + [-1] * 2 + [0] * 9 + [1] * 3 + [-1] * 4 + [0] * 9
+    weights.to_csv(folder / "weights.tsv", sep="\t", index=False)
+    visits = [(0, 1, 0.5, 0), (0, 1, 0.7, 0), (0, 1, 9.0, 1), (0, 2, 0.2, 0), (0, 2, 8.0, 1)]
+    columns = ["sequence", "state", "duration_s", "cut"]
+    pd.DataFrame(visits, columns=columns).to_csv(folder / "dwell.tsv", sep="\t", index=False)
+    rows = hmmglm._states_table(hmmglm._read(folder, "planted", "simulated", {})).rows
+    assert [(row["exc"], row["inh"]) for row in rows] == [(5, 2), (3, 4)]
+    assert [row["visits"] for row in rows] == [3, 2]
+    assert [row["dwell"] for row in rows] == pytest.approx([0.6, 0.2])
+
+
 def test_planted_states_stand_below_the_posterior(results):
     states = pd.read_csv(results / "hmmglm/planted/states.tsv", sep="\t")
     assert set(states["planted"]) == {1, 2}

@@ -37,6 +37,16 @@ def headings_only(page: Path) -> str:
     return "".join(f"<h2>{text}</h2>\n" for text in texts)
 
 
+def alone(folder: Path, patterns, target: Path) -> Path:
+    """A folder that holds only what a rule reads."""
+    shutil.copytree(folder / "input", target / "input")
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        place = target / path.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    return target
+
+
 def store(rule: str, case, folder: Path) -> None:
     """Copy what a rule reads and writes from a finished run."""
     place = HERE / rule
@@ -86,7 +96,14 @@ def main(rules):
                     spike_table(folder / "input")
                 elif case.config["data"]["kind"] not in ("simulated", "none"):
                     crop_cohort(folder / "input")
-                finished_run(folder, case.config, case.run_target, rules)
+                stages = {rule.partition("_")[0] for rule in case.borrowed}
+                off = {stage: {"enabled": False} for stage in stages}
+                finished_run(folder, case.config | off, case.run_target, rules)
+                for rule in case.borrowed:
+                    shutil.copytree(HERE / rule / "expected", folder, dirs_exist_ok=True)
+                if case.borrowed:
+                    folder = alone(folder, case.inputs, Path(top) / f"alone-{name}")
+                    finished_run(folder, case.config, case.targets[0], (name,))
                 runs[key] = folder
             store(name, case, runs[key])
     size = sum(path.stat().st_size for path in HERE.rglob("*") if path.is_file())

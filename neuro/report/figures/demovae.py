@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
 import pandas as pd
 
 from neuro.report.figures import draw
+from neuro.report.figures.scores import BAND, scores_paint, scores_table
 from neuro.report.pages.adhd_scores import scheme_name
 from neuro.report.site import model
 
-BAND = "#E4E8EC"
 NAMES = {
     "raw": "Raw connectomes",
     "pca": "Principal components",
@@ -46,47 +47,79 @@ def target_name(target: str, method: str = "linear") -> str:
     return str(target).replace("^2", "²") + (" (rbf)" if method == "rbf" else "")
 
 
-def losses(history: pd.DataFrame, epoch: int | None) -> list:
-    """Loss terms over epochs, and the epoch whose weights are used."""
-    terms = [name for name in ("rec", "cov", "mean", "decor", "guide") if name in history]
-    looked = history.dropna(subset=["val_rec"]) if "val_rec" in history else history[:0]
+def losses_table(history: pd.DataFrame, epoch: int | None) -> pd.DataFrame:
+    """Loss terms and reconstruction over epochs.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        `history.tsv`.
+    epoch : int or None
+        Whose weights are used.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per point: `panel` (`terms` or `reconstruction`), `series`, `epoch` and `value`;
+        last, where known, a row of the panel `used` with the epoch. Empty without a step.
+    """
+    words = {"rec": "reconstruction", "cov": "covariance", "decor": "decorrelation"}
     # the first row looks before any step
     after = history[history["epoch"] > 0]
-    if after.empty:
+    lines = [
+        ("terms", words.get(name, name), after, name)
+        for name in ("rec", "cov", "mean", "decor", "guide")
+        if name in after and after[name].max() > 0
+    ]
+    lines.append(("reconstruction", "training rows", after, "rec"))
+    if "val_rec" in history:
+        looked = history.dropna(subset=["val_rec"])
+        lines.append(("reconstruction", "held-out subjects", looked, "val_rec"))
+    parts = [
+        pd.DataFrame(
+            {"panel": panel, "series": series, "epoch": rows["epoch"], "value": rows[name]}
+        )
+        for panel, series, rows, name in lines
+    ]
+    if epoch is not None:
+        parts.append(pd.DataFrame({"panel": ["used"], "epoch": epoch}))
+    return pd.concat(parts, ignore_index=True) if len(after) else pd.DataFrame()
+
+
+def losses_paint(picture, table: pd.DataFrame) -> None:
+    """Lines of :func:`losses_table`."""
+    left, right = picture.subplots(1, 2)
+    terms, rec = (table[table["panel"] == panel] for panel in ("terms", "reconstruction"))
+    for (name, part), colour in zip(terms.groupby("series", sort=False), draw.CYCLE):
+        left.plot(part["epoch"], part["value"], color=colour, lw=1.2, label=name)
+    left.set_yscale("log")
+    left.set_ylabel("Loss term, unweighted")
+    for name, part in rec.groupby("series", sort=False):
+        held = name == "held-out subjects"
+        look = {"color": draw.CASE, "marker": "o", "ms": 2.5, "lw": 1.2}
+        look = look if held else {"color": draw.CONTROL, "lw": 1.4}
+        right.plot(part["epoch"], part["value"], label=name, **look)
+    right.set_ylabel("Reconstruction, RMSE per edge")
+    used = table.loc[table["panel"] == "used", "epoch"]
+    for axes in (left, right):
+        for epoch in used:
+            axes.axvline(epoch, color=draw.INK, lw=1, ls=(0, (3, 2)))
+        axes.set_xlabel("Epoch")
+        axes.legend(loc="best")
+    for epoch in used:
+        right.set_title(f"Weights of epoch {epoch:.0f} are used")
+
+
+def losses(history: pd.DataFrame, epoch: int | None) -> list:
+    """Loss terms over epochs, and the epoch whose weights are used."""
+    table = losses_table(history, epoch)
+    if table.empty:
         return []
-
-    def paint(picture):
-        left, right = picture.subplots(1, 2)
-        for name, colour in zip(terms, draw.CYCLE):
-            values = after[name].to_numpy(float)
-            if np.nanmax(values) > 0:
-                label = {"rec": "reconstruction", "cov": "covariance", "decor": "decorrelation"}
-                left.plot(after["epoch"], values, color=colour, lw=1.2, label=label.get(name, name))
-        left.set_yscale("log")
-        left.set_ylabel("Loss term, unweighted")
-        right.plot(after["epoch"], after["rec"], color=draw.CONTROL, lw=1.4, label="training rows")
-        if len(looked):
-            right.plot(
-                *(looked["epoch"], looked["val_rec"]),
-                *("o-",),
-                color=draw.CASE,
-                ms=2.5,
-                lw=1.2,
-                label="held-out subjects",
-            )
-        right.set_ylabel("Reconstruction, RMSE per edge")
-        for axes in (left, right):
-            if epoch is not None:
-                axes.axvline(epoch, color=draw.INK, lw=1, ls=(0, (3, 2)))
-            axes.set_xlabel("Epoch")
-            axes.legend(loc="best")
-        if epoch is not None:
-            right.set_title(f"Weights of epoch {epoch} are used")
-
     return [
         draw.figure(
             "losses",
-            paint,
+            losses_paint,
+            data=table,
             size=draw.WIDE,
             wide=True,
             caption="Training of the network on all subjects: the five terms of the loss, and the "
@@ -100,39 +133,68 @@ def losses(history: pd.DataFrame, epoch: int | None) -> list:
     ]
 
 
-def associations(table: pd.DataFrame) -> list:
-    """Largest correlation of a latent with each column, on training and on held-out rows."""
+def associations_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Largest correlation of a latent with each column, on training and on held-out rows.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `associations.tsv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per `column` and `features`: `series` (kind of features), `label`, `y`, `train`,
+        `heldout`, and `band`, the mean null bound of the column.
+    """
     table = table[table["scheme"] == "folds"]
+    names = list(dict.fromkeys(table["features"]))
+    return pd.DataFrame(
+        {
+            "column": table["column"],
+            "features": table["features"],
+            "series": table["features"].map(kind),
+            "label": table["features"].map(features_name),
+            "y": table["features"].map(names.index),
+            "train": table["max_abs_r_train"],
+            "heldout": table["max_abs_r_heldout"],
+            "band": table.groupby("column")["null_bound"].transform("mean"),
+        }
+    ).reset_index(drop=True)
+
+
+def associations_paint(picture, table: pd.DataFrame) -> None:
+    """Pairs of dots of :func:`associations_table`, a panel per column."""
     columns = list(dict.fromkeys(table["column"]))
-    features = list(dict.fromkeys(table["features"]))
-    if not columns:
+    labels = table.drop_duplicates("y").sort_values("y")
+    several = picture.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axes, column in zip(several, columns):
+        part = table[table["column"] == column]
+        bound = part["band"].iloc[0]
+        axes.barh((len(labels) - 1) / 2, bound, height=len(labels), color=BAND, lw=0)
+        for row in part.itertuples():
+            colour = COLOURS.get(row.series, draw.OTHER)
+            axes.plot([row.train, row.heldout], [row.y, row.y], color=colour, lw=1, zorder=2)
+            axes.plot(row.train, row.y, "o", color="white", mec=colour, ms=5.5, zorder=3)
+            axes.plot(row.heldout, row.y, "o", color=colour, ms=6, zorder=3)
+        axes.set_title(column)
+        axes.set_xlim(-0.03, 1.08 * max(float(table["heldout"].max()), bound, 0.1))
+        axes.set_xlabel("Largest |r|")
+    several[0].set_yticks(labels["y"], labels["label"])
+    several[0].set_ylim(len(labels) - 0.5, -0.5)
+
+
+def associations(table: pd.DataFrame) -> list:
+    """The figure of :func:`associations_table`."""
+    table = associations_table(table)
+    if table.empty:
         return []
-
-    def paint(picture):
-        several = picture.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-        for axes, column in zip(several, columns):
-            part = table[table["column"] == column].set_index("features")
-            bound = float(part["null_bound"].mean())
-            axes.barh((len(features) - 1) / 2, bound, height=len(features), color=BAND, lw=0)
-            for y, name in enumerate(features):
-                if name not in part.index:
-                    continue
-                row, colour = part.loc[name], COLOURS.get(kind(name), draw.OTHER)
-                ends = [row["max_abs_r_train"], row["max_abs_r_heldout"]]
-                axes.plot(ends, [y, y], color=colour, lw=1, zorder=2)
-                axes.plot(ends[0], y, "o", color="white", mec=colour, ms=5.5, zorder=3)
-                axes.plot(ends[1], y, "o", color=colour, ms=6, zorder=3)
-            axes.set_title(column)
-            axes.set_xlim(-0.03, 1.08 * max(float(table["max_abs_r_heldout"].max()), bound, 0.1))
-            axes.set_xlabel("Largest |r|")
-        several[0].set_yticks(range(len(features)), [features_name(name) for name in features])
-        several[0].set_ylim(len(features) - 0.5, -0.5)
-
     return [
         draw.figure(
             "associations",
-            paint,
-            size=(9.4, 1.1 + 0.34 * max(len(features), 3)),
+            associations_paint,
+            data=table,
+            size=(9.4, 1.1 + 0.34 * max(table["features"].nunique(), 3)),
             wide=True,
             caption="Largest correlation of any latent with a column: open, on the subjects of the "
             "fit; filled, on held-out subjects (mean over folds). Grey: what latents without any "
@@ -145,50 +207,80 @@ def associations(table: pd.DataFrame) -> list:
     ]
 
 
-def readout_dots(table: pd.DataFrame) -> list:
-    """Fresh readouts of every target from every kind of features."""
+def readouts_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Fresh readouts of every target from every kind of features.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `readouts.tsv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per `panel` (target and machine in words) and `features`: `series` (kind of
+        features), `label`, `y`, `metric`, `heldout`, `null_low`, `null_high` and `chance`.
+    """
     table = table[(table["scheme"] == "halves") & (table["fit_on"] == "fresh")]
-    keys = list(dict.fromkeys(zip(table["target"], table["model"])))
-    features = list(dict.fromkeys(table["features"]))
-    if not keys:
+    names = list(dict.fromkeys(table["features"]))
+    panels = [target_name(*pair) for pair in zip(table["target"], table["model"])]
+    return pd.DataFrame(
+        {
+            "panel": panels,
+            "features": table["features"],
+            "series": table["features"].map(kind),
+            "label": table["features"].map(features_name),
+            "y": table["features"].map(names.index),
+            "metric": table["metric"],
+            "heldout": table["heldout"],
+            "null_low": table["null_lo"],
+            "null_high": table["null_hi"],
+            "chance": table["chance"],
+        }
+    ).reset_index(drop=True)
+
+
+def readouts_paint(picture, table: pd.DataFrame) -> None:
+    """Dots of :func:`readouts_table` on the bands of their nulls, a panel per target."""
+    panels = list(dict.fromkeys(table["panel"]))
+    labels = table.drop_duplicates("y").sort_values("y")
+    n_columns = min(len(panels), 4)
+    several = picture.subplots(-(-len(panels) // n_columns), n_columns, sharey=True, squeeze=False)
+    for axes in several.ravel()[len(panels) :]:
+        axes.set_visible(False)
+    for axes, panel in zip(several.ravel(), panels):
+        part = table[table["panel"] == panel]
+        for row in part.itertuples():
+            colour = COLOURS.get(row.series, draw.OTHER)
+            width = row.null_high - row.null_low
+            axes.barh(row.y, width, left=row.null_low, height=0.66, color=BAND, lw=0)
+            axes.plot([row.chance, row.heldout], [row.y, row.y], color=colour, lw=1.2)
+            axes.plot(row.heldout, row.y, "o", color=colour, ms=5.5)
+        chance = float(part["chance"].iloc[0])
+        axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
+        # a readout far below chance would squeeze the others
+        low = max(float(part[["heldout", "null_low"]].min().min()), chance - 1.0)
+        high = max(float(part[["heldout", "null_high"]].max().max()), chance)
+        axes.set_xlim(min(low, chance) - 0.05, high + 0.05)
+        axes.set_title(panel)
+        axes.set_xlabel("R²" if part["metric"].iloc[0] == "r2" else "Balanced accuracy")
+    for axes in several[:, 0]:
+        axes.set_yticks(labels["y"], labels["label"])
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def readout_dots(table: pd.DataFrame) -> list:
+    """The figure of :func:`readouts_table`."""
+    table = readouts_table(table)
+    if table.empty:
         return []
-
-    def paint(picture):
-        n_columns = min(len(keys), 4)
-        n_rows = -(-len(keys) // n_columns)
-        several = picture.subplots(n_rows, n_columns, sharey=True, squeeze=False)
-        for axes in several.ravel()[len(keys) :]:
-            axes.set_visible(False)
-        for axes, (target, method) in zip(several.ravel(), keys):
-            part = table[(table["target"] == target) & (table["model"] == method)]
-            part = part.set_index("features")
-            for y, name in enumerate(features):
-                if name not in part.index:
-                    continue
-                row, colour = part.loc[name], COLOURS.get(kind(name), draw.OTHER)
-                low, high = row["null_lo"], row["null_hi"]
-                axes.barh(y, high - low, left=low, height=0.66, color=BAND, lw=0)
-                axes.plot([row["chance"], row["heldout"]], [y, y], color=colour, lw=1.2)
-                axes.plot(row["heldout"], y, "o", color=colour, ms=5.5)
-            chance = float(part["chance"].iloc[0])
-            axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
-            number = part["metric"].iloc[0] == "r2"
-            # a readout far below chance would squeeze the others
-            low = max(float(part[["heldout", "null_lo"]].min().min()), chance - 1.0)
-            high = max(float(part[["heldout", "null_hi"]].max().max()), chance)
-            axes.set_xlim(min(low, chance) - 0.05, high + 0.05)
-            axes.set_title(target_name(target, method))
-            axes.set_xlabel("R²" if number else "Balanced accuracy")
-        for axes in several[:, 0]:
-            axes.set_yticks(range(len(features)), [features_name(name) for name in features])
-            axes.set_ylim(len(features) - 0.5, -0.5)
-
-    rows = -(-len(keys) // 4)
+    rows = -(-table["panel"].nunique() // 4)
     return [
         draw.figure(
             "readouts",
-            paint,
-            size=(9.4, rows * (0.9 + 0.27 * max(len(features), 3))),
+            readouts_paint,
+            data=table,
+            size=(9.4, rows * (0.9 + 0.27 * max(table["features"].nunique(), 3))),
             wide=True,
             caption="How well demographics can be read out of the features of subjects that no fit "
             "has seen; the readouts are fitted by cross-validation among these subjects. Grey: 95 "
@@ -204,28 +296,13 @@ def readout_dots(table: pd.DataFrame) -> list:
 
 def diagnosis(part: pd.DataFrame, scheme: str) -> model.Figure:
     """Balanced accuracy of the diagnosis from every kind of features, with nulls."""
-    rows = part.to_dict("records")
-
-    def paint(picture):
-        axes = picture.subplots()
-        for y, row in enumerate(rows):
-            colour = draw.CASE if row["primary"] else COLOURS.get(kind(row["input"]), draw.OTHER)
-            if np.isfinite(row["null_mean"]):
-                half = 1.96 * row["null_sd"]
-                axes.barh(y, 2 * half, left=row["null_mean"] - half, height=0.62, color=BAND, lw=0)
-                axes.plot([row["null_mean"]] * 2, [y - 0.31, y + 0.31], color="#8A939C", lw=1.2)
-            axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, lw=1.6)
-            marker, size = ("D", 6.5) if row["primary"] else ("o", 5)
-            axes.plot(row["value"], y, marker, color=colour, ms=size)
-        axes.axvline(0.5, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        axes.set_yticks(range(len(rows)), [features_name(row["input"]) for row in rows], fontsize=8)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlabel("Balanced accuracy")
-
+    inputs = part["input"]
+    table = scores_table(part, inputs.map(kind), inputs.map(features_name))
     return draw.figure(
         f"diagnosis_{scheme}",
-        paint,
-        size=(4.9, 0.9 + 0.27 * max(len(rows), 5)),
+        partial(scores_paint, colours=COLOURS),
+        data=table,
+        size=(4.9, 0.9 + 0.27 * max(len(table), 5)),
         caption=f"{scheme_name(scheme)}: the diagnosis again, every step fitted inside each fold "
         "without the diagnosis among the demographics. Orange diamond: declared in advance. Grey "
         "bands: labels permuted within sites.",

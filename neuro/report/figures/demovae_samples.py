@@ -10,43 +10,80 @@ from neuro.report.figures.demovae import COLOURS, SYNTHETIC, features_name, kind
 from neuro.report.site import model
 
 
-def group_maps(arrays: dict, comparison: pd.DataFrame, regions: int) -> list:
-    """Group differences of real people above the diagonal, of synthetic ones below."""
+def group_maps_table(arrays: dict, comparison: pd.DataFrame, regions: int) -> pd.DataFrame:
+    """Group differences of real and synthetic people, one row per map and edge.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray, shape (n_edges,)
+        `real_<map>` and `synthetic_<map>`, edges in the order of `numpy.triu_indices(regions, 1)`.
+    comparison : pandas.DataFrame
+        `map_comparison.tsv`.
+    regions : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `map`, `i`, `j`, `real`, `synthetic`, `scale` (end of the map's colours), and
+        `r` and `amplitude` of the map. At most eight maps, levels of a column last.
+    """
     names = [name for name in comparison["map"] if f"synthetic_{name}" in arrays]
     # every level of a many-levelled column would fill pages
     names = sorted(names, key=lambda name: "=" in name)[:8]
-    if not names:
+    known = comparison.set_index("map")
+    i, j = np.triu_indices(regions, 1)
+    parts = [
+        pd.DataFrame(
+            {
+                "map": name,
+                "i": i,
+                "j": j,
+                "real": arrays[f"real_{name}"],
+                "synthetic": arrays[f"synthetic_{name}"],
+                "scale": float(np.quantile(np.abs(arrays[f"real_{name}"]), 0.99)) or 1.0,
+                "r": known.loc[name, "r"],
+                "amplitude": known.loc[name, "amplitude"],
+            }
+        )
+        for name in names
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def group_maps_paint(picture, table: pd.DataFrame) -> None:
+    """Maps of :func:`group_maps_table`: real above the diagonal, synthetic below."""
+    maps = list(table.groupby("map", sort=False))
+    n_columns = min(len(maps), 4)
+    several = picture.subplots(-(-len(maps) // n_columns), n_columns, squeeze=False).ravel()
+    for axes in several[len(maps) :]:
+        axes.set_visible(False)
+    regions = int(table["j"].max()) + 1
+    for axes, (name, part) in zip(several, maps):
+        both = np.full((regions, regions), np.nan)
+        both[part["i"], part["j"]] = part["real"]
+        both[part["j"], part["i"]] = part["synthetic"]
+        first = part.iloc[0]
+        image = axes.imshow(both, cmap="RdBu_r", vmin=-first["scale"], vmax=first["scale"])
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(target_name(name.replace("=", " = ")))
+        axes.set_xlabel(f"r {first['r']:.2f}, amplitude {first['amplitude']:.2f}", fontsize=8)
+        bar = picture.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
+        bar.ax.tick_params(labelsize=7)
+        bar.outline.set_visible(False)
+
+
+def group_maps(arrays: dict, comparison: pd.DataFrame, regions: int) -> list:
+    """The figure of :func:`group_maps_table`."""
+    table = group_maps_table(arrays, comparison, regions)
+    if table.empty:
         return []
-    table = comparison.set_index("map")
-    upper = np.triu_indices(regions, 1)
-
-    def paint(picture):
-        n_columns = min(len(names), 4)
-        n_rows = -(-len(names) // n_columns)
-        several = picture.subplots(n_rows, n_columns, squeeze=False).ravel()
-        for axes in several[len(names) :]:
-            axes.set_visible(False)
-        for axes, name in zip(several, names):
-            real, made = arrays[f"real_{name}"], arrays[f"synthetic_{name}"]
-            both = np.full((regions, regions), np.nan)
-            both[upper] = real
-            both.T[upper] = made
-            limit = float(np.quantile(np.abs(real), 0.99)) or 1.0
-            image = axes.imshow(both, cmap="RdBu_r", vmin=-limit, vmax=limit)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            row = table.loc[name]
-            axes.set_title(target_name(name.replace("=", " = ")))
-            axes.set_xlabel(f"r {row['r']:.2f}, amplitude {row['amplitude']:.2f}", fontsize=8)
-            bar = picture.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
-            bar.ax.tick_params(labelsize=7)
-            bar.outline.set_visible(False)
-
-    rows = -(-len(names) // 4)
+    rows = -(-table["map"].nunique() // 4)
     return [
         draw.figure(
             "group_maps",
-            paint,
+            group_maps_paint,
+            data=table,
             size=(9.4, 2.55 * rows),
             wide=True,
             caption="Group differences of edges, each given all other columns: held-out real "
@@ -61,32 +98,40 @@ def group_maps(arrays: dict, comparison: pd.DataFrame, regions: int) -> list:
     ]
 
 
+def edges_table(arrays: dict) -> pd.DataFrame:
+    """Mean and standard deviation (`panel`) of every edge: real people `x`, synthetic `y`.
+
+    The other columns are those of :func:`neuro.report.figures.draw.cloud`.
+    """
+    parts = [
+        draw.cloud(arrays[f"{name}_real"], arrays[f"{name}_synthetic"]).assign(panel=name)
+        for name in ("mean", "sd")
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def edges_paint(picture, table: pd.DataFrame) -> None:
+    """Dots of :func:`edges_table` and the line on which they should lie."""
+    several = picture.subplots(1, 2)
+    for axes, name, word in zip(several, ("mean", "sd"), ("Mean", "Standard deviation")):
+        part = table[table["panel"] == name]
+        draw.cloud_paint(axes, part, cmap="Blues", s=7, color=draw.CONTROL, alpha=0.5)
+        ends = [part[["x", "y"]].min().min(), part[["x", "y"]].max().max()]
+        axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
+        axes.set_xlabel(f"{word} of an edge, held-out real")
+        axes.set_ylabel("Synthetic")
+        axes.set_title(f"{word}s")
+
+
 def edge_statistics(arrays: dict) -> list:
-    """Mean and standard deviation of every edge, synthetic against real."""
+    """The figure of :func:`edges_table`."""
     if "mean_synthetic" not in arrays:
         return []
-
-    def paint(picture):
-        several = picture.subplots(1, 2)
-        for axes, name, word in zip(several, ("mean", "sd"), ("Mean", "Standard deviation")):
-            real, made = arrays[f"{name}_real"], arrays[f"{name}_synthetic"]
-            ends = [float(min(real.min(), made.min())), float(max(real.max(), made.max()))]
-            if len(real) < 3000:
-                axes.scatter(real, made, s=7, color=draw.CONTROL, alpha=0.5, lw=0)
-            else:
-                axes.hexbin(
-                    real, made, gridsize=60, bins="log", cmap="Blues", mincnt=1, linewidths=0
-                )
-            axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
-            axes.set_xlabel(f"{word} of an edge, held-out real")
-            axes.set_ylabel("Synthetic")
-        several[0].set_title("Means")
-        several[1].set_title("Standard deviations")
-
     return [
         draw.figure(
             "edges",
-            paint,
+            edges_paint,
+            data=edges_table(arrays),
             size=(8.2, 3.5),
             wide=True,
             caption="Distribution of every edge over people: mean and standard deviation, "
@@ -98,29 +143,35 @@ def edge_statistics(arrays: dict) -> list:
     ]
 
 
+def eigenvalues_table(arrays: dict) -> pd.DataFrame:
+    """Histograms of the smallest eigenvalue of each matrix, `real` and `synthetic`."""
+    values = {name: arrays[f"eigenvalue_{name}"] for name in ("real", "synthetic")}
+    everything = np.concatenate(list(values.values()))
+    room = 0.02 * max(float(np.ptp(everything)), 1e-6)
+    return draw.counts(values, np.linspace(everything.min() - room, everything.max() + room, 31))
+
+
+def eigenvalues_paint(picture, table: pd.DataFrame) -> None:
+    """Bars of :func:`eigenvalues_table`."""
+    axes = picture.subplots()
+    for name, colour in (("real", draw.CONTROL), ("synthetic", SYNTHETIC)):
+        draw.steps(axes, table[table["series"] == name], color=colour, alpha=0.6, label=name)
+    axes.axvline(0, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
+    axes.set_xlabel("Smallest eigenvalue")
+    axes.set_ylabel("Matrices")
+    axes.legend()
+
+
 def eigenvalues(arrays: dict) -> list:
-    """Smallest eigenvalues of synthetic and real matrices."""
+    """The figure of :func:`eigenvalues_table`."""
     if "eigenvalue_synthetic" not in arrays:
         return []
-    values = {name: arrays[f"eigenvalue_{name}"] for name in ("real", "synthetic")}
-
-    def paint(picture):
-        axes = picture.subplots()
-        everything = np.concatenate(list(values.values()))
-        spread = max(float(np.ptp(everything)), 1e-6)
-        edges = np.linspace(everything.min() - 0.02 * spread, everything.max() + 0.02 * spread, 31)
-        for name, colour in (("real", draw.CONTROL), ("synthetic", SYNTHETIC)):
-            axes.hist(values[name], edges, color=colour, alpha=0.6, label=name)
-        axes.axvline(0, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
-        axes.set_xlabel("Smallest eigenvalue")
-        axes.set_ylabel("Matrices")
-        axes.legend()
-
-    low = float(values["synthetic"].min())
+    low = float(arrays["eigenvalue_synthetic"].min())
     return [
         draw.figure(
             "eigenvalues",
-            paint,
+            eigenvalues_paint,
+            data=eigenvalues_table(arrays),
             caption=f"Smallest eigenvalue of each matrix. The smallest of all synthetic ones is "
             f"{model.compact(low)}.",
             how_to_read="A matrix with a negative eigenvalue is no correlation matrix of any "
@@ -131,36 +182,55 @@ def eigenvalues(arrays: dict) -> list:
     ]
 
 
+def privacy_table(arrays: dict) -> pd.DataFrame:
+    """Distances of each synthetic connectome.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray, shape (n_samples,)
+        `nearest_train` and `nearest_heldout`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `series` (`training` or `others`, whoever is nearer), `label` with the share of the
+        series, `x` (nearest held-out person) and `y` (nearest training person).
+    """
+    near, far = arrays["nearest_train"], arrays["nearest_heldout"]
+    closer = near < far
+    share = {"training": closer.mean(), "others": 1 - closer.mean()}
+    series = pd.Series(np.where(closer, "training", "others"))
+    words = {name: f"nearer to {name}: {100 * part:.0f} %" for name, part in share.items()}
+    return pd.DataFrame({"series": series, "label": series.map(words), "x": far, "y": near})
+
+
+def privacy_paint(picture, table: pd.DataFrame) -> None:
+    """Dots of :func:`privacy_table` beside the line of equal distances."""
+    axes = picture.subplots()
+    ends = np.array([table[["x", "y"]].min().min(), table[["x", "y"]].max().max()])
+    ends += 0.04 * (np.ptp(ends) or 1) * np.array([-1, 1])
+    axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
+    for name, colour in (("training", SYNTHETIC), ("others", draw.CONTROL)):
+        part = table[table["series"] == name]
+        label = part["label"].iloc[0] if len(part) else f"nearer to {name}: 0 %"
+        axes.scatter(part["x"], part["y"], s=9, color=colour, alpha=0.7, lw=0, label=label)
+    axes.set_xlim(ends)
+    axes.set_ylim(ends)
+    axes.set_xlabel("Distance to the nearest held-out person")
+    axes.set_ylabel("Distance to the nearest training person")
+    axes.legend(loc="upper left")
+
+
 def privacy(arrays: dict, generation: pd.Series) -> list:
-    """Distance to the nearest training person against the nearest other person."""
+    """The figure of :func:`privacy_table`; `generation` holds values by name."""
     if "nearest_train" not in arrays:
         return []
-    near, far = arrays["nearest_train"], arrays["nearest_heldout"]
-    ratio = float((near < far).mean())
-
-    def paint(picture):
-        axes = picture.subplots()
-        ends = [float(min(near.min(), far.min())), float(max(near.max(), far.max()))]
-        pad = 0.04 * (ends[1] - ends[0] or 1)
-        ends = [ends[0] - pad, ends[1] + pad]
-        axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
-        closer = near < far
-        for mask, colour, word in (
-            (closer, SYNTHETIC, f"nearer to training: {100 * ratio:.0f} %"),
-            (~closer, draw.CONTROL, f"nearer to others: {100 * (1 - ratio):.0f} %"),
-        ):
-            axes.scatter(far[mask], near[mask], s=9, color=colour, alpha=0.7, lw=0, label=word)
-        axes.set_xlim(ends)
-        axes.set_ylim(ends)
-        axes.set_xlabel("Distance to the nearest held-out person")
-        axes.set_ylabel("Distance to the nearest training person")
-        axes.legend(loc="upper left")
-
     auc = generation.get("membership_auc", np.nan)
     return [
         draw.figure(
             "privacy",
-            paint,
+            privacy_paint,
+            data=privacy_table(arrays),
             size=(4.6, 3.9),
             caption=f"Nearest neighbours of synthetic connectomes (RMS difference per edge), "
             f"training against as many held-out people. The reconstruction error tells training "
@@ -173,42 +243,70 @@ def privacy(arrays: dict, generation: pd.Series) -> list:
     ]
 
 
-def planted(table: pd.DataFrame) -> list:
-    """Planted cohort: what is left in the features, and how well maps come back."""
-    removed, maps = table[table["group"] == "removed"], table[table["group"] == "maps"]
-    maps = maps[maps["unit"] == "r"]
+def planted_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Bars of a planted cohort: what is left in the features, and how well maps come back.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `planted.tsv`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per bar: `panel` (`removed` or `maps`), `series` (kind of features; `real` or
+        `samples`), `label` of the series, `name` of the effect, `tick` (its height), `y`,
+        `thickness` and `value`. Empty without removed effects.
+    """
+    removed = table[table["group"] == "removed"]
+    maps = table[(table["group"] == "maps") & (table["unit"] == "r")]
     features = list(dict.fromkeys(removed["features"]))
     targets = list(dict.fromkeys(removed["name"]))
-    if not targets:
+    rows = []
+    for row in removed.itertuples():
+        place, tick = features.index(row.features), targets.index(row.name)
+        y = tick + (place - (len(features) - 1) / 2) * 0.8 / len(features)
+        one = ("removed", kind(row.features), features_name(row.features), target_name(row.name))
+        rows.append((*one, tick, y, 0.9 * 0.8 / len(features), row.error))
+    for tick, row in enumerate(maps.itertuples()):
+        name = target_name(row.name.replace("=", " = "))
+        rows.append(("maps", "real", "real", name, tick, tick - 0.19, 0.34, row.baseline))
+        rows.append(("maps", "samples", "samples", name, tick, tick + 0.19, 0.34, row.recovered))
+    keys = ["panel", "series", "label", "name", "tick", "y", "thickness", "value"]
+    return pd.DataFrame(rows if targets else [], columns=keys)
+
+
+def planted_paint(picture, table: pd.DataFrame) -> None:
+    """Bars of :func:`planted_table`."""
+    colours = COLOURS | {"real": draw.OTHER, "samples": SYNTHETIC}
+    several = picture.subplots(1, 2, width_ratios=(3, 2))
+    words = ("Score above chance in new subjects", "Correlation with the planted map")
+    for axes, panel, word in zip(several, ("removed", "maps"), words):
+        bars = table[table["panel"] == panel]
+        for (series, label), part in bars.groupby(["series", "label"], sort=False):
+            colour = colours.get(series, draw.OTHER)
+            height = part["thickness"]
+            axes.barh(part["y"], part["value"], height=height, color=colour, label=label)
+        ticks = bars.drop_duplicates("tick")
+        axes.set_yticks(ticks["tick"], ticks["name"])
+        axes.set_ylim(len(ticks) - 0.5, -0.5)
+        axes.set_xlabel(word)
+        if len(bars):
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    several[0].axvline(0, color=draw.INK, lw=0.8)
+    several[1].set_xlim(0, 1)
+
+
+def planted(table: pd.DataFrame) -> list:
+    """The figure of :func:`planted_table`."""
+    table = planted_table(table)
+    if table.empty:
         return []
-
-    def paint(picture):
-        left, right = picture.subplots(1, 2, width_ratios=(3, 2))
-        height = 0.8 / len(features)
-        for i, name in enumerate(features):
-            part = removed[removed["features"] == name].set_index("name").reindex(targets)
-            place = np.arange(len(targets)) + (i - (len(features) - 1) / 2) * height
-            colour = COLOURS.get(kind(name), draw.OTHER)
-            left.barh(place, part["error"], height=0.9 * height, color=colour)
-            left.barh(0, 0, height=0, color=colour, label=features_name(name))
-        left.set_yticks(range(len(targets)), [target_name(name) for name in targets])
-        left.set_ylim(len(targets) - 0.5, -0.5)
-        left.axvline(0, color=draw.INK, lw=0.8)
-        left.set_xlabel("Score above chance in new subjects")
-        left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-        place = np.arange(len(maps))
-        right.barh(place - 0.19, maps["baseline"], height=0.34, color=draw.OTHER, label="real")
-        right.barh(place + 0.19, maps["recovered"], height=0.34, color=SYNTHETIC, label="samples")
-        right.set_yticks(place, [target_name(name.replace("=", " = ")) for name in maps["name"]])
-        right.set_ylim(len(maps) - 0.5, -0.5)
-        right.set_xlim(0, 1)
-        right.set_xlabel("Correlation with the planted map")
-        right.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-
     return [
         draw.figure(
             "planted",
-            paint,
+            planted_paint,
+            data=table,
             size=(9.4, 3.4),
             wide=True,
             caption="Planted cohort. Left: age, its square, sex and site in the features of new "

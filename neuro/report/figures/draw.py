@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuro.report.site import model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONTROL, CASE, OTHER = "#0072B2", "#D55E00", "#6B7280"
 MORE, LESS = "#B2182B", "#2166AC"
@@ -18,6 +22,9 @@ GROUPS = ((0, "Control", CONTROL, "o"), (1, "Case", CASE, "^"), (None, "Not know
 
 HALF, WIDE = (4.6, 3.2), (9.4, 3.2)
 """Inches; the page scales pictures to the width of its columns."""
+
+_MANY = 3000
+"""Points of a cloud that are still drawn one by one."""
 
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -79,51 +86,102 @@ def figure(
     return model.Figure(name=name, png=stream.getvalue(), data=data, **texts)
 
 
+def long(values, **axes) -> pd.DataFrame:
+    """An array as a tidy table: one row per entry, named by its labels.
+
+    Parameters
+    ----------
+    values : array-like
+    **axes
+        Name and labels of each dimension, in their order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A column per dimension, and `value`.
+    """
+    import pandas as pd
+
+    index = pd.MultiIndex.from_product(axes.values(), names=axes)
+    return pd.Series(np.asarray(values).ravel(), index, name="value").reset_index()
+
+
+def wide(table, rows: str, columns: str, value: str = "value") -> pd.DataFrame:
+    """The matrix of a tidy table; rows and columns in the order of their first mention."""
+    matrix = table.pivot(index=rows, columns=columns, values=value)
+    return matrix.loc[table[rows].unique(), table[columns].unique()]
+
+
 def spread(count: int, width: float = 0.22) -> np.ndarray:
     """Horizontal offsets that keep `count` dots apart; the same at every call."""
     return ((np.arange(count) * 0.618034) % 1 - 0.5) * width
 
 
-def by_site(axes, table, value: str, label: str, *, lines=()) -> None:
-    """Dots of one value per run, by site, controls beside cases, with their medians.
+def site_table(table, value: str, lines=()) -> pd.DataFrame:
+    """One value per run, by site, controls beside cases, with their medians.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes
     table : pandas.DataFrame
         Columns `site`, `dx` and `value`.
     value : str
-    label : str
-        Axis label with unit.
     lines : sequence of (float, str)
         Limits to mark: where, and what they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `kind` (`run`, `median` or `limit`), `series` (group, or what the limit is),
+        `site`, `x` and `y`.
     """
-    sites = sorted(table["site"].fillna("n/a").astype(str).unique())
+    import pandas as pd
+
     site = table["site"].fillna("n/a").astype(str)
     known = [group for group in GROUPS if _members(table, group[0]).any()]
-    for number, (group, name, colour, marker) in enumerate(known):
+    parts = []
+    for number, (group, name, *_) in enumerate(known):
         member = _members(table, group)
         place = (number - (len(known) - 1) / 2) * 0.32
-        for x, wanted in enumerate(sites):
-            values = table.loc[member & (site == wanted), value].dropna().to_numpy(float)
+        for x, wanted in enumerate(sorted(site.unique())):
+            values = np.sort(table.loc[member & (site == wanted), value].to_numpy(float))
             if not len(values):
                 continue
-            axes.scatter(
-                x + place + spread(len(values)),
-                np.sort(values),
-                s=16 if len(table) < 200 else 7,
-                color=colour,
-                marker=marker,
-                alpha=0.75,
-                linewidths=0,
-            )
-            median = np.median(values)
-            axes.plot([x + place - 0.13, x + place + 0.13], [median] * 2, color=INK, lw=1.4)
+            one = {"series": name, "site": wanted}
+            dots = {"x": x + place + spread(len(values)), "y": values}
+            parts.append(pd.DataFrame({"kind": "run", **one, **dots}))
+            if np.isfinite(values).any():
+                middle = {"x": [x + place], "y": np.nanmedian(values)}
+                parts.append(pd.DataFrame({"kind": "median", **one, **middle}))
+    limit = {"series": [text for _, text in lines], "y": [float(at) for at, _ in lines]}
+    parts.append(pd.DataFrame({"kind": "limit", "site": None, "x": np.nan, **limit}))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def by_site(picture, table, label: str) -> None:
+    """Dots and medians of :func:`site_table`; `label` is that of the axis, with unit."""
+    axes = picture.subplots()
+    runs, medians = (table[table["kind"] == kind] for kind in ("run", "median"))
+    for _, name, colour, marker in GROUPS:
+        part = runs[runs["series"] == name]
+        if part.empty:
+            continue
+        axes.scatter(
+            *(part["x"], part["y"]),
+            s=16 if len(runs) < 200 else 7,
+            color=colour,
+            marker=marker,
+            alpha=0.75,
+            linewidths=0,
+        )
         axes.scatter([], [], s=18, color=colour, marker=marker, label=name)
+    for x, y in zip(medians["x"], medians["y"]):
+        axes.plot([x - 0.13, x + 0.13], [y, y], color=INK, lw=1.4)
+    sites = sorted(runs["site"].unique())
     axes.set_xticks(range(len(sites)), sites, rotation=0 if len(sites) <= 4 else 35)
     axes.set_xlim(-0.6, len(sites) - 0.4)
     axes.set_ylabel(label)
-    limits(axes, lines)
+    lines = table[table["kind"] == "limit"]
+    limits(axes, zip(lines["y"], lines["series"]))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
 
 
@@ -148,22 +206,99 @@ def limits(axes, lines) -> None:
         )
 
 
-def bars(axes, names, values, *, label="", signed: bool = False) -> None:
-    """Horizontal bars with their names, the first on top; signed ones red and blue."""
-    place = np.arange(len(names))
-    colour = np.where(np.asarray(values) > 0, MORE, LESS) if signed else CONTROL
+def bars(picture, table, label: str, *, signed: bool = False) -> None:
+    """Horizontal bars of `region` and `value`, the first on top; signed ones red and blue."""
+    axes = picture.subplots()
+    place, values = np.arange(len(table)), table["value"].to_numpy(float)
+    colour = np.where(values > 0, MORE, LESS) if signed else CONTROL
     axes.barh(place, values, color=colour, height=0.72)
-    axes.set_yticks(place, names, fontsize=7.5)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(place, table["region"], fontsize=7.5)
+    axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.axvline(0, color=INK, lw=0.8)
 
 
-def matrix(picture, values, *, limit: float, label: str) -> None:
-    """A symmetric matrix with a diverging colour scale; missing entries are grey."""
+def counts(series, edges, density: bool = False) -> pd.DataFrame:
+    """Histograms with common bins: columns `series`, `low`, `high` and `height`.
+
+    Parameters
+    ----------
+    series : dict of str to array
+    edges : ndarray, shape (n_bins + 1,)
+    density : bool
+        Heights are densities instead of counts.
+    """
+    import pandas as pd
+
+    bins = {"low": edges[:-1], "high": edges[1:]}
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {"series": name, **bins, "height": np.histogram(values, edges, density=density)[0]}
+            )
+            for name, values in series.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def steps(axes, table, **look) -> None:
+    """The bars of one series of :func:`counts`."""
+    width = table["high"] - table["low"]
+    axes.bar(table["low"], table["height"], width, align="edge", lw=0, **look)
+
+
+def cloud(x, y, n_bins: int = 50) -> pd.DataFrame:
+    """Points, or the counts of a grid where they are too many to be told apart.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `x`, `y`, `width`, `height` (0 for a point) and `count`.
+    """
+    import pandas as pd
+
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) <= _MANY:
+        return pd.DataFrame({"x": x, "y": y, "width": 0.0, "height": 0.0, "count": 1})
+    count, left, low = np.histogram2d(x, y, n_bins)
+    i, j = np.nonzero(count)
+    return pd.DataFrame(
+        {
+            "x": (left[i] + left[i + 1]) / 2,
+            "y": (low[j] + low[j + 1]) / 2,
+            "width": left[i + 1] - left[i],
+            "height": low[j + 1] - low[j],
+            "count": count[i, j].astype(int),
+        }
+    )
+
+
+def cloud_paint(axes, table, *, cmap: str, **look) -> None:
+    """Draw :func:`cloud`: dots, or the boxes of the grid, darker with more points."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import LogNorm
+
+    if not table["width"].any():
+        axes.scatter(table["x"], table["y"], lw=0, **look)
+        return
+    x, y, width, height = (table[name].to_numpy() for name in ("x", "y", "width", "height"))
+    turn = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) / 2
+    corners = np.stack([x, y], 1)[:, None] + turn * np.stack([width, height], 1)[:, None]
+    boxes = PolyCollection(corners, array=table["count"], cmap=cmap, norm=LogNorm())
+    axes.add_collection(boxes)
+    axes.autoscale_view()
+
+
+def matrix(picture, table, *, limit: float, label: str) -> None:
+    """A symmetric matrix with a diverging colour scale; missing entries are grey.
+
+    The table has a row per region, its name in the first column and its values in the others.
+    """
     import matplotlib
 
     axes = picture.subplots()
+    values = table.iloc[:, 1:].to_numpy(float)
     colours = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#C8CDD3")
     ends = (0.5, len(values) + 0.5)
     image = axes.imshow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,36 +33,13 @@ def qc_fc(folder: Path) -> list:
     if table is None or "r" not in table or not table["r"].notna().any():
         return []
     stages = [name for name in ("before", "after") if (table["stage"] == name).any()]
-    colours = {"before": draw.OTHER, "after": draw.CONTROL}
     rows = [_qc_fc_row(name, table[table["stage"] == name]) for name in stages]
-
-    def histogram(picture):
-        axes = picture.subplots()
-        bins = np.linspace(-1, 1, 61)
-        for name, row in zip(stages, rows):
-            values = table.loc[table["stage"] == name, "r"].dropna()
-            axes.hist(
-                values,
-                bins,
-                histtype="stepfilled",
-                density=True,
-                color=colours[name],
-                alpha=0.35 if name == "before" else 0.6,
-                label=f"{name}: {100 * row['share']:.0f} % of edges p < .05",
-            )
-        axes.axvline(0, color=draw.INK, lw=0.8)
-        axes.set_xlabel("Correlation of edge strength with mean FD")
-        axes.set_ylabel("Density of edges")
-        low, high = np.nanpercentile(table["r"], [0.1, 99.9])
-        reach = min(1.0, 1.25 * max(abs(low), abs(high)))
-        axes.set_xlim(-reach, reach)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-
     out: list = [model.Heading("QC-FC: does motion shape the connectome?")]
     out.append(
         draw.figure(
             "qc_fc",
-            histogram,
+            qc_fc_paint,
+            data=qc_fc_table(table, rows),
             caption="QC-FC: correlation over participants between the strength of each edge and "
             "mean framewise displacement, " + " and ".join(stages) + " confound removal.",
             how_to_read="Cleaning should make the distribution narrow and centred at zero; 5 % of "
@@ -70,9 +48,10 @@ def qc_fc(folder: Path) -> list:
         )
     )
     if "distance_mm" in table and table["distance_mm"].notna().sum() > 3:
-        for name, row in zip(stages, rows):
-            part = table[(table["stage"] == name) & table["distance_mm"].notna()]
-            out.append(_distance_figure(name, part.dropna(subset=["r"]), row, table))
+        limit = 1.1 * float(np.nanpercentile(np.abs(table["r"]), 99.5))
+        for name in stages:
+            part = table[table["stage"] == name].dropna(subset=["distance_mm", "r"])
+            out.append(_distance_figure(name, distance_table(part), limit))
     columns = [
         model.Column("stage", "Confound removal"),
         model.Column("n", "Edges", 0),
@@ -85,54 +64,109 @@ def qc_fc(folder: Path) -> list:
     return out
 
 
+COLOURS = {"before": draw.OTHER, "after": draw.CONTROL}
+
+
+def qc_fc_table(table: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
+    """Histograms of QC-FC correlations.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        `qc_fc.tsv`.
+    rows : list of dict
+        `stage` and `share` of edges with p < .05.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Bars of each `series` (`before`, `after`) from `low` to `high`, their `height` (density)
+        and `label`; the bins reach as far as 99.8 % of all edges and a quarter more.
+    """
+    low, high = np.nanpercentile(table["r"], [0.1, 99.9])
+    reach = min(1.0, 1.25 * max(abs(low), abs(high)))
+    values = {row["stage"]: table.loc[table["stage"] == row["stage"], "r"].dropna() for row in rows}
+    out = draw.counts(values, np.linspace(-1, 1, 61), density=True)
+    words = {row["stage"]: f"{row['stage']}: {100 * row['share']:.0f} %" for row in rows}
+    out["label"] = out["series"].map(words) + " of edges p < .05"
+    return out[(out["low"] < reach) & (out["high"] > -reach)].reset_index(drop=True)
+
+
+def qc_fc_paint(picture, table: pd.DataFrame) -> None:
+    """Bars of :func:`qc_fc_table`."""
+    axes = picture.subplots()
+    for (name, label), part in table.groupby(["series", "label"], sort=False):
+        shade = 0.35 if name == "before" else 0.6
+        draw.steps(axes, part, color=COLOURS[name], alpha=shade, label=label)
+    axes.axvline(0, color=draw.INK, lw=0.8)
+    axes.set_xlabel("Correlation of edge strength with mean FD")
+    axes.set_ylabel("Density of edges")
+    axes.set_xlim(table["low"].min(), table["high"].max())
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+
+
 def _qc_fc_row(name: str, part) -> dict:
     live = part.dropna(subset=["r"])
-    slope = np.nan
-    if "distance_mm" in live:
-        far = live.dropna(subset=["distance_mm"])
-        if len(far) > 2 and np.ptp(far["distance_mm"]) > 0:
-            slope = 100 * float(np.polyfit(far["distance_mm"], far["r"], 1)[0])
+    line = _line(live.dropna(subset=["distance_mm"])) if "distance_mm" in live else None
     return {
         "stage": name,
         "n": len(live),
         "share": float((live["p"] < 0.05).mean()),
         "median": float(live["r"].abs().median()),
-        "slope": slope,
+        "slope": np.nan if line is None else 100 * float(line[0]),
     }
 
 
-def _distance_figure(name: str, part, row, everything):
-    def paint(picture):
-        axes = picture.subplots()
-        high = np.nanpercentile(np.abs(everything["r"]), 99.5)
-        many = len(part) > 3000
-        if many:
-            axes.hexbin(
-                part["distance_mm"],
-                part["r"],
-                gridsize=45,
-                extent=(0, part["distance_mm"].max(), -high, high),
-                cmap="Greys",
-                bins="log",
-                mincnt=1,
-                linewidths=0.1,
-            )
-        else:
-            axes.scatter(part["distance_mm"], part["r"], s=5, color=draw.OTHER, alpha=0.4, lw=0)
-        if np.isfinite(row["slope"]):
-            line = np.polyfit(part["distance_mm"], part["r"], 1)
-            ends = np.array([part["distance_mm"].min(), part["distance_mm"].max()])
-            text = f"slope {model.number(row['slope'], 3)} per 100 mm"
-            axes.plot(ends, np.polyval(line, ends), color=draw.CASE, lw=2, label=text)
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-        axes.axhline(0, color=draw.INK, lw=0.8)
-        axes.set_ylim(-1.1 * high, 1.1 * high)
-        axes.set_xlabel("Distance between the regions (mm)")
-        axes.set_ylabel("Correlation with mean FD")
+def _line(far):
+    """Slope (r per mm) and height of the straight line through r over distance."""
+    if len(far) < 3 or np.ptp(far["distance_mm"]) == 0:
+        return None
+    return np.polyfit(far["distance_mm"], far["r"], 1)
 
+
+def distance_table(part: pd.DataFrame) -> pd.DataFrame:
+    """QC-FC over distance, and the line through it.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Rows of `qc_fc.tsv` with `distance_mm` and `r`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `series` `edges` as of :func:`neuro.report.figures.draw.cloud` (`x` in mm, `y` is
+        r), then both ends of the `slope`, whose words are `label`.
+    """
+    out = draw.cloud(part["distance_mm"], part["r"]).assign(series="edges")
+    line = _line(part)
+    if line is None:
+        return out
+    ends = np.array([part["distance_mm"].min(), part["distance_mm"].max()])
+    text = f"slope {model.number(100 * float(line[0]), 3)} per 100 mm"
+    slope = {"series": "slope", "x": ends, "y": np.polyval(line, ends), "label": text}
+    return pd.concat([out, pd.DataFrame(slope)], ignore_index=True)
+
+
+def distance_paint(picture, table: pd.DataFrame, limit: float) -> None:
+    """Edges and line of :func:`distance_table`; `limit` is the end of the axis."""
+    axes = picture.subplots()
+    edges, slope = (table[table["series"] == name] for name in ("edges", "slope"))
+    draw.cloud_paint(axes, edges, cmap="Greys", s=5, color=draw.OTHER, alpha=0.4)
+    if len(slope):
+        axes.plot(slope["x"], slope["y"], color=draw.CASE, lw=2, label=slope["label"].iloc[0])
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    axes.axhline(0, color=draw.INK, lw=0.8)
+    axes.set_ylim(-limit, limit)
+    axes.set_xlabel("Distance between the regions (mm)")
+    axes.set_ylabel("Correlation with mean FD")
+
+
+def _distance_figure(name: str, table: pd.DataFrame, limit: float) -> model.Figure:
     return draw.figure(
         f"qc_fc_distance_{name}",
-        paint,
+        partial(distance_paint, limit=limit),
+        data=table,
         caption=f"QC-FC against the distance between the two regions of an edge, {name} confound "
         "removal.",
         how_to_read="A falling line is the trace of motion: it makes neighbours look more alike "
@@ -184,13 +218,11 @@ def connectomes(folder: Path, template: bool = False) -> list:
         if values is None:
             continue
         words = words if before is not None else f"({n_people} participants"
-        scale = max(limit, 1e-6)
         out.append(
             draw.figure(
                 name,
-                lambda picture, values=values, scale=scale: draw.matrix(
-                    picture, values, limit=scale, label=label
-                ),
+                partial(draw.matrix, limit=max(limit, 1e-6), label=label),
+                data=matrix_table(values, found.region),
                 size=(4.6, 3.9),
                 caption=f"Mean connectome {words}, {n_regions} regions in the order of the atlas).",
                 how_to_read=how,
@@ -199,7 +231,7 @@ def connectomes(folder: Path, template: bool = False) -> list:
         )
     centres = _centres(folder, found.region) if template else None
     if centres is not None:
-        out += _in_the_brain(after, centres, label)
+        out += _in_the_brain(after, centres, found.region, label)
     return out
 
 
@@ -214,16 +246,61 @@ def _centres(folder: Path, regions):
     return coords if np.isfinite(coords).all() and brains.inside_template(coords) else None
 
 
-def _in_the_brain(matrix, centres, label: str) -> list:
+def matrix_table(values, regions) -> pd.DataFrame:
+    """A matrix as a table: a row per `region`, a column for each of them."""
+    table = pd.DataFrame(values, columns=[str(name) for name in regions])
+    table.insert(0, "region", list(table.columns), allow_duplicates=True)
+    return table
+
+
+def brain_table(kept, centres, regions) -> pd.DataFrame:
+    """Edges between places.
+
+    Parameters
+    ----------
+    kept : ndarray, shape (n_regions, n_regions)
+        Symmetric; 0 where no edge is drawn.
+    centres : ndarray, shape (n_regions, 3)
+        mm.
+    regions : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row of `kind` `region` per region with its name as `a` and its `x`, `y` and `z`, then a
+        row of `kind` `edge` per edge, from region `a` to region `b`, with its `value`.
+    """
+    names = np.array([str(name) for name in regions], dtype=object)
+    places = pd.DataFrame(centres, columns=["x", "y", "z"])
+    places.insert(0, "kind", "region")
+    places.insert(1, "a", names)
+    i, j = np.nonzero(np.triu(kept, 1))
+    edges = pd.DataFrame({"kind": "edge", "a": names[i], "b": names[j], "value": kept[i, j]})
+    return pd.concat([places, edges], ignore_index=True)
+
+
+def brain_paint(picture, table: pd.DataFrame, label: str) -> None:
+    """Edges of :func:`brain_table` in a glass brain."""
+    places = table[table["kind"] == "region"]
+    edges = table[table["kind"] == "edge"]
+    order = {name: place for place, name in enumerate(places["a"])}
+    i, j = edges["a"].map(order).to_numpy(), edges["b"].map(order).to_numpy()
+    matrix = np.zeros((len(places), len(places)))
+    matrix[i, j] = matrix[j, i] = edges["value"]
+    centres = places[["x", "y", "z"]].to_numpy(float)
+    brains.connectome(picture, matrix, centres, float(edges["value"].abs().max()), label)
+
+
+def _in_the_brain(matrix, centres, regions, label: str) -> list:
     kept = brains.strongest(matrix)
     n_edges = int(np.count_nonzero(kept)) // 2
     if not n_edges:
         return []
-    reach = float(np.abs(kept).max())
     return [
         draw.figure(
             "connectome_brain",
-            lambda picture: brains.connectome(picture, kept, centres, reach, label),
+            partial(brain_paint, label=label),
+            data=brain_table(kept, centres, regions),
             size=(9.4, 2.9),
             dpi=110,
             layout=None,

@@ -1,21 +1,19 @@
-"""Pictures of single runs: carpet plots with their traces, and slices."""
+"""Pictures of single runs, and their carpet plots with traces."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from neuro.report.figures import draw
+from neuro.report.figures import draw, fmri_slices
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 
 _SUFFIX = "_desc-figures_bold.npz"
-_AXES = ("x", "y", "z")
-_PANEL = 220
-"""Height of a slice panel in pixels."""
-_RIM = 2
-"""Width of the line around the mask in pixels."""
+_CARPET_ROWS = 200
+"""Voxels of a carpet that are drawn; its panel has fewer lines of pixels."""
 
 
 def blocks(folder: Path, qc, settings: dict, labels: Labels, limit: int) -> list:
@@ -118,7 +116,8 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_carpet",
-                lambda picture: _carpet(picture, arrays, settings),
+                carpet_paint,
+                data=carpet_table(arrays, settings),
                 size=(5.0, 4.6),
                 dpi=130,
                 layout=None,
@@ -134,7 +133,8 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_carpet",
-                lambda picture: _carpet(picture, arrays, settings),
+                carpet_paint,
+                data=carpet_table(arrays, settings),
                 size=(5.0, 3.2),
                 dpi=130,
                 layout=None,
@@ -152,7 +152,8 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
         out.append(
             draw.figure(
                 f"{name}_slices",
-                lambda picture: _slices(picture, arrays, slices),
+                fmri_slices.slices_paint,
+                data=fmri_slices.slices_table(arrays),
                 size=(5.0, 2.05 * len(slices)),
                 dpi=130,
                 layout=None,
@@ -167,28 +168,58 @@ def _pictures(name: str, arrays: dict, settings: dict) -> list:
     return out
 
 
-def _carpet(picture, arrays: dict, settings: dict) -> None:
-    both = (("Before", "carpet_before"), ("After", "carpet_after"))
-    shown = [(label, arrays[key]) for label, key in both if np.size(arrays.get(key, ()))]
-    n_volumes = np.shape(shown[0][1])[1]
+def carpet_table(arrays: dict, settings: dict) -> pd.DataFrame:
+    """What a carpet plot draws, one row per volume.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        `carpet_before` and `carpet_after`, shape (n_voxels, n_volumes), `fd` (mm), `std_dvars`,
+        `kept` and `tr` (s), what there is of them.
+    settings : dict
+        Limits `fd_mm` and `std_dvars`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `start` and `end` (s), `kept`, `fd`, `fd_limit`, `std_dvars`, `std_dvars_limit`, and a
+        column per drawn voxel: `before_<k>`, `after_<k>` (z-scores, two digits).
+    """
+    shown = {
+        name: np.asarray(arrays[f"carpet_{name}"], np.float64)
+        for name in ("before", "after")
+        if np.size(arrays.get(f"carpet_{name}", ()))
+    }
+    n_volumes = next(iter(shown.values())).shape[1]
     kept = np.asarray(arrays.get("kept", np.ones(n_volumes, bool)), bool)
     tr = float(arrays.get("tr", 1.0))
-    panels = [(label, _in_place(values, kept)) for label, values in shown]
-    left, width, top = 0.125, 0.855, 0.985
-    heights = [0.11, 0.11, *([0.33] * len(panels))]
-    if len(panels) == 1:
-        heights = [0.16, 0.16, 0.46]
-    end = n_volumes * tr
+    start = np.arange(len(kept)) * tr
+    table: dict = {"start": start, "end": start + tr, "kept": kept}
+    for name, limit in (("fd", "fd_mm"), ("std_dvars", "std_dvars")):
+        values = arrays.get(name)
+        table[name] = np.full(len(kept), np.nan) if values is None else np.asarray(values, float)
+        table[f"{name}_limit"] = float(settings.get(limit) or np.nan)
+    for name, values in shown.items():
+        values = _in_place(values, kept)
+        for voxel in np.unique(np.linspace(0, len(values) - 1, _CARPET_ROWS).round().astype(int)):
+            table[f"{name}_{voxel}"] = values[voxel].round(2)
+    return pd.DataFrame(table)
+
+
+def carpet_paint(picture, table: pd.DataFrame) -> None:
+    """Traces and carpets of :func:`carpet_table`."""
+    panels = {name: table.filter(regex=f"^{name}_").to_numpy().T for name in ("before", "after")}
+    panels = {name: values for name, values in panels.items() if len(values)}
+    heights = [0.11, 0.11, 0.33, 0.33] if len(panels) > 1 else [0.16, 0.16, 0.46]
+    end, top = float(table["end"].iloc[-1]), 0.985
     for place, height in enumerate(heights):
         top -= height
-        axes = picture.add_axes((left, top, width, height - 0.02))
+        axes = picture.add_axes((0.125, top, 0.855, height - 0.02))
         top -= 0.005
         if place < 2:
-            key, label = (("fd", "FD (mm)"), ("std_dvars", "DVARS"))[place]
-            limit = settings.get(("fd_mm", "std_dvars")[place])
-            _trace(axes, arrays.get(key), kept, tr, label, limit)
+            _trace(axes, table, *(("fd", "FD (mm)"), ("std_dvars", "DVARS"))[place])
         else:
-            label, values = panels[place - 2]
+            name, values = list(panels.items())[place - 2]
             axes.imshow(
                 np.ma.masked_invalid(values),
                 aspect="auto",
@@ -199,7 +230,7 @@ def _carpet(picture, arrays: dict, settings: dict) -> None:
             )
             axes.set_facecolor("#F2D6C8")
             axes.set_yticks([])
-            axes.set_ylabel(label, fontsize=8)
+            axes.set_ylabel(name.capitalize(), fontsize=8)
         axes.set_xlim(0, end)
         axes.tick_params(labelsize=7)
         if place < len(heights) - 1:
@@ -209,28 +240,26 @@ def _carpet(picture, arrays: dict, settings: dict) -> None:
 
 def _in_place(after, kept) -> np.ndarray:
     """The carpet of kept volumes with gaps where volumes were censored."""
-    after = np.asarray(after, np.float32)
     if after.shape[1] == kept.size or after.shape[1] != kept.sum():
         return after
-    full = np.full((len(after), kept.size), np.nan, np.float32)
+    full = np.full((len(after), kept.size), np.nan)
     full[:, kept] = after
     return full
 
 
-def _trace(axes, values, kept, tr: float, label: str, limit) -> None:
+def _trace(axes, table: pd.DataFrame, key: str, label: str) -> None:
     axes.set_ylabel(label, fontsize=7)
-    bad = np.flatnonzero(~kept)
-    for first, last in _stretches(bad):
-        axes.axvspan(first * tr, (last + 1) * tr, color="#F2D6C8", lw=0)
-    if values is None or not np.isfinite(values).any():
+    for first, last in _stretches(np.flatnonzero(~table["kept"])):
+        axes.axvspan(table["start"][first], table["end"][last], color="#F2D6C8", lw=0)
+    values, limit = table[key].to_numpy(float), table[f"{key}_limit"].iloc[0]
+    if not np.isfinite(values).any():
         axes.text(0.5, 0.5, "not known", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
         return
-    values = np.asarray(values, float)
-    axes.plot((np.arange(len(values)) + 0.5) * tr, values, color=draw.INK, lw=0.8)
+    axes.plot((table["start"] + table["end"]) / 2, values, color=draw.INK, lw=0.8)
     top = np.nanmax(values)
-    if limit and limit < 3 * top:
-        axes.axhline(float(limit), color=draw.OTHER, lw=0.8, ls=(0, (4, 3)))
+    if limit < 3 * top:
+        axes.axhline(limit, color=draw.OTHER, lw=0.8, ls=(0, (4, 3)))
         top = max(top, limit)
     axes.set_ylim(0, 1.08 * top if top > 0 else 1)
     axes.locator_params(axis="y", nbins=3)
@@ -242,100 +271,3 @@ def _stretches(index):
         return []
     breaks = np.flatnonzero(np.diff(index) > 1)
     return list(zip(index[np.r_[0, breaks + 1]], index[np.r_[breaks, len(index) - 1]]))
-
-
-def _slices(picture, arrays: dict, rows) -> None:
-    size = np.asarray(arrays.get("voxel_mm", (1, 1, 1)), float)
-    height = 1 / len(rows)
-    for place, row in enumerate(rows):
-        image = _mosaic(arrays, row, size)
-        axes = picture.add_axes((0.0, 1 - (place + 1) * height, 0.9, height * 0.88))
-        axes.imshow(image)
-        axes.axis("off")
-        title = {"mean": "Mean image, mask and atlas", "tsnr": "tSNR"}[row]
-        if row == "mean" and "atlas_x" not in arrays:
-            title = "Mean image and mask"
-        axes.set_title(title, fontsize=8)
-        if row == "tsnr":
-            _scale(picture, (0.915, 1 - (place + 1) * height + 0.06, 0.02, height * 0.7), arrays)
-
-
-def _scale(picture, place, arrays: dict) -> None:
-    axes = picture.add_axes(place)
-    top = _top(arrays, "tsnr")
-    axes.imshow(
-        np.linspace(0, 1, 64)[:, None],
-        origin="lower",
-        aspect="auto",
-        extent=(0, 1, 0, top),
-        cmap="viridis",
-    )
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.tick_params(labelsize=7)
-    for side in axes.spines.values():
-        side.set_visible(False)
-
-
-def _top(arrays: dict, row: str) -> float:
-    inside = np.concatenate([np.ravel(arrays[f"{row}_{axis}"]) for axis in _AXES]).astype(float)
-    inside = inside[np.isfinite(inside) & (inside > 0)]
-    return float(np.percentile(inside, 98)) if inside.size else 1.0
-
-
-def _mosaic(arrays: dict, row: str, size) -> np.ndarray:
-    """Three slices side by side as RGB, every voxel drawn in its true proportions."""
-    import matplotlib
-
-    top = _top(arrays, row)
-    map_ = matplotlib.colormaps["gray" if row == "mean" else "viridis"]
-    panels = []
-    for number, axis in enumerate(_AXES):
-        across, up = [size[k] for k in range(3) if k != number]
-        values = np.asarray(arrays[f"{row}_{axis}"], float)
-        mask = np.asarray(arrays.get(f"mask_{axis}", np.ones(values.shape)), bool)
-        colour = map_(np.clip(np.nan_to_num(values) / top, 0, 1))[..., :3]
-        if row == "tsnr":
-            colour[~mask] = 0.94
-        elif f"atlas_{axis}" in arrays:
-            colour = _tinted(colour, np.asarray(arrays[f"atlas_{axis}"]))
-        scale = _PANEL / (values.shape[1] * up)
-        big, edge = _enlarge(colour, mask, across * scale, up * scale)
-        if row == "mean":
-            big[edge] = (0.90, 0.62, 0.0)
-        panels.append(np.pad(big, ((0, 0), (4, 4), (0, 0)), constant_values=1))
-    tallest = max(len(panel) for panel in panels)
-    return np.concatenate(
-        [
-            np.pad(panel, ((0, tallest - len(panel)), (0, 0), (0, 0)), constant_values=1)
-            for panel in panels
-        ],
-        axis=1,
-    )
-
-
-def _enlarge(colour, mask, across: float, up: float):
-    """Nearest-neighbour enlargement of a slice, first axis across, second axis up."""
-    columns = _pick(colour.shape[0], across)
-    rows = _pick(colour.shape[1], up)[::-1]
-    big = colour[columns][:, rows].swapaxes(0, 1)
-    inside = mask[columns][:, rows].T
-    core = inside
-    for _ in range(_RIM):
-        padded = np.pad(core, 1)
-        core = padded[1:-1, :-2] & padded[1:-1, 2:] & padded[:-2, 1:-1] & padded[2:, 1:-1]
-    return big.copy(), inside & ~core
-
-
-def _pick(count: int, pixels: float) -> np.ndarray:
-    n = max(1, round(count * pixels))
-    return np.minimum((np.arange(n) + 0.5) * count / n, count - 1).astype(int)
-
-
-def _tinted(colour, labels):
-    """Atlas regions over grey values: neighbours in number get colours far apart."""
-    import matplotlib
-
-    hue = (labels.astype(float) * 0.618034) % 1
-    tint = matplotlib.colormaps["turbo"](0.1 + 0.8 * hue)[..., :3]
-    return np.where((labels > 0)[..., None], 0.6 * colour + 0.4 * tint, colour)

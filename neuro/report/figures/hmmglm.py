@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from neuro.report.figures import draw
 
@@ -23,8 +24,8 @@ STATES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C
 
 
 def colour(state: int) -> str:
-    """Colour of a state, counted from 0."""
-    return STATES[state % len(STATES)]
+    """Colour of a state, counted from 1."""
+    return STATES[(int(state) - 1) % len(STATES)]
 
 
 def model_name(name: str) -> str:
@@ -34,17 +35,21 @@ def model_name(name: str) -> str:
     return f"{text}, shifted series {null.removeprefix('null-')}" if null else text
 
 
-def picture(data, name, paint, *, caption, **texts):
+def picture(data, name, paint, table, *, caption, **texts):
     """A figure of a set: sizes in the caption, and the banner above it where there is one."""
 
-    def painted(canvas):
-        paint(canvas)
+    def painted(canvas, table):
+        paint(canvas, table)
         if data.banner:
             canvas.suptitle(data.banner, fontsize=8.5, color=draw.CASE, x=0.01, ha="left")
 
     title = f"{data.banner[:1].upper()}{data.banner[1:]}. " if data.banner else ""
     return draw.figure(
-        f"{data.name}_{name}", painted, caption=f"{title}{caption} ({data.size}.)", **texts
+        f"{data.name}_{name}",
+        painted,
+        data=table,
+        caption=f"{title}{caption} ({data.size}.)",
+        **texts,
     )
 
 
@@ -73,77 +78,87 @@ def _beyond_null(data, column):
     return table.rename(columns={"mean": "value"})
 
 
-def selection(data):
-    """Held-out score, loss against the best number of states, and BIC."""
+def selection_table(data):
+    """Held-out score, loss against the best number of states, and BIC and AIC of the models.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `panel` (score, loss, criterion, chosen), `series` (model or criterion), `k`, `value`,
+        `error` (one standard error), `label` (of the axis).
+    """
     curve = data.tables["curve"]
     column, error, label = _score(data)
     beyond = _beyond_null(data, column)
+    own = curve[curve["model"] == data.kind].sort_values("k")
+    if beyond is None:
+        names = [name for name in COLOURS if name in set(curve["model"])]
+        scores = pd.concat([curve[curve["model"] == name].sort_values("k") for name in names])
+        scores = scores.assign(value=scores[column], error=scores[error], series=scores["model"])
+    else:
+        scores = beyond.assign(series=data.kind)
+        label += ",\nbeyond shifted series"
+    loss = own[own["loss"].notna()]
+    parts = [
+        scores.assign(panel="score", label=label),
+        loss.assign(
+            panel="loss",
+            series=data.kind,
+            value=loss["loss"],
+            error=loss["loss_se"],
+            label="Loss against the best,\nnats per bin (1 SE)",
+        ),
+    ]
+    fits = own[own["bic"].notna()]
+    for name in ("bic", "aic"):
+        above = (fits[name] - fits[name].min()) / 1000
+        text = "Above the best, 1000"
+        parts.append(fits.assign(panel="criterion", series=name, value=above, error=np.nan))
+        parts[-1]["label"] = text
+    parts.append(pd.DataFrame({"panel": ["chosen"], "series": data.kind, "k": data.k}))
+    keep = ["panel", "series", "k", "value", "error", "label"]
+    return pd.concat([part.reindex(columns=keep) for part in parts], ignore_index=True)
 
-    def scores(axes):
-        names = [name for name in NAMES if name in set(curve["model"]) and name in COLOURS]
-        for name in [data.kind] if beyond is not None else names:
-            part = curve[curve["model"] == name].sort_values("k")
-            part = part.rename(columns={column: "value", error: "error"})
-            part = part if beyond is None else beyond
+
+def selection_paint(canvas, table):
+    """Three curves against the number of states."""
+    drawn = table[table["panel"] != "chosen"]
+    chosen = table.loc[table["panel"] == "chosen", "k"].iloc[0]
+    panels = canvas.subplots(1, 3)
+    for axes, panel in zip(panels, ("score", "loss", "criterion")):
+        part = drawn[drawn["panel"] == panel]
+        for name, line in part.groupby("series", sort=False):
             axes.errorbar(
-                part["k"],
-                part["value"],
-                part["error"],
-                fmt="s--" if name == "poisson_hmm" else "o-",
+                line["k"],
+                line["value"],
+                None if line["error"].isna().all() else line["error"],
+                fmt="s--" if name in ("poisson_hmm", "aic") else "o-",
                 ms=4,
                 lw=1.2,
-                color=COLOURS[name],
-                label=NAMES[name],
+                capsize=3 if panel == "loss" else 0,
+                color={"bic": draw.INK, "aic": draw.OTHER, **COLOURS}.get(name, draw.CONTROL),
+                label=NAMES.get(name, name.upper()),
             )
-        if column == "bits_per_spike":
+        if panel == "loss" or (panel == "score" and part["label"].str.contains("bits").any()):
             axes.axhline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        axes.set_ylabel(f"{label},\nbeyond shifted series" if beyond is not None else label)
-        axes.legend(fontsize=7, loc="best")
+        if panel != "loss" and len(part):
+            axes.legend(fontsize=7, loc="best")
+        axes.set_ylabel(part["label"].iloc[0] if len(part) else "")
+        axes.axvline(chosen, color=draw.CASE, lw=1.2, ls=(0, (4, 3)), zorder=0)
+        axes.set_xlabel("States K")
+        axes.set_xticks(sorted(set(drawn["k"])))
 
-    def loss(axes):
-        part = curve[(curve["model"] == data.kind) & curve["loss"].notna()].sort_values("k")
-        axes.axhspan(0, 0, color=draw.PALE)
-        axes.errorbar(
-            part["k"],
-            part["loss"],
-            part["loss_se"],
-            fmt="o-",
-            ms=4,
-            lw=1.2,
-            capsize=3,
-            color=COLOURS.get(data.kind, draw.CONTROL),
-        )
-        axes.axhline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        axes.set_ylabel("Loss against the best,\nnats per bin (1 SE)")
 
-    def criterion(axes):
-        part = curve[(curve["model"] == data.kind) & curve["bic"].notna()].sort_values("k")
-        for name, style in (("bic", "o-"), ("aic", "s--")):
-            values = part[name].to_numpy(float)
-            axes.plot(
-                part["k"],
-                (values - values.min()) / 1000,
-                style,
-                ms=4,
-                lw=1.2,
-                color=draw.INK if name == "bic" else draw.OTHER,
-                label=name.upper(),
-            )
-        axes.set_ylabel("Above the best, 1000")
-        axes.legend(fontsize=7, loc="best")
-
-    def paint(canvas):
-        for axes, drawn in zip(canvas.subplots(1, 3), (scores, loss, criterion)):
-            drawn(axes)
-            axes.axvline(data.k, color=draw.CASE, lw=1.2, ls=(0, (4, 3)), zorder=0)
-            axes.set_xlabel("States K")
-            axes.set_xticks(sorted(set(curve["k"])))
-
-    over = "over constant rates" if beyond is None else "beyond series shifted region by region"
+def selection(data):
+    """Held-out score, loss against the best number of states, and BIC."""
+    table = selection_table(data)
+    beyond = table["label"].str.contains("beyond", na=False).any()
+    over = "beyond series shifted region by region" if beyond else "over constant rates"
     return picture(
         data,
         "selection",
-        paint,
+        selection_paint,
+        table,
         size=(9.4, 2.9),
         caption=f"Choosing the number of states. Left: held-out log-likelihood {over}, mean and "
         "standard error over folds. Middle: what each number of states loses against the best, "
@@ -155,53 +170,72 @@ def selection(data):
     )
 
 
+def restarts_table(data):
+    """Distance of every start from the best of its fold, their agreement, and the last course.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `panel` (start, share, course), `k`, `fold`, `iteration`, `value`: nats below the best
+        start, percent of starts within 0.01 % of it, objective in nats.
+    """
+    sweep, path = data.tables["sweep"], data.tables["convergence"]
+    agree = data.tables["restarts"]
+    part = sweep[(sweep["model"] == data.kind) & sweep["objective"].notna()].sort_values("k")
+    best = part.groupby(["k", "fold"])["objective"].transform("max")
+    parts = [part[["k", "fold"]].assign(panel="start", value=best - part["objective"])]
+    if agree is not None:
+        share = 100 * agree.groupby("k")["share"].mean()
+        share = share[share.index.isin(part["k"])]
+        parts.append(pd.DataFrame({"panel": "share", "k": share.index, "value": share.to_numpy()}))
+    if path is not None:
+        line = path[path["what"] == "iteration"]
+        line = {"panel": "course", "iteration": line["number"], "value": line["objective"]}
+        parts.append(pd.DataFrame(line))
+    table = pd.concat(parts, ignore_index=True)
+    return table.reindex(columns=["panel", "k", "fold", "iteration", "value"])
+
+
+def restarts_paint(canvas, table):
+    """Dots of the starts by number of states; the objective by iteration."""
+    left, right = canvas.subplots(1, 2)
+    starts, shares = (table[table["panel"] == name] for name in ("start", "share"))
+    sizes = [int(k) for k in starts["k"].unique()]
+    for place, k in enumerate(sizes):
+        gap = starts.loc[starts["k"] == k, "value"]
+        x = place + draw.spread(len(gap), 0.4)
+        left.scatter(x, gap, s=16, color=colour(place + 1), alpha=0.8, lw=0)
+    for row in shares.itertuples():
+        left.annotate(
+            f"{row.value:.0f} %",
+            (sizes.index(int(row.k)), 1),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+        )
+    left.set_yscale("symlog", linthresh=1)
+    left.set_ylim(bottom=-0.3)
+    left.set_xticks(range(len(sizes)), sizes)
+    left.set_xlabel("States K")
+    left.set_ylabel("Below the best start, nats")
+    line = table[table["panel"] == "course"]
+    right.plot(line["iteration"], line["value"], "o-", ms=3, color=draw.CONTROL, lw=1.4)
+    right.set_xlabel("Iteration")
+    right.set_ylabel("Objective, nats")
+    right.ticklabel_format(axis="y", useOffset=False, style="plain")
+
+
 def restarts(data):
     """Objective of every start, and the course of the best one on all data."""
-    sweep, path = data.tables["sweep"], data.tables["convergence"]
-    part = sweep[(sweep["model"] == data.kind) & sweep["objective"].notna()]
-    agree = data.tables["restarts"]
-    if part.empty or path is None:
+    table = restarts_table(data)
+    if not {"start", "course"} <= set(table["panel"]):
         return None
-
-    def starts(axes):
-        sizes = sorted(set(part["k"]))
-        for place, k in enumerate(sizes):
-            cells = part[part["k"] == k].groupby("fold")["objective"]
-            gap = (cells.transform("max") - part.loc[part["k"] == k, "objective"]).to_numpy(float)
-            x = place + draw.spread(len(gap), 0.4)
-            axes.scatter(x, gap, s=16, color=colour(place), alpha=0.8, lw=0)
-            if agree is not None and (agree["k"] == k).any():
-                share = 100 * float(agree.loc[agree["k"] == k, "share"].mean())
-                axes.annotate(
-                    f"{share:.0f} %",
-                    (place, 1),
-                    xycoords=("data", "axes fraction"),
-                    ha="center",
-                    va="bottom",
-                    fontsize=7.5,
-                )
-        axes.set_yscale("symlog", linthresh=1)
-        axes.set_ylim(bottom=-0.3)
-        axes.set_xticks(range(len(sizes)), sizes)
-        axes.set_xlabel("States K")
-        axes.set_ylabel("Below the best start, nats")
-
-    def converge(axes):
-        line = path[path["what"] == "iteration"]
-        axes.plot(line["number"], line["objective"], "o-", ms=3, color=draw.CONTROL, lw=1.4)
-        axes.set_xlabel("Iteration")
-        axes.set_ylabel("Objective, nats")
-        axes.ticklabel_format(axis="y", useOffset=False, style="plain")
-
-    def paint(canvas):
-        left, right = canvas.subplots(1, 2)
-        starts(left)
-        converge(right)
-
     return picture(
         data,
         "restarts",
-        paint,
+        restarts_paint,
+        table,
         size=(9.4, 2.7),
         caption="Left: how far each start ended below the best one of its fold; above: share of "
         "starts within 0.01 % of the best. Right: objective of the exported fit by iteration of "
@@ -213,40 +247,44 @@ def restarts(data):
     )
 
 
+def transitions_table(data):
+    """Transition probabilities: `from`, `to` (states from 1), `p`."""
+    return data.tables["transitions"][["from", "to", "p"]]
+
+
+def transitions_paint(canvas, table):
+    """Matrix with the present state in rows and the next one in columns."""
+    matrix = draw.wide(table, "from", "to", "p")
+    axes = canvas.subplots()
+    axes.imshow(matrix.to_numpy(float), cmap="Blues", vmin=0, vmax=1)
+    size = 8 if len(matrix) <= 6 else 5.5
+    for (row, column), value in np.ndenumerate(matrix.to_numpy(float)):
+        axes.text(
+            column,
+            row,
+            f"{value:.3f}" if value >= 5e-4 else "< .001",
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if value > 0.55 else draw.INK,
+        )
+    axes.set_xticks(range(len(matrix)), matrix.columns)
+    axes.set_yticks(range(len(matrix)), matrix.index)
+    axes.set_xlabel("To state")
+    axes.set_ylabel("From state")
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
 def transitions(data):
     """Matrix of transition probabilities."""
-    table = data.tables["transitions"]
     if data.k == 1:
         return None
-    matrix = table.pivot(index="from", columns="to", values="p").to_numpy(float)
-
-    def paint(canvas):
-        axes = canvas.subplots()
-        axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-        size = 8 if data.k <= 6 else 5.5
-        for row, column in np.ndindex(matrix.shape):
-            value = matrix[row, column]
-            axes.text(
-                column,
-                row,
-                f"{value:.3f}" if value >= 5e-4 else "< .001",
-                ha="center",
-                va="center",
-                fontsize=size,
-                color="white" if value > 0.55 else draw.INK,
-            )
-        ticks = range(data.k), range(1, data.k + 1)
-        axes.set_xticks(*ticks)
-        axes.set_yticks(*ticks)
-        axes.set_xlabel("To state")
-        axes.set_ylabel("From state")
-        for side in axes.spines.values():
-            side.set_visible(False)
-
     return picture(
         data,
         "transitions",
-        paint,
+        transitions_paint,
+        transitions_table(data),
         size=(4.6, 3.4),
         caption="Probability of each state in the next bin, given the present one.",
         how_to_read="Values near 1 on the diagonal are states that last. A state that leads to "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 
 from neuro.report.figures import draw
 from neuro.report.figures.hmmglm import colour, picture
@@ -10,64 +13,85 @@ from neuro.report.figures.hmmglm import colour, picture
 MAX_STATES = 7
 MAX_NODES = 60
 MAX_EDGES = 250
+CLASSES = {
+    0: ("none", "#C8CDD3"),
+    1: ("excitatory", draw.MORE),
+    -1: ("inhibitory", draw.LESS),
+}
+"""Name and colour of an edge by its sign."""
 
 
-def _cube(table, column, units, k=None):
-    """Column of a long table as (states, targets, sources), or (targets, sources)."""
-    n = len(units)
-    values = table[column].to_numpy(float)
-    return values.reshape(n, n) if k is None else values.reshape(k, n, n)
+def couplings_table(data):
+    """Couplings of every state and what all states share, one row per directed pair.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `panel` (State 1 ..., then Shared prior or Shared sign), `target`, `source`, `value`,
+        `limit` (where the colours of the panel end).
+    """
+    weights = data.tables["weights"]
+    weights = weights[weights["state"] <= MAX_STATES]
+    # self-history is often far stronger than any coupling and would hide them all
+    apart = weights.loc[weights["target"] != weights["source"], "w"].abs()
+    limit = max(float(apart.quantile(0.995)), 1e-6) if len(apart) else 1e-6
+    states = pd.DataFrame(
+        {
+            "panel": [f"State {state}" for state in weights["state"]],
+            "target": weights["target"],
+            "source": weights["source"],
+            "value": weights["w"],
+            "limit": limit,
+        }
+    )
+    prior = data.tables["prior"]
+    onehot = prior["p_exc"].notna().any()
+    shared = prior[["target", "source"]].assign(
+        panel="Shared prior" if onehot else "Shared sign",
+        value=prior["p_exc"] - prior["p_inh"] if onehot else prior["sign"],
+        limit=1.0,
+    )
+    return pd.concat([states, shared], ignore_index=True)
 
 
-def _what(data):
-    return "Source region" if data.source == "fmri" else "Source unit"
+def couplings_paint(canvas, table, what="Source unit"):
+    """A matrix per state, targets in rows, and the shared one last."""
+    panels = list(table.groupby("panel", sort=False))
+    n_columns = len(panels) if len(panels) <= 5 else 4
+    grid = canvas.subplots(-(-len(panels) // n_columns), n_columns, squeeze=False).ravel()
+    chosen = [*grid[: len(panels) - 1], grid[-1]]
+    for axes in grid[len(panels) - 1 : -1]:
+        axes.set_axis_off()
+    images = []
+    for axes, (name, part) in zip(chosen, panels):
+        matrix, limit = draw.wide(part, "target", "source"), part["limit"].iloc[0]
+        images.append(axes.imshow(matrix.to_numpy(float), cmap="RdBu_r", vmin=-limit, vmax=limit))
+        state = name.removeprefix("State ")
+        axes.set_title(name, color=colour(state) if state != name else draw.INK)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    chosen[0].set_ylabel("Target")
+    chosen[0].set_xlabel(what)
+    bar = canvas.colorbar(images[0], ax=chosen[:-1], shrink=0.8, pad=0.01, aspect=25)
+    bar.set_label("Coupling")
+    other = canvas.colorbar(images[-1], ax=chosen[-1], shrink=0.8, pad=0.03, aspect=25)
+    prior = panels[-1][0] == "Shared prior"
+    other.set_label("P(excitatory) − P(inhibitory)" if prior else "Sign")
 
 
 def couplings(data):
     """Couplings of every state beside the prior that all states share."""
-    units = data.units
-    weights = _cube(data.tables["weights"], "w", units, data.k)[:MAX_STATES]
-    prior = data.tables["prior"]
-    onehot = prior["p_exc"].notna().any()
-    shared = (
-        _cube(prior, "p_exc", units) - _cube(prior, "p_inh", units)
-        if onehot
-        else _cube(prior, "sign", units)
-    )
-    # self-history is often far stronger than any coupling and would hide them all
-    apart = weights[:, ~np.eye(len(units), dtype=bool)]
-    limit = max(float(np.quantile(np.abs(apart), 0.995)), 1e-6)
-    count = len(weights) + 1
+    table = couplings_table(data)
+    count = table["panel"].nunique()
     n_columns = count if count <= 5 else 4
-    n_rows = -(-count // n_columns)
-
-    def paint(canvas):
-        grid = canvas.subplots(n_rows, n_columns, squeeze=False)
-        flat, last = list(grid.ravel()[: len(weights)]), grid[-1, -1]
-        for axes in grid.ravel()[len(weights) : -1]:
-            axes.set_axis_off()
-        for state, (axes, matrix) in enumerate(zip(flat, weights)):
-            image = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
-            axes.set_title(f"State {state + 1}", color=colour(state))
-        right = last.imshow(shared, cmap="RdBu_r", vmin=-1, vmax=1)
-        last.set_title("Shared prior" if onehot else "Shared sign")
-        for axes in (*flat, last):
-            axes.set_xticks([])
-            axes.set_yticks([])
-        flat[0].set_ylabel("Target")
-        flat[0].set_xlabel(_what(data))
-        shrink = 0.8
-        bar = canvas.colorbar(image, ax=flat, shrink=shrink, pad=0.01, aspect=25)
-        bar.set_label("Coupling")
-        other = canvas.colorbar(right, ax=last, shrink=shrink, pad=0.03, aspect=25)
-        other.set_label("P(excitatory) − P(inhibitory)" if onehot else "Sign")
-
     note = f" The first {MAX_STATES} of {data.k} states." if data.k > MAX_STATES else ""
+    what = "Source region" if data.source == "fmri" else "Source unit"
     return picture(
         data,
         "couplings",
-        paint,
-        size=(9.4, (2.7 if n_columns < 5 else 2.2) * n_rows + 0.2),
+        partial(couplings_paint, what=what),
+        table,
+        size=(9.4, (2.7 if n_columns < 5 else 2.2) * -(-count // n_columns) + 0.2),
         caption="Couplings in each state (row: target, column: source; red excitatory, blue "
         "inhibitory; per spike, history kernel of unit area) beside the graph that all states "
         f"share.{note}",
@@ -79,72 +103,84 @@ def couplings(data):
     )
 
 
+def signed_table(data):
+    """Units on a circle, and the surest edges of the shared graph.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `mark` (unit, edge), `label`, `x`, `y` of units; `source`, `target`, `sign`, `certainty`
+        (probability that there is an edge) of edges, the surest first.
+    """
+    angle = np.pi / 2 - 2 * np.pi * np.arange(len(data.units)) / len(data.units)
+    nodes = {"mark": "unit", "label": data.units, "x": np.cos(angle), "y": np.sin(angle)}
+    prior = data.tables["prior"]
+    edges = prior[(prior["sign"] != 0) & (prior["target"] != prior["source"])]
+    edges = edges.assign(mark="edge", certainty=1 - edges["p_none"].fillna(0))
+    edges = edges.sort_values("certainty", ascending=False, kind="stable").head(MAX_EDGES)
+    keep = ["mark", "source", "target", "sign", "certainty"]
+    return pd.concat([edges[keep], pd.DataFrame(nodes)], ignore_index=True)
+
+
+def signed_paint(canvas, table):
+    """Arrows for excitation, bars for inhibition, from source to target."""
+    from matplotlib.patches import FancyArrowPatch
+
+    axes = canvas.subplots()
+    nodes = table[table["mark"] == "unit"]
+    place = {row.label: (row.x, row.y) for row in nodes.itertuples()}
+    for edge in table[table["mark"] == "edge"].itertuples():
+        positive = edge.sign > 0
+        axes.add_patch(
+            FancyArrowPatch(
+                place[edge.source],
+                place[edge.target],
+                connectionstyle="arc3,rad=0.14",
+                arrowstyle="-|>" if positive else "-[,widthB=0.25,lengthB=0.01",
+                mutation_scale=8,
+                shrinkA=6,
+                shrinkB=6,
+                lw=0.9,
+                alpha=float(np.clip(edge.certainty, 0.25, 0.9)),
+                color=draw.MORE if positive else draw.LESS,
+            )
+        )
+    axes.scatter(nodes["x"], nodes["y"], s=26, color=draw.INK, zorder=3)
+    n = len(nodes)
+    for number, node in enumerate(nodes.itertuples()):
+        if n > MAX_NODES and number % 5:
+            continue
+        left = node.x < -1e-9
+        axes.text(
+            1.09 * node.x,
+            1.09 * node.y,
+            str(node.label)[:14],
+            fontsize=7.5 if n <= 30 else 5.5,
+            rotation=np.degrees(np.arctan2(node.y, node.x)) + 180 * left,
+            rotation_mode="anchor",
+            ha="right" if left else "left",
+            va="center",
+        )
+    reach = 1.35 if nodes["label"].astype(str).str.len().max() <= 6 else 1.6
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
 def signed_graph(data):
     """The shared signed graph on a circle."""
-    units, prior = data.units, data.tables["prior"]
-    n = len(units)
-    sign = _cube(prior, "sign", units)
-    certain = np.ones((n, n))
-    if prior["p_none"].notna().any():
-        certain = 1 - _cube(prior, "p_none", units)
-    np.fill_diagonal(sign, 0)
-    edges = np.argwhere(sign != 0)
-    total, n_positive = len(edges), int((sign > 0).sum())
+    table, prior, n = signed_table(data), data.tables["prior"], len(data.units)
+    sign = prior.loc[prior["target"] != prior["source"], "sign"]
+    total, n_positive = int((sign != 0).sum()), int((sign > 0).sum())
     if total == 0:
         return None
-    order = np.argsort(-certain[edges[:, 0], edges[:, 1]], kind="stable")[:MAX_EDGES]
-    edges = edges[order]
-    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
-    place = np.column_stack([np.cos(angle), np.sin(angle)])
-
-    def paint(canvas):
-        from matplotlib.patches import FancyArrowPatch
-
-        axes = canvas.subplots()
-        for target, source in edges:
-            positive = sign[target, source] > 0
-            axes.add_patch(
-                FancyArrowPatch(
-                    place[source],
-                    place[target],
-                    connectionstyle="arc3,rad=0.14",
-                    arrowstyle="-|>" if positive else "-[,widthB=0.25,lengthB=0.01",
-                    mutation_scale=8,
-                    shrinkA=6,
-                    shrinkB=6,
-                    lw=0.9,
-                    alpha=float(np.clip(certain[target, source], 0.25, 0.9)),
-                    color=draw.MORE if positive else draw.LESS,
-                )
-            )
-        axes.scatter(*place.T, s=26, color=draw.INK, zorder=3)
-        size = 7.5 if n <= 30 else 5.5
-        for number, (x, y) in enumerate(1.09 * place):
-            if n > MAX_NODES and number % 5:
-                continue
-            turn = np.degrees(angle[number])
-            left = np.cos(angle[number]) < -1e-9
-            axes.text(
-                x,
-                y,
-                str(units[number])[:14],
-                fontsize=size,
-                rotation=turn + 180 * left,
-                rotation_mode="anchor",
-                ha="right" if left else "left",
-                va="center",
-            )
-        reach = 1.35 if max(len(str(name)) for name in units) <= 6 else 1.6
-        axes.set_xlim(-reach, reach)
-        axes.set_ylim(-reach, reach)
-        axes.set_aspect("equal")
-        axes.set_axis_off()
-
     shown = f" The {MAX_EDGES} surest are drawn." if total > MAX_EDGES else ""
     return picture(
         data,
         "signed",
-        paint,
+        signed_paint,
+        table,
         size=(4.9, 4.9),
         caption=f"The signed graph that all states share: {n_positive} excitatory (red arrows) and "
         f"{total - n_positive} inhibitory edges (blue bars) of {n * (n - 1)} possible ones.{shown}",
@@ -157,38 +193,51 @@ def signed_graph(data):
     )
 
 
+def confidence_table(data):
+    """Edges of all states by class and by its posterior: `class`, `low`, `high`, `count`."""
+    table = data.tables["weights"]
+    surest = table[["q_inh", "q_none", "q_exc"]].max(axis=1).clip(1 / 3, 1)
+    ends = np.linspace(1 / 3, 1, 21)
+    parts = []
+    for sign, (name, _) in CLASSES.items():
+        count = np.histogram(surest[table["sign"] == sign], ends)[0]
+        parts.append(
+            pd.DataFrame({"class": name, "low": ends[:-1], "high": ends[1:], "count": count})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def confidence_paint(canvas, table):
+    """Bars of the classes on top of each other."""
+    axes = canvas.subplots()
+    below = 0
+    for name, shade in CLASSES.values():
+        part = table[table["class"] == name]
+        axes.bar(
+            part["low"],
+            part["count"],
+            part["high"] - part["low"],
+            bottom=below,
+            align="edge",
+            color=shade,
+            label=f"{name} ({part['count'].sum()})",
+        )
+        below = below + part["count"].to_numpy()
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_xlabel("Posterior of the chosen class")
+    axes.set_ylabel("Edges of all states")
+    axes.legend(loc="upper left")
+
+
 def confidence(data):
     """How sure the model is of the class of every edge."""
-    table = data.tables["weights"]
-    if not table["q_exc"].notna().any():
+    if not data.tables["weights"]["q_exc"].notna().any():
         return None
-    surest = table[["q_inh", "q_none", "q_exc"]].max(axis=1).to_numpy(float)
-    sign = table["sign"].to_numpy(int)
-
-    def paint(canvas):
-        axes = canvas.subplots()
-        edges = np.linspace(1 / 3, 1, 21)
-        groups = (
-            (0, "none", "#C8CDD3"),
-            (1, "excitatory", draw.MORE),
-            (-1, "inhibitory", draw.LESS),
-        )
-        axes.hist(
-            [surest[sign == value] for value, _, _ in groups],
-            bins=edges,
-            stacked=True,
-            color=[shade for _, _, shade in groups],
-            label=[f"{name} ({int((sign == value).sum())})" for value, name, _ in groups],
-        )
-        axes.set_yscale("symlog", linthresh=1)
-        axes.set_xlabel("Posterior of the chosen class")
-        axes.set_ylabel("Edges of all states")
-        axes.legend(loc="upper left")
-
     return picture(
         data,
         "confidence",
-        paint,
+        confidence_paint,
+        confidence_table(data),
         caption="Posterior probability of the class that every edge of every state was given.",
         how_to_read="Edges near 1 are certain. Many edges near 1/3 to 1/2 mean that the data do "
         "not decide, and the prior does.",
@@ -196,31 +245,47 @@ def confidence(data):
     )
 
 
+def rates_table(data):
+    """Rate of every unit in every state against its mean, units by their preferred state.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `state`, `unit`, `value` (log2 of the ratio), `limit` (where the colours end).
+    """
+    table = data.tables["rates"]
+    ratio = table["rate_hz"].clip(lower=1e-9) / table["overall_hz"].clip(lower=1e-9)
+    matrix = draw.wide(table.assign(value=np.log2(ratio)), "state", "unit")
+    values = matrix.to_numpy(float)
+    order = np.lexsort([-values.max(axis=0), values.argmax(axis=0)])
+    limit = float(np.clip(np.quantile(np.abs(values), 0.98), 0.2, 4))
+    labels = {"state": matrix.index, "unit": matrix.columns[order]}
+    return draw.long(values[:, order], **labels).assign(limit=limit)
+
+
+def rates_paint(canvas, table, what="Units"):
+    """States in rows, units in columns."""
+    axes, matrix = canvas.subplots(), draw.wide(table, "state", "unit")
+    limit = table["limit"].iloc[0]
+    image = axes.imshow(
+        matrix.to_numpy(float), aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit
+    )
+    axes.set_yticks(range(len(matrix)), matrix.index)
+    axes.set_ylabel("State")
+    axes.set_xlabel(f"{what}, by preferred state")
+    axes.set_xticks([])
+    canvas.colorbar(image, ax=axes, pad=0.02).set_label("log2 (rate / mean)")
+
+
 def rates(data):
     """Rate of every unit in every state against its mean."""
-    table = data.tables["rates"]
     if data.k == 1 or data.facts["Parameters"].get("emission") == "gaussian":
         return None
-    n = len(data.units)
-    rate = table["rate_hz"].to_numpy(float).reshape(data.k, n)
-    overall = table["overall_hz"].to_numpy(float)[:n]
-    ratio = np.log2(np.maximum(rate, 1e-9) / np.maximum(overall, 1e-9))
-    order = np.lexsort([-ratio.max(axis=0), ratio.argmax(axis=0)])
-    limit = float(np.clip(np.quantile(np.abs(ratio), 0.98), 0.2, 4))
-
-    def paint(canvas):
-        axes = canvas.subplots()
-        image = axes.imshow(ratio[:, order], aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes.set_yticks(range(data.k), range(1, data.k + 1))
-        axes.set_ylabel("State")
-        axes.set_xlabel(f"{'Regions' if data.source == 'fmri' else 'Units'}, by preferred state")
-        axes.set_xticks([])
-        canvas.colorbar(image, ax=axes, pad=0.02).set_label("log2 (rate / mean)")
-
     return picture(
         data,
         "rates",
-        paint,
+        partial(rates_paint, what="Regions" if data.source == "fmri" else "Units"),
+        rates_table(data),
         size=(4.6, 3.0),
         caption="Rate in each state against the unit's own mean (log2; 1 is twice as much).",
         how_to_read="A red row is a state in which everything fires more; rows of both colours "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 
 from neuro.report.figures import draw
 from neuro.report.figures.hmmglm import colour, picture
@@ -10,104 +13,149 @@ from neuro.report.figures.hmmglm import colour, picture
 RASTER_BINS = 600
 MAX_MARKS = 20_000
 MAX_LABELS = 40
+MAX_DWELL = 6
+_MISSING = "#E4E8EC"
 
 
-def raster(data):
-    """State probabilities above the spikes, in the stretch with most changes of state."""
+def raster_table(data):
+    """State probabilities and what was recorded, in the stretch with most changes of state.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `mark`, `start_s` and `end_s` (on the recording's clock), `state`, `unit`, `value`.
+        Marks are `posterior` (value: probability of the state), `planted` (the state),
+        `spike` (value: count in the bin) or `series` (value: its height), `missing` (a bin
+        without data), `line` (start of a trial or the switch) and `unit` (value: its row).
+    """
     sequence, first, end = _stretch(data)
     states = data.tables["states"]
     part = states[states["sequence"] == sequence].iloc[first:end]
     counts = data.counts[f"seq_{sequence}"][first:end]
-    mask = data.counts[f"mask_{sequence}"][first:end]
-    row = data.tables["sequences"].iloc[sequence]
     time = part["time_s"].to_numpy(float)
-    names = [f"p_{state + 1}" for state in range(data.k)]
-    share = np.nan_to_num(part[names].to_numpy(float)).T
-    planted = part["planted"].to_numpy() if "planted" in part else None
-    n_units = counts.shape[1]
-    gaussian = counts.dtype.kind == "f"
+    units = np.array(data.units, dtype=object)
+    marks = []
 
-    def paint(canvas):
-        strips = 1 + (planted is not None)
-        height = [1.1] + [0.3] * (planted is not None) + [max(2.0, min(4.5, 0.07 * n_units))]
-        panels = canvas.subplots(
-            strips + 1, 1, sharex=True, gridspec_kw={"height_ratios": height}, squeeze=False
-        )[:, 0]
-        edges = np.r_[time, time[-1] + data.bin_s]
-        low = np.zeros(len(time))
-        for state, values in enumerate(share):
-            high = low + values
-            panels[0].fill_between(
-                edges,
-                np.r_[low, low[-1]],
-                np.r_[high, high[-1]],
-                step="post",
-                color=colour(state),
-                lw=0,
-                label=f"state {state + 1}",
-            )
-            low = high
-        panels[0].set_ylim(0, 1)
-        panels[0].set_ylabel("Posterior")
-        panels[0].legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=min(data.k, 8),
-            borderaxespad=0.1,
-            handlelength=1,
+    def add(mark, bins, **columns):
+        start = time[bins]
+        place = {"mark": mark, "start_s": start, "end_s": start + data.bin_s}
+        marks.append(pd.DataFrame({**place, **columns}, index=range(len(start))))
+
+    everywhere = np.arange(len(time))
+    for state in range(1, data.k + 1):
+        share = part[f"p_{state}"].fillna(0).to_numpy(float)
+        add("posterior", everywhere, state=state, value=share)
+    if "planted" in part:
+        add("planted", everywhere, state=part["planted"].to_numpy(int))
+    if counts.dtype.kind == "f":
+        bins, unit = np.indices(counts.shape).reshape(2, -1)
+        add("series", bins, unit=units[unit], value=counts.ravel())
+    else:
+        bins, unit = (index[:MAX_MARKS] for index in np.nonzero(counts))
+        add("spike", bins, unit=units[unit], value=counts[bins, unit])
+    add("missing", np.flatnonzero(~data.counts[f"mask_{sequence}"][first:end]))
+    row = data.tables["sequences"].iloc[sequence]
+    moments = [row["start_s"] + row["event_s"]] * bool(np.isfinite(row["event_s"]))
+    moments += [data.switch_s] * (data.switch_s is not None)
+    marks.append(pd.DataFrame({"mark": "line", "start_s": moments, "end_s": moments}))
+    marks.append(pd.DataFrame({"mark": "unit", "unit": units, "value": range(1, len(units) + 1)}))
+    columns = ["mark", "start_s", "end_s", "state", "unit", "value"]
+    return pd.concat([item.reindex(columns=columns) for item in marks], ignore_index=True)
+
+
+def raster_paint(canvas, table, what="Unit"):
+    """Posterior above the planted states, where they are known, and the spikes."""
+    marks = dict(iter(table.groupby("mark", sort=False)))
+    units, planted = marks["unit"], marks.get("planted")
+    height = [1.1] + [0.3] * (planted is not None) + [max(2.0, min(4.5, 0.07 * len(units)))]
+    panels = canvas.subplots(
+        len(height), 1, sharex=True, gridspec_kw={"height_ratios": height}, squeeze=False
+    )[:, 0]
+    _posterior(panels[0], marks["posterior"])
+    first, last = marks["posterior"]["start_s"].min(), marks["posterior"]["end_s"].max()
+    if planted is not None:
+        shades = [_rgb(state) for state in planted["state"]]
+        panels[1].imshow(np.array([shades]), aspect="auto", extent=(first, last, 0, 1))
+        panels[1].set_yticks([])
+        panels[1].set_ylabel("Planted", rotation=0, ha="right", va="center")
+    axes = panels[-1]
+    if "series" in marks:
+        axes.imshow(
+            draw.wide(marks["series"], "unit", "start_s").to_numpy(float),
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-3,
+            vmax=3,
+            extent=(first, last, len(units), 0),
         )
-        if planted is not None:
-            panels[1].imshow(
-                _painted(planted)[None],
-                aspect="auto",
-                extent=(edges[0], edges[-1], 0, 1),
-            )
-            panels[1].set_yticks([])
-            panels[1].set_ylabel("Planted", rotation=0, ha="right", va="center")
-        axes = panels[-1]
-        if gaussian:
-            axes.imshow(
-                counts.T,
-                aspect="auto",
-                cmap="RdBu_r",
-                vmin=-3,
-                vmax=3,
-                extent=(edges[0], edges[-1], n_units, 0),
-            )
-        else:
-            bins, unit = np.nonzero(counts)
-            bins, unit = bins[:MAX_MARKS], unit[:MAX_MARKS]
-            axes.scatter(
-                time[bins] + data.bin_s / 2,
-                unit + 0.5,
-                marker="|",
-                s=max(3.0, 900 / n_units),
-                lw=0.7,
-                color=draw.INK,
-            )
-            axes.set_ylim(n_units, 0)
-        if n_units <= MAX_LABELS:
-            names = [name[:12] for name in data.units]
-            axes.set_yticks(np.arange(n_units) + 0.5, names, fontsize=6)
-        for start in time[~mask]:
-            axes.axvspan(start, start + data.bin_s, color="#E4E8EC", lw=0)
-        _mark(panels, row, data)
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylabel("Region" if data.source == "fmri" else "Unit")
-        axes.set_xlabel("Time on the recording's clock (s)")
+    elif "spike" in marks:
+        spikes = marks["spike"]
+        axes.scatter(
+            (spikes["start_s"] + spikes["end_s"]) / 2,
+            spikes["unit"].map(units.set_index("unit")["value"]) - 0.5,
+            marker="|",
+            s=max(3.0, 900 / len(units)),
+            lw=0.7,
+            color=draw.INK,
+        )
+    axes.set_ylim(len(units), 0)
+    if len(units) <= MAX_LABELS:
+        axes.set_yticks(units["value"] - 0.5, units["unit"].str[:12], fontsize=6)
+    for row in marks["missing"].itertuples() if "missing" in marks else ():
+        axes.axvspan(row.start_s, row.end_s, color=_MISSING, lw=0)
+    for moment in marks["line"]["start_s"] if "line" in marks else ():
+        for panel in panels:
+            panel.axvline(moment, color=draw.CASE, lw=1.2)
+    axes.set_xlim(first, last)
+    axes.set_ylabel(what)
+    axes.set_xlabel("Time on the recording's clock (s)")
 
-    text = "events" if data.source == "fmri" else "spikes"
-    known = " Second row: the planted states, numbered by the fitted ones they match." * (
-        planted is not None
+
+def _posterior(axes, table):
+    """Probabilities of the states on top of each other."""
+    low = 0.0
+    for state, part in table.groupby("state"):
+        edges = np.r_[part["start_s"], part["end_s"].iloc[-1]]
+        high = low + part["value"].to_numpy(float)
+        ends = (np.r_[side, side[-1]] for side in (low + 0 * high, high))
+        label = f"state {int(state)}"
+        axes.fill_between(edges, *ends, step="post", color=colour(state), lw=0, label=label)
+        low = high
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("Posterior")
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(table["state"].nunique(), 8),
+        borderaxespad=0.1,
+        handlelength=1,
     )
+
+
+def _rgb(state):
+    """Colour of a planted state; a missing one is grey."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour(state) if state > 0 else _MISSING)
+
+
+def raster(data):
+    """State probabilities above the spikes, in the stretch with most changes of state."""
+    table = raster_table(data)
+    sequence, first, end = _stretch(data)
+    fmri, n_units = data.source == "fmri", len(data.units)
+    text = "events" if fmri else "spikes"
+    known = " Second row: the planted states, numbered by the fitted ones they match."
     return picture(
         data,
         "raster",
-        paint,
+        partial(raster_paint, what="Region" if fmri else "Unit"),
+        table,
         size=(9.4, 4.6 if n_units <= 40 else 6.0),
         caption=f"Probability of each state above the {text} of {n_units} "
-        f"{'regions' if data.source == 'fmri' else 'units'}: {len(time)} bins of sequence "
-        f"'{row['label']}', the stretch with most changes of state.{known} Grey: missing; lines: "
+        f"{'regions' if fmri else 'units'}: {end - first} bins of sequence "
+        f"'{data.tables['sequences'].iloc[sequence]['label']}', the stretch with most changes of "
+        f"state.{known * ('planted' in set(table['mark']))} Grey: missing; lines: "
         "start of a trial or the switch.",
         how_to_read="A column in one colour is a moment the model is sure about. States that "
         "differ only in how much fires are rate states, not patterns of coupling.",
@@ -130,55 +178,56 @@ def _stretch(data):
     return place
 
 
-def _painted(states):
-    """Colours of states; missing ones are grey."""
-    from matplotlib.colors import to_rgb
+def course_table(data):
+    """Mean probability of every state over the clock, all sequences together.
 
-    table = [to_rgb("#E4E8EC")]
-    table += [to_rgb(colour(state)) for state in range(int(states.max(initial=0)))]
-    return np.array(table)[states]
-
-
-def _mark(panels, row, data):
-    moments = []
-    if np.isfinite(row["event_s"]):
-        moments.append(row["start_s"] + row["event_s"])
-    if data.switch_s is not None:
-        moments.append(data.switch_s)
-    for moment in moments:
-        for axes in panels:
-            axes.axvline(moment, color=draw.CASE, lw=1.2)
-
-
-def course(data):
-    """Share of every state over the recording's clock, with the switch marked."""
+    Returns
+    -------
+    pandas.DataFrame
+        `mark` (state, switch), `state`, `start_s`, `end_s`, `value`.
+    """
     states = data.tables["states"]
     seen = states[states["state"] > 0]
     time = seen["time_s"].to_numpy(float)
-    if data.k == 1 or data.switch_s is None or not len(seen):
-        return None
     edges = np.linspace(time.min(), time.max() + data.bin_s, 61)
     place = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, 59)
     total = np.bincount(place, minlength=60).astype(float)
     total[total == 0] = np.nan
+    parts = []
+    for state in range(1, data.k + 1):
+        share = np.bincount(place, seen[f"p_{state}"], minlength=60) / total
+        spans = {"start_s": edges[:-1], "end_s": edges[1:]}
+        parts.append(pd.DataFrame({"mark": "state", "state": state, **spans, "value": share}))
+    switch = {"mark": "switch", "start_s": data.switch_s, "end_s": data.switch_s}
+    return pd.concat([*parts, pd.DataFrame(switch, index=[0])], ignore_index=True)
 
-    def paint(canvas):
-        axes = canvas.subplots()
-        middle = (edges[1:] + edges[:-1]) / 2
-        for state in range(data.k):
-            share = np.bincount(place, seen[f"p_{state + 1}"], minlength=60) / total
-            axes.plot(middle, share, color=colour(state), lw=1.5, label=f"state {state + 1}")
-        axes.axvline(data.switch_s, color=draw.CASE, lw=1.4, ls=(0, (4, 3)))
-        axes.set_ylim(0, 1)
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_xlabel("Time on the recording's clock (s)")
-        axes.set_ylabel("Share of bins")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, borderaxespad=0.1)
 
+def course_paint(canvas, table):
+    """A line per state, and the switch."""
+    axes = canvas.subplots()
+    lines = table[table["mark"] == "state"]
+    for state, part in lines.groupby("state"):
+        middle = (part["start_s"] + part["end_s"]) / 2
+        label = f"state {int(state)}"
+        axes.plot(middle, part["value"], color=colour(state), lw=1.5, label=label)
+    for moment in table.loc[table["mark"] == "switch", "start_s"]:
+        axes.axvline(moment, color=draw.CASE, lw=1.4, ls=(0, (4, 3)))
+    axes.set_ylim(0, 1)
+    axes.set_xlim(lines["start_s"].min(), lines["end_s"].max())
+    axes.set_xlabel("Time on the recording's clock (s)")
+    axes.set_ylabel("Share of bins")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, borderaxespad=0.1)
+
+
+def course(data):
+    """Share of every state over the recording's clock, with the switch marked."""
+    if data.k == 1 or data.switch_s is None or not (data.tables["states"]["state"] > 0).any():
+        return None
     return picture(
         data,
         "course",
-        paint,
+        course_paint,
+        course_table(data),
         size=(9.4, 2.7),
         caption="Mean probability of each state over the clock, all sequences together; dashed: "
         "the switch that was named in the settings.",
@@ -189,51 +238,69 @@ def course(data):
     )
 
 
+def dwell_table(data):
+    """Dwell times of visits that no edge cuts, by state, and the geometric law beside them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `state`, `low_s`, `high_s`, `share` of the state's visits, `law` (the share that its
+        transition probability says), `n_visits`.
+    """
+    visits = data.tables["dwell"]
+    inner = visits[visits["cut"] == 0]
+    chances = data.tables["transitions"].set_index(["from", "to"])["p"]
+    longest = max(float(inner["duration_s"].max()) if len(inner) else 0, 4 * data.bin_s)
+    # in bins
+    edges = np.unique(np.round(np.geomspace(1, longest / data.bin_s + 1, 16)).astype(int))
+    parts = []
+    for state in range(1, min(data.k, MAX_DWELL) + 1):
+        bins = np.round(inner.loc[inner["state"] == state, "duration_s"] / data.bin_s)
+        stay = float(chances[state, state])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "state": state,
+                    "low_s": edges[:-1] * data.bin_s,
+                    "high_s": edges[1:] * data.bin_s,
+                    "share": np.histogram(bins.to_numpy(int), edges)[0] / max(len(bins), 1),
+                    "law": stay ** (edges[:-1] - 1) - stay ** (edges[1:] - 1),
+                    "n_visits": len(bins),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def dwell_paint(canvas, table):
+    """Bars per state with the law as a line."""
+    states = list(table.groupby("state"))
+    panels = canvas.subplots(1, len(states), sharey=True, squeeze=False)[0]
+    for axes, (state, part) in zip(panels, states):
+        width = part["high_s"] - part["low_s"]
+        style = {"align": "edge", "color": colour(state), "alpha": 0.75, "lw": 0}
+        axes.bar(part["low_s"], part["share"], width, **style)
+        middle = np.sqrt(part["low_s"] * part["high_s"])
+        axes.plot(middle, part["law"], color=draw.INK, lw=1)
+        axes.set_xscale("log")
+        axes.set_title(f"State {state}: {part['n_visits'].iloc[0]} visits")
+    panels[0].set_ylabel("Share of visits")
+    canvas.supxlabel("Dwell time (s)", fontsize=9)
+
+
 def dwell(data):
     """Histogram of dwell times per state beside the geometric law of the transition matrix."""
-    table = data.tables["dwell"]
-    if data.k == 1 or table is None:
+    if data.k == 1 or data.tables["dwell"] is None:
         return None
-    inner = table[table["cut"] == 0]
-    stay = data.tables["transitions"].query("`from` == to").sort_values("from")["p"].to_numpy(float)
-    longest = max(float(inner["duration_s"].max()) if len(inner) else 0, 4 * data.bin_s)
-    edges = np.unique(
-        np.round(np.geomspace(1, longest / data.bin_s + 1, 16)).astype(int)
-    )  # in bins
-    shown = min(data.k, 6)
-
-    def paint(canvas):
-        panels = canvas.subplots(1, shown, sharey=True, squeeze=False)[0]
-        for state, axes in enumerate(panels):
-            bins = np.round(
-                inner.loc[inner["state"] == state + 1, "duration_s"] / data.bin_s
-            ).to_numpy(int)
-            count, _ = np.histogram(bins, edges)
-            share = count / max(len(bins), 1)
-            axes.bar(
-                edges[:-1] * data.bin_s,
-                share,
-                np.diff(edges) * data.bin_s,
-                align="edge",
-                color=colour(state),
-                alpha=0.75,
-                lw=0,
-            )
-            law = stay[state] ** (edges[:-1] - 1) - stay[state] ** (edges[1:] - 1)
-            axes.plot(np.sqrt(edges[:-1] * edges[1:]) * data.bin_s, law, color=draw.INK, lw=1)
-            axes.set_xscale("log")
-            axes.set_title(f"State {state + 1}: {len(bins)} visits")
-        panels[0].set_ylabel("Share of visits")
-        canvas.supxlabel("Dwell time (s)", fontsize=9)
-
+    more = f" The first {MAX_DWELL} of {data.k} states." if data.k > MAX_DWELL else ""
     return picture(
         data,
         "dwell",
-        paint,
+        dwell_paint,
+        dwell_table(data),
         size=(9.4, 2.6),
         caption="How long visits to each state last (bars; visits cut by an edge are left out), "
-        "and what the fitted transition probabilities say (line)."
-        + (f" The first {shown} of {data.k} states." if shown < data.k else ""),
+        f"and what the fitted transition probabilities say (line).{more}",
         how_to_read="Bars that follow the line are visits as a Markov chain makes them. Many more "
         "one-bin visits than the line says are a sign of states that chase single bursts.",
         alt="Histograms of dwell times by state",
@@ -241,28 +308,28 @@ def dwell(data):
     )
 
 
+def aligned_paint(canvas, table):
+    """A line per state around the start of a trial."""
+    axes = canvas.subplots()
+    for state, part in table.groupby("state"):
+        axes.plot(part["lag_s"], part["p"], color=colour(state), lw=1.4, label=f"state {state}")
+    axes.axvline(0, color=draw.CASE, lw=1.2)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("Time from the start of the trial (s)")
+    axes.set_ylabel("Mean probability")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, borderaxespad=0.1)
+
+
 def aligned(data):
-    """Mean state probability around the start of a trial."""
+    """Mean state probability around the start of a trial; the result table is what is drawn."""
     table = data.tables["events_aligned"]
     if table is None or table.empty or data.k == 1:
         return None
-
-    def paint(canvas):
-        axes = canvas.subplots()
-        for state, part in table.groupby("state"):
-            axes.plot(
-                part["lag_s"], part["p"], color=colour(state - 1), lw=1.4, label=f"state {state}"
-            )
-        axes.axvline(0, color=draw.CASE, lw=1.2)
-        axes.set_ylim(0, 1)
-        axes.set_xlabel("Time from the start of the trial (s)")
-        axes.set_ylabel("Mean probability")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, borderaxespad=0.1)
-
     return picture(
         data,
         "aligned",
-        paint,
+        aligned_paint,
+        table,
         size=(4.6, 3.0),
         caption=f"Mean probability of each state around the start of {int(table['n'].max())} "
         "trials.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,60 @@ def _read_volume(path: Path):
     return data, image.affine
 
 
+_LABELS = {"case": "Cases", "control": "Controls", "difference": "Difference"}
+
+
+def volume_table(maps: dict, seen, affine, files: dict) -> pd.DataFrame:
+    """What slices show of images that lie in the results: scales and peaks.
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray, shape (nx, ny, nz)
+        By kind: `case`, `control`, `difference` or `pattern`.
+    seen : ndarray of bool
+        Voxels with a value.
+    affine : ndarray, shape (4, 4)
+    files : dict of str to str
+        File of each map in `results/adhd`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per map: `series`, `label`, `image`, `signed`, end of the colour `scale` (99 % of
+        the voxels; cases and controls share it), largest and smallest value with their places
+        (mm): `high`, `high_x` ... `low_z`.
+    """
+    means = [np.abs(maps[kind][seen]) for kind in ("case", "control") if kind in maps]
+    common = float(np.percentile(np.concatenate(means), 99)) if means else 1.0
+    places = np.argwhere(seen) @ affine[:3, :3].T + affine[:3, 3]
+    rows = []
+    for kind, data in maps.items():
+        signed = kind not in ("case", "control")
+        values = data[seen]
+        scale = float(np.percentile(np.abs(values), 99)) if signed else common
+        row = {"series": kind, "label": _LABELS.get(kind, "Pattern")}
+        row |= {"image": f"adhd/{files[kind]}", "signed": signed, "scale": scale or 1.0}
+        for end, at in (("high", np.argmax(values)), ("low", np.argmin(values))):
+            row |= {end: float(values[at])}
+            row |= {f"{end}_{axis}": float(mm) for axis, mm in zip("xyz", places[at])}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def slices_paint(picture, table: pd.DataFrame, maps, seen, affine, template: bool) -> None:
+    """The images of :func:`volume_table`, on its scales."""
+    rows = [
+        (row.label, maps[row.series], float(row.scale), bool(row.signed))
+        for row in table.itertuples()
+    ]
+    brains.slices(picture, rows, seen, affine, template)
+
+
+def surface_paint(picture, table: pd.DataFrame, data, seen, affine) -> None:
+    """One image of :func:`volume_table` on the cortex, on its scale."""
+    brains.surface(picture, data, seen, affine, float(table["scale"].iloc[0]))
+
+
 def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: bool) -> list:
     """Slices of a map; its difference on the surface too, and a page, where `whole`."""
     maps = {
@@ -96,19 +151,14 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
     if not seen.any():
         return [model.Text(f"The group maps of {words} are empty.")]
     template = template and brains.place_of(seen, affine)
-    common = [np.abs(maps[kind][seen]) for kind in maps if kind != "difference"]
-    top = float(np.percentile(np.concatenate(common), 99)) if common else 1.0
-    reach = float(np.percentile(np.abs(maps["difference"][seen]), 99)) or 1.0
-    labels = {"case": "Cases", "control": "Controls", "difference": "Difference"}
-    rows = [
-        (labels[kind], data, *((reach, True) if kind == "difference" else (top or 1.0, False)))
-        for kind, data in maps.items()
-    ]
+    table = volume_table(maps, seen, affine, {kind: path.name for kind, path in kinds.items()})
+    reach = float(table["scale"].iloc[-1])
     out: list = [
         draw.figure(
             f"group_{name}",
-            lambda picture: brains.slices(picture, rows, seen, affine, template),
-            size=(9.4, 1.5 * len(rows)),
+            partial(slices_paint, maps=maps, seen=seen, affine=affine, template=template),
+            data=table,
+            size=(9.4, 1.5 * len(table)),
             dpi=110,
             layout=None,
             wide=True,
@@ -124,7 +174,8 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
         out.append(
             draw.figure(
                 f"surface_{name}",
-                lambda picture: brains.surface(picture, difference, seen, affine, reach),
+                partial(surface_paint, data=difference, seen=seen, affine=affine),
+                data=table.tail(1),
                 size=(9.4, 2.2),
                 dpi=110,
                 layout=None,
@@ -156,13 +207,8 @@ def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
         shown = ranked.head(_TOP)
         figure = draw.figure(
             f"regions_{name}",
-            lambda picture: draw.bars(
-                picture.subplots(),
-                list(shown["region"]),
-                shown["difference"].to_numpy(),
-                label="Case − control",
-                signed=True,
-            ),
+            partial(draw.bars, label="Case − control", signed=True),
+            data=shown[["region", "difference"]].rename(columns={"difference": "value"}),
             size=(4.6, 0.8 + 0.19 * max(len(shown), 6)),
             caption=f"{words}: difference of the group means, the {len(shown)} largest.",
             how_to_read="Red bars to the right: more in cases; the table says how often chance "
@@ -199,20 +245,25 @@ def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
     return [figure, model.Table(caption, columns, records)]
 
 
-def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
-    reach = float(part["difference"].abs().max()) or 1.0
-    marked = part["q"] < 0.05 if "q" in part else pd.Series(False, index=part.index)
+def glass_table(part: pd.DataFrame) -> pd.DataFrame:
+    """Group difference (`value`) at the centre of each `region`, and which are `marked`."""
+    table = part[["region", "difference", "x", "y", "z"]].rename(columns={"difference": "value"})
+    return table.assign(marked=part["q"] < 0.05 if "q" in part else False)
 
+
+def glass_paint(picture, table: pd.DataFrame) -> None:
+    """Regions of :func:`glass_table` in a glass brain."""
+    values = table["value"].to_numpy(float)
+    places, marked = table[["x", "y", "z"]].to_numpy(float), table["marked"].to_numpy(bool)
+    brains.points(picture, values, places, marked, float(np.abs(values).max()) or 1.0)
+
+
+def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
     words = input_name(name)
     return draw.figure(
         f"regions_{name}",
-        lambda picture: brains.points(
-            picture,
-            part["difference"].to_numpy(float),
-            part[["x", "y", "z"]].to_numpy(float),
-            marked.to_numpy(bool),
-            reach,
-        ),
+        glass_paint,
+        data=glass_table(part),
         size=(9.4, 2.9),
         dpi=110,
         layout=None,
@@ -224,6 +275,14 @@ def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
         "rings the picture is compatible with chance.",
         alt=f"Group difference of {words} by region in a glass brain",
     )
+
+
+def pattern_table(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Mean (`value`) of a column by `region`: the largest in size first, without zeros."""
+    mean = table.groupby("region")[key].mean()
+    mean = mean.reindex(mean.abs().sort_values(ascending=False).index).head(_TOP)
+    mean = mean[mean != 0]
+    return pd.DataFrame({"region": mean.index, "value": mean.to_numpy()})
 
 
 def _pattern(folder: Path, primary, template: bool) -> list:
@@ -249,20 +308,13 @@ def _pattern(folder: Path, primary, template: bool) -> list:
         return []
     if primary and "input" in table and (table["input"] == primary[0]).any():
         table = table[table["input"] == primary[0]]
-    by_region = table.groupby("region")[key].mean()
-    shown = by_region.reindex(by_region.abs().sort_values(ascending=False).index).head(_TOP)
-    shown = shown[shown != 0]
+    shown = pattern_table(table, key)
     if shown.empty:
         return []
     figure = draw.figure(
         "pattern",
-        lambda picture: draw.bars(
-            picture.subplots(),
-            list(shown.index),
-            shown.to_numpy(),
-            label="Forward pattern",
-            signed=True,
-        ),
+        partial(draw.bars, label="Forward pattern", signed=True),
+        data=shown,
         size=(4.6, 0.8 + 0.19 * max(len(shown), 6)),
         caption=f"Pattern of {name}, trained on everybody: forward transform of its weights, "
         f"mean per region, the {len(shown)} largest.",
@@ -277,12 +329,11 @@ def _pattern_volume(data, affine, name: str, how: str, stem: str, template: bool
     if not seen.any():
         return model.Text(f"The image {stem} is empty.")
     template = template and brains.place_of(seen, affine)
-    reach = float(np.percentile(np.abs(data[seen]), 99)) or 1.0
+    maps = {"pattern": data}
     return draw.figure(
         stem,
-        lambda picture: brains.slices(
-            picture, [("Pattern", data, reach, True)], seen, affine, template
-        ),
+        partial(slices_paint, maps=maps, seen=seen, affine=affine, template=template),
+        data=volume_table(maps, seen, affine, {"pattern": f"{stem}.nii.gz"}),
         size=(9.4, 1.6),
         dpi=110,
         layout=None,

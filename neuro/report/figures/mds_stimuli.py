@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 
 from neuro.report.figures import draw
 from neuro.report.site import model
@@ -11,8 +14,8 @@ MAX_DRAWN = 24
 """Stimuli in the figure; the file has all."""
 
 
-def _colour(k):
-    return draw.CYCLE[k % len(draw.CYCLE)]
+def _colour(channel):
+    return draw.CYCLE[(int(channel) - 1) % len(draw.CYCLE)]
 
 
 def stimuli(arrays, facts, name) -> list:
@@ -24,20 +27,26 @@ def stimuli(arrays, facts, name) -> list:
             for k, row in enumerate(arrays["stimuli"], start=1)
         )
         return [model.Text(f"Best condition of each cluster: {listed}.")]
-    shown = arrays["shown"]
-    many = len(shown) > MAX_DRAWN
-    shown = shown[:MAX_DRAWN]
-    paint, size = (_traces if shown.ndim == 3 else _movies if shown.ndim == 5 else _images)(
-        shown, facts
-    )
-    made = arrays["stimuli"].ndim > 1
+    shown = arrays["shown"][:MAX_DRAWN]
+    many = len(arrays["shown"]) > MAX_DRAWN
+    if shown.ndim == 3:
+        seconds = bool(facts.get("fs"))
+        table = traces_table(shown, facts.get("fs"))
+        paint = partial(traces_paint, seconds=seconds)
+        size = (9.4, 1.9 * -(-len(shown) // 4) + 0.3)
+    elif shown.ndim == 5:
+        table, paint, size = movies_table(shown), partial(movies_paint, shown=shown), (9.4, 3.0)
+    else:
+        table, paint = images_table(shown), partial(images_paint, shown=shown)
+        size = (9.4, 1.35 * -(-len(shown) // 8) + 0.35)
     first = "Most discriminative stimulus of each cluster, all on one scale"
-    if not made:
+    if arrays["stimuli"].ndim == 1:
         first = "Stimulus of the recording that sets each cluster apart most"
     return [
         draw.figure(
             f"{name}_stimuli",
             paint,
+            data=table,
             size=size,
             caption=first
             + (f"; the first {MAX_DRAWN} of {len(arrays['stimuli'])}." if many else "."),
@@ -50,89 +59,116 @@ def stimuli(arrays, facts, name) -> list:
 
 
 def _grid(picture, n, columns):
-    rows = -(-n // columns)
-    axes = picture.subplots(rows, columns, squeeze=False).ravel()
+    axes = picture.subplots(-(-n // columns), columns, squeeze=False).ravel()
     for spare in axes[n:]:
         spare.set_axis_off()
     return axes[:n]
 
 
-def _images(shown, facts):
-    columns = min(len(shown), 8)
-    rows = -(-len(shown) // columns)
-    colour = shown.shape[1] == 3
+def images_table(shown):
+    """A row per image: `cluster`, its entry in `shown` of the file, and the shared scale.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `cluster`, `file`, `entry` (from 0), `low` and `high` (ends of the grey scale; around zero
+        where both signs occur).
+    """
     low, high = float(shown.min()), float(shown.max())
-    middle, reach = (low + high) / 2, max((high - low) / 2, 1e-9)
     if low < 0 < high:
-        middle, reach = 0.0, max(-low, high)
-
-    def paint(picture):
-        last = None
-        axes = _grid(picture, len(shown), columns)
-        for k, (place, image) in enumerate(zip(axes, shown), start=1):
-            if colour:
-                place.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1))
-            else:
-                last = place.imshow(
-                    image.mean(axis=0), cmap="gray", vmin=middle - reach, vmax=middle + reach
-                )
-            place.set_title(str(k), loc="center")
-            place.set_xticks([])
-            place.set_yticks([])
-        if last is not None:
-            picture.colorbar(last, ax=list(axes), shrink=0.7, label="Stimulus", pad=0.01)
-
-    return paint, (9.4, 1.35 * rows + 0.35)
+        low, high = -max(-low, high), max(-low, high)
+    ends = {"low": low, "high": max(high, low + 2e-9)}
+    entries = np.arange(len(shown))
+    file = "mds_stimuli.npz"
+    return pd.DataFrame({"cluster": entries + 1, "file": file, "entry": entries, **ends})
 
 
-def _movies(shown, facts):
-    """Space and time of each movie by its first singular vectors."""
-
-    def paint(picture):
-        grid = picture.subplots(2, len(shown), squeeze=False)
-        for k, movie in enumerate(shown):
-            flat = movie.reshape(len(movie), -1)
-            left, size, right = np.linalg.svd(flat - flat.mean(), full_matrices=False)
-            image = right[0].reshape(movie.shape[1:]).mean(axis=0)
-            reach = np.abs(image).max()
-            grid[0, k].imshow(image, cmap="gray", vmin=-reach, vmax=reach)
-            grid[0, k].set_title(str(k + 1), loc="center")
-            grid[0, k].set_xticks([])
-            grid[0, k].set_yticks([])
-            grid[1, k].plot(left[:, 0] * size[0], color=draw.CONTROL, lw=1)
-            grid[1, k].set_xlabel("Frame")
-
-    return paint, (9.4, 3.0)
+def images_paint(picture, table, shown):
+    """The images that the table names, `shown` of shape (n, channels, height, width)."""
+    last = None
+    axes = _grid(picture, len(table), min(len(table), 8))
+    for place, row in zip(axes, table.itertuples()):
+        image = shown[row.entry]
+        if len(image) == 3:
+            place.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1))
+        else:
+            last = place.imshow(image.mean(axis=0), cmap="gray", vmin=row.low, vmax=row.high)
+        place.set_title(str(row.cluster), loc="center")
+        place.set_xticks([])
+        place.set_yticks([])
+    if last is not None:
+        picture.colorbar(last, ax=list(axes), shrink=0.7, label="Stimulus", pad=0.01)
 
 
-def _traces(shown, facts):
-    columns = min(len(shown), 4)
-    rows = -(-len(shown) // columns)
-    fs = facts.get("fs")
-    time = np.arange(shown.shape[1]) - shown.shape[1] + 1
-    time = time / fs if fs else time
+def movies_table(shown):
+    """Course of each movie by its first singular vectors.
 
-    def paint(picture):
-        axes = _grid(picture, len(shown), columns)
-        low, high = float(shown.min()), float(shown.max())
-        room = 0.05 * max(high - low, 1e-9)
-        for k, (place, trace) in enumerate(zip(axes, shown)):
-            for channel in range(trace.shape[1]):
-                place.plot(
-                    time,
-                    trace[:, channel],
-                    color=_colour(channel),
-                    lw=1.2,
-                    label=f"channel {channel + 1}",
-                )
-            place.set_title(str(k + 1), loc="center")
-            place.set_ylim(low - room, high + room)
-            if k % columns == 0:
-                place.set_ylabel("Stimulus")
-            if k >= len(shown) - columns:
-                place.set_xlabel("Time before the response (s)" if fs else "Samples before")
-        if shown.shape[2] > 1:
-            handles, names = axes[0].get_legend_handles_labels()
-            picture.legend(handles, names, loc="outside upper right", ncols=len(names))
+    Returns
+    -------
+    pandas.DataFrame
+        `cluster`, `entry` (in `shown` of the file, from 0), `frame`, `value`.
+    """
+    courses = []
+    for movie in shown:
+        left, size, _ = _separated(movie)
+        courses.append(left[:, 0] * size[0])
+    numbers, frames = range(1, len(shown) + 1), range(shown.shape[1])
+    table = draw.long(courses, cluster=numbers, frame=frames)
+    return table.assign(entry=table["cluster"] - 1)[["cluster", "entry", "frame", "value"]]
 
-    return paint, (9.4, 1.9 * rows + 0.3)
+
+def _separated(movie):
+    flat = movie.reshape(len(movie), -1)
+    return np.linalg.svd(flat - flat.mean(), full_matrices=False)
+
+
+def movies_paint(picture, table, shown):
+    """Space above, time below; `shown` of shape (n, frames, channels, height, width)."""
+    movies = list(table.groupby("cluster"))
+    grid = picture.subplots(2, len(movies), squeeze=False)
+    for column, (cluster, part) in zip(grid.T, movies):
+        movie = shown[part["entry"].iloc[0]]
+        image = _separated(movie)[2][0].reshape(movie.shape[1:]).mean(axis=0)
+        reach = np.abs(image).max()
+        column[0].imshow(image, cmap="gray", vmin=-reach, vmax=reach)
+        column[0].set_title(str(cluster), loc="center")
+        column[0].set_xticks([])
+        column[0].set_yticks([])
+        column[1].plot(part["frame"], part["value"], color=draw.CONTROL, lw=1)
+        column[1].set_xlabel("Frame")
+
+
+def traces_table(shown, fs=None):
+    """Stimuli in time: `cluster`, `channel`, `time` (s, or samples without `fs`; 0: last), `value`.
+
+    Parameters
+    ----------
+    shown : array, shape (n_clusters, n_lags, n_channels)
+    fs : float, optional
+        Samples per second.
+    """
+    time = (np.arange(shown.shape[1]) - shown.shape[1] + 1) / (fs or 1)
+    clusters, channels = range(1, len(shown) + 1), range(1, shown.shape[2] + 1)
+    return draw.long(shown.transpose(0, 2, 1), cluster=clusters, channel=channels, time=time)
+
+
+def traces_paint(picture, table, seconds=True):
+    """A panel per cluster, a line per channel."""
+    panels = list(table.groupby("cluster"))
+    columns = min(len(panels), 4)
+    axes = _grid(picture, len(panels), columns)
+    low, high = table["value"].min(), table["value"].max()
+    room = 0.05 * max(high - low, 1e-9)
+    for k, (place, (cluster, part)) in enumerate(zip(axes, panels)):
+        for channel, line in part.groupby("channel"):
+            label, shade = f"channel {channel}", _colour(channel)
+            place.plot(line["time"], line["value"], color=shade, lw=1.2, label=label)
+        place.set_title(str(cluster), loc="center")
+        place.set_ylim(low - room, high + room)
+        if k % columns == 0:
+            place.set_ylabel("Stimulus")
+        if k >= len(panels) - columns:
+            place.set_xlabel("Time before the response (s)" if seconds else "Samples before")
+    if table["channel"].nunique() > 1:
+        handles, names = axes[0].get_legend_handles_labels()
+        picture.legend(handles, names, loc="outside upper right", ncols=len(names))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.report.figures import adhd as adhd_figures
-from neuro.report.figures import brains, maps
+from neuro.report.figures import adhd_roc, brains, maps
 from neuro.report.pages.adhd_scores import (
     METRICS,
     SCHEMES,
@@ -74,7 +74,7 @@ def _scores(folder: Path, scores: pd.DataFrame) -> list:
     if predictions is not None:
         predictions["mask"] = predictions["mask"].fillna("none")
         for scheme in schemes:
-            figures += adhd_figures.roc(predictions, totals, scheme)
+            figures += adhd_roc.roc(predictions, totals, scheme)
     permutations = read_table(folder / "permutations.tsv", **TEXT)
     if permutations is not None:
         permutations["mask"] = permutations["mask"].fillna("none")

@@ -35,6 +35,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     blocks += braindive_figures.categories(summary)
     blocks.append(_table(summary))
     place = _place(folder, summary)
+    natural = read_table(folder / "natural.tsv", objective=str, chosen_by=str)
     out = [model.Section("braindive", "Preferred images", blocks)]
     for row in summary.to_dict("records"):
         part = scores[scores["objective"] == row["objective"]]
@@ -42,7 +43,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
             model.Section(
                 f"braindive-{row['folder']}",
                 f"Images for {row['objective']}",
-                _objective(folder, place, row, part),
+                _objective(folder, place, row, part, natural),
             )
         )
     blocks = [*_card(place)]
@@ -151,22 +152,18 @@ def _table(summary) -> model.Table:
     return model.Table(caption, columns, rows)
 
 
-def _objective(folder, place, row, scores):
-    blocks = []
-    grid = braindive_figures.grid(folder, place / row["folder"], row, scores)
-    blocks += grid
+def _objective(folder, place, row, scores, natural):
+    blocks = braindive_figures.grid(folder, place / row["folder"], row, scores, natural)
     blocks += braindive_figures.pairs(row, scores)
     blocks += braindive_figures.traces(row, _sidecars(place / row["folder"], scores))
     return blocks
 
 
 def _sidecars(folder, scores):
-    found = []
-    for seed in scores["seed"]:
-        path = folder / f"seed-{seed}.json"
-        if path.is_file():
-            found.append(json.loads(path.read_text("utf-8")))
-    return found
+    paths = {seed: folder / f"seed-{seed}.json" for seed in scores["seed"]}
+    return {
+        seed: json.loads(path.read_text("utf-8")) for seed, path in paths.items() if path.is_file()
+    }
 
 
 def _card(place) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,18 +192,14 @@ def _qc_figures(qc, settings: dict) -> list:
     for key, label, lines, caption, how in charts:
         if key not in qc or not qc[key].notna().any():
             continue
-
-        def paint(picture, key=key, label=label, lines=lines):
-            axes = picture.subplots()
-            known = [(float(at), text) for at, text in lines if at is not None]
-            top = float(qc[key].max())
-            # A limit far above all values would only squeeze them.
-            draw.by_site(axes, qc, key, label, lines=[x for x in known if x[0] < 2.5 * top])
-
+        top = float(qc[key].max())
+        # A limit far above all values would only squeeze them.
+        known = [(at, text) for at, text in lines if at is not None and at < 2.5 * top]
         out.append(
             draw.figure(
                 key,
-                paint,
+                partial(draw.by_site, label=label),
+                data=draw.site_table(qc, key, known),
                 caption=caption,
                 how_to_read=how,
                 alt=f"{label} of every run by site and diagnosis",

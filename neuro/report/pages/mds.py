@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.report.figures import mds as mds_figures
-from neuro.report.figures import mds_stimuli
+from neuro.report.figures import mds_restarts, mds_stimuli
 from neuro.report.pages import sets
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
@@ -61,16 +61,16 @@ def _blocks(folder: Path, name: str) -> list:
         blocks.append(mds_figures.response_matrix(matrices, name))
     blocks.append(mds_figures.sizes(clusters, name))
     if matrices is not None and "ari" in matrices:
-        blocks.append(mds_figures.agreement(matrices, found, name))
-        blocks.append(mds_figures.co_assignment(matrices, name))
+        blocks.append(mds_restarts.agreement(matrices, found, name))
+        blocks.append(mds_restarts.co_assignment(matrices, name))
     history = read_table(folder / "history.tsv", phase=str)
     restarts = read_table(folder / "restarts.tsv")
     if history is not None and restarts is not None:
-        blocks.append(mds_figures.history(history, restarts, name))
+        blocks.append(mds_restarts.history(history, restarts, name))
     ladder = read_table(folder / "k_ladder.tsv")
     if ladder is not None and len(ladder):
         blocks += _rungs(ladder)
-        blocks.append(mds_figures.ladder(ladder, name))
+        blocks.append(mds_restarts.ladder(ladder, name))
     if "known_type_ari" in found:
         blocks.append(mds_figures.confusion(clusters, found, name))
     if clusters["twin_corr"].nunique() > 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.report.figures import ntf as ntf_figures
+from neuro.report.figures import ntf_communities
 from neuro.report.pages import sets
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
@@ -89,7 +90,7 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     sweep = read_table(folder / "rank_sweep.tsv")
     if sweep is not None and len(sweep) > 1:
         blocks.append(ntf_figures.rank_sweep(sweep, _rank(folder, data), name))
-    blocks.append(ntf_figures.time_factors(data, name))
+    blocks.append(ntf_figures.time_factors(data, animals, name))
     if len(animals) > 1:
         if len(animals) <= 24:
             blocks.append(ntf_figures.animal_bars(data, animals, name))
@@ -189,10 +190,12 @@ def _community_blocks(folder, data, components, first, name) -> list:
     matrices, shared = _motifs(data), data["time"].ndim == 2
     if table is not None:
         labels, weak = _labels(table, backend, len(matrices))
-        weak[(~weak).sum(axis=1) < ntf_figures.MIN_ACTIVE] = False
-        blocks.append(ntf_figures.motif_maps(matrices, labels, weak, first, name))
+        weak[(~weak).sum(axis=1) < ntf_communities.MIN_ACTIVE] = False
+        blocks.append(
+            ntf_communities.motif_maps(matrices, labels, weak, first, data["names"], name)
+        )
         nested = _levels(table, len(matrices))
-        figure = ntf_figures.hierarchy(nested, name) if nested else None
+        figure = ntf_communities.hierarchy(nested, name) if nested else None
         if figure is not None:
             blocks.append(figure)
         together = sets.arrays(folder / "membership.npz")
@@ -200,18 +203,17 @@ def _community_blocks(folder, data, components, first, name) -> list:
             curves, names = _together(data, together[backend], labels, weak)
             if len(curves):
                 bin_s = 1.0 / float(data["fs"])
-                blocks.append(ntf_figures.co_membership(curves, names, bin_s, name, shared))
+                blocks.append(ntf_communities.co_membership(curves, names, bin_s, name, shared))
     projection = sets.arrays(folder / "back_projection.npz")
     if projection is not None and len(projection["values"]):
-        blocks.append(ntf_figures.back_projection(projection, float(data["fs"]), name, shared))
+        blocks.append(ntf_communities.back_projection(projection, float(data["fs"]), name, shared))
     nulls = read_table(folder / "nulls.tsv", backend=str)
     if nulls is not None:
         for other, part in components.groupby("backend", sort=False):
             values = nulls.loc[nulls["backend"] == other, "statistic"].dropna().to_numpy(float)
             if len(values):
-                pairs = list(zip(part["statistic"], part["significant"].astype(bool)))
                 label = f"{STATISTICS.get(other, 'Statistic')} ({other})"
-                blocks.append(ntf_figures.nulls(pairs, values, label, f"{name}_{other}"))
+                blocks.append(ntf_figures.nulls(part, values, label, f"{name}_{other}"))
     return blocks
 
 

@@ -28,6 +28,8 @@ class Case:
         Makes what the stage reads, so that only its own rules run when the case is made.
     noise : float
         How far another processor may be from the stored values, see :data:`common.SINGLE`.
+    borrowed : tuple of str
+        Rules whose stored outputs stand in for their stage when the case is made.
     """
 
     config: dict
@@ -38,3 +40,4 @@ class Case:
     present: tuple = ()
     prepare: Callable | None = None
     noise: float = DOUBLE
+    borrowed: tuple = ()

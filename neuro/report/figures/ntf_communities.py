@@ -1,0 +1,279 @@
+"""Figures of the stage `ntf` about communities: motifs, hierarchy, co-membership, traces."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from neuro.report.figures import draw
+from neuro.report.figures.ntf import CLOCK, MAX_COMPONENTS, SHADE, colour
+
+MIN_ACTIVE = 3
+"""With fewer neurons above the background all are drawn, and their communities called weak."""
+
+
+def motifs_table(matrices, labels, background, components, names):
+    """Interaction of every two neurons in every motif, once per pair.
+
+    Parameters
+    ----------
+    matrices : array, shape (n_components, n_neurons, n_neurons)
+        Symmetric; NaN where a pair was not observed.
+    labels, background : arrays, shape (n_components, n_neurons)
+    components : pandas.DataFrame
+        Components of the back end that decides.
+    names : sequence of str
+        Of the neurons.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `component`, `title`, `row` and `column` (places from 1, `row <= column`), `a` and `b`
+        (their neurons), `community` of `a` (from 1; missing: background), `value` (missing on the
+        diagonal), `limit` (where the colours end).
+    """
+    parts, names = [], np.asarray(names, dtype=object)
+    for r in range(min(len(matrices), MAX_COMPONENTS)):
+        order = ordering(labels[r], background[r])
+        matrix = np.array(matrices[r])[np.ix_(order, order)]
+        np.fill_diagonal(matrix, np.nan)
+        finite = matrix[np.isfinite(matrix)]
+        limit = max(float(np.quantile(finite, 0.99)) if len(finite) else 1.0, 1e-12)
+        community = np.where(background[r], np.nan, np.asarray(labels[r], float) + 1)[order]
+        rows, columns = np.triu_indices(len(order))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "component": r + 1,
+                    "title": f"{r + 1}: {_count(labels[r], background[r], components.iloc[r])}",
+                    "row": rows + 1,
+                    "column": columns + 1,
+                    "a": names[order][rows],
+                    "b": names[order][columns],
+                    "community": community[rows],
+                    "value": matrix[rows, columns],
+                    "limit": limit,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def motifs_paint(picture, table):
+    """A matrix per component, with lines between communities."""
+    import matplotlib
+
+    colours = matplotlib.colormaps["magma_r"].with_extremes(bad="#C8CDD3")
+    motifs = list(table.groupby("component"))
+    n_columns = min(len(motifs), 4)
+    grid = picture.subplots(-(-len(motifs) // n_columns), n_columns, squeeze=False).ravel()
+    for axes in grid[len(motifs) :]:
+        axes.set_axis_off()
+    for axes, (_, part) in zip(grid, motifs):
+        upper = draw.wide(part, "row", "column").to_numpy(float)
+        matrix = np.where(np.isfinite(upper), upper, upper.T)
+        limit = part["limit"].iloc[0]
+        axes.imshow(np.ma.masked_invalid(matrix), cmap=colours, vmin=0, vmax=limit)
+        community = part.loc[part["row"] == part["column"], "community"].fillna(0)
+        for edge in np.flatnonzero(np.diff(community)) + 0.5:
+            axes.axhline(edge, color=draw.CONTROL, lw=0.7)
+            axes.axvline(edge, color=draw.CONTROL, lw=0.7)
+        axes.set_title(part["title"].iloc[0])
+        axes.set_xticks([])
+        axes.set_yticks([])
+
+
+def motif_maps(matrices, labels, background, components, names, name):
+    """Motifs with neurons ordered by community, background last; see :func:`motifs_table`."""
+    table = motifs_table(matrices, labels, background, components, names)
+    return draw.figure(
+        f"{name}_motifs",
+        motifs_paint,
+        data=table,
+        size=(9.4, 2.45 * -(-table["component"].nunique() // 4) + 0.1),
+        caption="Motifs: how strongly every two neurons or regions interact while the component "
+        "is active. Ordered by community (blue lines), background last; grey: not observed; "
+        "*: more community structure than surrogates have.",
+        how_to_read="Dark squares on the diagonal are groups that interact among themselves. "
+        "Without a star such squares also appear in shifted data.",
+        alt="Matrices of the motifs",
+        wide=True,
+    )
+
+
+def _count(labels, background, row):
+    """Communities in words; weak ones where no neuron stands out of the surrogates."""
+    shown = np.unique(np.asarray(labels, float)[~np.asarray(background, bool)])
+    count, weak = int(np.isfinite(shown).sum()), "weak " * (int(row["n_active"]) < MIN_ACTIVE)
+    return f"{count} {weak}communit{'y' if count == 1 else 'ies'}{' *' * bool(row['significant'])}"
+
+
+def ordering(labels, background):
+    """Order of neurons by community with background and unobserved ones last."""
+    labels = np.asarray(labels, float)
+    last = np.asarray(background, bool) | ~np.isfinite(labels)
+    return np.argsort(np.where(last, np.inf, labels), kind="stable")
+
+
+def hierarchy_table(levels):
+    """Nested blocks of the components that have more than one level.
+
+    Parameters
+    ----------
+    levels : list of list of array
+        Per component the labels of the neurons from the finest level up.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `component`, `level` (0: finest), `block` (from 1, left to right), `label` of the block
+        (-1: not observed), `first` and `last` (places of its neurons from 1).
+    """
+    rows = []
+    for r, item in enumerate(levels[:MAX_COMPONENTS], start=1):
+        order = np.lexsort([np.nan_to_num(level, nan=1e6) for level in item])
+        for height, level in enumerate(item if len(item) > 1 else ()):
+            values = np.nan_to_num(np.asarray(level, float)[order], nan=-1)
+            ends = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1, [len(values)]])
+            for block, (first, last) in enumerate(itertools.pairwise(ends), start=1):
+                rows.append((r, height, block, int(values[first]), first + 1, last))
+    names = ["component", "level", "block", "label", "first", "last"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def hierarchy_paint(picture, table):
+    """An icicle per component: fine blocks below, groups of them above."""
+    parts = list(table.groupby("component"))
+    panels = picture.subplots(1, len(parts), squeeze=False)[0]
+    for axes, (r, part) in zip(panels, parts):
+        axes.bar(
+            part["first"] - 1,
+            0.9,
+            part["last"] - part["first"] + 1,
+            bottom=part["level"],
+            align="edge",
+            color=[colour(block) for block in part["block"]],
+            edgecolor="white",
+            lw=1,
+        )
+        axes.set_title(f"Component {r}")
+        levels = sorted(part["level"].unique())
+        axes.set_yticks(np.array(levels) + 0.45, levels)
+        axes.set_xlabel("Neurons or regions")
+    panels[0].set_ylabel("Level")
+
+
+def hierarchy(levels, name):
+    """Nested blocks of every component, or None where there is one level only."""
+    table = hierarchy_table(levels)
+    if table.empty:
+        return None
+    return draw.figure(
+        f"{name}_hierarchy",
+        hierarchy_paint,
+        data=table,
+        size=(9.4, 2.2),
+        caption="Blocks of the weighted block model and how they group again, level by level.",
+        how_to_read="Bars side by side are blocks; a bar above several ones is a group of blocks "
+        "that interact alike.",
+        alt="Nested blocks",
+        wide=True,
+    )
+
+
+def together_table(curves, names, bin_s):
+    """Co-membership over time: `community` (component and label), `start_s`, `end_s`, `value`."""
+    start = np.arange(np.shape(curves)[1]) * bin_s
+    table = draw.long(curves, community=names, start_s=start)
+    return table.assign(end_s=table["start_s"] + bin_s)
+
+
+def together_paint(picture, table):
+    """A row per community."""
+    axes, curves = picture.subplots(), draw.wide(table, "community", "start_s")
+    image = axes.imshow(
+        np.ma.masked_invalid(curves.to_numpy(float)),
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        extent=(table["start_s"].min(), table["end_s"].max(), len(curves), 0),
+    )
+    axes.set_yticks(np.arange(len(curves)) + 0.5, curves.index, fontsize=7)
+    axes.set_xlabel(CLOCK)
+    picture.colorbar(image, ax=axes, pad=0.02).set_label("Co-membership")
+
+
+def co_membership(curves, names, bin_s, name, shared=True):
+    """How much each community holds together over time, in all animals or in one."""
+    return draw.figure(
+        f"{name}_together",
+        together_paint,
+        data=together_table(curves, names, bin_s),
+        size=(9.4, 1.1 + 0.19 * len(curves)),
+        caption="Co-membership over time: probability that two members of a community (rows) are "
+        "in one community at that time, mean over pairs"
+        + (" and animals." if shared else ", in the animal whose components are strongest."),
+        how_to_read="A row that brightens and fades is a community that forms and dissolves.",
+        alt="Co-membership of the communities over time",
+        wide=True,
+    )
+
+
+def traces_table(data, fs):
+    """Mean traces of the communities of every component.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `component`, `community` (from 1), `time_s`, `value` (z), `active` (1: the component is).
+    """
+    time, parts = np.arange(data["values"].shape[1]) / fs, []
+    for component in np.unique(data["component"])[:MAX_COMPONENTS]:
+        active = data["active"][component - 1].astype(int)
+        for row in np.flatnonzero(data["component"] == component):
+            label = {"component": component, "community": int(data["community"][row]) + 1}
+            values = {"time_s": time, "value": data["values"][row], "active": active}
+            parts.append(pd.DataFrame({**label, **values}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def traces_paint(picture, table):
+    """A panel per component, a line per community; grey where the component is active."""
+    parts = list(table.groupby("component"))
+    panels = picture.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (component, part) in zip(panels, parts):
+        for place, (label, line) in enumerate(part.groupby("community")):
+            if place == 0:
+                axes.fill_between(
+                    line["time_s"],
+                    0,
+                    1,
+                    where=line["active"] == 1,
+                    transform=axes.get_xaxis_transform(),
+                    color=SHADE,
+                    lw=0,
+                )
+            axes.plot(line["time_s"], line["value"], color=colour(label), lw=0.9)
+        axes.set_ylabel(f"{component}", rotation=0, labelpad=10)
+    panels[-1].set_xlabel(CLOCK)
+
+
+def back_projection(data, fs, name, shared=True):
+    """Mean traces of the communities, with the active times of their component shaded."""
+    table = traces_table(data, fs)
+    return draw.figure(
+        f"{name}_traces",
+        traces_paint,
+        data=table,
+        size=(9.4, 0.75 * table["component"].nunique() + 0.8),
+        caption="Mean trace (z) of every community of each component, traces turned to one sign"
+        + ("" if shared else ", in the animal that carries the component most")
+        + "; grey: the component is active.",
+        how_to_read="Within grey the members of a community should move, and lines of different "
+        "colour should move differently.",
+        alt="Mean traces of the communities",
+        wide=True,
+    )

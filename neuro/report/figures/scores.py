@@ -1,0 +1,79 @@
+"""Scores beside their intervals and nulls, as the stages `adhd` and `demovae` show them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from neuro.report.figures import draw
+
+PRIMARY = "primary"
+BAND = "#E4E8EC"
+_Z95 = 1.96
+
+
+def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
+    """What a figure of scores draws, one row per variant, the first on top.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Rows of a score table: `value`, `ci_low`, `ci_high`, `null_mean`, `null_sd`, `primary`.
+    series, labels : sequence of str
+        What each row belongs to, and its name in words. The series of primary rows is `primary`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `series`, `label`, `y`, `value`, `low`, `high` (interval), `null_mean`,
+        `null_low` and `null_high` (95 % of a normal null).
+    """
+    middle, half = part["null_mean"].to_numpy(float), _Z95 * part["null_sd"].to_numpy(float)
+    return pd.DataFrame(
+        {
+            "series": np.where(part["primary"], PRIMARY, list(series)),
+            "label": list(labels),
+            "y": np.arange(len(part)),
+            "value": part["value"].to_numpy(float),
+            "low": part["ci_low"].to_numpy(float),
+            "high": part["ci_high"].to_numpy(float),
+            "null_mean": middle,
+            "null_low": middle - half,
+            "null_high": middle + half,
+        }
+    )
+
+
+def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
+    """Dots with intervals on the bands of their nulls.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure
+    table : pandas.DataFrame
+        Of :func:`scores_table`.
+    colours : dict of str to str
+        By series; primary rows are orange diamonds, others without a colour grey.
+    """
+    axes = picture.subplots()
+    for row in table.itertuples():
+        primary = row.series == PRIMARY
+        colour = draw.CASE if primary else colours.get(row.series, draw.OTHER)
+        if np.isfinite(row.null_mean) and np.isfinite(row.null_low):
+            width = row.null_high - row.null_low
+            axes.barh(row.y, width, left=row.null_low, height=0.62, color=BAND, lw=0)
+            axes.plot([row.null_mean] * 2, [row.y - 0.31, row.y + 0.31], color="#8A939C", lw=1.2)
+        if np.isfinite(row.low) and np.isfinite(row.high):
+            axes.plot([row.low, row.high], [row.y, row.y], color=colour, lw=1.6)
+        if not np.isfinite(row.value):
+            axes.text(0.5, row.y, "not available", va="center", fontsize=7.5, color=draw.OTHER)
+        marker, size = ("D", 6.5) if primary else ("o", 5)
+        axes.plot(row.value, row.y, marker, color=colour, ms=size)
+    axes.axvline(0.5, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    axes.set_yticks(table["y"], table["label"], fontsize=8)
+    for tick, series in zip(axes.get_yticklabels(), table["series"]):
+        tick.set_fontweight("bold" if series == PRIMARY else "normal")
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_xlabel("Balanced accuracy")
+    axes.grid(axis="x", color=draw.PALE, lw=0.5)
+    axes.set_axisbelow(True)
