@@ -129,6 +129,9 @@ def _init(arguments):
 
 def _check(config, arguments):
     from neuro.command.check import (
+        recordings as check_recordings,
+    )
+    from neuro.command.check import (
         responses as check_responses,
     )
     from neuro.command.check import (
@@ -153,7 +156,8 @@ def _check(config, arguments):
         print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
-    for look, stage in ((check_spikes, "hmmglm"), (check_responses, "mds")):
+    looks = ((check_spikes, "hmmglm"), (check_recordings, "ntf"), (check_responses, "mds"))
+    for look, stage in looks:
         recordings, wrong = look.recordings(config[stage])
         for line in recordings:
             print(line)
