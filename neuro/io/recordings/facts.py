@@ -17,10 +17,10 @@ EVEN = 0.01
 ROUNDED = 0.06
 """The same for a long column, whose times may have been rounded when they were written."""
 LONG = 20
-_TIME = re.compile(r"(clock )?(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGNORECASE)
-_FRAME = re.compile(
-    r"(clock ?)?(|frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?", re.IGNORECASE
-)
+CLOCK = "clock "
+"""Put before the name of a first column, so that the parser of region tables leaves it to us."""
+_TIME = re.compile(r"(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGNORECASE)
+_FRAME = re.compile(r"(frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?|", re.IGNORECASE)
 _MS = re.compile(r"[ _.\[(](ms|msec|milli\w*)\b", re.IGNORECASE)
 _MIN = re.compile(r"[ _.\[(](min|minutes?)\b", re.IGNORECASE)
 
@@ -110,17 +110,17 @@ def without_clocks(path, values, names, fs):
         When a clock contradicts the stated rate, does not increase, or has gaps.
     """
     whole = names is not None and len(names) == values.shape[1]
-    labels = list(names) if whole else [None] * values.shape[1]
+    labels = [name.removeprefix(CLOCK) for name in names] if whole else [None] * values.shape[1]
     clocks = _clocks(path, values, labels)
     if not clocks or len(clocks) >= values.shape[1]:
-        return values, names, fs, []
+        return values, labels if whole else names, fs, []
     notes = []
     for column in clocks:
-        label = (labels[column] or f"column {column + 1}").removeprefix("clock").strip()
+        label = labels[column] or f"column {column + 1}"
         rate = _rate_of(values[:, column].astype(float), labels[column], fs)
         if rate is not None and fs is not None and abs(rate - fs) > sampling.TOLERANCE * fs:
             raise InputProblem(
-                f"{path}: {label or 'the index'} is a clock of {rate:g} Hz, but {fs:g} Hz is "
+                f"{path}: '{label}' is a clock of {rate:g} Hz, but {fs:g} Hz is "
                 "stated (recordings.fs_hz or the file); remove the wrong one"
             )
         fs = rate if fs is None else fs
@@ -150,7 +150,7 @@ def _clocks(path, values, labels) -> list[int]:
     even = np.flatnonzero(rising & (odd <= loose))
     named = [k for k, name in enumerate(labels) if name is not None and _TIME.fullmatch(name)]
     for k in named:
-        word = labels[k].removeprefix("clock ")
+        word = labels[k]
         if rising[k] and odd[k] > GAP:
             raise InputProblem(
                 f"{path}: times in '{word}' are not regular (steps {steps[:, k].min():.3g} to "
@@ -172,7 +172,7 @@ def _rate_of(x, name, fs) -> float | None:
     step = float(np.median(np.diff(x)))
     if step == 1 and (x == np.round(x)).all() and not (fs and abs(fs - 1) < sampling.TOLERANCE):
         return None
-    if name is not None and _FRAME.fullmatch(name) and name.removeprefix("clock").strip():
+    if name and _FRAME.fullmatch(name):
         return None
     unit = 1e-3 if name and _MS.search(name) else 60.0 if name and _MIN.search(name) else 1.0
     rate = 1 / (step * unit)
@@ -211,14 +211,17 @@ def load_text(path: Path) -> dict:
     header = _is_header(path, body, mark)
     if header:
         cells = body[0].split(mark)
-        body[0] = "clock " + body[0].lstrip() if _counts(cells[0], body[1:], mark) else body[0]
-        if mark is None and body[0].startswith("clock "):
-            body[0] = body[0].replace("clock ", "clock_", 1)
+        if _counts(cells[0], body[1:], mark):
+            # quotes around the name would come between the mark and the name
+            cells[0] = CLOCK + _cell(cells[0]) if mark else CLOCK.strip() + "_" + cells[0]
+            body[0] = (mark or " ").join(cells)
     values, names, turned = parse_table("\n".join(body), path, header)
     if turned:
         return {"values": values.T, "names": names, "time_axis": (0, "labels of the rows")}
     if names is None and comments:
         names = _commented(comments[-1], values.shape[1])
+    if header and names and mark is None:
+        names[0] = names[0].removeprefix(CLOCK.strip() + "_")
     content = {"values": values, "names": names}
     if header:
         content["time_axis"] = (0, "the header")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickletools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,16 @@ def beside(path) -> dict:
     if path.stem in KINDS and not (marks.exists() and len(table) != len(values)):
         content["time_axis"] = (1, f"{path.name} of suite2p, a row per region")
     content["fs"] = stated_rate(ops) if ops.exists() else None
+    if path.stem in KINDS:
+        content["name"] = animal_of(path)
     return content
+
+
+def animal_of(path) -> str:
+    """Name of the animal of suite2p's files: the first folder above that suite2p did not name."""
+    parts = [part for part in Path(path).resolve().parts if part != "suite2p"]
+    named = [part for part in parts if not re.fullmatch(r"plane\d+|combined|.*\.npy|/", part)]
+    return named[-1] if named else Path(path).stem
 
 
 def stated_rate(path) -> float | None:

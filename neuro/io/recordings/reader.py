@@ -135,7 +135,7 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     problems += [f"{path}: {line}" for line in recording_problems(traces, names, mask)]
     if problems:
         raise InputProblem(problems)
-    stem = path.name.removesuffix(path.suffix)
+    stem = content.get("name") or path.name.removesuffix(path.suffix)
     return Recording(stem, traces, float(rate), names, mask, str(path), numbers, (*notes, *found))
 
 
