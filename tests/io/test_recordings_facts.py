@@ -115,6 +115,14 @@ def test_a_clock_with_gaps_or_without_order_is_refused(tmp_path):
     assert "are not regular (steps 0.25 to 5.25); resample the traces" in refused(path, fs=4.0)
     path = table(tmp_path / "a.csv", "time_s,A,B", [times[::-1], TALL[:, :2]])
     assert "do not increase" in refused(path, fs=4.0)
+    # an index without the rows that were dropped is a gap, too; adding them as NaN works
+    index = np.delete(np.arange(40), [7, 8])
+    path = table(tmp_path / "a.csv", ",A,B", [index, TALL[index, :2]])
+    assert "'the index' are not regular" in refused(path, fs=4.0)
+    whole = TALL[:, :2].copy()
+    whole[7:9] = np.nan
+    item = read_recording(table(path, ",A,B", [np.arange(40), whole]), fs=4.0)
+    assert item.names == ["A", "B"] and item.observed.sum() == 76
 
 
 def test_traces_that_merely_rise_are_no_clocks(tmp_path):

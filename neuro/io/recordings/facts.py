@@ -17,7 +17,7 @@ EVEN = 0.01
 ROUNDED = 0.06
 """The same for a long column, whose times may have been rounded when they were written."""
 LONG = 20
-CLOCK = "clock "
+CLOCK = "clock:"
 """Put before the name of a first column, so that the parser of region tables leaves it to us."""
 _TIME = re.compile(r"(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGNORECASE)
 _FRAME = re.compile(r"(frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?|", re.IGNORECASE)
@@ -148,15 +148,19 @@ def _clocks(path, values, labels) -> list[int]:
     with np.errstate(invalid="ignore"):
         loose = tolerance + 4 * grain * np.abs(x).max(axis=0) / np.where(rising, middle, np.nan)
     even = np.flatnonzero(rising & (odd <= loose))
-    named = [k for k, name in enumerate(labels) if name is not None and _TIME.fullmatch(name)]
+    named = [
+        k
+        for k, name in enumerate(labels)
+        if name is not None and (_TIME.fullmatch(name) or (k == 0 and _FRAME.fullmatch(name)))
+    ]
     for k in named:
-        word = labels[k]
+        word = labels[k] or "the index"
         if rising[k] and odd[k] > GAP:
             raise InputProblem(
                 f"{path}: times in '{word}' are not regular (steps {steps[:, k].min():.3g} to "
-                f"{steps[:, k].max():.3g}); resample the traces"
+                f"{steps[:, k].max():.3g}); resample the traces, or add lost frames as NaN"
             )
-        if not rising[k] and word.lower().startswith("time"):
+        if not rising[k] and (_FRAME.fullmatch(labels[k]) or word.lower().startswith("time")):
             raise InputProblem(
                 f"{path}: times in '{word}' do not increase; mend or rename the column"
             )
@@ -213,15 +217,13 @@ def load_text(path: Path) -> dict:
         cells = body[0].split(mark)
         if _counts(cells[0], body[1:], mark):
             # quotes around the name would come between the mark and the name
-            cells[0] = CLOCK + _cell(cells[0]) if mark else CLOCK.strip() + "_" + cells[0]
+            cells[0] = CLOCK + _cell(cells[0])
             body[0] = (mark or " ").join(cells)
     values, names, turned = parse_table("\n".join(body), path, header)
     if turned:
         return {"values": values.T, "names": names, "time_axis": (0, "labels of the rows")}
     if names is None and comments:
         names = _commented(comments[-1], values.shape[1])
-    if header and names and mark is None:
-        names[0] = names[0].removeprefix(CLOCK.strip() + "_")
     content = {"values": values, "names": names}
     if header:
         content["time_axis"] = (0, "the header")
