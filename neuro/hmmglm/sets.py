@@ -96,7 +96,8 @@ def from_counts(data, label: str = "", segment_s: float | None = None):
     -------
     neuro.hmmglm.design.bins.Binned
     """
-    sequences, rows = [], []
+    sequences: list = []
+    rows: list[tuple] = []
     for number, item in enumerate(data.sequences):
         spans = bins.pieces(len(item), data.bin_s, segment_s)
         for part, (first, n_bins) in enumerate(spans):

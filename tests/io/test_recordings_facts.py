@@ -118,7 +118,7 @@ def test_a_clock_with_gaps_or_without_order_is_refused(tmp_path):
     # an index without the rows that were dropped is a gap, too; adding them as NaN works
     index = np.delete(np.arange(40), [7, 8])
     path = table(tmp_path / "a.csv", ",A,B", [index, TALL[index, :2]])
-    assert "'the index' are not regular" in refused(path, fs=4.0)
+    assert "the index' are not regular" in refused(path, fs=4.0)
     whole = TALL[:, :2].copy()
     whole[7:9] = np.nan
     item = read_recording(table(path, ",A,B", [np.arange(40), whole]), fs=4.0)

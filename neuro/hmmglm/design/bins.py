@@ -155,7 +155,8 @@ def bin_recording(
         if own is not None:
             each = [mask & observed_bins(item, start, n_bins, bin_s) for item in own]
             observed.append(np.stack(each, axis=1))
-            mask = observed[-1][:, [len(item) > 0 for item in own]].all(axis=1)
+            ever = np.array([len(item) > 0 for item in own])
+            mask = np.asarray(observed[-1][:, ever].all(axis=1))
         counts[~mask if own is None else ~observed[-1]] = 0
         sequences.append(counts.astype(np.int32))
         masks.append(mask)
@@ -311,8 +312,8 @@ def join(parts) -> Binned:
         tables.append(part.table)
     table = pd.concat(tables, ignore_index=True)
     table["sequence"] = np.arange(len(table))
-    whole = Binned(sequences, [], table, units, parts[0].bin_s, observed)
-    return whole.keep(np.ones(len(units), bool))
+    joined = Binned(sequences, [], table, units, parts[0].bin_s, observed)
+    return joined.keep(np.ones(len(units), bool))
 
 
 def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray:

@@ -19,6 +19,8 @@ ROUNDED = 0.06
 LONG = 20
 CLOCK = "clock:"
 """Put before the name of a first column, so that the parser of region tables leaves it to us."""
+LOOK = 64
+"""So many frames are looked at first, to see which columns may be clocks."""
 _TIME = re.compile(r"(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGNORECASE)
 _FRAME = re.compile(r"(frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?|", re.IGNORECASE)
 _MS = re.compile(r"[ _.\[(](ms|msec|milli\w*)\b", re.IGNORECASE)
@@ -136,38 +138,43 @@ def _clocks(path, values, labels) -> list[int]:
     """Columns that are clocks: by their name, or because they increase evenly."""
     if len(values) < 4:
         return []
-    x = np.asarray(values, np.float64)
-    with np.errstate(invalid="ignore"):
-        steps = np.diff(x, axis=0)
-        rising = (steps > 0).all(axis=0)
-        middle = np.median(steps, axis=0)
-        odd = np.abs(steps - middle).max(axis=0) / np.where(middle > 0, middle, np.nan)
-    tolerance = ROUNDED if len(values) >= LONG else EVEN
-    # float32 holds long times roughly: allow what the number format itself cannot tell
-    grain = np.finfo(values.dtype).eps if values.dtype.kind == "f" else 0.0
-    with np.errstate(invalid="ignore"):
-        loose = tolerance + 4 * grain * np.abs(x).max(axis=0) / np.where(rising, middle, np.nan)
-    even = np.flatnonzero(rising & (odd <= loose))
     named = [
         k
         for k, name in enumerate(labels)
         if name is not None and (_TIME.fullmatch(name) or (k == 0 and _FRAME.fullmatch(name)))
     ]
-    for k in named:
-        word = labels[k] or "the index"
-        if rising[k] and odd[k] > GAP:
+    with np.errstate(invalid="ignore"):
+        # most columns fall at once, and are never looked at as a whole
+        likely = np.flatnonzero((np.diff(values[:LOOK].astype(float), axis=0) > 0).all(axis=0))
+    found, even = set(), []
+    for k in sorted({*named, *likely.tolist()}):
+        x = values[:, k].astype(np.float64)
+        steps = np.diff(x)
+        middle = float(np.median(steps))
+        if not (steps > 0).all():
+            if k in named and (_FRAME.fullmatch(labels[k]) or labels[k].lower().startswith("time")):
+                raise InputProblem(
+                    f"{path}: times in '{labels[k]}' do not increase; mend or rename the column"
+                )
+            continue
+        odd = float(np.abs(steps - middle).max()) / middle
+        # float32 holds long times roughly: allow what the number format itself cannot tell
+        grain = float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0
+        loose = (ROUNDED if len(values) >= LONG else EVEN) + 4 * grain * np.abs(x).max() / middle
+        if odd <= loose:
+            even.append(k)
+        if k not in named:
+            continue
+        if odd > GAP:
             raise InputProblem(
-                f"{path}: times in '{word}' are not regular (steps {steps[:, k].min():.3g} to "
-                f"{steps[:, k].max():.3g}); resample the traces, or add lost frames as NaN"
+                f"{path}: times in '{labels[k] or 'the index'}' are not regular (steps "
+                f"{steps.min():.3g} to {steps.max():.3g}); resample the traces, or add lost frames "
+                "as NaN"
             )
-        if not rising[k] and (_FRAME.fullmatch(labels[k]) or word.lower().startswith("time")):
-            raise InputProblem(
-                f"{path}: times in '{word}' do not increase; mend or rename the column"
-            )
-    found = {k for k in named if rising[k]}
+        found.add(k)
     # a frame number and a time may stand side by side; many even columns are data
     if len(even) <= 2:
-        found |= set(even.tolist())
+        found |= set(even)
     return sorted(found)
 
 

@@ -136,8 +136,9 @@ def stated_rate(path) -> float | None:
             if code.name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
                 continue
             if wanted:
-                number = isinstance(value, (int, float)) and not code.name.endswith("GET")
-                return float(value) if number and value > 0 else None
+                if isinstance(value, (int, float)) and not code.name.endswith("GET"):
+                    return float(value) if value > 0 else None
+                return None
             wanted = value == "fs" and "UNICODE" in code.name
     except ValueError:
         return None
