@@ -129,6 +129,9 @@ def _init(arguments):
 
 def _check(config, arguments):
     from neuro.command.check import (
+        recordings as check_recordings,
+    )
+    from neuro.command.check import (
         responses as check_responses,
     )
     from neuro.command.check import (
@@ -156,11 +159,13 @@ def _check(config, arguments):
         print(check.as_text(table))
     for line in found.notes:
         print(f"note: {line}")
-    for look, stage in (
+    looks = (
         (check_spikes, "hmmglm"),
+        (check_recordings, "ntf"),
         (check_responses, "mds"),
         (check_voxels, "braindive"),
-    ):
+    )
+    for look, stage in looks:
         recordings, wrong = look.recordings(config[stage])
         for line in recordings:
             print(line)

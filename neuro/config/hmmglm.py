@@ -61,11 +61,27 @@ class Hmmglm:
         "auto",
         "string",
         "Format of the recordings; 'auto' goes by the file name.",
-        choices=("auto", "nwb", "mat", "table", "folder", "counts"),
+        choices=("auto", "nwb", "mat", "table", "folder", "counts", "phy", "alf", "pynapple"),
     )
-    time_unit: str = option("s", "string", "Unit of the times in text tables.", choices=("s", "ms"))
+    time_unit: str = option(
+        "s",
+        "string",
+        "Unit of the times in the files; Kilosort's are samples, whatever is said.",
+        choices=("s", "ms", "samples"),
+    )
+    sampling_hz: float | None = option(
+        None,
+        "number",
+        "Sampling rate of the recording, for times in samples.",
+        unit="Hz",
+        above=0,
+        nullable=True,
+    )
     mat_key: str | None = option(
-        None, "string", "Variable of a MAT file, if not a known one.", nullable=True
+        None,
+        "string",
+        "Variable of a MAT file, if not a known one; table of units of an NWB file with several.",
+        nullable=True,
     )
     unit_filter: str | None = option(
         None,

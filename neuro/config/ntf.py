@@ -59,10 +59,19 @@ class Recordings:
         nullable=True,
     )
     variable: str | None = option(
-        None, "string", "Name of the array in .npz, .mat and .nwb files.", nullable=True
+        None,
+        "string",
+        "Name of the array in files that hold several; in .nwb "
+        "with its container, such as Fluorescence/plane0.",
+        nullable=True,
     )
-    time_axis: int = option(
-        0, "integer", "Axis of time: 0 is one row per frame, 1 one row per neuron.", low=0, high=1
+    time_axis: int | None = option(
+        None,
+        "integer",
+        "Axis of time where the files do not say it: 0 is one row per frame, 1 one row per neuron.",
+        low=0,
+        high=1,
+        nullable=True,
     )
     events: str | None = option(
         None,

@@ -10,7 +10,7 @@ _HOMES = {
     "OneHotHMMGLM": "model",
     "PoissonHMM": "baselines.poisson",
     "count_spikes": "design.bins",
-    "select_units": "design.bins",
+    "select_units": "design.units",
     "bin_pynapple": "design.bins",
     "upward_crossings": "design.events",
     "forward_backward": "em.chain",

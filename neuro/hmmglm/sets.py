@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.hmmglm.baselines import sweep
-from neuro.hmmglm.design import bins, events
+from neuro.hmmglm.design import bins, events, units
 from neuro.hmmglm.design.files import banner, estimator_settings
 from neuro.hmmglm.em.paper import VALUES
 from neuro.hmmglm.model import OneHotHMMGLM
@@ -53,7 +53,7 @@ def bin_spikes(paths, settings: dict, log=None):
         raise InputProblem(problems)
     binned = bins.join(parts)
     folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
-    binned, exclusions = bins.select_units(binned, settings["min_rate_hz"], folds)
+    binned, exclusions = units.select_units(binned, settings["min_rate_hz"], folds)
     return binned, exclusions, folds
 
 
@@ -62,13 +62,18 @@ def _bin_one(path, settings, log):
         path,
         kind=settings["kind"],
         time_unit=settings["time_unit"],
+        sampling_hz=settings["sampling_hz"],
         mat_key=settings["mat_key"],
         unit_filter=settings["unit_filter"],
         trial_window=settings["trial_window"],
     )
     label = Path(path).name
+    if log:
+        for note in data.notes:
+            log(f"{label}: {note}")
     if isinstance(data, CountData):
-        return _from_counts(data, label)
+        planted = settings["input"] == "simulated"
+        return from_counts(data, label, None if planted else settings["segment_s"])
     if log:
         log(
             f"{label}: {len(data.times)} units, {data.n_spikes} spikes, {data.first:.3f} to "
@@ -77,29 +82,30 @@ def _bin_one(path, settings, log):
     return bins.bin_recording(data, settings["bin_s"], segment_s=settings["segment_s"], label=label)
 
 
-def _from_counts(data, label):
-    sequences, masks = [], []
-    for item in data.sequences:
-        whole = np.asarray(item, dtype=np.float64)
-        mask = ~np.isnan(whole).any(axis=1)
-        whole = np.where(mask[:, None], whole, 0)
-        if (whole == np.round(whole)).all():
-            whole = whole.astype(np.int32)
-        sequences.append(whole)
-        masks.append(mask)
-    n_bins = [len(item) for item in sequences]
-    table = pd.DataFrame(
-        {
-            "sequence": np.arange(len(sequences)),
-            "label": [f"sequence {number}" for number in range(len(sequences))],
-            "source": label,
-            "start_s": 0.0,
-            "n_bins": n_bins,
-            "n_observed": [int(mask.sum()) for mask in masks],
-            "event_s": np.nan,
-        }
-    )
-    return bins.Binned(sequences, masks, table, data.units.copy(), data.bin_s)
+def from_counts(data, label: str = "", segment_s: float | None = None):
+    """Sequences of counts that were binned elsewhere.
+
+    Parameters
+    ----------
+    data : neuro.io.spikes.data.CountData
+    label : str
+    segment_s : float, optional
+        Longer sequences are cut into pieces of this length (s).
+
+    Returns
+    -------
+    neuro.hmmglm.design.bins.Binned
+    """
+    sequences: list = []
+    rows: list[tuple] = []
+    for number, item in enumerate(data.sequences):
+        spans = bins.pieces(len(item), data.bin_s, segment_s)
+        for part, (first, n_bins) in enumerate(spans):
+            sequences.append(item[first : first + n_bins])
+            text = f"sequence {number}" + (f" part {part}" if len(spans) > 1 else "")
+            rows.append((len(rows), text, label, first * data.bin_s, n_bins, 0, np.nan))
+    table = pd.DataFrame(rows, columns=bins.COLUMNS)
+    return bins.counted(sequences, table, data.units.copy(), data.bin_s)
 
 
 def read_runs(path, run_keys, outliers=()):
@@ -161,7 +167,7 @@ def bin_series(series, outliers, settings: dict):
     )
     folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
     if settings["events"]["kind"] == "counts":
-        binned, more = bins.select_units(binned, 0.0, folds)
+        binned, more = units.select_units(binned, 0.0, folds)
         rows += more
     return binned, rows, folds, notes
 

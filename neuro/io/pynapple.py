@@ -107,7 +107,9 @@ def spikes_to_pynapple(data: SpikeData):
         When pynapple is not installed.
     """
     nap = require()
-    support = nap.IntervalSet(data.intervals) if len(data.intervals) else None
+    support = None
+    if data.intervals is not None and len(data.intervals):
+        support = nap.IntervalSet(np.clip(data.intervals, *data.span))
     trains = {number: nap.Ts(t=np.asarray(train)) for number, train in enumerate(data.times)}
     columns = {name: np.array(data.units[name]) for name in data.units}
     return nap.TsGroup(trains, time_support=support, metadata=columns)

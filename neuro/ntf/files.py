@@ -48,6 +48,7 @@ def write_axes(path, tensor: PairTensor) -> None:
                     "sign": tensor.sign,
                     "time_alignment": tensor.time_alignment,
                     "silent": tensor.silent,
+                    "unobserved": tensor.unobserved,
                     "notes": tensor.notes,
                 }
             )

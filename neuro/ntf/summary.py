@@ -286,6 +286,12 @@ def exclusions(name, axes, components) -> list[dict]:
             rows.append(
                 exclusion(f"{name}: {animal} {neuron}", "affinity", "silent trace: affinity is 0")
             )
+    for animal, shares in axes.unobserved.items():
+        for neuron, share in shares.items():
+            reason = "missing in too many frames (share with values)"
+            rows.append(
+                exclusion(f"{name}: {animal} {neuron}", "affinity", reason, round(share, 3))
+            )
     first = components[components["backend"] == components["backend"].iloc[0]]
     for row in first.itertuples():
         what = f"{name}: component {row.component}"

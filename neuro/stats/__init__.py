@@ -5,6 +5,7 @@ from neuro.base.lazy import attach
 _HOMES = {
     "TangentSpace": "tangent",
     "adjusted_p": "false_discovery",
+    "common_block": "observed",
     "ledoit_wolf": "shrinkage",
     "make_folds": "subjects",
     "select_subjects": "subjects",

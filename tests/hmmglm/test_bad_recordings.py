@@ -99,12 +99,6 @@ CASES = {
         {},
         "{path}: 1 unit; couplings need at least 2",
     ),
-    "times out of order": (
-        "a.mat",
-        lambda path: mat(path, spks=[*regular(1), *train([1, 3, 2], 2)]),
-        {},
-        "{path}: times of unit 2 decrease at index 2",
-    ),
     "unknown variable": (
         "rest.mat",
         lambda path: mat(path, a=[[1.0]], b=[[2.0]]),

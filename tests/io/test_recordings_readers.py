@@ -155,7 +155,6 @@ def test_all_problems_of_a_file_come_at_once(tmp_path):
         f"{path}: frame mask of 7 values for 50 frames",
         f"{path}: neuron name 'RIM' is repeated (1 such names); names must differ within a "
         "recording",
-        f"{path}: NaN in trace AVAL, frames 10-40; give a frame mask",
     ]
 
 

@@ -78,15 +78,12 @@ def test_an_unknown_variable_is_named(tmp_path):
         read_spikes(tmp_path / "rest.mat", mat_key="c")
 
 
-def test_times_out_of_order_are_one_line_per_unit(tmp_path):
+def test_times_out_of_order_are_sorted_with_a_note(tmp_path):
     late = np.array([0.1, 0.9, 0.4, 2.0])
     scipy.io.savemat(tmp_path / "spikes.mat", {"unit_t": cell([late, TIMES[0], late])})
-    with pytest.raises(InputProblem) as error:
-        read_spikes(tmp_path / "spikes.mat")
-    assert [line.split("spikes.mat: ")[1] for line in error.value.problems] == [
-        "times of unit 1 decrease at index 2",
-        "times of unit 3 decrease at index 2",
-    ]
+    data = read_spikes(tmp_path / "spikes.mat")
+    same(data, [np.sort(late), TIMES[0], np.sort(late)])
+    assert data.notes == ["times of unit 1, 3 were not in order; sorted"]
 
 
 def test_one_unit_or_no_spike(tmp_path):
@@ -180,19 +177,23 @@ def test_nwb_units_trials_and_recorded_times(nwb):
     same(data, [TIMES[0], TIMES[1], TIMES[0] + 0.1])
     assert data.units["quality"].tolist() == ["good", "mua", "good"]
     assert data.units["region"].tolist() == ["CA1", "CA3", "CA1"]
-    # what all units share
-    np.testing.assert_allclose(data.intervals, [[0.0, 2.0], [2.5, 3.0]])
+    assert [item.tolist() for item in data.observed] == [
+        [[0.0, 2.0], [2.5, stop]] for stop in (4.0, 3.5, 3.0)
+    ]
     assert data.trials[["start", "stop"]].to_numpy().tolist() == [[0.0, 1.5], [1.5, 4.0]]
     from neuro.hmmglm.design.bins import bin_recording
 
     binned = bin_recording(data, 0.5)
     assert [len(item) for item in binned.sequences] == [3, 5]
     assert binned.masks[1].tolist() == [True, False, True, False, False]
-    assert bin_recording(data, 0.5, segment_s=10.0).sequences[0].shape == (6, 3)
+    whole = bin_recording(data, 0.5, segment_s=10.0)
+    assert whole.sequences[0].shape == (8, 3)
+    assert whole.observed[0].sum(axis=0).tolist() == [7, 6, 5]
 
 
 def test_nwb_without_recorded_times_is_recorded_throughout(nwb):
-    assert read_spikes(nwb(observed=False)).intervals.shape == (0, 2)
+    data = read_spikes(nwb(observed=False))
+    assert data.intervals is None and data.observed is None
 
 
 def test_unit_filter(nwb):
@@ -221,15 +222,20 @@ def test_nwb_without_units_says_what_it_holds(nwb):
 
 
 def test_overlapping_and_empty_trials_are_one_line_each(nwb):
-    with pytest.raises(InputProblem, match=r"trials 0 and 1 overlap \(0-1.5 s, 1-4 s\)"):
-        read_spikes(nwb(overlap=True))
+    from neuro.hmmglm.design.bins import bin_recording
     from neuro.io.spikes.data import SpikeData
-    from neuro.io.spikes.reader import check_spikes
+    from neuro.io.spikes.reader import check_trials
+
+    data = read_spikes(nwb(overlap=True))
+    with pytest.raises(InputProblem, match=r"0 and 1 overlap \(0-1.5 s, 1-4 s\).*segment_s"):
+        bin_recording(data, 0.5)
+    # what the line advises works: trials are not used where there are segments
+    assert len(bin_recording(data, 0.5, segment_s=1.0).sequences) > 1
 
     trials = pd.DataFrame({"start": [0.0, 2.0], "stop": [1.0, 2.0]})
     units = pd.DataFrame({"unit": ["1", "2", "3"]})
     with pytest.raises(InputProblem, match=r"trial 1 is empty \(start 2 s, stop 2 s\)"):
-        check_spikes(SpikeData(TIMES, units, np.empty((0, 2)), trials, "x"))
+        check_trials(SpikeData(TIMES, units, None, trials, "x"))
 
 
 def test_windows_around_trials(nwb):
@@ -298,7 +304,7 @@ def test_names_decide_and_unknown_ones_are_refused(tmp_path):
     (tmp_path / "a.xyz").write_text("")
     with pytest.raises(InputProblem, match=r"unknown suffix '.xyz'"):
         detect(tmp_path / "a.xyz")
-    with pytest.raises(InputProblem, match=r"no \*_SpikeData.dat"):
+    with pytest.raises(InputProblem, match=r"no spike_times.npy, .*_SpikeData.dat"):
         read_spikes(tmp_path)
     with pytest.raises(InputProblem, match="no such file or folder"):
         read_spikes(tmp_path / "none.mat")

@@ -221,7 +221,6 @@ def test_all_problems_of_a_check_come_at_once():
     for line in (
         "flat: every trace is constant; check the file",
         "w2: neuron name 'A' is repeated (1 such names); names must differ within a recording",
-        "w3: NaN in trace AVAL, frames 10-40; give a frame mask",
         "alone: 1 neuron with values, expected at least 2",
         "w3: two recordings have this name; names must differ",
         "sampling rates differ (4.0, 5.0 Hz); set recordings.resample_hz",

@@ -9,7 +9,7 @@ import pytest
 
 from neuro.hmmglm.baselines.compare import adjusted_mutual_information
 from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
-from neuro.hmmglm.design import bins
+from neuro.hmmglm.design import bins, units
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.io.spikes.position import read_position
 from neuro.io.spikes.reader import read_spikes
@@ -123,7 +123,7 @@ def test_tetrode_set_end_to_end(unpacked):
     assert data.last == pytest.approx(998.176, abs=1e-3)
     binned = bins.bin_recording(data, 0.05, segment_s=30.0)
     folds = bins.fold_of(len(binned.sequences), 3)
-    kept, rows = bins.select_units(binned, 0.02, folds)
+    kept, rows = units.select_units(binned, 0.02, folds)
     assert len(kept.units) + len(rows) == 16
     test = [item for item, fold in zip(kept.sequences, folds) if fold == 2]
     train = [item for item, fold in zip(kept.sequences, folds) if fold != 2]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from neuro.io.problems import InputProblem
+
+MOST = 0.8
+"""A unit that holds more of all spikes than this is hardly one unit."""
+REFRACTORY_S = 0.002
+VIOLATIONS = 0.02
+"""Share of intervals between spikes below the refractory time that is worth a line."""
+NAMED = 5
+"""So many units are named in a line."""
 
 
 def recordings(section) -> tuple[list[str], list[str]]:
@@ -16,7 +26,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
     Returns
     -------
     lines : list of str
-        One per readable recording: what it holds.
+        One per readable recording: what it holds; below it, what is in doubt.
     problems : list of str
         All problems, one line each.
     """
@@ -24,7 +34,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
         return [], []
     from neuro.config.hmmglm_sets import files
     from neuro.io.spikes.data import CountData
-    from neuro.io.spikes.reader import read_spikes
+    from neuro.io.spikes.reader import check_trials, read_spikes
 
     lines, problems = [], []
     for name, value in section["sets"].items():
@@ -34,21 +44,101 @@ def recordings(section) -> tuple[list[str], list[str]]:
                     path,
                     kind=section["kind"],
                     time_unit=section["time_unit"],
+                    sampling_hz=section["sampling_hz"],
                     mat_key=section["mat_key"],
                     unit_filter=section["unit_filter"],
                     trial_window=section["trial_window"],
                 )
+                if section["segment_s"] is None and not isinstance(data, CountData):
+                    check_trials(data)
             except InputProblem as problem:
                 problems += problem.problems
                 continue
-            if isinstance(data, CountData):
-                n_bins = sum(len(item) for item in data.sequences)
-                what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
-                lines.append(f"{name}: {path}: {len(data.units)} units, {what}")
-                continue
-            trials = "" if data.trials is None else f", {len(data.trials)} trials"
-            lines.append(
-                f"{name}: {path}: {len(data.times)} units, {data.n_spikes} spikes, "
-                f"{data.first:.1f} to {data.last:.1f} s{trials}"
-            )
+            lines.append(f"{name}: {path}: {_what(data)}")
+            doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
+            lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
     return lines, problems
+
+
+def _what(data):
+    if not hasattr(data, "times"):
+        n_bins = sum(len(item) for item in data.sequences)
+        what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
+        return f"{len(data.units)} units, {what}"
+    trials = "" if data.trials is None else f", {len(data.trials)} trials"
+    known = data.intervals is not None or data.observed is not None
+    return (
+        f"{len(data.times)} units, {data.n_spikes} spikes, {data.first:.1f} to "
+        f"{data.last:.1f} s{trials}, observed time {'in the file' if known else 'not stated'}"
+    )
+
+
+def spike_doubts(data) -> list[str]:
+    """What spike trains make one doubt, one line each.
+
+    Parameters
+    ----------
+    data : neuro.io.spikes.data.SpikeData
+
+    Returns
+    -------
+    list of str
+        Dead units, one that holds most spikes, refractory violations, units that were never
+        observed, spikes outside of the observed time.
+    """
+    labels = list(data.units["unit"])
+    close = []
+    for train in data.times:
+        gaps = np.diff(train)
+        close.append(gaps.size >= 20 and (gaps < REFRACTORY_S).mean() > VIOLATIONS)
+    lines = _sizes(labels, [len(train) for train in data.times])
+    if any(close):
+        lines.append(
+            f"more than {VIOLATIONS:.0%} of the intervals are below {1000 * REFRACTORY_S:g} ms "
+            f"(refractory) in {_named(labels, close)}"
+        )
+    if data.observed is not None:
+        never = [not len(item) for item in data.observed]
+        if any(never):
+            lines.append(f"no observed time in {_named(labels, never)}: left out")
+    outside = _outside(data)
+    if outside:
+        lines.append(f"{outside} spikes lie outside of the observed time and do not count")
+    return lines
+
+
+def count_doubts(data) -> list[str]:
+    """The same of counts: dead units, and one that holds most of all."""
+    total = sum(np.nansum(np.asarray(item, float), axis=0) for item in data.sequences)
+    return _sizes(list(data.units["unit"]), total)
+
+
+def _sizes(labels, sizes):
+    sizes = np.asarray(sizes)
+    lines = []
+    if (sizes == 0).any():
+        lines.append(f"no spike in {_named(labels, sizes == 0)}")
+    share = sizes.max(initial=0) / max(sizes.sum(), 1)
+    if len(sizes) > 2 and share > MOST:
+        lines.append(f"unit {labels[int(sizes.argmax())]} holds {share:.0%} of all spikes")
+    return lines
+
+
+def _outside(data) -> int:
+    from neuro.io.spikes.data import merged
+
+    def missed(train, intervals):
+        spans = merged(intervals)
+        if not len(spans):
+            return len(train)
+        place = np.searchsorted(spans[:, 0], train, side="right") - 1
+        return int(((place < 0) | (train > spans[place, 1])).sum())
+
+    whole = [] if data.intervals is None else [data.intervals] * len(data.times)
+    return sum(missed(train, spans) for train, spans in zip(data.times, data.observed or whole))
+
+
+def _named(labels, flags) -> str:
+    named = [label for label, flag in zip(labels, flags) if flag]
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"unit {', '.join(named[:NAMED])}{more}"

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
 from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynapple
+from neuro.io.spikes.data import merged
+from neuro.io.spikes.reader import check_trials
 
 COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
 """Of the table of sequences."""
@@ -26,7 +27,7 @@ class Binned:
     ----------
     sequences : list of ndarray, shape (T_i, N)
     masks : list of ndarray of bool, shape (T_i,)
-        False marks bins outside the recorded time.
+        False marks bins in which not all units were observed.
     table : pandas.DataFrame
         One row per sequence: `sequence`, `label`, `source`, `start_s` (time of its first bin on
         the recording's clock), `n_bins`, `n_observed`, and `event_s`, the time within the
@@ -35,6 +36,8 @@ class Binned:
         One row per column of the counts, with `unit` and `rate_hz`.
     bin_s : float
         Bin width (s); for BOLD events the repetition time.
+    observed : list of ndarray of bool, shape (T_i, N), or None
+        Bins in which each unit was observed; None where `masks` holds for all of them.
     """
 
     sequences: list
@@ -42,15 +45,28 @@ class Binned:
     table: pd.DataFrame
     units: pd.DataFrame
     bin_s: float
+    observed: list | None = None
 
     def keep(self, chosen) -> Binned:
-        """The same sequences with some of the units."""
+        """The same sequences with some of the units; the others cost no bin any more."""
         chosen = np.asarray(chosen, dtype=bool)
-        return dataclasses.replace(
+        kept = dataclasses.replace(
             self,
             sequences=[item[:, chosen] for item in self.sequences],
             units=self.units[chosen].reset_index(drop=True),
         )
+        if self.observed is not None:
+            kept.observed = [item[:, chosen] for item in self.observed]
+            kept.masks = [item.all(axis=1) for item in kept.observed]
+            kept.table = self.table.assign(n_observed=[int(mask.sum()) for mask in kept.masks])
+        return kept
+
+    def seen(self) -> list:
+        """Bins in which each unit was observed, shape (T_i, N) per sequence."""
+        if self.observed is not None:
+            return self.observed
+        n_units = len(self.units)
+        return [np.repeat(mask[:, None], n_units, axis=1) for mask in self.masks]
 
 
 def whole_bins(seconds: float, bin_s: float) -> int:
@@ -80,15 +96,16 @@ def count_spikes(times, start: float, n_bins: int, bin_s: float) -> np.ndarray:
 
 
 def observed_bins(intervals, start: float, n_bins: int, bin_s: float) -> np.ndarray:
-    """Bins that lie wholly inside the recorded intervals; all of them where none are given."""
-    if not len(intervals):
+    """Bins that lie wholly inside the recorded intervals: None is throughout, no interval never."""
+    if intervals is None:
         return np.ones(n_bins, dtype=bool)
+    spans = merged(intervals)
+    if not len(spans):
+        return np.zeros(n_bins, dtype=bool)
     edges = start + np.arange(n_bins) * bin_s
     slack = SLACK * max(abs(start), 1.0)
-    inside = np.zeros(n_bins, dtype=bool)
-    for low, high in intervals:
-        inside |= (edges >= low - slack) & (edges + bin_s <= high + slack)
-    return inside
+    place = np.searchsorted(spans[:, 0] - slack, edges, side="right") - 1
+    return (place >= 0) & (edges + bin_s <= spans[place, 1] + slack)
 
 
 def bin_recording(
@@ -113,31 +130,39 @@ def bin_recording(
     Returns
     -------
     Binned
+        A unit that was never observed counts for no mask.
 
     Raises
     ------
     InputProblem
-        When nothing is left to bin.
+        When nothing is left to bin, or the trials cannot be sequences.
     """
     name = label or data.path
     if segment_s is None and data.trials is not None:
+        check_trials(data)
         spans = _trial_spans(data, bin_s)
     else:
         spans = _segments(data, bin_s, segment_s, origin)
     if not spans:
         raise InputProblem(f"{name}: shorter than one bin of {bin_s:g} s")
-    sequences, masks, rows = [], [], []
+    own = None if data.observed is None else [merged(item) for item in data.observed]
+    sequences, masks, observed, rows = [], [], [], []
     for number, (start, n_bins, text, event) in enumerate(spans):
         counts = np.stack(
             [count_spikes(train, start, n_bins, bin_s) for train in data.times], axis=1
         )
         mask = observed_bins(data.intervals, start, n_bins, bin_s)
-        counts[~mask] = 0
+        if own is not None:
+            each = [mask & observed_bins(item, start, n_bins, bin_s) for item in own]
+            observed.append(np.stack(each, axis=1))
+            ever = np.array([len(item) > 0 for item in own])
+            mask = np.asarray(observed[-1][:, ever].all(axis=1))
+        counts[~mask if own is None else ~observed[-1]] = 0
         sequences.append(counts.astype(np.int32))
         masks.append(mask)
         rows.append((number, text, name, start, n_bins, int(mask.sum()), event))
-    units = data.units.copy()
-    return Binned(sequences, masks, pd.DataFrame(rows, columns=COLUMNS), units, float(bin_s))
+    table, units = pd.DataFrame(rows, columns=COLUMNS), data.units.copy()
+    return Binned(sequences, masks, table, units, float(bin_s), observed or None)
 
 
 def bin_pynapple(data, bin_s: float | None = None, label: str = "") -> Binned:
@@ -175,9 +200,32 @@ def bin_pynapple(data, bin_s: float | None = None, label: str = "") -> Binned:
         rows.append((number, f"interval {number}", name, first - step / 2, *[len(values)] * 2))
     table = pd.DataFrame(rows, columns=COLUMNS[:-1]).assign(event_s=np.nan)
     units = pd.DataFrame({"unit": [str(name) for name in data.columns]})
-    masks = [~np.isnan(np.asarray(item, float)).any(axis=1) for item in sequences]
-    table["n_observed"] = [int(mask.sum()) for mask in masks]
-    return Binned(sequences, masks, table, units, step)
+    return counted(sequences, table, units, step)
+
+
+def counted(sequences, table, units, bin_s: float) -> Binned:
+    """Counts that were made elsewhere, NaN where a unit was not observed.
+
+    Parameters
+    ----------
+    sequences : list of array, shape (T_i, N)
+    table : pandas.DataFrame
+        As :class:`Binned`, without `n_observed`.
+    units : pandas.DataFrame
+    bin_s : float
+
+    Returns
+    -------
+    Binned
+        Whole numbers where the counts are.
+    """
+    whole = [np.asarray(item, np.float64) for item in sequences]
+    observed = [~np.isnan(item) for item in whole]
+    clean = [np.where(seen, item, 0) for item, seen in zip(whole, observed)]
+    exact = all((item == np.round(item)).all() for item in clean)
+    clean = [item.astype(np.int32) for item in clean] if exact else clean
+    binned = Binned(clean, [], table.assign(n_observed=0)[COLUMNS], units, bin_s, observed)
+    return binned.keep(np.ones(len(units), bool))
 
 
 def _trial_spans(data, bin_s):
@@ -195,21 +243,25 @@ def _trial_spans(data, bin_s):
 
 
 def _segments(data, bin_s, segment_s, origin):
-    recorded = len(data.intervals) > 0
-    if origin is None:
-        origin = float(data.intervals[0, 0]) if recorded else data.first
-    end = float(data.intervals[-1, 1]) if recorded else data.last
-    total = whole_bins(end - origin, bin_s)
+    low, end = data.span
+    origin = low if origin is None else origin
+    spans = pieces(whole_bins(end - origin, bin_s), bin_s, segment_s)
+    return [
+        (origin + first * bin_s, n_bins, f"segment {number}", np.nan)
+        for number, (first, n_bins) in enumerate(spans)
+    ]
+
+
+def pieces(total: int, bin_s: float, segment_s: float | None) -> list[tuple[int, int]]:
+    """First bin and number of bins of every segment; a stub at the end joins the one before."""
     length = total if segment_s is None else max(whole_bins(segment_s, bin_s), 1)
-    spans = []
-    for number, first in enumerate(range(0, total, max(length, 1))):
+    spans: list[tuple[int, int]] = []
+    for first in range(0, total, max(length, 1)):
         n_bins = min(length, total - first)
-        # a stub at the end joins the segment before it
         if spans and n_bins < length / 2:
-            start, before, text, event = spans[-1]
-            spans[-1] = (start, before + n_bins, text, event)
+            spans[-1] = (spans[-1][0], spans[-1][1] + n_bins)
         else:
-            spans.append((origin + first * bin_s, n_bins, f"segment {number}", np.nan))
+            spans.append((first, n_bins))
     return spans
 
 
@@ -223,40 +275,45 @@ def join(parts) -> Binned:
     Returns
     -------
     Binned
-        Units are matched by label; a unit that a recording does not mention was silent there.
+        Units are matched by label; a unit that a recording does not mention was not observed
+        there, which is not the same as silent.
 
     Raises
     ------
     InputProblem
-        When bin widths differ, or recordings without named units differ in their number.
+        When bin widths differ, or fewer than two units are in more than one recording.
     """
     if len(parts) == 1:
         return parts[0]
     widths = sorted({part.bin_s for part in parts})
     if len(widths) > 1:
         raise InputProblem(f"hmmglm: bins of {widths[0]:g} and {widths[-1]:g} s do not mix")
-    longest = max(parts, key=lambda part: len(part.units)).units
-    labels = list(longest["unit"])
-    place = {name: number for number, name in enumerate(labels)}
-    sequences, masks, tables = [], [], []
+    longest = max(parts, key=lambda part: len(part.units))
+    others = [part.units for part in parts if part is not longest]
+    units = pd.concat([longest.units, *others], ignore_index=True).drop_duplicates("unit")
+    units = units.reset_index(drop=True)
+    place = {name: number for number, name in enumerate(units["unit"])}
+    labels = pd.concat([part.units["unit"] for part in parts])
+    if (labels.value_counts() > 1).sum() < 2:
+        sizes = ", ".join(str(len(item.units)) for item in parts)
+        raise InputProblem(
+            f"hmmglm: the recordings of a set ({sizes} units) have fewer than 2 units in common; "
+            "name the units alike, or make a set of each recording"
+        )
+    sequences, observed, tables = [], [], []
     for part in parts:
-        strange = [name for name in part.units["unit"] if name not in place]
-        if strange:
-            sizes = ", ".join(str(len(item.units)) for item in parts)
-            raise InputProblem(
-                f"hmmglm: neuron counts differ between sequences ({sizes}); unit '{strange[0]}' of "
-                f"{part.table['source'].iloc[0]} is not in the others"
-            )
         columns = [place[name] for name in part.units["unit"]]
-        for item in part.sequences:
-            whole = np.zeros((len(item), len(labels)), dtype=item.dtype)
-            whole[:, columns] = item
+        for item, seen in zip(part.sequences, part.seen()):
+            whole = np.zeros((len(item), len(units)), dtype=item.dtype)
+            known = np.zeros(whole.shape, bool)
+            whole[:, columns], known[:, columns] = item, seen
             sequences.append(whole)
-        masks += part.masks
+            observed.append(known)
         tables.append(part.table)
     table = pd.concat(tables, ignore_index=True)
     table["sequence"] = np.arange(len(table))
-    return Binned(sequences, masks, table, longest.copy(), parts[0].bin_s)
+    joined = Binned(sequences, [], table, units, parts[0].bin_s, observed)
+    return joined.keep(np.ones(len(units), bool))
 
 
 def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray:
@@ -285,61 +342,3 @@ def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray
         )
     number = np.arange(n_sequences)
     return number % n_folds if order == "interleaved" else number * n_folds // n_sequences
-
-
-def select_units(binned: Binned, min_rate_hz: float, folds) -> tuple[Binned, list[dict]]:
-    """Leave out units that fire too rarely for every training set to see them.
-
-    Parameters
-    ----------
-    binned : Binned
-    min_rate_hz : float
-        Mean rate over the recorded time.
-    folds : ndarray of int, shape (n_sequences,)
-
-    Returns
-    -------
-    binned : Binned
-        With `rate_hz` in its unit table.
-    exclusions : list of dict
-        Rows of an exclusions table.
-
-    Raises
-    ------
-    InputProblem
-        When fewer than two units are left.
-    """
-    n_folds = int(folds.max()) + 1
-    per_fold = np.zeros((n_folds, binned.sequences[0].shape[1]))
-    n_bins = 0
-    for item, mask, fold in zip(binned.sequences, binned.masks, folds):
-        per_fold[fold] += np.nansum(item[mask], axis=0)
-        n_bins += int(mask.sum())
-    if not n_bins:
-        raise InputProblem("hmmglm: no bin lies inside the recorded time")
-    rate = per_fold.sum(axis=0) / (n_bins * binned.bin_s)
-    active = (per_fold > 0).sum(axis=0)
-    units = binned.units.copy()
-    units["rate_hz"] = rate
-    rows = []
-    for number, name in enumerate(units["unit"]):
-        if rate[number] < min_rate_hz:
-            rows.append(
-                exclusion(
-                    f"unit {name}",
-                    "units",
-                    "rate below the minimum (Hz)",
-                    rate[number],
-                    min_rate_hz,
-                )
-            )
-        elif active[number] < 2:
-            reason = f"bin_s {binned.bin_s:g} leaves 0 spikes in training folds"
-            rows.append(exclusion(f"unit {name}", "units", reason, int(active[number]), 2))
-    chosen = (rate >= min_rate_hz) & (active >= 2)
-    if chosen.sum() < 2:
-        raise InputProblem(
-            f"hmmglm: {int(chosen.sum())} of {chosen.size} units fire above {min_rate_hz:g} Hz in "
-            "two folds; couplings need at least 2"
-        )
-    return dataclasses.replace(binned, units=units).keep(chosen), rows

@@ -45,3 +45,29 @@ def open_nwb(path):
             NWBHDF5IO(file=content, mode="r", load_namespaces=True) as io,
         ):
             yield io.read()
+
+
+def tables_of(nwb, kind: str) -> dict:
+    """Objects of a type anywhere in an NWB file, by their path without the outermost folder.
+
+    Parameters
+    ----------
+    nwb : pynwb.NWBFile
+    kind : str
+        Name of the type, e.g. `'Units'` or `'RoiResponseSeries'`.
+
+    Returns
+    -------
+    dict of str to object
+        Series of the same name lie in several containers; paths such as
+        `ophys/Fluorescence/plane0` tell them apart.
+    """
+    found = {}
+    for item in nwb.objects.values():
+        if getattr(item, "neurodata_type", None) == kind:
+            parts, above = [item.name], item.parent
+            while above is not None and above is not nwb:
+                parts.append(above.name)
+                above = above.parent
+            found["/".join(reversed(parts))] = item
+    return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.io.formats.nwb import open_nwb
+from neuro.io.formats.nwb import open_nwb, tables_of
 from neuro.io.problems import InputProblem
+from neuro.io.recordings.arrays import rate_of_times
 
 NAME_COLUMNS = (
     "ID_labels",
@@ -16,8 +17,7 @@ NAME_COLUMNS = (
     "name",
     "label",
 )
-IRREGULAR_STEP = 0.5
-"""A step that differs from the median by more than this share is a gap."""
+CELL_COLUMNS = ("iscell", "is_cell", "accepted", "Accepted")
 
 
 def load_nwb(path, variable=None) -> dict:
@@ -31,12 +31,14 @@ def load_nwb(path, variable=None) -> dict:
     ----------
     path : path-like
     variable : str, optional
-        Name of the series, for files that hold several.
+        Name of the series, for files that hold several; with its container where names repeat
+        (`Fluorescence/plane0`), or the container alone where it holds one series.
 
     Returns
     -------
     dict
-        `values`, `names` (or None) and `fs` in Hz (or None).
+        `values`, `names` (or None), `fs` in Hz (or None), the number of regions, and which of
+        them are cells, where the table of regions says so.
 
     Raises
     ------
@@ -45,27 +47,62 @@ def load_nwb(path, variable=None) -> dict:
         not regular.
     """
     with open_nwb(path) as file:
-        found = [
-            item
-            for item in file.objects.values()
-            if getattr(item, "neurodata_type", None) in _SERIES
-        ]
-        chosen = [item for item in found if variable in (None, item.name)]
+        found = tables_of(file, "RoiResponseSeries")
+        chosen = {name: item for name, item in found.items() if _fits(name, variable)}
         if len(chosen) != 1:
-            listed = ", ".join(sorted(item.name for item in found)) or "none"
+            listed = ", ".join(_shortest(sorted(chosen or found))) or "none"
             raise InputProblem(
                 f"{path}: {len(chosen)} RoiResponseSeries fit; set recordings.variable to one of: "
                 f"{listed}"
             )
-        series = chosen[0]
-        return {
-            "values": np.asarray(series.data[()] if hasattr(series.data, "shape") else series.data),
+        (series,) = chosen.values()
+        values = _array(series.data)
+        rows = _array(series.rois.data).astype(int)
+        if values.ndim == 2 and len(rows) not in values.shape:
+            raise InputProblem(
+                f"{path}: '{series.name}' has shape {values.shape}, but {len(rows)} regions; "
+                "mend the file"
+            )
+        content = {
+            "values": values,
             "names": _names(series),
             "fs": _rate(path, series),
+            "cells": _cells(series.rois.table, rows),
+            "n_neurons": [(len(rows), "the table of regions")],
         }
+        if series.timestamps is not None:
+            content["n_frames"] = [(len(series.timestamps), "the time stamps")]
+        if values.ndim == 2 and values.shape[0] == values.shape[1]:
+            content["time_axis"] = (0, "NWB, time first")
+        return content
 
 
-_SERIES = ("RoiResponseSeries",)
+def _shortest(names) -> list[str]:
+    """Paths without the folders that are not needed to tell them apart."""
+    for length in (1, 2):
+        short = ["/".join(name.split("/")[-length:]) for name in names]
+        if len(set(short)) == len(names):
+            return short
+    return names
+
+
+def _fits(name, variable) -> bool:
+    """Whether a path such as `ophys/Fluorescence/plane0` is what the user means."""
+    if variable is None or variable == name:
+        return True
+    parts, wanted = name.split("/"), variable.strip("/").removeprefix("processing/").split("/")
+    return parts[-len(wanted) :] == wanted or parts[:-1][-len(wanted) :] == wanted
+
+
+def _cells(table, rows):
+    column = next((name for name in CELL_COLUMNS if name in table.colnames), None)
+    if column is None:
+        return None
+    values = np.asarray(table[column][:])
+    values = values[:, 0] if values.ndim == 2 else values
+    return values[rows] != 0 if values.dtype.kind in "fiub" else None
+
+
 _NOT_IDENTIFIED = ("", "nan", "none", "n/a", "?")
 
 
@@ -95,11 +132,12 @@ def _rate(path, series) -> float | None:
         return float(series.rate)
     if series.timestamps is None or len(series.timestamps) < 2:
         return None
-    steps = np.diff(_array(series.timestamps).astype(float))
-    step = float(np.median(steps))
-    if step <= 0 or np.abs(steps - step).max() > IRREGULAR_STEP * step:
+    times = _array(series.timestamps)
+    try:
+        return rate_of_times(path, times)
+    except InputProblem:
+        steps = np.diff(times.astype(float))
         raise InputProblem(
             f"{path}: time stamps of '{series.name}' are not regular (steps {steps.min():.3g} to "
             f"{steps.max():.3g} s); resample the traces"
-        )
-    return 1.0 / step
+        ) from None

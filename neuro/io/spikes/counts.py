@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.spikes.data import CountData
+from neuro.io.spikes.data import CountData, SpikeData
 
 
 def read_counts(path) -> CountData:
@@ -21,7 +22,7 @@ def read_counts(path) -> CountData:
     path : path-like
         `.npy` with one array, or `.npz` with one array or arrays `seq_0`, `seq_1`, ... An array
         is (T, N), or (n, T, N). `bin_s` (s) and `unit` (labels) may stand beside them; without
-        `bin_s` a bin counts as 1 s.
+        `bin_s` a bin counts as 1 s. Arrays (N, T) are turned where the labels say so.
 
     Returns
     -------
@@ -30,7 +31,8 @@ def read_counts(path) -> CountData:
     Raises
     ------
     InputProblem
-        When the file cannot be read without pickle, or holds no such array.
+        When the file cannot be read without pickle, holds no such array, or one with more
+        columns than rows and no labels that say which are the units.
     """
     path = Path(path)
     arrays = _arrays(path)
@@ -57,20 +59,86 @@ def read_counts(path) -> CountData:
     ]
     if problems or not sequences:
         raise InputProblem(problems or f"{path}: no sequence in the file")
+    notes = [] if width is not None else ["no bin_s in the file: a bin counts as 1 s"]
+    if labels is None:
+        wide = next((item.shape for item in sequences if item.shape[0] < item.shape[1]), None)
+        if wide:
+            raise InputProblem(
+                f"{path}: shape {wide} has more columns than rows: bins or units? Save it as (T, "
+                "N), with an array 'unit' of N labels"
+            )
+        labels = [str(k + 1) for k in range(sequences[0].shape[1])]
+    labels = [str(x) for x in np.ravel(labels)]
+    if all(len(labels) == item.shape[0] != item.shape[1] for item in sequences):
+        sequences = [item.T for item in sequences]
+        notes.append("units are rows, as the labels say; turned")
     n_units = sequences[0].shape[1]
-    labels = (
-        [str(k + 1) for k in range(n_units)]
-        if labels is None
-        else [str(x) for x in np.ravel(labels)]
-    )
     if len(labels) != n_units:
         raise InputProblem(f"{path}: {len(labels)} unit labels for {n_units} columns")
+    if len(set(labels)) < n_units:
+        raise InputProblem(f"{path}: unit labels are repeated; labels must differ")
     width = np.array(1.0) if width is None else np.asarray(width)
     if width.size != 1 or width.dtype.kind not in "fiu" or not 0 < width.item() < np.inf:
         raise InputProblem(
             f"{path}: bin_s {' '.join(str(width).split())[:20]}, expected seconds > 0"
         )
-    return CountData(sequences, float(width.item()), pd.DataFrame({"unit": labels}), str(path))
+    units = pd.DataFrame({"unit": labels})
+    return CountData(sequences, float(width.item()), units, str(path), notes)
+
+
+def read_pynapple(path) -> SpikeData | CountData:
+    """Read a `TsGroup`, or a `TsdFrame` of counts, that pynapple saved as `.npz`.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    SpikeData or CountData
+        Spikes with the intervals of the time support as recorded time and as trials; counts with
+        one sequence per interval. Metadata and names of columns are pickled objects in such
+        files and are not read.
+
+    Raises
+    ------
+    InputProblem
+        When the object is of another type, or the samples of a frame are not evenly spaced.
+    """
+    path = Path(path)
+    with readable(path, "not a readable file of pynapple"), np.load(path) as content:
+        plain = [name for name in content.files if name not in ("columns", "_metadata")]
+        arrays = {name: content[name] for name in plain}
+    spans = np.column_stack([arrays["start"], arrays["end"]]).astype(np.float64)
+    if "index" in arrays:
+        return _group(path, arrays, spans)
+    values = arrays.get("d")
+    if values is None or values.ndim != 2:
+        raise InputProblem(
+            f"{path}: holds one series, expected a TsGroup or a TsdFrame of counts; save the group"
+        )
+    time = arrays["t"].astype(np.float64)
+    edges = np.append(np.searchsorted(time, spans[:, 0]), len(time))
+    pieces = [np.arange(low, high) for low, high in itertools.pairwise(edges) if high > low]
+    steps = np.concatenate([np.diff(time[piece]) for piece in pieces] or [[]])
+    step = float(np.median(steps)) if steps.size else 0.0
+    if step <= 0 or np.abs(steps - step).max() > 0.01 * step:
+        raise InputProblem(f"{path}: samples are not evenly spaced; use its bin_average first")
+    units = pd.DataFrame({"unit": [str(k + 1) for k in range(values.shape[1])]})
+    notes = ["names of columns are pickled and not read: units are numbered from 1"]
+    return CountData([values[piece] for piece in pieces], step, units, str(path), notes)
+
+
+def _group(path, arrays, spans):
+    index = arrays["index"]
+    keys = arrays.get("keys", np.unique(index))
+    order = np.argsort(index, kind="stable")
+    low, high = (np.searchsorted(index[order], keys, side) for side in ("left", "right"))
+    times = arrays["t"][order].astype(np.float64)
+    trains = [times[first:last] for first, last in zip(low, high)]
+    units = pd.DataFrame({"unit": [str(key) for key in keys]})
+    trials = pd.DataFrame(spans, columns=["start", "stop"])
+    return SpikeData(trains, units, spans, trials, str(path))
 
 
 def _arrays(path):

@@ -23,19 +23,37 @@ class SpikeData:
         Spike times of each unit (s), not decreasing. The clock is the file's own.
     units : pandas.DataFrame
         One row per unit: `unit` (text) and whatever else is known (quality, region).
-    intervals : ndarray, shape (n, 2)
-        When the recording was on (s); outside is missing, not silent. Empty: not known.
+    intervals : ndarray, shape (n, 2), or None
+        When the recording was on (s); outside is missing, not silent. None: not known, which
+        counts as throughout. Empty: never.
     trials : pandas.DataFrame or None
         `start`, `stop` (s) and further columns, one row per trial.
     path : str
         Where the data came from.
+    observed : list of ndarray, shape (n_i, 2), or None
+        When each unit was observed (s), for files that say so unit by unit.
+    notes : list of str
+        What a reader changed or took for granted, one line each.
     """
 
     times: list
     units: pd.DataFrame
-    intervals: np.ndarray
+    intervals: np.ndarray | None
     trials: pd.DataFrame | None
     path: str
+    observed: list | None = None
+    notes: list = dataclasses.field(default_factory=list)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """First and last moment at which any unit was observed (s); of spikes where unknown."""
+        low, high = self.first, self.last
+        if self.intervals is not None and len(self.intervals):
+            low, high = _finite(self.intervals[0, 0], low), _finite(self.intervals[-1, 1], high)
+        if self.observed is not None and any(map(len, self.observed)):
+            every = np.concatenate(self.observed)
+            low, high = _finite(every[:, 0].min(), low), _finite(every[:, 1].max(), high)
+        return low, high
 
     @property
     def n_spikes(self) -> int:
@@ -64,7 +82,12 @@ class SpikeData:
             self,
             times=[train for train, use in zip(self.times, chosen) if use],
             units=self.units[chosen].reset_index(drop=True),
+            observed=self.observed and [spans for spans, use in zip(self.observed, chosen) if use],
         )
+
+    def seconds(self, factor: float) -> SpikeData:
+        """The same spikes with their times multiplied, for files in another unit."""
+        return dataclasses.replace(self, times=[train * factor for train in self.times])
 
 
 @dataclasses.dataclass
@@ -80,12 +103,29 @@ class CountData:
     units : pandas.DataFrame
         With `unit`.
     path : str
+    notes : list of str
     """
 
     sequences: list
     bin_s: float
     units: pd.DataFrame
     path: str
+    notes: list = dataclasses.field(default_factory=list)
+
+
+def _finite(value, otherwise) -> float:
+    return float(value if np.isfinite(value) else otherwise)
+
+
+def merged(intervals) -> np.ndarray:
+    """Intervals in order, those that touch or overlap as one; shape (n, 2)."""
+    spans = np.asarray(intervals, np.float64).reshape(-1, 2)
+    if not len(spans):
+        return spans
+    spans = spans[np.argsort(spans[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(spans[:, 1])
+    first = np.flatnonzero(np.append(True, spans[1:, 0] > reach[:-1]))
+    return np.column_stack([spans[first, 0], np.append(reach[first[1:] - 1], reach[-1])])
 
 
 def from_ids(path, times, ids) -> SpikeData:
@@ -119,4 +159,4 @@ def from_ids(path, times, ids) -> SpikeData:
     edges = np.searchsorted(ids[order], labels)
     trains = np.split(np.asarray(times, np.float64)[order], edges[1:]) if len(labels) else []
     units = pd.DataFrame({"unit": [str(label) for label in labels]})
-    return SpikeData(list(trains), units, np.empty((0, 2)), None, str(path))
+    return SpikeData(list(trains), units, None, None, str(path))

@@ -19,8 +19,8 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
     """Read spike times from a MAT file.
 
     Known variables: `spks`, a table of (unit id, seconds); `unit_t`, a cell of time vectors;
-    `spikes`, nested cells of structs with a field `time`. Any other variable of one of these
-    forms is read when it is named.
+    `spikes`, nested cells of structs with a field `time`, or the structure of CellExplorer and
+    buzcode with a cell `times`. Any other variable of one of these forms is read when it is named.
 
     Parameters
     ----------
@@ -52,6 +52,9 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
         if 2 in value.shape and value.size > 2:
             return _from_table(path, value if value.shape[1] == 2 else value.T)
         value = [value]
+    cells = _fields(value)
+    if "times" in cells:
+        return _from_cellinfo(path, cells)
     trains: list[tuple[str, np.ndarray]] = []
     _collect(value, (), trains)
     if not trains:
@@ -60,7 +63,42 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
             "vectors, or structs with a field 'time'"
         )
     units = pd.DataFrame({"unit": [name for name, _ in trains]})
-    return SpikeData([train for _, train in trains], units, np.empty((0, 2)), None, str(path))
+    return SpikeData([train for _, train in trains], units, None, None, str(path))
+
+
+def _fields(value) -> dict:
+    """Fields of a structure, whichever of the two formats it comes from."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
+        return {name: value.ravel()[0][name] for name in value.dtype.names}
+    return {}
+
+
+def _from_cellinfo(path, cells):
+    """Units of CellExplorer and buzcode: cells of times (s), silent ones too."""
+    times = cells["times"]
+    times = times if isinstance(times, list) else list(np.ravel(times))
+    trains = [np.asarray(train, np.float64).ravel() for train in times]
+    table: dict = {"unit": [str(number + 1) for number in range(len(trains))]}
+    for name in ("UID", "region", "shankID", "cluID"):
+        values = cells.get(name)
+        if values is None:
+            continue
+        values = [_text(item) for item in (values if isinstance(values, list) else values.ravel())]
+        if len(values) == len(trains):
+            table["unit" if name == "UID" else name] = values
+    return SpikeData(trains, pd.DataFrame(table), None, None, str(path))
+
+
+def _text(value):
+    """A cell of text, or a whole number."""
+    value = np.ravel(value)
+    if value.dtype.kind in "US":
+        return "".join(map(str, value))
+    if value.dtype.kind == "u" and value.dtype.itemsize == 2:
+        return "".join(map(chr, value))
+    return f"{value[0]:g}" if value.size and value.dtype.kind in "fiu" else ""
 
 
 def _from_table(path, table):

@@ -11,7 +11,14 @@ import numpy as np
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData
 
-KINDS = ("auto", "nwb", "mat", "table", "folder", "counts")
+KINDS = ("auto", "nwb", "mat", "table", "folder", "counts", "phy", "alf", "pynapple")
+UNITS = ("s", "ms", "samples")
+LONGEST_S = 7 * 86400.0
+"""A recording of a week is taken for times in another unit."""
+SLOW = (43200.0, 0.01)
+"""Also one of more than so many seconds with a median rate below so many Hz."""
+FEW = 20
+"""So few spikes may be whole numbers by chance."""
 
 
 def read_spikes(
@@ -19,6 +26,7 @@ def read_spikes(
     *,
     kind: str = "auto",
     time_unit: str = "s",
+    sampling_hz: float | None = None,
     mat_key: str | None = None,
     unit_filter: str | None = None,
     trial_window=None,
@@ -28,14 +36,17 @@ def read_spikes(
     Parameters
     ----------
     path : path-like
-        `.nwb`, `.mat`, `.npz` or `.npy` with counts, a text table of (time, unit), or a folder
-        with `*_SpikeData.dat` and `*_Behavior.dat`.
-    kind : {'auto', 'nwb', 'mat', 'table', 'folder', 'counts'}
+        `.nwb`, `.mat`, `.npz` of pynapple, `.npz` or `.npy` with counts, a text table of (time,
+        unit), or a folder: of Kilosort or Phy, of ALF files, or with `*_SpikeData.dat` and
+        `*_Behavior.dat`.
+    kind : {'auto', 'nwb', 'mat', 'table', 'folder', 'counts', 'phy', 'alf', 'pynapple'}
         'auto' goes by the name.
-    time_unit : {'s', 'ms'}
-        Of text tables.
+    time_unit : {'s', 'ms', 'samples'}
+        Of the times in the file. Kilosort's are samples and maze folders' ms, whatever is said.
+    sampling_hz : float, optional
+        Sampling rate of the recording (Hz), for times in samples.
     mat_key : str, optional
-        Variable of a MAT file, where the known ones are absent.
+        Variable of a MAT file where the known ones are absent, or table of units of an NWB file.
     unit_filter : str, optional
         Condition on the unit table, e.g. `quality == 'good'`.
     trial_window : (float, float), optional
@@ -54,10 +65,13 @@ def read_spikes(
     if not path.exists():
         raise InputProblem(f"{path}: no such file or folder")
     kind = detect(path) if kind == "auto" else kind
+    if kind not in KINDS:
+        raise InputProblem(f"{path}: kind '{kind}', expected one of {', '.join(KINDS)}")
+    factor = _factor(path, time_unit, sampling_hz)
     if kind == "nwb":
         from neuro.io.spikes.nwb import read_nwb
 
-        data = read_nwb(path)
+        data = read_nwb(path, mat_key)
     elif kind == "mat":
         from neuro.io.spikes.mat import read_mat
 
@@ -69,19 +83,64 @@ def read_spikes(
     elif kind == "table":
         from neuro.io.spikes.text import read_table
 
-        data = read_table(path, time_unit)
-    elif kind == "counts":
-        from neuro.io.spikes.counts import read_counts
+        data = read_table(path)
+    elif kind == "phy":
+        from neuro.io.spikes.sorters import read_phy
 
-        return read_counts(path)
+        data = read_phy(path, sampling_hz)
+    elif kind == "alf":
+        from neuro.io.spikes.sorters import read_alf
+
+        data = read_alf(path)
     else:
-        raise InputProblem(f"{path}: kind '{kind}', expected one of {', '.join(KINDS)}")
+        from neuro.io.spikes.counts import read_counts, read_pynapple
+
+        data = read_pynapple(path) if kind == "pynapple" else read_counts(path)
+        if not isinstance(data, SpikeData):
+            return data
+    if factor != 1 and kind not in ("folder", "phy"):
+        data = data.seconds(factor)
+    data = in_order(data)
     check_spikes(data)
     if unit_filter:
         data = filter_units(data, unit_filter)
     if trial_window is not None:
         data = around_trials(data, *trial_window)
     return data
+
+
+FOLDERS = {"spike_times.npy": "phy", "spikes.times*.npy": "alf", "*_SpikeData.dat": "folder"}
+"""What tells the folders apart."""
+
+
+def _is_pynapple(path) -> bool:
+    from neuro.io.formats.damaged import readable
+
+    with readable(path, "not a plain .npz or .npy of numbers"), np.load(path) as content:
+        return {"t", "start", "end"} <= set(content.files)
+
+
+def _factor(path, time_unit, sampling_hz) -> float:
+    """Seconds of one unit of time."""
+    if time_unit not in UNITS:
+        raise InputProblem(f"{path}: time_unit '{time_unit}', expected {', '.join(UNITS)}")
+    if time_unit == "samples" and not (sampling_hz and 0 < sampling_hz < np.inf):
+        raise InputProblem(
+            f"{path}: time_unit is 'samples', but no sampling rate; set hmmglm.sampling_hz"
+        )
+    return {"s": 1.0, "ms": 1e-3}.get(time_unit) or 1 / sampling_hz
+
+
+def in_order(data: SpikeData) -> SpikeData:
+    """The same spikes with the times of every unit in order, and a note where they were not."""
+    late = [number for number, train in enumerate(data.times) if (np.diff(train) < 0).any()]
+    if not late:
+        return data
+    named = ", ".join(str(data.units["unit"][number]) for number in late[:3])
+    more = f" and {len(late) - 3} more" if len(late) > 3 else ""
+    note = f"times of unit {named}{more} were not in order; sorted"
+    times = [np.sort(train, kind="stable") for train in data.times]
+    return dataclasses.replace(data, times=times, notes=[*data.notes, note])
 
 
 def detect(path) -> str:
@@ -94,9 +153,12 @@ def detect(path) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        if any(path.glob("*_SpikeData.dat")):
-            return "folder"
-        raise InputProblem(f"{path}: no *_SpikeData.dat in this folder; give one file instead")
+        for pattern, kind in FOLDERS.items():
+            if any(path.glob(pattern)):
+                return kind
+        raise InputProblem(f"{path}: no {', '.join(FOLDERS)} in this folder; give one file instead")
+    if path.suffix.lower() == ".npz" and _is_pynapple(path):
+        return "pynapple"
     kinds = {".nwb": "nwb", ".mat": "mat", ".npz": "counts", ".npy": "counts"}
     kinds |= dict.fromkeys((".txt", ".tsv", ".csv", ".dat"), "table")
     kind = kinds.get(path.suffix.lower())
@@ -112,8 +174,8 @@ def check_spikes(data: SpikeData) -> None:
     Raises
     ------
     InputProblem
-        All problems at once: times that decrease or are not finite, fewer than two units, no
-        spike at all, trials that are empty or overlap.
+        All problems at once: times that decrease or are not finite, repeated names, fewer than
+        two units, no spike at all, times that cannot be seconds.
     """
     problems = []
     name = data.path
@@ -128,9 +190,42 @@ def check_spikes(data: SpikeData) -> None:
         problems.append(f"{name}: {len(data.times)} unit; couplings need at least 2")
     elif data.n_spikes == 0:
         problems.append(f"{name}: no unit has a spike")
-    problems += _trial_problems(data)
+    elif not problems:
+        problems += _time_problems(data)
+    repeated = data.units["unit"][data.units["unit"].duplicated()]
+    if len(repeated):
+        problems.append(
+            f"{name}: unit '{repeated.iloc[0]}' is repeated ({repeated.nunique()} such names); "
+            "names must differ within a recording"
+        )
     if problems:
         raise InputProblem(problems)
+
+
+def _time_problems(data):
+    """Times that are no seconds: whole numbers, or a recording of weeks."""
+    advice = "set hmmglm.time_unit: ms, or samples with hmmglm.sampling_hz"
+    span = data.last - data.first
+    seen = f"{data.path}: spike times from {data.first:g} to {data.last:g}"
+    if data.n_spikes >= FEW and all((train == np.round(train)).all() for train in data.times):
+        return [f"{seen} are all whole numbers, so hardly seconds; {advice}"]
+    slow = span > SLOW[0] and np.median([len(t) for t in data.times if len(t)]) < SLOW[1] * span
+    if span > LONGEST_S or slow:
+        return [f"{seen} s are {span / 86400:.1f} days, not plausible; {advice}"]
+    return []
+
+
+def check_trials(data: SpikeData) -> None:
+    """Refuse trials that cannot be sequences; asked only where they are used.
+
+    Raises
+    ------
+    InputProblem
+        Trials that are empty, without an end, or overlap, all at once.
+    """
+    problems = _trial_problems(data)
+    if problems:
+        raise InputProblem([f"{line}; or set hmmglm.segment_s" for line in problems])
 
 
 def _trial_problems(data):

@@ -10,14 +10,13 @@ import pandas as pd
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData, from_ids
 
-FACTORS = {"s": 1.0, "ms": 1e-3}
 RULES = {1: "right", 2: "light", 3: "left", 4: "dark"}
 SIDES = {0: "left", 1: "right"}
 WINDOW = (5.0, 10.0)
 """Seconds before and after the start of a trial of a maze folder (paper-era code)."""
 
 
-def read_table(path, time_unit: str = "s") -> SpikeData:
+def read_table(path) -> SpikeData:
     """Read a two-column text table: time, unit.
 
     Parameters
@@ -25,7 +24,6 @@ def read_table(path, time_unit: str = "s") -> SpikeData:
     path : path-like
         Columns separated by blanks, tabs or commas; lines that start with `#` and one header line
         are skipped.
-    time_unit : {'s', 'ms'}
 
     Returns
     -------
@@ -38,13 +36,7 @@ def read_table(path, time_unit: str = "s") -> SpikeData:
         When the table is not of this form.
     """
     table = _numbers(path, 2)
-    return _spikes(path, table[:, 0] * _factor(path, time_unit), table[:, 1])
-
-
-def _factor(path, time_unit):
-    if time_unit not in FACTORS:
-        raise InputProblem(f"{path}: time_unit '{time_unit}', expected s or ms")
-    return FACTORS[time_unit]
+    return _spikes(path, table[:, 0], table[:, 1])
 
 
 def _spikes(path, times, ids):

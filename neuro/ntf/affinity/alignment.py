@@ -97,22 +97,46 @@ def mark_events(axis: Axis, events, bin_s) -> Axis:
     ----------
     axis : Axis
     events : pandas.DataFrame
-        The first animal's rows are used; all animals share them.
+        All animals share their rows.
     bin_s : float
 
     Returns
     -------
     Axis
+        A condition stands where all animals have the same one.
     """
-    condition, epoch, on = list(axis.condition), axis.epoch.copy(), axis.on.copy()
-    first = events[events["animal"] == events["animal"].iloc[0]].sort_values("onset_s")
-    for number, row in enumerate(first.itertuples()):
-        middle = axis.offset_s + bin_s / 2
+    tables = [rows.sort_values("onset_s") for _, rows in events.groupby("animal", sort=False)]
+    marked = [_marks(axis, rows, bin_s) for rows in tables]
+    alike = np.ones(len(axis), bool)
+    for condition, _ in marked[1:]:
+        alike &= condition == marked[0][0]
+    condition, epoch = marked[0]
+    inside = alike & (condition != "")
+    return dataclasses.replace(
+        axis,
+        condition=[str(name) for name in np.where(alike, condition, "")],
+        epoch=np.where(inside, epoch, axis.epoch),
+        on=axis.on | inside,
+    )
+
+
+def _marks(axis, rows, bin_s):
+    """Condition and number of the event of every bin, for one animal."""
+    condition, epoch = np.array(axis.condition, dtype=object), axis.epoch.copy()
+    middle = axis.offset_s + bin_s / 2
+    for number, row in enumerate(rows.itertuples()):
         inside = (middle >= row.onset_s) & (middle < row.onset_s + row.duration_s)
-        for k in np.flatnonzero(inside):
-            condition[k] = str(row.condition)
-        epoch[inside], on[inside] = number, True
-    return dataclasses.replace(axis, condition=condition, epoch=epoch, on=on)
+        condition[inside], epoch[inside] = str(row.condition), number
+    return condition, epoch
+
+
+def shared_events(events) -> bool:
+    """Whether all animals saw the same conditions at the same times."""
+    tables = [
+        rows.sort_values("onset_s")[["onset_s", "duration_s", "condition"]].to_numpy().tolist()
+        for _, rows in events.groupby("animal", sort=False)
+    ]
+    return all(rows == tables[0] for rows in tables)
 
 
 def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()) -> Axis:

@@ -10,10 +10,24 @@ from neuro.io.problems import InputProblem
 from neuro.io.pynapple import is_pynapple, recording_from_pynapple
 from neuro.io.recordings.reader import PairKernels, Recording, recording_problems
 from neuro.ntf.affinity.identity import Identity, match_names
+from neuro.stats.observed import common_block
 
 
 def present(item):
-    """A recording without the neurons that are missing (NaN) or not identified."""
+    """A recording without the neurons that are missing (NaN) or not identified.
+
+    Affinities of a bin need every neuron of the recording, so frames count in which all kept ones
+    have a value; a neuron that misses many frames is left out instead of costing them.
+
+    Parameters
+    ----------
+    item : Recording, PairKernels or pynapple.TsdFrame
+
+    Returns
+    -------
+    Recording or PairKernels
+        With one mask of frames, and the numbers of the neurons that are left.
+    """
     if isinstance(item, PairKernels):
         return item
     if is_pynapple(item):
@@ -21,10 +35,51 @@ def present(item):
     keep = ~np.isnan(item.traces).all(axis=0)
     if item.names is not None:
         keep &= np.array([bool(name) for name in item.names])
-    if keep.all():
+    missing = np.isnan(item.traces[:, keep]).any()
+    if missing:
+        keep[keep] = common_block(_observed_rows(item)[:, keep])
+    if keep.all() and not missing:
         return item
+    frames = item.frame_mask
+    if missing:
+        frames = item.observed[:, keep].all(axis=1)
     names = None if item.names is None else [n for n, k in zip(item.names, keep) if k]
-    return dataclasses.replace(item, traces=item.traces[:, keep], names=names)
+    numbers = np.arange(1, len(keep) + 1) if item.numbers is None else item.numbers
+    return dataclasses.replace(
+        item, traces=item.traces[:, keep], names=names, frame_mask=frames, numbers=numbers[keep]
+    )
+
+
+def _observed_rows(item):
+    """Where neurons have values, without the frames that are masked for all of them."""
+    if item.frame_mask is None:
+        return item.observed
+    return item.observed[np.asarray(item.frame_mask, bool)]
+
+
+def unobserved(item) -> dict[str, float]:
+    """Neurons that :func:`present` leaves out of a recording because of their gaps.
+
+    Parameters
+    ----------
+    item : Recording, PairKernels or pynapple.TsdFrame
+
+    Returns
+    -------
+    dict of str to float
+        Share of the frames in which each has a value. Neurons without any value, or without a
+        name, are missing from the recording and not listed.
+    """
+    if isinstance(item, PairKernels):
+        return {}
+    if is_pynapple(item):
+        item = recording_from_pynapple(item)
+    kept, share = set(labels(present(item))), _observed_rows(item).mean(axis=0)
+    return {
+        name: float(part)
+        for name, part in zip(labels(item), share)
+        if name and part > 0 and name not in kept
+    }
 
 
 def check_recordings(items, resample_hz=None, identity=None) -> None:
@@ -65,13 +120,74 @@ def check_recordings(items, resample_hz=None, identity=None) -> None:
                 "use one tensor per recording"
             )
         else:
-            problems += _no_overlap(items, identity or Identity())
+            problems += _mere_numbers(items) or _no_overlap(items, identity or Identity())
     if problems:
         raise InputProblem(problems)
 
 
+def check_events(items, events) -> None:
+    """Refuse events that do not fit the recordings they belong to.
+
+    Parameters
+    ----------
+    items : list of Recording or PairKernels
+    events : pandas.DataFrame
+        Columns `animal`, `onset_s`, `duration_s`, `condition`.
+
+    Raises
+    ------
+    InputProblem
+        Onsets before the first frame or after the last, negative durations; one line per animal.
+    """
+    problems = []
+    for item in items:
+        if isinstance(item, PairKernels):
+            continue
+        own, end = events[events["animal"] == item.name], len(item.traces) / item.fs
+        onset, duration = own["onset_s"].to_numpy(float), own["duration_s"].to_numpy(float)
+        for wrong, what, value in (
+            (onset < 0, "begin before the first frame", onset),
+            (onset >= end, f"begin after the end of the recording ({end:g} s)", onset),
+            (duration < 0, "have a negative duration", duration),
+        ):
+            if wrong.any():
+                problems.append(
+                    f"events: {int(wrong.sum())} of {len(own)} events of {item.name} {what}, first "
+                    f"{value[wrong][0]:g} s; are these seconds from its first frame?"
+                )
+    if problems:
+        raise InputProblem(problems)
+
+
+def _mere_numbers(items) -> list[str]:
+    """Names that only count the columns identify no neuron in another animal."""
+    counting = [item for item in items if all(name.isdigit() for name in item.names)]
+    if len(counting) < 2:
+        return []
+    return [
+        f"{counting[0].name} and {len(counting) - 1} more recordings: names are mere numbers "
+        f"({', '.join(counting[0].names[:3])}), which do not identify neurons across animals; "
+        "give names, or set recordings.stack: false"
+    ]
+
+
+def _nearly_same(names) -> list[str]:
+    """Names that differ only in capitals or blanks; one of the spellings is a slip."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault("".join(name.lower().split()), name)
+        if other != name:
+            return [
+                f"ntf: neurons '{other}' and '{name}' differ only in spelling; set "
+                f"identity.rename: {{{name}: {other}}}"
+            ]
+    return []
+
+
 def _no_overlap(items, identity) -> list[str]:
     names, members = match_names([item.names for item in items], identity)
+    if slips := _nearly_same(names):
+        return slips
     if len(names) < 2:
         return ["ntf: fewer than two neurons are left after matching names; check identity"]
     count = np.zeros(len(names), int)
@@ -93,11 +209,12 @@ def _no_overlap(items, identity) -> list[str]:
 
 
 def labels(item) -> list[str]:
-    """Names of the neurons; numbers where the recording has none."""
+    """Names of the neurons; their numbers in the file where the recording has none."""
     if item.names is not None:
         return list(item.names)
-    width = len(str(item.traces.shape[1]))
-    return [f"n{number:0{width}d}" for number in range(1, item.traces.shape[1] + 1)]
+    numbers = range(1, item.traces.shape[1] + 1) if item.numbers is None else item.numbers
+    width = len(str(max(numbers, default=0)))
+    return [f"n{number:0{width}d}" for number in numbers]
 
 
 def resampled(item: Recording, fs: float) -> Recording:

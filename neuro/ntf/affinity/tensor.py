@@ -12,7 +12,14 @@ from neuro.io.recordings.reader import PairKernels
 from neuro.ntf.affinity import alignment as align
 from neuro.ntf.affinity.identity import Identity, match_names, spread_pairs
 from neuro.ntf.affinity.pairs import SIGNED, affinity, silent_traces
-from neuro.ntf.affinity.prepare import check_recordings, labels, present, resampled
+from neuro.ntf.affinity.prepare import (
+    check_events,
+    check_recordings,
+    labels,
+    present,
+    resampled,
+    unobserved,
+)
 
 SCALES = ("none", "log1p", "pair_max")
 
@@ -41,6 +48,9 @@ class PairTensor:
     silent : dict of str to list of str
         Per animal the neurons that were gated or constant.
     notes : list of str
+    unobserved : dict of str to dict of str to float
+        Per animal the neurons that were left out because of their gaps, with the share of frames
+        in which they have a value.
     """
 
     values: np.ndarray
@@ -55,6 +65,7 @@ class PairTensor:
     time_alignment: str
     silent: dict
     notes: list[str]
+    unobserved: dict = dataclasses.field(default_factory=dict)
 
     @property
     def concatenated(self) -> bool:
@@ -125,6 +136,9 @@ def build_tensor(
         raise ValueError(f"sign: 'split' needs a signed kind ({', '.join(SIGNED)}), got '{kind}'")
     items = [present(item) for item in recordings]
     check_recordings(items, resample_hz, identity)
+    if events is not None:
+        check_events(items, events)
+    gaps = {item.name: unobserved(given) for item, given in zip(items, recordings)}
     if resample_hz is not None:
         items = [resampled(item, resample_hz) for item in items]
     chosen, notes = _alignment(time_alignment, events, len(items))
@@ -176,6 +190,7 @@ def build_tensor(
         sign=sign,
         time_alignment=chosen,
         silent={name: found for name, found in silent.items() if found},
+        unobserved={name: found for name, found in gaps.items() if found},
         notes=notes,
     )
 
@@ -193,6 +208,11 @@ def _alignment(wanted, events, n_items):
             "data; use 'none'"
         )
         warnings.warn(notes[-1], stacklevel=3)
+    if wanted == "task" and events is not None and not align.shared_events(events):
+        notes.append(
+            "time_alignment 'task', but events differ between animals: conditions are marked only "
+            "where all agree; 'stimulus' aligns them"
+        )
     if wanted == "none" and n_items > 1:
         notes.append(
             "no shared clock: the concatenated model shares motifs, and every animal has time "

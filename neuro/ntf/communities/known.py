@@ -163,6 +163,14 @@ def homologues(names, labels, *, seed=0):
     }
 
 
+def _placed(group, numbers):
+    """Columns of the neurons of a group, where some of the file's neurons were left out."""
+    if numbers is None:
+        return group
+    place = {int(number) - 1: column for column, number in enumerate(numbers)}
+    return np.array([place[k] for k in group if k in place], int)
+
+
 def compare(source, factors, found, items, paths, seed=0):
     """Everything that is known of a set, as a table and as headline figures.
 
@@ -197,8 +205,10 @@ def compare(source, factors, found, items, paths, seed=0):
         table = planted_epochs(factors, labels, truth)
         return table, _planted_rows(source, factors, table, truth)
     if path is not None:
-        traces = present(items[0]).traces
-        table = assemblies(motifs(factors), traces, read_assemblies(path))
+        item = present(items[0])
+        groups = [_placed(group, item.numbers) for group in read_assemblies(path)]
+        frames = slice(None) if item.frame_mask is None else item.frame_mask
+        table = assemblies(motifs(factors), item.traces[frames], groups)
         return table, [_assembly_row(source, table)]
     kept = [homologues(factors.names, label, seed=seed) for label in labels]
     columns = ["component", "share", "null_mean", "null_95", "n_pairs"]

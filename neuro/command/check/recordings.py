@@ -1,0 +1,79 @@
+"""Look at every recording of traces once before anything runs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+
+
+def recordings(section) -> tuple[list[str], list[str]]:
+    """Check the recordings named under `ntf.recordings`, and the events against them.
+
+    Parameters
+    ----------
+    section : dict
+        Resolved section `ntf`.
+
+    Returns
+    -------
+    lines : list of str
+        One per readable recording: what was taken for time, neurons and sampling; below it, what
+        the reader turned or took out and what is in doubt.
+    problems : list of str
+        All problems, one line each.
+    """
+    if not section["enabled"] or "recordings" not in section["sources"]:
+        return [], []
+    from neuro.config.ntf_sets import recording_files
+    from neuro.io.recordings.reader import PairKernels
+    from neuro.ntf.affinity.alignment import read_events
+    from neuro.ntf.affinity.prepare import check_events, check_recordings, present, unobserved
+    from neuro.ntf.stage import load, tensor_options
+
+    given = section["recordings"]
+    lines, problems, items = [], [], []
+    for path in recording_files(section):
+        try:
+            items += load("recordings", [path], given)
+        except InputProblem as problem:
+            problems += problem.problems
+            continue
+        lines.append(f"{path}: {_what(items[-1])}")
+        if not isinstance(items[-1], PairKernels):
+            doubts = [*items[-1].notes, *_doubts(items[-1], unobserved(items[-1]))]
+            lines += [f"{path}: note: {line}" for line in doubts]
+    if problems or not items:
+        return lines, problems
+    identity = tensor_options("recordings", section, items)["identity"]
+    kept = [present(item) for item in items]
+    try:
+        for stack in [kept] if given["stack"] else [[item] for item in kept]:
+            check_recordings(stack, given["resample_hz"], identity)
+        if given["events"]:
+            check_events(kept, read_events(given["events"], [item.name for item in kept]))
+    except InputProblem as problem:
+        problems += problem.problems
+    return lines, problems
+
+
+def _what(item):
+    if not hasattr(item, "traces"):
+        return f"kernels of {len(item.names)} neurons, {item.kernels.shape[2]} samples"
+    n_frames, n_neurons = item.traces.shape
+    named = "without names" if item.names is None else f"first {', '.join(item.names[:3])}"
+    seconds = n_frames / item.fs
+    return f"{n_neurons} neurons ({named}), {n_frames} frames at {item.fs:g} Hz: {seconds:.1f} s"
+
+
+def _doubts(item, gaps):
+    lines = [
+        f"{name} has values in {share:.0%} of the frames; left out" for name, share in gaps.items()
+    ]
+    missing = 1 - item.observed.mean() if item.observed.size else 0
+    if missing:
+        lines.append(f"{missing:.1%} of all values are missing")
+    flat = (np.ptp(np.nan_to_num(item.traces), axis=0) == 0).sum()
+    if flat:
+        lines.append(f"{flat} traces are constant or empty")
+    return lines

@@ -1,0 +1,44 @@
+"""Which series to keep so that as much as possible was observed at the same time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def common_block(observed) -> np.ndarray:
+    """Columns whose common rows make the largest block without a gap.
+
+    Methods that need every series in every row can use only rows that all kept series share: a
+    series that was observed rarely costs the others their rows. Series enter one after the other,
+    always the one that leaves the most rows in common; the largest block on that way is kept.
+
+    Parameters
+    ----------
+    observed : array of bool, shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of bool, shape (n_columns,)
+        Every column where all were observed alike; none of those that were never observed.
+    """
+    observed = np.asarray(observed, bool)
+    patterns, member = np.unique(np.packbits(observed, axis=0), axis=1, return_inverse=True)
+    member = np.ravel(member)
+    weight = np.bincount(member, minlength=patterns.shape[1])
+    columns = np.unpackbits(patterns, axis=0, count=len(observed)).astype(bool)
+    rows = np.ones(len(observed), bool)
+    left = list(range(columns.shape[1]))
+    taken: list[int] = []
+    best, size, best_size = 0, 0, 0
+    while left:
+        shared = [int((rows & columns[:, k]).sum()) for k in left]
+        # of equal patterns the one that more series have
+        pick = max(range(len(left)), key=lambda i: (shared[i], weight[left[i]]))
+        if not shared[pick]:
+            break
+        rows &= columns[:, left[pick]]
+        size += weight[left[pick]]
+        taken.append(left.pop(pick))
+        if size * shared[pick] >= best_size:
+            best, best_size = len(taken), size * shared[pick]
+    return np.isin(member, taken[:best])
