@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from drawn import redrawn
 from report_pages import Page
 from scipy import stats
 from shown import Shown, shows
 
 from neuro.report import build
-from neuro.report.figures import draw
+from neuro.report.figures import brains, draw
+from neuro.report.pages import adhd, demovae, fmri
 from neuro.report.site import model
+from neuro.report.site.labels import Labels
 
 CASE = Path(__file__).parents[1] / "unit" / "report"
 RESULTS = CASE / "data" / "results"
@@ -451,3 +454,32 @@ def test_planted_cohort_and_training_are_those_of_the_results(html, report):
         assert rec[one.epoch] == pytest.approx(one.rec)
     used = json.loads((RESULTS / "demovae/model.json").read_text())["Epoch"]
     assert lines.loc[lines["panel"] == "used", "epoch"].tolist() == [used]
+
+
+def test_every_figure_is_painted_from_its_table_with_its_own_labels(monkeypatch):
+    for name in ("slices", "surface", "points", "connectome"):
+        monkeypatch.setattr(brains, name, lambda *_: None)
+    config = {"data": {"kind": "fmriprep"}, "fmri": {"fd_mm": 0.2, "min_seconds": 60}}
+    found = redrawn(
+        monkeypatch,
+        lambda: [page.sections(RESULTS, config, Labels()) for page in (fmri, adhd, demovae)],
+    )
+    told = {
+        "mean_fd": ("", "Mean FD (mm)"),
+        "minutes_kept": ("", "Minutes kept"),
+        "dof_left": ("", "Degrees of freedom left"),
+        "in_band_power": ("", "Share of power in band"),
+        "connectome": ("Region", "Region"),
+        "scores_pooled": ("Balanced accuracy", ""),
+        "mask_frequency": ("Training folds that kept the region (%)", ""),
+        "threshold_dof": ("Degrees of freedom", "Correlation threshold r"),
+        "diagnosis_pooled": ("Balanced accuracy", ""),
+    }
+    for name, labels in told.items():
+        axes = found[name].axes[0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == labels, name
+    scale = found["connectome"].axes[0].images[0].get_clim()
+    assert scale[1] == -scale[0] > 0
+    for name, figure in found.items():
+        if "regions" not in name and name != "connectome_brain":
+            assert figure.picture.axes, name
