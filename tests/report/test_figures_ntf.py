@@ -197,6 +197,17 @@ def test_motifs_are_ordered_by_their_own_communities(motifs, monkeypatch):
     assert titles == ["1: 3 communities *", "2: 2 weak communities"]
 
 
+def test_of_many_neurons_some_of_every_community_are_drawn(motifs, monkeypatch):
+    monkeypatch.setattr(ntf_communities, "MAX_NEURONS", 3)
+    figure = one(monkeypatch, ntf_communities.motif_maps, *motifs, "set")
+    own = figure.table[figure.table["row"] == figure.table["column"]]
+    assert own["a"].tolist() == ["ASE", "AIB", "RIM", "AVA", "AIB", "AFD"]
+    assert image(figure.axes[0]).shape == (3, 3)
+    assert "3 of 6 are drawn" in figure.block.caption
+    row = only(figure.table, component=1, row=1, column=2)
+    assert row["value"].item() == motifs[0][0, NEURONS.index("ASE"), NEURONS.index("AIB")]
+
+
 def test_the_hierarchy_stacks_levels(monkeypatch):
     flat = [np.zeros(6)]
     nested = [np.array([2.0, 2, 0, 0, 0, 1]), np.array([1.0, 1, 0, 0, 0, 1])]

@@ -110,8 +110,14 @@ def grid(top: Path, folder: Path, row: dict, scores, natural=None) -> list:
 
 
 def effects_table(summary):
-    """Gain of every objective: `objective`, `encoder` (guide, independent), `value` and 95 %
-    interval `low`, `high` (SD of the response; none for the guide)."""
+    """Gain of every objective under both encoders.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `objective`, `encoder` (guide, independent), `value` and its 95 % interval `low`, `high`
+        (SD of the response; none for the guide).
+    """
     names = {"objective": summary["objective"]}
     guide = pd.DataFrame({**names, "encoder": "guide", "value": summary["gain_A"]})
     other = {"value": summary["gain_B"], "low": summary["ci_low"], "high": summary["ci_high"]}
@@ -161,8 +167,13 @@ def effects(summary) -> list:
 
 
 def categories_table(summary):
-    """Images in the objective's category: `objective`, `category`, `images` (guided, unguided),
-    `percent`; objectives that no judge knows are left out."""
+    """Images in the objective's category; objectives that no judge knows are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `objective`, `category`, `images` (guided, unguided), `percent`.
+    """
     known = summary[summary["J"].notna()]
     names = {"objective": known["objective"], "category": known["preferred"]}
     parts = [

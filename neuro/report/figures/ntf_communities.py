@@ -10,6 +10,8 @@ import pandas as pd
 from neuro.report.figures import draw
 from neuro.report.figures.ntf import CLOCK, MAX_COMPONENTS, SHADE, colour
 
+MAX_NEURONS = 300
+"""Neurons in the picture of a motif; more have no pixel of their own, and a table of millions."""
 MIN_ACTIVE = 3
 """With fewer neurons above the background all are drawn, and their communities called weak."""
 
@@ -37,6 +39,8 @@ def motifs_table(matrices, labels, background, components, names):
     parts, names = [], np.asarray(names, dtype=object)
     for r in range(min(len(matrices), MAX_COMPONENTS)):
         order = ordering(labels[r], background[r])
+        if len(order) > MAX_NEURONS:
+            order = order[np.linspace(0, len(order) - 1, MAX_NEURONS).round().astype(int)]
         matrix = np.array(matrices[r])[np.ix_(order, order)]
         np.fill_diagonal(matrix, np.nan)
         finite = matrix[np.isfinite(matrix)]
@@ -88,6 +92,7 @@ def motifs_paint(picture, table):
 def motif_maps(matrices, labels, background, components, names, name):
     """Motifs with neurons ordered by community, background last; see :func:`motifs_table`."""
     table = motifs_table(matrices, labels, background, components, names)
+    n, many = len(names), len(names) > MAX_NEURONS
     return draw.figure(
         f"{name}_motifs",
         motifs_paint,
@@ -95,7 +100,9 @@ def motif_maps(matrices, labels, background, components, names, name):
         size=(9.4, 2.45 * -(-table["component"].nunique() // 4) + 0.1),
         caption="Motifs: how strongly every two neurons or regions interact while the component "
         "is active. Ordered by community (blue lines), background last; grey: not observed; "
-        "*: more community structure than surrogates have.",
+        "*: more community structure than surrogates have."
+        + f" {MAX_NEURONS} of {n} are drawn, evenly along that order."
+        * many,
         how_to_read="Dark squares on the diagonal are groups that interact among themselves. "
         "Without a star such squares also appear in shifted data.",
         alt="Matrices of the motifs",
