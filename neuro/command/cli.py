@@ -94,20 +94,11 @@ def read_config(path) -> dict:
     InputProblem
         One line per problem of the file.
     """
-    from pathlib import Path
-
-    import yaml
-
     from neuro import config
     from neuro.io.problems import InputProblem
+    from neuro.run import settings
 
-    if not Path(path).exists():
-        raise InputProblem(f"{path}: no such file; give the settings with --config FILE")
-    try:
-        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
-    mapping = mapping or {}
+    mapping = settings.read(path)
     problems = config.resolve(mapping, source=str(path))
     if problems:
         raise InputProblem(problems)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from neuro.io.problems import InputProblem
+from neuro.run import select
 
 
 @dataclasses.dataclass
@@ -58,7 +59,9 @@ def scan(config) -> Found:
     if kind == "auto":
         kind = detect(config["data"]["root"])
     found = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
-    rows = _select(found.rows, config["data"])
+    people = select.people(config["data"], found)
+    select.place(found.rows, people)
+    rows = select.chosen(found.rows, config, found.kind, people)
     if found.kind in ("table", "adhd200"):
         found.files = sorted({row["table"] for row in rows if row["status"] == "ok"})
     found.rows = sorted(rows, key=lambda row: row["run_key"])
@@ -92,35 +95,6 @@ def _has_bold(root):
         if any(name.endswith(("_bold.nii.gz", "_bold.nii")) for name in names):
             return True
     return False
-
-
-def _select(rows, data):
-    problems = []
-    for key, column in (
-        ("subjects", "participant_id"),
-        ("sites", "site"),
-        ("sessions", "session"),
-        ("tasks", "task"),
-    ):
-        wanted = data[key]
-        if wanted == "all":
-            continue
-        wanted = [str(item).removeprefix("sub-") for item in wanted]
-        known = sorted({row.get(column) or "" for row in rows} - {""})
-        for item in wanted:
-            if item not in known:
-                some = " ".join(known[:4]) + (" ..." if len(known) > 4 else "")
-                problems.append(
-                    f"data.{key}: '{item}' not found in {data['root']}; found {some} ({len(known)})"
-                )
-        rows = [row for row in rows if (row.get(column) or "") in wanted]
-    unwanted = {str(item).removeprefix("sub-") for item in data["exclude"]}
-    for row in rows:
-        if row["participant_id"] in unwanted and row["status"] == "ok":
-            row |= {"status": "excluded", "reason": "listed under data.exclude"}
-    if problems:
-        raise InputProblem(problems)
-    return rows
 
 
 def _simulated(config):
@@ -240,7 +214,7 @@ def _tables(config):
     people = _participants_file(data)
     table = scan_roi_tables(
         data["root"],
-        read_participants(people[0]) if people else None,
+        read_participants(people[0], data["columns"]) if people else None,
         tr=data["tr"],
         site_tr=data["site_tr"],
         atlas=data["atlas"],
@@ -373,6 +347,6 @@ def participants(config, kind, rows):
             ids = sorted({row["participant_id"] for row in rows})
             table = pd.DataFrame({"participant_id": ids}).reindex(columns=PARTICIPANT_COLUMNS)
         else:
-            table = read_participants(sources[0])
+            table = read_participants(sources[0], config["data"]["columns"])
     first = list(PARTICIPANT_COLUMNS)
     return table[first + [name for name in table.columns if name not in first]]

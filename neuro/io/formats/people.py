@@ -76,9 +76,7 @@ def nearest(word, known) -> str:
     near = difflib.get_close_matches(str(word), known, 1, 0.6)
     if not near:
         folded = {name.lower(): name for name in known}
-        near = [
-            folded[key] for key in difflib.get_close_matches(str(word).lower(), folded, 1, 0.6)
-        ]
+        near = [folded[key] for key in difflib.get_close_matches(str(word).lower(), folded, 1, 0.6)]
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
