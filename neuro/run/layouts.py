@@ -154,7 +154,7 @@ def _adhd200_index(data):
     )
 
 
-def read_series(kind, data, rows, exclusions):
+def read_series(kind, data, rows, exclusions, constant="missing"):
     """Load the region series of runs that came as tables.
 
     Parameters
@@ -167,6 +167,8 @@ def read_series(kind, data, rows, exclusions):
         Runs of the run table.
     exclusions : list of dict
         Tables that cannot be used are added here as rows.
+    constant : {'missing', 'exclude_run'}
+        What a region is that is constant in a run, see `fmri.constant_regions`.
 
     Yields
     ------
@@ -175,15 +177,17 @@ def read_series(kind, data, rows, exclusions):
     from neuro.io.formats.tables import exclusion
     from neuro.io.regions.roi import read_roi_table
 
+    constant = "nan" if constant == "missing" else "raise"
     if kind == "adhd200":
         from neuro.io.adhd200.cohort import iter_adhd200
 
         keys = [row["run_key"] for row in rows]
-        yield from iter_adhd200(_adhd200_index(data), exclusions, keys)
+        yield from iter_adhd200(_adhd200_index(data), exclusions, keys, constant)
         return
     for row in rows:
         try:
-            run = read_roi_table(row["table"], tr=float(row["tr"]) if row["tr"] else data["tr"])
+            tr = float(row["tr"]) if row["tr"] else data["tr"]
+            run = read_roi_table(row["table"], tr=tr, constant=constant)
         except InputProblem as problem:
             reason = "; ".join(problem.problems)
             exclusions.append(exclusion(row["run_key"], "read", reason))

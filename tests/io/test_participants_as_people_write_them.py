@@ -47,7 +47,23 @@ def test_months_are_turned_into_years_where_the_json_says_so(tmp_path):
 
 
 def test_every_spelling_of_a_sex_is_one_value(tmp_path):
-    cells = "F f female FEMALE Female 2 M m male Male 1 o other n/a unknown".split()
+    cells = [
+        "F",
+        "f",
+        "female",
+        "FEMALE",
+        "Female",
+        "2",
+        "M",
+        "m",
+        "male",
+        "Male",
+        "1",
+        "o",
+        "other",
+        "n/a",
+        "unknown",
+    ]
     rows = "\n".join(f"{n:02d} {cell}" for n, cell in enumerate(cells))
     found = read_participants(table(tmp_path, f"participant_id sex\n{rows}"))
     right = ["F"] * 6 + ["M"] * 5 + ["O"] * 2

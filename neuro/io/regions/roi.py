@@ -38,7 +38,7 @@ def read_roi_table(
     *,
     min_volumes: int = MIN_VOLUMES,
     time_axis: int | None = None,
-    constant: str = "raise",
+    constant: str = "nan",
     header: bool | None = None,
 ) -> RegionSeries:
     """Read the region series of one run.
@@ -46,10 +46,11 @@ def read_roi_table(
     Parameters
     ----------
     path : path-like
-        Text (`.1D`, `.tsv`, `.csv`, `.txt`; a header of region labels is optional, `#` starts a
-        comment) or numpy (`.npy`; `.npz` with one of `series`, `timeseries`, `data` or a single
-        2-D array, and optionally `regions` and `tr`). The columns `File` and `Sub-brick` of
-        AFNI's 3dROIstats and a leading counter column are left out.
+        Text (`.1D`, `.tsv`, `.csv`, `.txt`; a header of region labels is optional and may stand
+        in a comment line, as AFNI, C-PAC and PCP write it) or numpy (`.npy`; `.npz` with one of
+        `series`, `timeseries`, `data` or a single 2-D array, and optionally `regions` and `tr`).
+        The columns `File` and `Sub-brick` of AFNI's 3dROIstats and a leading counter column are
+        left out.
     tr : float, optional
         Sampling interval in s, for tables without a JSON sidecar beside them.
     min_volumes : int
@@ -57,8 +58,8 @@ def read_roi_table(
     time_axis : {None, 0, 1}
         0: rows are volumes; 1: columns are volumes; None: rows, and a table without labels that
         looks turned round is a problem.
-    constant : {'raise', 'nan', 'keep'}
-        What a constant region is: a problem, a missing region, or data.
+    constant : {'nan', 'raise', 'keep'}
+        What a constant region is: a missing region (default), a problem, or data.
     header : bool, optional
         Whether the first line holds labels; found out by default.
 
@@ -88,9 +89,14 @@ def read_roi_table(
     flat = constant_columns(values)
     if constant == "raise" and flat.any():
         listed = _few([name for name, bad in zip(regions, flat) if bad])
-        problems.append(f"{path}: constant region {listed}; remove it or treat it as missing")
+        problems.append(
+            f"{path}: constant region {listed}; set fmri.constant_regions: missing, or leave the "
+            "run out"
+        )
     elif constant == "nan":
         values[:, flat] = np.nan
+        if flat.any() and np.isnan(values).all():
+            problems.append(f"{path}: no region varies")
     metadata: dict = {}
     sidecar = provenance.sidecar_path(path)
     if sidecar.exists():
