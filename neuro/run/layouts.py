@@ -254,7 +254,12 @@ def _images(config):
     data = config["data"]
     layout = "auto" if data["kind"] == "images" else data["kind"]
     table = scan_bids(
-        data["root"], layout=layout, space=data["space"], res=data["res"], tr=data["tr"]
+        data["root"],
+        layout=layout,
+        space=data["space"],
+        res=data["res"],
+        tr=data["tr"],
+        echo=data["echo"],
     )
     kind = table.attrs["layout"]
     names = {name: name for name in ("bold", "mask", "confounds", "motion", "outliers", "json")}

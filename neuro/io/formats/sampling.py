@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+RANGE = (0.02, 60.0)
+"""Seconds between two volumes that may be meant (ours)."""
 TOLERANCE = 0.01
 """Relative difference above which two statements about the interval are a problem."""
 
@@ -72,7 +74,7 @@ def decide(
     source : str
         `sidecar`, `inherited`, `header`, `config` or `missing`.
     problem : str or None
-        One line when two places differ by more than 1 % or none states it.
+        One line when two places differ by more than 1 %, none states it, or no scanner has it.
     """
     places = {source: sidecar, "header": header, "config": config}
     known = {place: float(value) for place, value in places.items() if value is not None}
@@ -83,6 +85,17 @@ def decide(
             f"{name}: no sampling interval in sidecar or header; set data.tr",
         )
     place, tr = next(iter(known.items()))
+    if not RANGE[0] <= tr <= RANGE[1]:
+        seconds = tr / 1000 if tr > RANGE[1] else tr * 1000
+        meant = f"; {seconds:g} s may be meant" if RANGE[0] <= seconds <= RANGE[1] else ""
+        return (
+            tr,
+            place,
+            (
+                f"{name}: sampling interval is {tr:g} s in the {place}, expected {RANGE[0]:g} to "
+                f"{RANGE[1]:g} s{meant}; correct it there"
+            ),
+        )
     for other, value in known.items():
         if abs(value - tr) > TOLERANCE * tr:
             return (
