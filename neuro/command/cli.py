@@ -42,7 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     text = "look at a data set and write a settings file with what was found"
     command = commands.add_parser("init", help=text, description=text)
-    source = command.add_mutually_exclusive_group(required=True)
+    command.add_argument("paths", nargs="*", metavar="PATH", help="files or folders to look at")
+    source = command.add_mutually_exclusive_group()
     source.add_argument(
         "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
     )
@@ -50,6 +51,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--table",
         metavar="PATH",
         help="folder of region tables, or a table with participant_id and path of each",
+    )
+    command.add_argument(
+        "--atlas",
+        metavar="NAME",
+        help="of several atlases of region tables the one to use; of images, the atlas",
     )
     command.add_argument(
         "-o",
@@ -110,8 +116,12 @@ def _init(arguments):
 
     # A file that exists is refused before anything is looked at.
     init.refuse_existing(arguments.output, force=arguments.force)
-    source = (init.of_table, arguments.table) if arguments.table else (init.of_bids, arguments.bids)
-    text = source[0](source[1])
+    hint = "table" if arguments.table else "bids" if arguments.bids else ""
+    paths = [*arguments.paths, *filter(None, (arguments.bids, arguments.table))]
+    if not paths:
+        print("neuro init: give a PATH to look at", file=sys.stderr)
+        return 2
+    text = init.settings(paths, hint=hint, atlas=arguments.atlas)
     path = init.write(text, arguments.output, force=arguments.force)
     print(text, end="")
     print(f"Written to {path}. Next: neuro check --config {path}")

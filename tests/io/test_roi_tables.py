@@ -156,7 +156,7 @@ def test_what_a_constant_region_is(tmp_path):
     path = tmp_path / "x.tsv"
     path.write_text("a\tb\tc\td\te\tf\n" + as_text(values))
     assert read_roi_table(path, tr=2.0).missing == ["c"]
-    with pytest.raises(InputProblem, match="constant region 'c'; set fmri.constant_regions"):
+    with pytest.raises(InputProblem, match="constant region 'c'; set fmri"):
         read_roi_table(path, tr=2.0, constant="raise")
     assert (read_roi_table(path, tr=2.0, constant="keep").series[:, 2] == 0.5).all()
     with pytest.raises(ValueError, match="constant: got 'drop'"):

@@ -237,8 +237,7 @@ def _layout(root, layout, images, files, tree) -> tuple[str, str]:
         layout = next((kind for kind in LAYOUTS if counts[kind]), "")
         if not layout:
             raise InputProblem(
-                f"{root}: no BOLD image in {len(files)} sub-* folders; looked for "
-                f"sub-*/[ses-*/]func/*_bold.nii.gz"
+                f"{root}: no BOLD image in {len(files)} sub-* folders; looked for *_bold.nii.gz"
                 f"{variants.instead(name for n in files.values() for name in n) or tree.hint()}"
             )
     if not counts[layout]:
@@ -317,10 +316,11 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> 
         listed = [name for name in names if name.suffix == kind and name.extension in endings]
         found[kind] = _nearest(image, listed, same_grid=False)
     needed = {"fmriprep": ("mask", "confounds"), "xcpd": ("mask",), "nifti": ("mask",), "bids": ()}
-    for kind in needed[layout]:
-        if found[kind] is None:
-            wanted = "brain mask on the same grid" if kind == "mask" else "confounds table"
-            problems.append(f"{image.path}: no {wanted} found")
+    problems += [
+        f"{image.path}: {variants.MISSING[kind]}" + variants.ADVICE.get((layout, kind), "")
+        for kind in needed[layout]
+        if found[kind] is None
+    ]
     present = [name for name in found.values() if name is not None]
     problems += [
         f"{n.path}: a link that leads nowhere; get the file" for n in present if n.size < 0

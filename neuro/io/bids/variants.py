@@ -8,6 +8,18 @@ from neuro.io.bids.names import Name
 from neuro.io.problems import InputProblem
 
 _VERSIONS = ("echo", "part")
+MISSING = {
+    "mask": "no brain mask on the same grid found",
+    "confounds": "no confounds table found",
+}
+"""What is said of a run that lacks a file."""
+ADVICE = {
+    ("xcpd", "mask"): (
+        "; put fMRIPrep's *_desc-brain_mask.nii.gz of that space beside it, or read XCP-D's region "
+        "tables with data.kind: table"
+    ),
+}
+"""What to do about it, by layout."""
 
 
 def runs_only(images: list[Name], echo: str | None = None) -> list[Name]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 RANGE = (0.02, 60.0)
@@ -40,7 +41,8 @@ def interval(metadata: dict) -> float | None:
     Parameters
     ----------
     metadata : dict
-        `RepetitionTime` (s) counts first, then `SamplingFrequency` (Hz).
+        `RepetitionTime` (s) counts first, then `SamplingFrequency` (Hz), then the steps of
+        `VolumeTiming` (s) where they are equal.
 
     Returns
     -------
@@ -50,7 +52,27 @@ def interval(metadata: dict) -> float | None:
         value = metadata.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
             return turn(value)
-    return None
+    steps = _steps(metadata)
+    return steps[0] if steps and max(steps) - min(steps) <= TOLERANCE * steps[0] else None
+
+
+def _steps(metadata) -> list[float]:
+    """Seconds between the volumes of `VolumeTiming`; empty without it."""
+    times = metadata.get("VolumeTiming")
+    if not isinstance(times, list) or not all(isinstance(time, (int, float)) for time in times):
+        return []
+    return [float(after) - float(before) for before, after in pairwise(times)]
+
+
+def irregular(metadata: dict, name) -> str | None:
+    """One line where a sidecar says that volumes are not equally far apart."""
+    steps = _steps(metadata)
+    if not steps or interval(metadata) is not None:
+        return None
+    return (
+        f"{name}: VolumeTiming has steps of {min(steps):g} to {max(steps):g} s; methods here need "
+        "volumes at equal distances; leave the run out with data.exclude or data.tasks"
+    )
 
 
 def decide(

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuro.io.problems import InputProblem
 
-SUFFIXES = (".1D", ".tsv", ".csv", ".txt", ".npy", ".npz")
+SUFFIXES = (".1D", ".tsv", ".csv", ".txt", ".npy", ".npz", ".ptseries.nii")
 """Kinds of region tables."""
 
 _LEADING = {"file", "sub-brick"}

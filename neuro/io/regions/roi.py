@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import provenance
+from neuro.io.bids.names import DERIVED_ENTITIES
 from neuro.io.formats import sampling
 from neuro.io.formats.damaged import readable
 from neuro.io.formats.text_tables import SUFFIXES, parse_table
 from neuro.io.problems import InputProblem
+from neuro.io.regions.cifti import read_parcels
 from neuro.io.regions.region_series import RegionSeries
 from neuro.io.regions.roi_scan import scan_roi_tables
 
@@ -98,7 +100,7 @@ def read_roi_table(
         if flat.any() and np.isnan(values).all():
             problems.append(f"{path}: no region varies")
     metadata: dict = {}
-    sidecar = provenance.sidecar_path(path)
+    sidecar = provenance.sidecar_path(str(path).replace(".ptseries.nii", ".tsv"))
     if sidecar.exists():
         metadata, problem = sampling.read_json(sidecar)
         problems += [problem] if problem else []
@@ -120,11 +122,10 @@ def read_roi_table(
 
 def _key(path: Path) -> tuple[str, str]:
     """Run key and participant of a BIDS-like name; else the stem for both."""
-    stem = path.name.removesuffix(path.suffix)
+    stem = path.name.removesuffix(".ptseries.nii").removesuffix(path.suffix)
     entities = [part for part in stem.split("_") if re.fullmatch(r"[a-z]+-[A-Za-z0-9]+", part)]
     if entities and entities[0].startswith("sub-"):
-        leave = ("space-", "res-", "desc-", "atlas-", "seg-", "stat-", "den-", "cohort-")
-        kept = [part for part in entities if not part.startswith(leave)]
+        kept = [part for part in entities if part.partition("-")[0] not in DERIVED_ENTITIES]
         return "_".join(kept), entities[0].removeprefix("sub-")
     return stem, stem
 
@@ -258,13 +259,15 @@ def check_tables(tables: Sequence[RegionSeries]) -> list[str]:
 
 def _load(path: Path, time_axis, header):
     """Values (float64, time first), labels or None, sampling interval or None."""
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise InputProblem(f"{path}: unknown kind of table; expected {', '.join(SUFFIXES)}")
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
     names = tr = None
+    if path.name.endswith(".ptseries.nii"):
+        return read_parcels(path)
     if path.suffix in (".npy", ".npz"):
         values, names, tr = _load_numpy(path)
     else:
