@@ -147,7 +147,7 @@ def _check(config, arguments):
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
         print(line)
-    table, exclusions, problems = check.inputs(config, inputs.read())
+    table, exclusions, problems = check.inputs(config, inputs.read(), found.notes)
     if found.kind == "none":
         print("data.kind is none: there are no images or region tables to look at")
     else:

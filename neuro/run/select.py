@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neuro.config.paths import BRACES
 from neuro.io.problems import InputProblem
 
 _PREFIXES = {"subjects": "sub-", "exclude": "sub-", "sessions": "ses-", "tasks": "task-"}
@@ -54,6 +55,8 @@ def chosen(rows, config, kind, people):
             continue
         wanted = [_bare(key, item) for item in wanted]
         rows = [row for row in rows if (row.get(column) or "") in wanted]
+    for row in rows:
+        _carried(row)
     unwanted = {_bare("exclude", item) for item in data["exclude"]}
     for row in rows:
         # Also those that cannot be used: leaving them out is how to go on without them.
@@ -62,6 +65,16 @@ def chosen(rows, config, kind, people):
     if problems:
         raise InputProblem(problems)
     return rows
+
+
+def _carried(row):
+    """Make a run a problem whose paths hold what Snakemake reads as a wildcard."""
+    for key in ("bold", "mask", "confounds", "motion", "outliers", "json", "table"):
+        path = str(row.get(key) or "")
+        bad = [letter for letter in path if letter in BRACES or not letter.isprintable()]
+        if bad and row["status"] == "ok":
+            reason = f"{path}: the path holds the character {bad[0]!r}; rename that folder or file"
+            row |= {"status": "problem", "reason": reason}
 
 
 def _bare(key, item) -> str:

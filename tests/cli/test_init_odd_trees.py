@@ -112,11 +112,10 @@ def test_echoes_beside_the_combined_image(here):
 def test_raw_echoes_are_a_question(here):
     put(*(f"d/sub-01/func/sub-01_task-rest_echo-{k}_bold.nii.gz" for k in (1, 2)))
     put("d/task-rest_bold.json", text='{"RepetitionTime": 2}')
+    put("d/a_dseg.nii.gz")
     text, _ = init("d")
     settings = answered(text, 'echo: "1"')
     assert settings["data"]["echo"] == "1"
-    settings["fmri"] = {"atlas": "labels.nii.gz"}
-    put("labels.nii.gz")
     assert config.resolve(settings) == []
     from neuro.run import layouts
 

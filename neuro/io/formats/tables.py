@@ -198,6 +198,13 @@ def unmatched(participants: pd.DataFrame, runs) -> list[dict]:
     """
     table = set(participants["participant_id"])
     data = {run["participant_id"] for run in runs}
+    # A spreadsheet drops the zeros before a number.
+    bare = {label.lstrip("0"): label for label in sorted(table - data)}
+
+    def hint(label):
+        other = bare.get(label.lstrip("0"))
+        return f"; did you mean '{label}' by its '{other}'?" if other else ""
+
     rows = [
         exclusion(
             f"sub-{label}", "participants", "in the participants table, but has no usable run"
@@ -205,7 +212,11 @@ def unmatched(participants: pd.DataFrame, runs) -> list[dict]:
         for label in sorted(table - data)
     ]
     rows += [
-        exclusion(f"sub-{label}", "participants", "has data, but is not in the participants table")
+        exclusion(
+            f"sub-{label}",
+            "participants",
+            f"has data, but is not in the participants table{hint(label)}",
+        )
         for label in sorted(data - table)
     ]
     return rows

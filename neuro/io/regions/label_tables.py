@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -32,19 +31,15 @@ def names_beside(path) -> dict[int, str]:
     Returns
     -------
     dict of int to str
-        Empty without a table. Looked for is the image's name with `.tsv`, `.csv`, `.txt`,
-        `.lut`, `_LUT.txt` or `.ctab`, then the same without the entities that one table of
-        several images lacks (TemplateFlow has no `res`, BIDS tables no `space`).
+        Empty without a table: the values are the names then. Looked for is the image's name with
+        `.tsv`, `.csv`, `.txt`, `.lut`, `_LUT.txt` or `.ctab`, then the same without the entities
+        that one table of several images lacks (TemplateFlow has no `res`, BIDS tables no
+        `space`).
 
     Raises
     ------
     InputProblem
         When a table names no regions.
-
-    Warns
-    -----
-    UserWarning
-        When there is no table, so that the values become the names.
     """
     if not str(path):
         return {}
@@ -55,10 +50,6 @@ def names_beside(path) -> dict[int, str]:
             table = path.with_name(candidate + suffix)
             if table.is_file():
                 return read_names(table)
-    warnings.warn(
-        f"{path}: no table of region names beside it ({stem}.tsv), so its values are the names",
-        stacklevel=2,
-    )
     return {}
 
 
