@@ -153,7 +153,8 @@ def sexes(column: pd.Series, path, notes: list) -> tuple[pd.Series, list[str]]:
     column : pandas.Series of str
     problems : list of str
     """
-    mapped, counts = {}, column.value_counts()
+    mapped: dict = {}
+    counts = column.value_counts()
     problems = []
     for cell in counts.index:
         plain = str(cell).strip().lower()
@@ -214,7 +215,8 @@ def diagnoses(column: pd.Series, path, columns: Mapping, notes: list):
     found = column.str.strip().value_counts()
     if not any(columns.get(name) for name in _CODES):
         return _coded(column, path, found)
-    codes, problems = {}, []
+    codes: dict = {}
+    problems = []
     for code, name in enumerate(("controls", "cases")):
         wanted = columns.get(name) or []
         if not wanted:

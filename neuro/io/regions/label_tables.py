@@ -90,7 +90,7 @@ def read_names(path) -> dict[int, str]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     found = [_LUT.fullmatch(line) for line in lines]
     if lines and all(found):
-        return {int(match[1]): match[2] for match in found}
+        return {int(match[1]): match[2] for match in found if match}
     bare = [line.split(None, 1) for line in lines]
     if path.suffix == ".txt" and all(len(row) == 2 and row[0].isdigit() for row in bare):
         return {int(code): name.strip() for code, name in bare}
