@@ -14,9 +14,15 @@ if not config.get("data"):
 
 import neuro.config
 import neuro.run.inputs
+import neuro.run.settings
 
 USER_CONFIG = copy.deepcopy(config)
-problems = neuro.config.resolve(config, source="config")
+problems = (
+    neuro.run.settings.problems(workflow.configfiles)
+    if workflow.is_main_process
+    else []
+)
+problems += neuro.config.resolve(config, source="config")
 if problems:
     sys.exit(
         "\n".join([*problems, f"{len(problems)} problem(s); see docs/configuration.md"])

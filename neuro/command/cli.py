@@ -42,7 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     text = "look at a data set and write a settings file with what was found"
     command = commands.add_parser("init", help=text, description=text)
-    source = command.add_mutually_exclusive_group(required=True)
+    command.add_argument("paths", nargs="*", metavar="PATH", help="files or folders to look at")
+    source = command.add_mutually_exclusive_group()
     source.add_argument(
         "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
     )
@@ -50,6 +51,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--table",
         metavar="PATH",
         help="folder of region tables, or a table with participant_id and path of each",
+    )
+    command.add_argument(
+        "--atlas",
+        metavar="NAME",
+        help="of several atlases of region tables the one to use; of images, the atlas",
     )
     command.add_argument(
         "-o",
@@ -94,20 +100,11 @@ def read_config(path) -> dict:
     InputProblem
         One line per problem of the file.
     """
-    from pathlib import Path
-
-    import yaml
-
     from neuro import config
     from neuro.io.problems import InputProblem
+    from neuro.run import settings
 
-    if not Path(path).exists():
-        raise InputProblem(f"{path}: no such file; give the settings with --config FILE")
-    try:
-        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
-    mapping = mapping or {}
+    mapping = settings.read(path)
     problems = config.resolve(mapping, source=str(path))
     if problems:
         raise InputProblem(problems)
@@ -119,8 +116,12 @@ def _init(arguments):
 
     # A file that exists is refused before anything is looked at.
     init.refuse_existing(arguments.output, force=arguments.force)
-    source = (init.of_table, arguments.table) if arguments.table else (init.of_bids, arguments.bids)
-    text = source[0](source[1])
+    hint = "table" if arguments.table else "bids" if arguments.bids else ""
+    paths = [*arguments.paths, *filter(None, (arguments.bids, arguments.table))]
+    if not paths:
+        print("neuro init: give a PATH to look at", file=sys.stderr)
+        return 2
+    text = init.settings(paths, hint=hint, atlas=arguments.atlas)
     path = init.write(text, arguments.output, force=arguments.force)
     print(text, end="")
     print(f"Written to {path}. Next: neuro check --config {path}")
@@ -152,7 +153,7 @@ def _check(config, arguments):
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
         print(line)
-    table, exclusions, problems = check.inputs(config, inputs.read())
+    table, exclusions, problems = check.inputs(config, inputs.read(), found.notes)
     if found.kind == "none":
         print("data.kind is none: there are no images or region tables to look at")
     else:

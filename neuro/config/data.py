@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from neuro.config.model import option
+from neuro.config.paths import TR_RANGE
 
 KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep", "xcpd", "bids", "none")
 
@@ -43,12 +44,26 @@ class Data:
     atlas: str | None = option(
         None, "string", "Atlas label of region tables, if the input holds several.", nullable=True
     )
+    echo: str | None = option(
+        None,
+        "string",
+        "Echo of multi-echo images to use, quoted; null is the combined image.",
+        nullable=True,
+    )
+    columns: dict = option(
+        {},
+        "mapping",
+        "Names of the participants table's columns, where they are not the standard ones "
+        "(participant_id, site, age, sex, dx, iq, mean_fd, handedness), and the words of the "
+        "diagnosis, e.g. {dx: diagnosis, cases: [ADHD], controls: [CONTROL]}.",
+    )
     tr: float | None = option(
         None,
         "number",
         "Sampling interval; null takes it from the sidecar, then the header.",
         unit="s",
-        above=0,
+        low=TR_RANGE[0],
+        high=TR_RANGE[1],
         nullable=True,
     )
     site_tr: dict = option(

@@ -144,6 +144,13 @@ class Fmri:
         "boolean",
         "Whether region tables are filtered as well; published tables mostly are already.",
     )
+    constant_regions: str = option(
+        "missing",
+        "string",
+        "Region tables: what a region without any variation in a run is: 'missing' there, or a "
+        "reason to exclude the run.",
+        choices=("missing", "exclude_run"),
+    )
     atlas: str = option(
         "power264",
         "path",

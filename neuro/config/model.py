@@ -67,6 +67,8 @@ class Option:
                 text = "a list from " + ", ".join(_show(item) for item in self.choices)
             if self.pattern:
                 text += " or a text as described"
+        elif self.kind == "labels" and self.default != "all":
+            text = "a list of quoted labels"
         else:
             text = KINDS[self.kind]
         bounds = []

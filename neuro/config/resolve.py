@@ -15,6 +15,7 @@ from neuro.config import (
     kinds,
     mds,
     ntf_sets,
+    paths,
 )
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
@@ -215,7 +216,8 @@ def check(entry: Option, value):
 def _list(entry, value, wrong):
     kind = entry.kind
     if kind == "labels" and value == "all":
-        return value, None
+        # A list of what to leave out has no 'all': it would be everything.
+        return (value, None) if entry.default == "all" else (entry.default, wrong)
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -299,12 +301,12 @@ def _clip(line):
 
 def _across(config):
     """Problems that concern several keys."""
-    problems = []
+    problems = paths.of_sections(config, {name: section_class(name) for name in SECTIONS})
     data, fmri, adhd = config["data"], config["fmri"], config["adhd"]
     if data["kind"] == "none":
         problems += _without_runs(config)
     elif data["kind"] != "simulated":
-        problems += _paths(data)
+        problems += paths.of_data(data)
         if fmri["atlas"] == "simulated":
             problems.append("fmri.atlas: 'simulated' exists only with data.kind: simulated")
     elif data["root"]:
@@ -377,17 +379,3 @@ BUNDLED_ATLASES = ("power264", "dosenbach160", "seitzman300", "simulated")
 
 def _regions(adhd):
     return adhd["mask"]["regions"]
-
-
-def _paths(data):
-    if not data["root"]:
-        return ["data.root: missing; give the folder of the input, or data.kind: simulated"]
-    problems = []
-    if not Path(data["root"]).exists():
-        problems.append(f"data.root: no such folder: {data['root']}")
-    if data["participants"] and not Path(data["participants"]).exists():
-        problems.append(f"data.participants: no such file: {data['participants']}")
-    for site, tr in data["site_tr"].items():
-        if not isinstance(tr, (int, float)) or isinstance(tr, bool) or tr <= 0:
-            problems.append(f"data.site_tr.{site}: got {_short(tr)}, expected a number > 0 in s")
-    return problems

@@ -217,6 +217,7 @@ def _key(config):
     from neuro.base.provenance import config_hash
 
     parts = [neuro.__version__, stage_digest("run/inputs"), config["data"]]
+    parts.append(config["adhd"]["site_groups"])
     parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
     if config["data"]["kind"] == "simulated":
         parts.append(config["simulate"])

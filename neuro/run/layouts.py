@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from neuro.io.problems import InputProblem
+from neuro.run import select
 
 
 @dataclasses.dataclass
@@ -58,7 +59,9 @@ def scan(config) -> Found:
     if kind == "auto":
         kind = detect(config["data"]["root"])
     found = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
-    rows = _select(found.rows, config["data"])
+    people = select.people(config["data"], found)
+    select.place(found.rows, people)
+    rows = select.chosen(found.rows, config, found.kind, people)
     if found.kind in ("table", "adhd200"):
         found.files = sorted({row["table"] for row in rows if row["status"] == "ok"})
     found.rows = sorted(rows, key=lambda row: row["run_key"])
@@ -92,35 +95,6 @@ def _has_bold(root):
         if any(name.endswith(("_bold.nii.gz", "_bold.nii")) for name in names):
             return True
     return False
-
-
-def _select(rows, data):
-    problems = []
-    for key, column in (
-        ("subjects", "participant_id"),
-        ("sites", "site"),
-        ("sessions", "session"),
-        ("tasks", "task"),
-    ):
-        wanted = data[key]
-        if wanted == "all":
-            continue
-        wanted = [str(item).removeprefix("sub-") for item in wanted]
-        known = sorted({row.get(column) or "" for row in rows} - {""})
-        for item in wanted:
-            if item not in known:
-                some = " ".join(known[:4]) + (" ..." if len(known) > 4 else "")
-                problems.append(
-                    f"data.{key}: '{item}' not found in {data['root']}; found {some} ({len(known)})"
-                )
-        rows = [row for row in rows if (row.get(column) or "") in wanted]
-    unwanted = {str(item).removeprefix("sub-") for item in data["exclude"]}
-    for row in rows:
-        if row["participant_id"] in unwanted and row["status"] == "ok":
-            row |= {"status": "excluded", "reason": "listed under data.exclude"}
-    if problems:
-        raise InputProblem(problems)
-    return rows
 
 
 def _simulated(config):
@@ -180,7 +154,7 @@ def _adhd200_index(data):
     )
 
 
-def read_series(kind, data, rows, exclusions):
+def read_series(kind, data, rows, exclusions, constant="missing"):
     """Load the region series of runs that came as tables.
 
     Parameters
@@ -193,6 +167,8 @@ def read_series(kind, data, rows, exclusions):
         Runs of the run table.
     exclusions : list of dict
         Tables that cannot be used are added here as rows.
+    constant : {'missing', 'exclude_run'}
+        What a region is that is constant in a run, see `fmri.constant_regions`.
 
     Yields
     ------
@@ -201,15 +177,17 @@ def read_series(kind, data, rows, exclusions):
     from neuro.io.formats.tables import exclusion
     from neuro.io.regions.roi import read_roi_table
 
+    constant = "nan" if constant == "missing" else "raise"
     if kind == "adhd200":
         from neuro.io.adhd200.cohort import iter_adhd200
 
         keys = [row["run_key"] for row in rows]
-        yield from iter_adhd200(_adhd200_index(data), exclusions, keys)
+        yield from iter_adhd200(_adhd200_index(data), exclusions, keys, constant)
         return
     for row in rows:
         try:
-            run = read_roi_table(row["table"], tr=float(row["tr"]) if row["tr"] else data["tr"])
+            tr = float(row["tr"]) if row["tr"] else data["tr"]
+            run = read_roi_table(row["table"], tr=tr, constant=constant)
         except InputProblem as problem:
             reason = "; ".join(problem.problems)
             exclusions.append(exclusion(row["run_key"], "read", reason))
@@ -240,7 +218,7 @@ def _tables(config):
     people = _participants_file(data)
     table = scan_roi_tables(
         data["root"],
-        read_participants(people[0]) if people else None,
+        read_participants(people[0], data["columns"]) if people else None,
         tr=data["tr"],
         site_tr=data["site_tr"],
         atlas=data["atlas"],
@@ -276,7 +254,12 @@ def _images(config):
     data = config["data"]
     layout = "auto" if data["kind"] == "images" else data["kind"]
     table = scan_bids(
-        data["root"], layout=layout, space=data["space"], res=data["res"], tr=data["tr"]
+        data["root"],
+        layout=layout,
+        space=data["space"],
+        res=data["res"],
+        tr=data["tr"],
+        echo=data["echo"],
     )
     kind = table.attrs["layout"]
     names = {name: name for name in ("bold", "mask", "confounds", "motion", "outliers", "json")}
@@ -373,6 +356,6 @@ def participants(config, kind, rows):
             ids = sorted({row["participant_id"] for row in rows})
             table = pd.DataFrame({"participant_id": ids}).reindex(columns=PARTICIPANT_COLUMNS)
         else:
-            table = read_participants(sources[0])
+            table = read_participants(sources[0], config["data"]["columns"])
     first = list(PARTICIPANT_COLUMNS)
     return table[first + [name for name in table.columns if name not in first]]

@@ -196,7 +196,7 @@ def test_a_folder_of_tables(here):
         (["--bids", "."], 1, "no region table"),
         (["--table", "nowhere.tsv"], 1, "nowhere.tsv: no such file"),
         (["--table", "."], 1, "no region table"),
-        ([], 2, "one of the arguments --bids --table is required"),
+        ([], 2, "give a PATH to look at"),
         (["--bids", ".", "--table", "x"], 2, "not allowed with"),
     ],
 )

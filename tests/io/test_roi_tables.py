@@ -138,14 +138,14 @@ def test_every_problem_at_once(tmp_path):
     path = tmp_path / "x.tsv"
     path.write_text("a\tb\tc\td\te\te\n" + as_text(values))
     with pytest.raises(InputProblem) as caught:
-        read_roi_table(path)
+        read_roi_table(path, constant="raise")
     lines = [line.removeprefix(f"{path}: ") for line in caught.value.problems]
     assert lines == [
         "12 volumes, expected at least 20",
         "label 'e' is repeated; labels must differ",
         "missing or infinite values in region 'b', 'e', first in volume 3 (counted from 0); "
         "a region may be missing throughout, not in part",
-        "constant region 'c'; remove it or treat it as missing",
+        "constant region 'c'; set fmri.constant_regions: missing, or leave the run out",
         "no sampling interval in sidecar or header; set data.tr",
     ]
 
@@ -155,7 +155,9 @@ def test_what_a_constant_region_is(tmp_path):
     values[:, 2] = 0.5
     path = tmp_path / "x.tsv"
     path.write_text("a\tb\tc\td\te\tf\n" + as_text(values))
-    assert read_roi_table(path, tr=2.0, constant="nan").missing == ["c"]
+    assert read_roi_table(path, tr=2.0).missing == ["c"]
+    with pytest.raises(InputProblem, match="constant region 'c'; set fmri"):
+        read_roi_table(path, tr=2.0, constant="raise")
     assert (read_roi_table(path, tr=2.0, constant="keep").series[:, 2] == 0.5).all()
     with pytest.raises(ValueError, match="constant: got 'drop'"):
         read_roi_table(path, tr=2.0, constant="drop")

@@ -60,9 +60,18 @@ def test_a_scan_that_is_too_short_is_excluded_with_both_numbers(study):
     assert "scan too short (s)\t44\t60" in found
 
 
-def test_a_constant_region_is_named(study):
+def test_a_constant_region_costs_the_region_and_not_the_run(study):
     edit(table(study, "01"), lambda rows: [rows[0]] + [[*row[:2], "5", row[3]] for row in rows[1:]])
-    assert "timeseries.tsv: constant region 'c'; remove it" in exclusions(study)
+    found = exclusions(study)
+    assert "region c\tcoverage\tconstant or without values in 1 of 2 runs of A" in found
+    assert "sub-01" not in found
+    # the other way, as the settings offer it; the advice of its line leads back
+    fmri = {**TABLES.get("fmri", {}), "constant_regions": "exclude_run"}
+    (study / "mine.yaml").write_text(yaml.safe_dump(only({**TABLES, "fmri": fmri})))
+    path = "results/fmri/exclusions_table.tsv"
+    snakemake(study, path, "--configfile", "mine.yaml", "--cores", "1")
+    found = (study / path).read_text()
+    assert "constant region 'c'; set fmri.constant_regions: missing" in found
 
 
 def test_a_missing_value_is_named(study):

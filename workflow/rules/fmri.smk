@@ -66,7 +66,13 @@ if from_tables():
             data=config["data"],
             kind=INPUTS.kind,
             settings=settings(
-                "fmri", "clean_tables", "band", "filter", "drop_volumes", "min_seconds"
+                "fmri",
+                "clean_tables",
+                "band",
+                "filter",
+                "drop_volumes",
+                "min_seconds",
+                "constant_regions",
             ),
             code=stage_digest("fmri", "run/layouts"),
         message:

@@ -23,13 +23,15 @@ def main(snakemake):
         mask = nifti.load_mask(given.mask, like=denoised.img)
         atlas = given.get("atlas") or settings["atlas"]
         parcels = Parcellator(atlas, mask, settings["min_coverage"], settings["sphere_mm"]).fit()
-        images = [(output.series, denoised)]
+        images = []
         if params.kind == "xcpd":
             # The image was denoised before: there is no series from before to compare with.
             excluded.mark([output.preproc])
         else:
             preproc = nifti.load_bold(given.preproc, tr=params.tr, voxel_size=params.voxel_size)
             images.append((output.preproc, preproc))
+        # The coverage that is reported below is that of the denoised series, so they come last.
+        images.append((output.series, denoised))
         for path, image in images:
             series.write_series_tsv(
                 path,

@@ -17,7 +17,8 @@ def main(snakemake):
         params = snakemake.params
         rows = [row for row in inputs.read(snakemake.input.runs) if row["status"] == "ok"]
         left_out, quality = [], []
-        source = layouts.read_series(params.kind, params.data, rows, left_out)
+        constant = params.settings.get("constant_regions", "missing")
+        source = layouts.read_series(params.kind, params.data, rows, left_out, constant)
         beside = {row["run_key"]: (row.get("outliers"), row.get("motion")) for row in rows}
         runs = stage.usable(source, params.settings, quality, left_out, beside)
         series.write_timeseries_h5(snakemake.output.series, runs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections import Counter
 from pathlib import Path
 
 from neuro.command.check import images as check_images
@@ -13,7 +16,7 @@ COLUMNS = ("participant_id", "run_key", "site", "volumes", "tr", "mask", "confou
 EXCLUSIONS = Path("results/check_exclusions.tsv")
 
 
-def inputs(config, rows):
+def inputs(config, rows, notes=None):
     """Check the runs of the input.
 
     Parameters
@@ -22,6 +25,8 @@ def inputs(config, rows):
         Resolved configuration.
     rows : list of dict
         Run table as :func:`neuro.run.inputs.read` returns it.
+    notes : list of str, optional
+        What was taken for what, and is in doubt, is added.
 
     Returns
     -------
@@ -36,7 +41,8 @@ def inputs(config, rows):
 
     kind = config["data"]["kind"]
     table, exclusions, problems = [], [], []
-    series = _series(kind, config, rows) if kind in kinds.TABLES else {}
+    notes = [] if notes is None else notes
+    series = _series(kind, config, rows, notes) if kind in kinds.TABLES else {}
     for row in rows:
         line = {name: row.get(name, "") for name in COLUMNS}
         line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
@@ -67,7 +73,19 @@ def _run(row, config, series):
     return check_images.check_run(row, config)
 
 
-def _series(kind, config, rows):
+@contextlib.contextmanager
+def _noted(notes):
+    """Turn warnings into notes, each once."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in seen:
+        line = str(warning.message)
+        if issubclass(warning.category, UserWarning) and line not in notes:
+            notes.append(line)
+
+
+def _series(kind, config, rows, notes):
     """Volumes, sampling interval and problems of every region table, by run key."""
     from neuro.io.bids import xcpd
     from neuro.io.regions.roi import check_tables
@@ -75,7 +93,10 @@ def _series(kind, config, rows):
 
     left_out: list[dict] = []
     usable = [row for row in rows if row["status"] == "ok"]
-    runs = list(read_series(kind, config["data"], usable, left_out))
+    with _noted(notes):
+        constant = config["fmri"]["constant_regions"]
+        runs = list(read_series(kind, config["data"], usable, left_out, constant))
+    notes += _dead(runs)
     found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
         found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
@@ -90,6 +111,24 @@ def _series(kind, config, rows):
         for run in runs:
             if line.startswith((f"{run.path}:", f"{run.run_key}:")):
                 found[run.run_key][2].append(line)
+    return found
+
+
+def _dead(runs) -> list[str]:
+    """One line per site with regions that are missing in some of its runs."""
+    sites: dict = {}
+    for run in runs:
+        sites.setdefault(run.site, []).append(run)
+    found = []
+    for site, members in sorted(sites.items()):
+        missing = Counter(name for run in members for name in run.missing)
+        if missing:
+            worst = ", ".join(f"{name} ({count})" for name, count in missing.most_common(5))
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            found.append(
+                f"{site + ': ' if site else ''}{len(missing)} regions constant or without values "
+                f"in some of {len(members)} runs, missing there: {worst}{more}"
+            )
     return found
 
 

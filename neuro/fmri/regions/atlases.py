@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from neuro.io.formats.tables import read_tsv
 from neuro.io.images.header import open_image
 from neuro.io.problems import InputProblem
 from neuro.io.regions.atlas import label_centroids_mm
+from neuro.io.regions.label_tables import names_beside, names_of
 
 BUNDLED = ("power264", "dosenbach160", "seitzman300")
 """Region centres in MNI space that nilearn carries in its package."""
@@ -83,9 +83,9 @@ def load_atlas(atlas, labels=None) -> Atlas:
         nilearn atlas; an array of shape (n_regions, 3) or a table with columns x, y, z holds
         centres (mm, RAS+).
     labels : pandas.DataFrame or sequence of str, optional
-        Region names: a look-up table with columns `index` and `name`, or a list in the order
-        of the codes, with or without a first `Background`. By default they come from a table
-        beside the image with those columns (BIDS `_dseg.tsv`), if there is one.
+        Region names: a look-up table with columns `index` and `name` (or `label`), or a list in
+        the order of the codes, with or without a first `Background`. By default they come from a
+        table beside the image, see :func:`neuro.io.regions.label_tables.names_beside`.
 
     Returns
     -------
@@ -153,10 +153,7 @@ def _named(atlas: Atlas, labels) -> Atlas:
     if labels is None:
         return atlas
     if hasattr(labels, "columns"):
-        missing = {"index", "name"} - set(labels.columns)
-        if missing:
-            raise InputProblem(f"labels: no column '{min(missing)}', expected 'index' and 'name'")
-        table = dict(zip(labels["index"].astype(int), labels["name"].astype(str)))
+        table = names_of(labels, "labels")
         names = [table.get(int(code), str(code)) for code in atlas.codes]
     else:
         names = [word.decode() if isinstance(word, bytes) else str(word) for word in labels]
@@ -252,7 +249,7 @@ def _labels(img, name, path, where) -> Atlas:
         raise InputProblem(f"{where}: no voxel has a label above 0")
     img = nibabel.Nifti1Image(whole.astype(np.int32), img.affine)
     codes, coords, _ = label_centroids_mm(img)
-    names = _names(path)
+    names = names_beside(path)
     labels = [names.get(int(code), str(code)) for code in codes]
     if len(set(labels)) != len(labels):
         raise InputProblem(f"{where}: the table beside it gives one name to two labels")
@@ -270,25 +267,6 @@ def _maps(img, name, path, where) -> Atlas:
     centre = (grid @ weight / total).T
     coords = centre @ img.affine[:3, :3].T + img.affine[:3, 3]
     codes = np.arange(1, data.shape[3] + 1)
-    names = _names(path)
+    names = names_beside(path)
     labels = [names.get(int(code), str(code)) for code in codes]
     return Atlas(name, "maps", labels, coords, codes, img, path)
-
-
-def _names(path: str) -> dict[int, str]:
-    """Region names from the table beside an image, or nothing."""
-    if not path:
-        return {}
-    table = Path(path.removesuffix(".gz").removesuffix(".nii") + ".tsv")
-    if not table.is_file():
-        return {}
-    listed = read_tsv(table, dtype=str)
-    if not {"index", "name"} <= set(listed.columns):
-        raise InputProblem(
-            f"{table}: columns {', '.join(listed.columns[:6])}; expected 'index' and 'name'"
-        )
-    named = listed[listed["index"].notna() & listed["name"].notna()]
-    return {
-        int(float(code)): str(word).strip().replace("\t", " ")
-        for code, word in zip(named["index"], named["name"])
-    }

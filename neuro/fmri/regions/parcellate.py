@@ -45,7 +45,8 @@ class Parcellator(Transformer):
         Centres in mm, RAS+.
     coverage_ : ndarray of float64, shape (n_regions,)
         Covered voxels / atlas voxels; weights instead of voxels for maps. Atlas voxels outside
-        of the field of view count as not covered.
+        of the field of view count as not covered, and after :meth:`transform` those without
+        signal in that run: not finite throughout, or constant.
     n_voxels_ : ndarray of int64, shape (n_regions,)
         Covered voxels.
     kept_ : ndarray of bool, shape (n_regions,)
@@ -55,8 +56,8 @@ class Parcellator(Transformer):
     Notes
     -----
     The values of maps are the least-squares weights of all maps at once, volume by volume, inside
-    the mask, as NiftiMapsMasker has them. Voxels that are not finite throughout a run are left
-    out of its fit.
+    the mask, as NiftiMapsMasker has them. Voxels without signal in a run (a mask may reach beyond
+    the field of view) are left out of its means and fits.
 
     References
     ----------
@@ -122,7 +123,7 @@ class Parcellator(Transformer):
         on_grid = np.bincount(region, weights=size, minlength=n_regions)
         found = np.bincount(region[covered], weights=size[covered], minlength=n_regions)
         share = np.divide(found, on_grid, out=np.zeros(n_regions), where=on_grid > 0)
-        self.coverage_ = share * (1.0 - outside)
+        self.coverage_ = self._placed = share * (1.0 - outside)
         self.n_voxels_ = np.bincount(region[covered], minlength=n_regions)
         self.kept_ = self._enough(self.coverage_)
         scale = np.ones(n_regions)
@@ -179,24 +180,33 @@ class Parcellator(Transformer):
             return series
         if is_image:
             X = masked_series(X, self.mask_img)
-        weights, unmix, kept = self._weights, self._unmix, self.kept_
-        use = None
-        if unmix is not None:
-            use = np.isfinite(X).all(axis=0)
-            if not use.all():
-                # What lacks voxels in this run is fitted without them.
-                weights = weights * use
+        weights, unmix = self._weights, self._unmix
+        use = np.isfinite(X).all(axis=0)
+        if len(X) > 1:
+            use &= (X[0] != X).any(axis=0)
+        left = np.ones(len(self.labels_))
+        if not use.all():
+            # What lacks voxels in this run is averaged or fitted without them.
+            weights = weights * use
+            whole = abs(self._weights)
+            # what is lost rather than what is left, so that nothing lost is exactly 1
+            left = 1.0 - (whole @ ~use) / whole.sum(axis=1).clip(1e-30)
+            left = left.clip(0.0) * (abs(weights).sum(axis=1) > 0)
+            if unmix is None:
+                scale = np.divide(1.0, left, out=np.zeros(len(left)), where=left > 0)
+                weights = weights * scale[:, None]
+            else:
                 unmix = _pseudo_inverse(weights)
-                left = abs(weights).sum(axis=1) / abs(self._weights).sum(axis=1).clip(1e-30)
-                kept = kept & self._enough(self.coverage_ * left)
+        self.coverage_ = self._placed * left
+        self.n_voxels_ = np.asarray((weights != 0).sum(axis=1)).ravel()
+        self.kept_ = kept = self._enough(self.coverage_)
         series = np.empty((len(X), len(self.labels_)), dtype=np.float32)
         # float64 sums, a few volumes at a time
         for start in range(0, len(X), _ROWS):
             block = np.asarray(X[start : start + _ROWS], dtype=np.float64)
-            if use is not None:
-                block = unmix @ (weights @ np.where(use, block, 0.0).T)
-            else:
-                block = weights @ block.T
+            block = weights @ np.where(use, block, 0.0).T
+            if unmix is not None:
+                block = unmix @ block
             series[start : start + _ROWS] = block.T
         series[:, ~kept] = np.nan
         return series

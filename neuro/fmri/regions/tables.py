@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -139,7 +140,8 @@ def usable(runs, settings, quality: list, exclusions: list, beside=None):
     quality : list
         Rows of the quality table are added.
     exclusions : list
-        Rows of the exclusions table are added.
+        Rows of the exclusions table are added; in the end one per region and site with the
+        number of runs in which the region is missing.
     beside : dict, optional
         Run key to the paths of `*_outliers.tsv` and `*_motion.tsv`.
 
@@ -153,6 +155,8 @@ def usable(runs, settings, quality: list, exclusions: list, beside=None):
         When no run is left; the reasons, at most 20.
     """
     regions = None
+    missing: Counter = Counter()
+    n_runs: Counter = Counter()
     for run in runs:
         files = (beside or {}).get(run.run_key, ("", ""))
         result, qc, reasons = prepare(run, settings, regions, files)
@@ -161,7 +165,20 @@ def usable(runs, settings, quality: list, exclusions: list, beside=None):
             quality.append(qc | {"status": "used" if result else "excluded"})
         if result is not None:
             regions = regions or result.regions
+            n_runs[result.site] += 1
+            missing.update((name, result.site) for name in result.missing)
             yield result
+    exclusions += [
+        exclusion(
+            f"region {name}",
+            "coverage",
+            f"constant or without values in {count} of {n_runs[site]} runs"
+            + (f" of {site}" if site else "")
+            + "; missing there",
+            count,
+        )
+        for (name, site), count in sorted(missing.items())
+    ]
     if regions is None:
         lines = [f"{row['what']}: {row['reason']}" for row in exclusions[:20]]
         raise InputProblem(lines or ["data.root: no region table could be read"])

@@ -253,7 +253,10 @@ def looks_like_adhd200(root) -> bool:
 
 
 def iter_adhd200(
-    index: Adhd200, exclusions: list[dict] | None = None, run_keys: Sequence[str] | None = None
+    index: Adhd200,
+    exclusions: list[dict] | None = None,
+    run_keys: Sequence[str] | None = None,
+    constant: str = "nan",
 ) -> Iterator[RegionSeries]:
     """Load the series that a scan has listed, one site after the other.
 
@@ -264,6 +267,8 @@ def iter_adhd200(
         Damaged tables are added here as rows and left out. Without it they are a problem.
     run_keys : sequence of str, optional
         Only these runs.
+    constant : {'nan', 'raise'}
+        Whether a constant region is missing (default) or makes its table a damaged one.
 
     Yields
     ------
@@ -288,7 +293,7 @@ def iter_adhd200(
             if row is None:
                 continue
             try:
-                values, regions = parse_table(entry.read(), row)
+                values, regions = parse_table(entry.read(), row, constant)
             except InputProblem as error:
                 problems += error.problems
                 if exclusions is not None:

@@ -21,7 +21,7 @@ _TABLE = re.compile(r"(sfnwmrda|snwmrda)(\d+)_session_(\d+)_rest_(\d+)_(\w+?)_TC
 _INSIDE = re.compile(r"(\d+)_session_(\d+)_rest_(\d+)")
 
 
-def parse_table(data: bytes, row) -> tuple[np.ndarray, list[str]]:
+def parse_table(data: bytes, row, constant: str = "nan") -> tuple[np.ndarray, list[str]]:
     """Values (float32, time first) and atlas codes of one table; every check on the way."""
     name = row.path
     lines = data.decode("utf-8", errors="replace").splitlines()
@@ -55,9 +55,12 @@ def parse_table(data: bytes, row) -> tuple[np.ndarray, list[str]]:
         raise InputProblem(f"{name}: a cell is not a number ({reason})") from None
     problems = roi.series_problems(values, regions)
     flat = roi.constant_columns(values)
-    if flat.any():
+    if constant == "raise" and flat.any():
         listed = ", ".join(np.array(regions)[flat][:3])
         problems.append(f"{int(flat.sum())} constant regions, e.g. {listed}")
+    values[:, flat] = np.nan
+    if flat.all():
+        problems.append("no region varies")
     if problems:
         raise InputProblem([f"{name}: {problem}" for problem in problems])
     return values.astype(np.float32), regions

@@ -8,7 +8,12 @@ import os
 import re
 
 SPACE_ENTITIES = ("space", "cohort", "res", "den")
-DERIVED_ENTITIES = (*SPACE_ENTITIES, "desc", "hemi", "stat", "atlas", "seg", "label")
+DERIVED_ENTITIES = (
+    *SPACE_ENTITIES,
+    *("desc", "hemi", "stat", "atlas", "seg", "label"),
+    # how HALFpipe and C-PAC name the settings of a denoising
+    *("feature", "setting", "reg"),
+)
 """Entities that name a version of a run, not the run."""
 
 _ENTITY = re.compile(r"([a-zA-Z]+)-(.+)")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from neuro.io.bids import variants
 from neuro.io.bids.names import Name, bad_labels
 from neuro.io.bids.tree import Intervals, Tree, sidecars, unknown_labels
 from neuro.io.formats import sampling
@@ -62,6 +63,7 @@ def scan(
     subjects: Sequence[str] | None = None,
     sessions: Sequence[str] | None = None,
     tr: float | None = None,
+    echo: str | None = None,
 ) -> pd.DataFrame:
     """Find the BOLD runs of a data set.
 
@@ -80,6 +82,8 @@ def scan(
         Labels to keep, without `task-`, `sub-`, `ses-`; all by default.
     tr : float, optional
         Sampling interval in s where neither sidecar nor header states it.
+    echo : str, optional
+        Of multi-echo runs; by default the combined image is the run.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def scan(
     files = {label: tree.files(label) for label in wanted}
     images = [name for names in files.values() for name in names if _is_bold(name)]
     layout, why = _layout(root, layout, images, files, tree)
-    images = [name for name in images if _fits(name, layout)]
+    images = variants.runs_only([name for name in images if _fits(name, layout)], echo)
     problems = []
     everything = images
     for entity, labels in (("task", tasks), ("ses", sessions)):
@@ -116,6 +120,11 @@ def scan(
     chosen, others = _one_grid(images, space, res)
     reader = Intervals(root, tree)
     rows = [_row(name, files, tree, layout, reader, tr) for name in chosen]
+    for name, row in zip(chosen, rows):
+        wrong = variants.problem(name, echo)
+        if wrong:
+            before = row["reason"].split(BETWEEN) if row["reason"] else []
+            row.update(status="problem", reason=BETWEEN.join(wrong + before))
     rows = _one_row_per_run(rows) + _left_over(chosen, others, layout)
     rows.sort(key=lambda row: _order(row))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -123,7 +132,7 @@ def scan(
     return table
 
 
-def grids(root, space: str | None = None) -> dict[str, Counter]:
+def grids(root, space: str | None = None, echo: str | None = None) -> dict[str, Counter]:
     """Spaces and resolutions of the images, with their numbers.
 
     Parameters
@@ -131,6 +140,8 @@ def grids(root, space: str | None = None) -> dict[str, Counter]:
     root : path-like
     space : str, optional
         Count the resolutions in this space only.
+    echo : str, optional
+        As for :func:`scan`.
 
     Returns
     -------
@@ -146,7 +157,7 @@ def grids(root, space: str | None = None) -> dict[str, Counter]:
     files = {label: tree.files(label) for label in tree.choose_subjects(None)}
     images = [name for names in files.values() for name in names if _is_bold(name)]
     layout, _ = _layout(root, "auto", images, files, tree)
-    images = [name for name in images if _fits(name, layout)]
+    images = variants.runs_only([name for name in images if _fits(name, layout)], echo)
     inside = Counter(name.res or "none" for name in images if space in (None, name.space))
     return {"space": Counter(name.space for name in images), "res": inside}
 
@@ -226,8 +237,8 @@ def _layout(root, layout, images, files, tree) -> tuple[str, str]:
         layout = next((kind for kind in LAYOUTS if counts[kind]), "")
         if not layout:
             raise InputProblem(
-                f"{root}: no BOLD image in {len(files)} sub-* folders; looked for "
-                f"sub-*/[ses-*/]func/*_bold.nii.gz{tree.hint()}"
+                f"{root}: no BOLD image in {len(files)} sub-* folders; looked for *_bold.nii.gz"
+                f"{variants.instead(name for n in files.values() for name in n) or tree.hint()}"
             )
     if not counts[layout]:
         seen = [f"{kind} ({count})" for kind, count in counts.items() if count and images]
@@ -287,8 +298,6 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> 
     folder = image.path.partition("/")[0]
     if "/" in image.path and folder != f"sub-{label}":
         problems.append(f"{image.path}: a file of sub-{label} in the folder {folder}")
-    if layout == "bids":
-        problems += _raw_problems(image)
     found: dict[str, Name | None] = {"bold": image}
     masks = [name for name in names if _is_mask(name, layout)]
     if layout == "nifti":
@@ -307,10 +316,11 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> 
         listed = [name for name in names if name.suffix == kind and name.extension in endings]
         found[kind] = _nearest(image, listed, same_grid=False)
     needed = {"fmriprep": ("mask", "confounds"), "xcpd": ("mask",), "nifti": ("mask",), "bids": ()}
-    for kind in needed[layout]:
-        if found[kind] is None:
-            wanted = "brain mask on the same grid" if kind == "mask" else "confounds table"
-            problems.append(f"{image.path}: no {wanted} found")
+    problems += [
+        f"{image.path}: {variants.MISSING[kind]}" + variants.ADVICE.get((layout, kind), "")
+        for kind in needed[layout]
+        if found[kind] is None
+    ]
     present = [name for name in found.values() if name is not None]
     problems += [
         f"{n.path}: a link that leads nowhere; get the file" for n in present if n.size < 0
@@ -349,14 +359,6 @@ def _identity(image: Name, layout: str) -> dict:
         "space": image.space,
         "res": image.res,
     }
-
-
-def _raw_problems(image: Name) -> list[str]:
-    if "echo" in image.entities:
-        return [f"{image.path}: one echo of a multi-echo run; combine the echoes first"]
-    if image.entities.get("part", "mag") != "mag":
-        return [f"{image.path}: not a magnitude image (part-{image.entities['part']})"]
-    return []
 
 
 def _one_row_per_run(rows: list[dict]) -> list[dict]:

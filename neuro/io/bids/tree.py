@@ -141,6 +141,7 @@ class Intervals:
                 path = os.path.join(self.root, name.path)
                 content, problem = sampling.read_json(path) if name.size else ({}, None)
                 problem = problem.replace(path, name.path) if problem else None
+                problem = problem or sampling.irregular(content, name.path)
                 self.read[name.path] = (sampling.interval(content), problem)
             value, problem = self.read[name.path]
             problems += [problem] if problem else []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
+RANGE = (0.02, 60.0)
+"""Seconds between two volumes that may be meant (ours)."""
 TOLERANCE = 0.01
 """Relative difference above which two statements about the interval are a problem."""
 
@@ -38,7 +41,8 @@ def interval(metadata: dict) -> float | None:
     Parameters
     ----------
     metadata : dict
-        `RepetitionTime` (s) counts first, then `SamplingFrequency` (Hz).
+        `RepetitionTime` (s) counts first, then `SamplingFrequency` (Hz), then the steps of
+        `VolumeTiming` (s) where they are equal.
 
     Returns
     -------
@@ -48,7 +52,27 @@ def interval(metadata: dict) -> float | None:
         value = metadata.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
             return turn(value)
-    return None
+    steps = _steps(metadata)
+    return steps[0] if steps and max(steps) - min(steps) <= TOLERANCE * steps[0] else None
+
+
+def _steps(metadata) -> list[float]:
+    """Seconds between the volumes of `VolumeTiming`; empty without it."""
+    times = metadata.get("VolumeTiming")
+    if not isinstance(times, list) or not all(isinstance(time, (int, float)) for time in times):
+        return []
+    return [float(after) - float(before) for before, after in pairwise(times)]
+
+
+def irregular(metadata: dict, name) -> str | None:
+    """One line where a sidecar says that volumes are not equally far apart."""
+    steps = _steps(metadata)
+    if not steps or interval(metadata) is not None:
+        return None
+    return (
+        f"{name}: VolumeTiming has steps of {min(steps):g} to {max(steps):g} s; methods here need "
+        "volumes at equal distances; leave the run out with data.exclude or data.tasks"
+    )
 
 
 def decide(
@@ -72,7 +96,7 @@ def decide(
     source : str
         `sidecar`, `inherited`, `header`, `config` or `missing`.
     problem : str or None
-        One line when two places differ by more than 1 % or none states it.
+        One line when two places differ by more than 1 %, none states it, or no scanner has it.
     """
     places = {source: sidecar, "header": header, "config": config}
     known = {place: float(value) for place, value in places.items() if value is not None}
@@ -83,6 +107,17 @@ def decide(
             f"{name}: no sampling interval in sidecar or header; set data.tr",
         )
     place, tr = next(iter(known.items()))
+    if not RANGE[0] <= tr <= RANGE[1]:
+        seconds = tr / 1000 if tr > RANGE[1] else tr * 1000
+        meant = f"; {seconds:g} s may be meant" if RANGE[0] <= seconds <= RANGE[1] else ""
+        return (
+            tr,
+            place,
+            (
+                f"{name}: sampling interval is {tr:g} s in the {place}, expected {RANGE[0]:g} to "
+                f"{RANGE[1]:g} s{meant}; correct it there"
+            ),
+        )
     for other, value in known.items():
         if abs(value - tr) > TOLERANCE * tr:
             return (

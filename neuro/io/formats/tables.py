@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.io.formats import people
 from neuro.io.formats.damaged import reason
 from neuro.io.problems import InputProblem
 
@@ -66,7 +67,7 @@ def parse_csv(path, **options) -> pd.DataFrame:
         raise InputProblem(
             f"{path}: rows hold more values than the header has names; give every column a name"
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError) as error:
         raise InputProblem(f"{path}: not a readable table ({reason(error)})") from None
 
 
@@ -96,53 +97,75 @@ def subject_label(value) -> str:
     return str(value).strip().removeprefix("sub-")
 
 
-def read_participants(path) -> pd.DataFrame:
+def read_participants(path, columns=None) -> pd.DataFrame:
     """Read `participants.tsv`: one row per subject, identifiers as text.
 
     Parameters
     ----------
     path : path-like
+    columns : mapping, optional
+        Names in the file for standard names, and the values of the diagnosis, e.g.
+        `{"dx": "diagnosis", "cases": ["ADHD"], "controls": ["CONTROL"]}`.
 
     Returns
     -------
     pandas.DataFrame
-        `participant_id` is text without `sub-`; `site` and `sex` are text; `age`, `iq`,
-        `handedness` and `mean_fd` are numbers; `dx` is 0 (control), 1 (case) or NaN.
-        Columns that the file lacks are added as missing, other columns are kept.
+        `participant_id` is text without `sub-`; `site` is text; `sex` is F, M or O (as BIDS
+        equates them, and 1 for M, 2 for F); `age` (years; `89+` is 89), `iq`, `handedness` and
+        `mean_fd` are numbers; `dx` is 0 (control), 1 (case) or NaN. Columns that the file lacks
+        are added as missing, other columns are kept. `attrs["notes"]` says what was mapped.
 
     Raises
     ------
     InputProblem
-        All problems at once: no `participant_id`, repeated ids, text where a number
-        belongs, a `dx` other than 0 and 1.
+        All problems at once: no `participant_id`, missing or repeated ids, text where a number
+        belongs, an impossible age, a sex that is none, a `dx` other than 0 and 1, names of
+        `columns` that do not occur.
     """
     table = read_tsv(path, dtype=str)
+    columns = columns or {}
+    notes: list[str] = []
+    standard = (*PARTICIPANT_COLUMNS, *NUMERIC_COLUMNS)
+    problems = people.rename(table, path, columns, standard, notes)
+    if problems:
+        raise InputProblem(problems)
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise InputProblem(f"{path}: column '{twice[0]}' stands there twice; keep one of them")
     if "participant_id" not in table.columns:
         raise InputProblem(
-            f"{path}: no column 'participant_id'; found {', '.join(table.columns[:8])}"
+            f"{path}: no column 'participant_id'; found {', '.join(table.columns[:8])}; set "
+            "data.columns: {participant_id: NAME}"
         )
-    problems = []
+    nameless = table.index[table["participant_id"].isna()]
+    if len(nameless):
+        problems.append(f"{path}: row {nameless[0] + 1} has no participant_id")
     table["participant_id"] = table["participant_id"].map(subject_label)
     repeated = table["participant_id"][table["participant_id"].duplicated()].unique()
-    if len(repeated):
+    if len(repeated) and not len(nameless):
         problems.append(f"{path}: participant_id repeated: {', '.join(repeated[:5])}")
     for name in PARTICIPANT_COLUMNS:
         if name not in table.columns:
-            table[name] = np.nan
-    for name in (*NUMERIC_COLUMNS, "dx"):
-        if name in table.columns:
-            numbers = pd.to_numeric(table[name], errors="coerce")
-            wrong = table[name][numbers.isna() & table[name].notna()].unique()
-            if len(wrong):
-                problems.append(f"{path}: column '{name}': '{wrong[0]}' is not a number")
-            table[name] = numbers
-    odd = sorted(set(table["dx"].dropna()) - {0.0, 1.0})
-    if odd:
-        problems.append(
-            f"{path}: column 'dx' holds {odd[0]:g}; expected 0 (control), 1 (case) or n/a"
-        )
+            table[name] = pd.Series(np.nan, index=table.index, dtype=object)
+    read = {
+        "age": people.ages,
+        "sex": people.sexes,
+        "handedness": people.hands,
+        "dx": lambda column, path, notes: people.diagnoses(column, path, columns, notes),
+    }
+    for name in (*NUMERIC_COLUMNS, "sex", "dx"):
+        if name not in table.columns:
+            continue
+        text = table[name].astype("str").where(table[name].notna())
+        if name in read:
+            table[name], found = read[name](text, path, notes)
+        else:
+            table[name] = pd.to_numeric(text, errors="coerce")
+            found = people.not_numbers(text, table[name], path, name)
+        problems += found
     if problems:
         raise InputProblem(problems)
+    table.attrs["notes"] = notes
     return table
 
 
@@ -175,6 +198,13 @@ def unmatched(participants: pd.DataFrame, runs) -> list[dict]:
     """
     table = set(participants["participant_id"])
     data = {run["participant_id"] for run in runs}
+    # A spreadsheet drops the zeros before a number.
+    bare = {label.lstrip("0"): label for label in sorted(table - data)}
+
+    def hint(label):
+        other = bare.get(label.lstrip("0"))
+        return f"; did you mean '{label}' by its '{other}'?" if other else ""
+
     rows = [
         exclusion(
             f"sub-{label}", "participants", "in the participants table, but has no usable run"
@@ -182,7 +212,11 @@ def unmatched(participants: pd.DataFrame, runs) -> list[dict]:
         for label in sorted(table - data)
     ]
     rows += [
-        exclusion(f"sub-{label}", "participants", "has data, but is not in the participants table")
+        exclusion(
+            f"sub-{label}",
+            "participants",
+            f"has data, but is not in the participants table{hint(label)}",
+        )
         for label in sorted(data - table)
     ]
     return rows

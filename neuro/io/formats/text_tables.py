@@ -1,18 +1,21 @@
-"""Text tables of numbers: separators, headers, leading columns, missing cells."""
+"""Text tables of numbers: separators, headers, names in comments, leading columns, gaps."""
 
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 
 from neuro.io.problems import InputProblem
 
-SUFFIXES = (".1D", ".tsv", ".csv", ".txt", ".npy", ".npz")
+SUFFIXES = (".1D", ".tsv", ".csv", ".txt", ".npy", ".npz", ".ptseries.nii")
 """Kinds of region tables."""
 
 _LEADING = {"file", "sub-brick"}
 _COUNTERS = {"", "index", "unnamed: 0", "time", "volume", "frame", "tr"}
+_LABELS = re.compile(r'ColumnLabels\s*=\s*"([^"]*)"')
+"""How AFNI names the columns of a `.1D` file with a NIML header."""
 _MISSING = re.compile(r"(?<![^\t,; ])(?:n/a|N/A|NA|)(?=[\t,;]|$)", re.MULTILINE)
 
 
@@ -25,7 +28,10 @@ def parse_table(text: str, path, header: bool | None = None):
     path : path-like
         For the messages.
     header : bool, optional
-        Whether the first line holds labels; found out by default.
+        Whether the first line holds labels; found out by default. A first line of whole numbers
+        is data, unless an empty first cell, the values below it or a comment say that it is not.
+        Comment lines (`#10<TAB>#11`, `# a b`, AFNI's `ColumnLabels`) above the data name the
+        columns where their number fits.
 
     Returns
     -------
@@ -37,19 +43,31 @@ def parse_table(text: str, path, header: bool | None = None):
     Raises
     ------
     InputProblem
-        When rows differ in length or a cell is no number; the first place is named.
+        When rows differ in length or a cell is no number; the first place is named. When a
+        comment names another number of columns.
+
+    Warns
+    -----
+    UserWarning
+        When a first line of distinct whole numbers was read as data.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    everything = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in everything if not line.startswith("#")]
     if not lines:
         raise InputProblem(f"{path}: no line of data")
     first = lines[0]
     mark = next((mark for mark in ("\t", ",", ";") if mark in first), None)
     cells = [_clean(cell) for cell in first.split(mark)]
     names = None
-    if header or (header is None and _is_header(cells, lines[1:2], mark)):
+    comments = everything[: everything.index(first)]
+    commented = _commented(comments, cells, mark, path) if header is not True else None
+    if header or (
+        header is None and commented is None and _is_header(cells, lines[1:], mark, path)
+    ):
         names, lines = cells, lines[1:]
         if not lines:
             raise InputProblem(f"{path}: a header but no line of data")
+    names = commented or names
     if mark is None:
         lines = [line.strip() for line in lines]
     elif (names is None or names[-1] == "") and all(line.endswith(mark) for line in lines):
@@ -59,7 +77,7 @@ def parse_table(text: str, path, header: bool | None = None):
     body = lines
     if skip:
         body = [line.split(mark, skip)[-1] for line in lines]
-        names = [name.removeprefix("Mean_") for name in names[skip:]] if names else None
+        names = [_plain(name) for name in names[skip:]] if names else None
     values = _numbers(body, mark, path, skip)
     if labels:
         return values, labels, True
@@ -68,6 +86,11 @@ def parse_table(text: str, path, header: bool | None = None):
             f"{path}: {len(names)} names in the header, {values.shape[1]} values in each row"
         )
     return values, names, False
+
+
+def _plain(name: str) -> str:
+    """A label without what 3dROIstats puts before it; the leading columns stay as they are."""
+    return name.removeprefix("Mean_")
 
 
 def _clean(cell: str) -> str:
@@ -84,8 +107,31 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _is_header(cells, following, mark) -> bool:
-    """Text in the first line, or distinct whole numbers above a line of fractions."""
+def _commented(comments, cells, mark, path) -> list[str] | None:
+    """Names of the columns from the comment lines above the data; the last that fits counts."""
+    n_columns = len(cells) - (cells[-1] == "")
+    for line in reversed(comments):
+        labels = _LABELS.search(line)
+        if labels:
+            names = [word.strip() for word in labels[1].split(";")]
+        else:
+            names = [_clean(cell.lstrip("# ")) for cell in line.strip().split(mark)]
+            if len(names) != n_columns:
+                names = line.lstrip("# ").split()
+        fits = len(names) == n_columns
+        if fits and len(set(names)) == len(names) and all(names):
+            return [_plain(name) for name in names]
+        # Every cell carries the mark: that is no sentence but a header.
+        marked = [cell for cell in line.split(mark) if cell.lstrip().startswith("#")]
+        if len(marked) > 1 and not fits:
+            raise InputProblem(
+                f"{path}: the comment line names {len(names)} columns, the data have {n_columns}"
+            )
+    return None
+
+
+def _is_header(cells, following, mark, path) -> bool:
+    """Text in the first line, or whole numbers that cannot be values of the columns below."""
     if any(_number(cell) is None for cell in cells[1:] or cells):
         return True
     if not following:
@@ -93,12 +139,44 @@ def _is_header(cells, following, mark) -> bool:
     below = [_clean(cell) for cell in following[0].split(mark)]
     if _number(cells[0]) is None:
         return _number(below[0]) is not None
-    if cells[0] == "":
+    unnamed = cells[0] == ""
+    if unnamed:
         cells, below = cells[1:], below[1:]
-    if not all(cell.isdigit() for cell in cells):
+    if not all(cell.isdigit() for cell in cells) or len(set(cells)) < len(cells):
         return False
-    whole = all(re.fullmatch(r"[-+]?\d+", cell) for cell in below)
-    return len(set(cells)) == len(cells) and not whole
+    if all(re.fullmatch(r"[-+]?\d+", cell) for cell in below):
+        return False
+    counted = [int(cell) for cell in cells]
+    listed = len(cells) > 4 and counted in (list(range(len(cells))), [*range(1, len(cells) + 1)])
+    if unnamed or listed or _far(cells, following, mark):
+        return True
+    warnings.warn(
+        f"{path}: the first line of whole numbers was read as data; if they are labels, put a # "
+        "before them",
+        stacklevel=3,
+    )
+    return False
+
+
+def _far(cells, following, mark, times=10) -> bool:
+    """Whether the numbers are of another order than what many columns hold below them.
+
+    A first volume before the steady state is brighter, not ten times as bright.
+    """
+    rows = [[_number(cell) for cell in line.split(mark)] for line in following[:200]]
+    rows = [row for row in rows if len(row) == len(cells) and None not in row]
+    if len(rows) < 5:
+        return False
+    values = np.array(rows, dtype=float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # columns of NaN
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        least, most = np.nanmin(np.abs(values), axis=0), np.nanmax(np.abs(values), axis=0)
+    room = times * (high - low)
+    first = np.array(cells, dtype=float)
+    outside = (first < low - room) | (first > high + room)
+    other = (first > times * most) | (first < least / times)
+    return bool(np.mean(outside & other) >= 0.25)
 
 
 def _leading(names, lines, mark) -> tuple[int, list[str]]:

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import provenance
+from neuro.io.bids.names import DERIVED_ENTITIES
 from neuro.io.formats import sampling
 from neuro.io.formats.damaged import readable
 from neuro.io.formats.text_tables import SUFFIXES, parse_table
 from neuro.io.problems import InputProblem
+from neuro.io.regions.cifti import read_parcels
 from neuro.io.regions.region_series import RegionSeries
 from neuro.io.regions.roi_scan import scan_roi_tables
 
@@ -38,7 +40,7 @@ def read_roi_table(
     *,
     min_volumes: int = MIN_VOLUMES,
     time_axis: int | None = None,
-    constant: str = "raise",
+    constant: str = "nan",
     header: bool | None = None,
 ) -> RegionSeries:
     """Read the region series of one run.
@@ -46,10 +48,11 @@ def read_roi_table(
     Parameters
     ----------
     path : path-like
-        Text (`.1D`, `.tsv`, `.csv`, `.txt`; a header of region labels is optional, `#` starts a
-        comment) or numpy (`.npy`; `.npz` with one of `series`, `timeseries`, `data` or a single
-        2-D array, and optionally `regions` and `tr`). The columns `File` and `Sub-brick` of
-        AFNI's 3dROIstats and a leading counter column are left out.
+        Text (`.1D`, `.tsv`, `.csv`, `.txt`; a header of region labels is optional and may stand
+        in a comment line, as AFNI, C-PAC and PCP write it) or numpy (`.npy`; `.npz` with one of
+        `series`, `timeseries`, `data` or a single 2-D array, and optionally `regions` and `tr`).
+        The columns `File` and `Sub-brick` of AFNI's 3dROIstats and a leading counter column are
+        left out.
     tr : float, optional
         Sampling interval in s, for tables without a JSON sidecar beside them.
     min_volumes : int
@@ -57,8 +60,8 @@ def read_roi_table(
     time_axis : {None, 0, 1}
         0: rows are volumes; 1: columns are volumes; None: rows, and a table without labels that
         looks turned round is a problem.
-    constant : {'raise', 'nan', 'keep'}
-        What a constant region is: a problem, a missing region, or data.
+    constant : {'nan', 'raise', 'keep'}
+        What a constant region is: a missing region (default), a problem, or data.
     header : bool, optional
         Whether the first line holds labels; found out by default.
 
@@ -88,11 +91,16 @@ def read_roi_table(
     flat = constant_columns(values)
     if constant == "raise" and flat.any():
         listed = _few([name for name, bad in zip(regions, flat) if bad])
-        problems.append(f"{path}: constant region {listed}; remove it or treat it as missing")
+        problems.append(
+            f"{path}: constant region {listed}; set fmri.constant_regions: missing, or leave the "
+            "run out"
+        )
     elif constant == "nan":
         values[:, flat] = np.nan
+        if flat.any() and np.isnan(values).all():
+            problems.append(f"{path}: no region varies")
     metadata: dict = {}
-    sidecar = provenance.sidecar_path(path)
+    sidecar = provenance.sidecar_path(str(path).replace(".ptseries.nii", ".tsv"))
     if sidecar.exists():
         metadata, problem = sampling.read_json(sidecar)
         problems += [problem] if problem else []
@@ -114,11 +122,10 @@ def read_roi_table(
 
 def _key(path: Path) -> tuple[str, str]:
     """Run key and participant of a BIDS-like name; else the stem for both."""
-    stem = path.name.removesuffix(path.suffix)
+    stem = path.name.removesuffix(".ptseries.nii").removesuffix(path.suffix)
     entities = [part for part in stem.split("_") if re.fullmatch(r"[a-z]+-[A-Za-z0-9]+", part)]
     if entities and entities[0].startswith("sub-"):
-        leave = ("space-", "res-", "desc-", "atlas-", "seg-", "stat-", "den-", "cohort-")
-        kept = [part for part in entities if not part.startswith(leave)]
+        kept = [part for part in entities if part.partition("-")[0] not in DERIVED_ENTITIES]
         return "_".join(kept), entities[0].removeprefix("sub-")
     return stem, stem
 
@@ -252,13 +259,15 @@ def check_tables(tables: Sequence[RegionSeries]) -> list[str]:
 
 def _load(path: Path, time_axis, header):
     """Values (float64, time first), labels or None, sampling interval or None."""
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise InputProblem(f"{path}: unknown kind of table; expected {', '.join(SUFFIXES)}")
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
     names = tr = None
+    if path.name.endswith(".ptseries.nii"):
+        return read_parcels(path)
     if path.suffix in (".npy", ".npz"):
         values, names, tr = _load_numpy(path)
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +35,7 @@ COLUMNS = (
     "reason",
 )
 
+_CIFTI = ".ptseries.nii"
 _LISTED = ("participants.tsv", "participants.csv")
 
 
@@ -54,9 +57,10 @@ def scan_roi_tables(
     root : path-like
         A folder, or a table (`.tsv`, `.csv`) with the columns `participant_id` and `path`
         (relative to the table) and optionally `session`, `task`, `run`, `site`, `tr`,
-        `run_key`. In a folder, `sub-*_timeseries.*` in the root, `sub-*`, `sub-*/ses-*` and
-        their `func` are taken; where there is none, every table in the root, whose name is
-        matched with the participants.
+        `run_key`. In a folder, `sub-*_timeseries.*` in the root, `sub-*`, `sub-*/ses-*`, their
+        `func` and its `task-*` are taken; where there is none, every table in the root, whose
+        name is matched with the participants. A CIFTI file (`.ptseries.nii`) beside a text table
+        of the same run is passed over.
     participants : pandas.DataFrame, optional
         With `participant_id`, and `site` to fill in.
     tr : float, optional
@@ -64,7 +68,8 @@ def scan_roi_tables(
     site_tr : mapping, optional
         The same by site.
     atlas : str, optional
-        Label after `atlas-` or `seg-`, needed where the folder holds several.
+        Label after `atlas-` or `seg-` (or `rois_` at the end of a plain name), needed where the
+        folder holds several, see :func:`varieties`.
     tasks, subjects, sessions : sequence of str, optional
         Labels to keep; all by default.
 
@@ -174,7 +179,7 @@ def _files(root: Path) -> list[str]:
             for entry in entries:
                 path = f"{below}/{entry.name}" if below else entry.name
                 if entry.is_dir():
-                    first = "sub-" if not below else ("ses-", "func")
+                    first = "sub-" if not below else ("ses-", "func", "task-")
                     if entry.name.startswith(first):
                         folders.append(path)
                 elif entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
@@ -183,6 +188,27 @@ def _files(root: Path) -> list[str]:
 
 
 def _from_folder(root: Path, participants, atlas) -> list[dict]:
+    named, plain = _tables(root)
+    if named:
+        return [_from_name(name) for name in _one_atlas(_words(named), atlas)]
+    if not plain:
+        raise InputProblem(
+            f"{root}: no region table; looked for sub-*_timeseries.tsv in sub-*/[ses-*/]func and "
+            f"for {', '.join(SUFFIXES)} in the folder itself{_instead(root)}"
+        )
+    return _from_plain_names(root, _one_atlas(_plain_words(plain), atlas), participants)
+
+
+def _instead(root) -> str:
+    from neuro.io.bids.tree import Tree
+    from neuro.io.bids.variants import instead
+
+    tree = Tree(root)
+    return instead(name for label in tree.subjects for name in tree.files(label)) or tree.hint()
+
+
+def _tables(root: Path) -> tuple[list[Name], list[str]]:
+    """Tables with BIDS names, and paths of those with other names in the root."""
     files = _files(root)
     names = [parse(path, 0) for path in files if path.rpartition("/")[2].startswith("sub-")]
     tables = [
@@ -190,31 +216,57 @@ def _from_folder(root: Path, participants, atlas) -> list[dict]:
         for name in names
         if name and name.suffix == "timeseries" and name.desc not in ("confounds", "MELODIC")
     ]
-    if tables:
-        return [_from_name(name) for name in _one_atlas(tables, atlas)]
-    plain = [path for path in files if "/" not in path and path not in _LISTED]
-    if not plain:
-        raise InputProblem(
-            f"{root}: no region table; looked for sub-*_timeseries.tsv in sub-*/[ses-*/]func and "
-            f"for {', '.join(SUFFIXES)} in the folder itself"
-        )
-    return _from_plain_names(root, plain, participants)
+    text = {(n.run_key, _word(n)) for n in tables if n.extension != _CIFTI}
+    tables = [n for n in tables if n.extension != _CIFTI or (n.run_key, _word(n)) not in text]
+    return tables, [path for path in files if "/" not in path and path not in _LISTED]
 
 
-def _one_atlas(tables: list[Name], atlas) -> list[Name]:
-    def word(name: Name) -> str:
-        return name.entities.get("atlas") or name.entities.get("seg") or ""
+def _word(name: Name) -> str:
+    """What was done to the run (HALFpipe's feature, C-PAC's regression), and the atlas."""
+    parts = [name.entities.get(key) for key in ("feature", "setting", "reg")]
+    parts.append(name.entities.get("atlas") or name.entities.get("seg"))
+    return "/".join(part for part in parts if part)
 
-    found = sorted({word(name) for name in tables})
-    if atlas is not None:
-        if atlas not in found:
-            listed = ", ".join(label or "none" for label in found)
-            raise InputProblem(f"data.atlas: no table of '{atlas}'; found {listed}")
-        return [name for name in tables if word(name) == atlas]
-    if len(found) > 1:
-        listed = ", ".join(label or "none" for label in found)
+
+def _words(tables: list[Name]) -> list[tuple]:
+    return [(name, _word(name)) for name in tables]
+
+
+def _plain_words(paths: list[str]) -> list[tuple]:
+    found = [(path, re.search(r"_rois_([A-Za-z0-9]+)$", path.rpartition(".")[0])) for path in paths]
+    return [(path, match[1] if match else "") for path, match in found]
+
+
+def varieties(root) -> Counter:
+    """Atlases that the region tables of a folder come from, with the numbers of tables.
+
+    Parameters
+    ----------
+    root : path-like
+
+    Returns
+    -------
+    collections.Counter
+        Words that `atlas` of :func:`scan_roi_tables` accepts: the label of the atlas, after the
+        labels of feature, setting and regression where names carry them, e.g.
+        `corr1/schaefer400`. Empty where no name carries any.
+    """
+    named, plain = _tables(Path(root))
+    words = [word for _, word in (_words(named) if named else _plain_words(plain))]
+    return Counter(words) if any(words) else Counter()
+
+
+def _one_atlas(tables: list[tuple], atlas) -> list:
+    """What the tables hold of one atlas; `tables` are pairs with the word of their atlas."""
+    found = Counter(word for _, word in tables)
+    listed = ", ".join(word or "none" for word in sorted(found))
+    if atlas is not None and atlas not in found:
+        near = difflib.get_close_matches(atlas, [word for word in found if word], 1, 0.6)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputProblem(f"data.atlas: no table of '{atlas}'; found {listed}{hint}")
+    if atlas is None and len(found) > 1:
         raise InputProblem(f"data.atlas: the tables come from several, choose one: {listed}")
-    return tables
+    return [table for table, word in tables if atlas in (None, word)]
 
 
 def _from_name(name: Name) -> dict:
@@ -283,14 +335,19 @@ def _finish(row: dict, folder: Path, tr):
         reasons.append(f"{row['path']}: the file is empty (0 bytes)")
         row.update(status="empty")
     stated, source = None, "sidecar"
-    beside = provenance.sidecar_path(path)
+    beside = provenance.sidecar_path(str(path).replace(_CIFTI, ".tsv"))
     if beside.exists():
         content, problem = sampling.read_json(beside)
         stated = sampling.interval(content)
         reasons += [problem] if problem else []
     if stated is None and row["tr"] == row["tr"]:
         stated, source = row["tr"], "table"
-    if stated is None and path.suffix == ".npz" and tr is None and row["status"] == "ok":
+    if (
+        stated is None
+        and path.name.endswith((".npz", _CIFTI))
+        and tr is None
+        and row["status"] == "ok"
+    ):
         stated, source = _own_interval(path), "file"
     row["tr"], row["tr_source"], problem = sampling.decide(
         row["path"], sidecar=stated, config=tr, source=source
@@ -304,6 +361,13 @@ def _finish(row: dict, folder: Path, tr):
 def _own_interval(path: Path) -> float | None:
     import numpy as np
 
+    if path.name.endswith(_CIFTI):
+        from neuro.io.regions.cifti import read_parcels
+
+        try:
+            return read_parcels(path)[2]
+        except InputProblem:
+            return None  # told about where the table is read
     try:
         with np.load(path, allow_pickle=False) as content:
             return float(content["tr"].ravel()[0]) if "tr" in content.files else None

@@ -1,0 +1,103 @@
+"""Write a settings file for what lies at some paths: what was found there, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuro.command.init import bold, tables
+from neuro.command.init.found import Found, compose
+from neuro.io.problems import InputProblem
+
+RECOGNISERS = (bold.recognise, tables.recognise)
+"""Asked in this order. Each gets a path and the wishes of the command line, and gives a
+:class:`~neuro.command.init.found.Found`, or None where the path holds nothing of its kind; it
+raises `InputProblem` where the path is of its kind but cannot be used."""
+
+
+def settings(paths, **wishes) -> str:
+    """The text of a settings file for one or several paths.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Files or folders.
+    **wishes
+        Choices of the command line: `atlas`, and `hint` (`bids` or `table`) for the kind.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputProblem
+        When a path holds nothing that is recognised, or nothing that can be used.
+    """
+    found, problems = [], []
+    for path in map(Path, paths):
+        try:
+            found.append(_recognise(path, wishes))
+        except InputProblem as problem:
+            problems += problem.problems
+    if problems:
+        raise InputProblem(problems)
+    return compose(found)
+
+
+def _recognise(path, wishes) -> Found:
+    if not path.exists():
+        what = {"bids": "folder", "table": "file or folder"}.get(
+            wishes.get("hint"), "file or folder"
+        )
+        raise InputProblem(f"{path}: no such {what}")
+    for recognise in RECOGNISERS:
+        found = recognise(path, **wishes)
+        if found is not None:
+            return found
+    raise InputProblem(
+        f"{path}: nothing in it was recognised; expected sub-* folders (BIDS, fMRIPrep, XCP-D), "
+        "region tables, or a table with the columns participant_id and path"
+    )
+
+
+def write(text, path, *, force=False) -> Path:
+    """Write settings; an existing file is kept unless `force` is given.
+
+    Parameters
+    ----------
+    text : str
+    path : path-like
+    force : bool
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputProblem
+        When the file exists, or cannot be written.
+    """
+    path = refuse_existing(path, force=force)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputProblem(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def refuse_existing(path, *, force=False) -> Path:
+    """The path, unless a file is there that must not be replaced.
+
+    Raises
+    ------
+    InputProblem
+        When the file exists and `force` is not given, or is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputProblem(f"{path}: a folder; give the name of a file with -o")
+    if path.exists() and not force:
+        raise InputProblem(f"{path}: exists already; choose another name with -o, or add --force")
+    return path

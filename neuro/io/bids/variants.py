@@ -1,0 +1,117 @@
+"""Images that are no runs of their own: echoes, phases, and what stands in place of volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neuro.io.bids.names import Name
+from neuro.io.problems import InputProblem
+
+_VERSIONS = ("echo", "part")
+MISSING = {
+    "mask": "no brain mask on the same grid found",
+    "confounds": "no confounds table found",
+}
+"""What is said of a run that lacks a file."""
+ADVICE = {
+    ("xcpd", "mask"): (
+        "; put fMRIPrep's *_desc-brain_mask.nii.gz of that space beside it, or read XCP-D's region "
+        "tables with data.kind: table"
+    ),
+}
+"""What to do about it, by layout."""
+
+
+def runs_only(images: list[Name], echo: str | None = None) -> list[Name]:
+    """The images that stand for runs.
+
+    Parameters
+    ----------
+    images : list of Name
+    echo : str, optional
+        Of multi-echo runs this one; by default the combined image, which has no echo in its
+        name.
+
+    Returns
+    -------
+    list of Name
+        In the order given. Of a run without a combined image the first echo is kept, and of one
+        without a magnitude image the first part; :func:`problem` tells that they are no runs.
+
+    Raises
+    ------
+    InputProblem
+        When no run has the wanted echo.
+    """
+    groups: dict = {}
+    for name in images:
+        place = (tuple(item for item in name.run if item[0] not in _VERSIONS), _folder(name))
+        groups.setdefault(place, []).append(name)
+    kept: list[Name] = []
+    echoes = {_number(name) for name in images if "echo" in name.entities}
+    if echo is not None and _as_number(echo) not in echoes:
+        listed = ", ".join(sorted(echoes)) or "no image with an echo in its name"
+        raise InputProblem(f"data.echo: no image of echo '{echo}'; found {listed}")
+    for group in groups.values():
+        magnitudes = [name for name in group if name.entities.get("part", "mag") == "mag"]
+        group = magnitudes or [n for n in group if n.entities["part"] == group[0].entities["part"]]
+        combined = [name for name in group if "echo" not in name.entities]
+        several = [name for name in group if "echo" in name.entities]
+        if echo is not None:
+            wanted = [name for name in several if _number(name) == _as_number(echo)]
+            kept += wanted or combined
+        elif combined:
+            kept += combined
+        else:
+            first = min(map(_number, several))
+            kept += [name for name in several if _number(name) == first]
+    order = {id(name): place for place, name in enumerate(images)}
+    return sorted(kept, key=lambda name: order[id(name)])
+
+
+def problem(image: Name, echo: str | None = None) -> list[str]:
+    """Why an image that :func:`runs_only` kept is no run, in a list of at most one line."""
+    part = image.entities.get("part", "mag")
+    if part != "mag":
+        return [f"{image.path}: not a magnitude image (part-{part}), and there is none beside it"]
+    if "echo" in image.entities and echo is None:
+        return [
+            f"{image.path}: one echo of a multi-echo run without a combined image; combine the "
+            "echoes (fMRIPrep or tedana do), or choose one with data.echo, quoted"
+        ]
+    return []
+
+
+def instead(names: Iterable[Name]) -> str:
+    """What a folder without volumes holds instead, with what to do; empty for neither."""
+    names = list(names)
+    cifti = [n for n in names if n.extension in (".dtseries.nii", ".ptseries.nii")]
+    if cifti:
+        return (
+            f"; there are {len(cifti)} CIFTI files (*{cifti[0].extension}): surfaces are not read "
+            "yet; give volumes in template space, or region tables (XCP-D writes both)"
+        )
+    surfaces = [n for n in names if n.extension == ".func.gii"]
+    if surfaces:
+        return (
+            f"; there are {len(surfaces)} surface files (*.func.gii): surfaces are not read yet; "
+            "give volumes in template space"
+        )
+    if any(n.suffix in ("boldref", "xfm") for n in names):
+        return (
+            "; there are references and transforms only, as fMRIPrep writes with --level minimal: "
+            "run it again with --level full"
+        )
+    return ""
+
+
+def _folder(name: Name) -> str:
+    return name.path.rpartition("/")[0]
+
+
+def _number(name: Name) -> str:
+    return _as_number(name.entities["echo"])
+
+
+def _as_number(echo) -> str:
+    return str(echo).removeprefix("echo-").lstrip("0") or "0"

@@ -1,0 +1,142 @@
+"""Names of an atlas's regions: look-up tables beside label images, by any name in use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from neuro.io.formats.tables import read_tsv
+from neuro.io.problems import InputProblem
+
+CODES = ("index", "value", "id", "number", "roi", "code", "no.")
+"""Columns that hold the values of the image, best first."""
+NAMES = ("name", "label", "label_name", "labelname", "region", "roi_name", "structure")
+"""Columns that hold names, best first; `label` holds the value where its cells are numbers."""
+_SUFFIXES = (".tsv", ".csv", ".txt", ".lut", ".LUT", "_LUT.txt", ".ctab")
+_LUT = re.compile(r"\s*(\d+)\s+(\S+)\s+\d+\s+\d+\s+\d+(?:\s+\d+)?\s*")
+_DROPPED = ("res", "den", "cohort", "space")
+"""Entities that the table of several images may lack."""
+
+
+def names_beside(path) -> dict[int, str]:
+    """Region names by value, from the table beside a label image.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the image; empty for none.
+
+    Returns
+    -------
+    dict of int to str
+        Empty without a table: the values are the names then. Looked for is the image's name with
+        `.tsv`, `.csv`, `.txt`, `.lut`, `_LUT.txt` or `.ctab`, then the same without the entities
+        that one table of several images lacks (TemplateFlow has no `res`, BIDS tables no
+        `space`).
+
+    Raises
+    ------
+    InputProblem
+        When a table names no regions.
+    """
+    if not str(path):
+        return {}
+    path = Path(path)
+    stem = path.name.removesuffix(".gz").removesuffix(".nii")
+    for candidate in _candidates(stem):
+        for suffix in _SUFFIXES:
+            table = path.with_name(candidate + suffix)
+            if table.is_file():
+                return read_names(table)
+    return {}
+
+
+def _candidates(stem: str) -> list[str]:
+    parts = stem.split("_")
+    found = [stem]
+    for count in range(1, len(_DROPPED) + 1):
+        left = [part for part in parts if part.partition("-")[0] not in _DROPPED[:count]]
+        found.append("_".join(left))
+    return list(dict.fromkeys(found))
+
+
+def read_names(path) -> dict[int, str]:
+    """Region names by value from one table.
+
+    Parameters
+    ----------
+    path : path-like
+        A table with a header (TemplateFlow, BIDS, XCP-D, nilearn), or a colour look-up table of
+        FreeSurfer (value, name, red, green, blue, alpha).
+
+    Returns
+    -------
+    dict of int to str
+
+    Raises
+    ------
+    InputProblem
+        When it is neither.
+    """
+    path = Path(path)
+    if path.stat().st_size == 0:
+        raise InputProblem(f"{path}: the file is empty (0 bytes), expected names of regions")
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputProblem(f"{path}: not UTF-8; save the table as UTF-8") from None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    found = [_LUT.fullmatch(line) for line in lines]
+    if lines and all(found):
+        return {int(match[1]): match[2] for match in found if match}
+    bare = [line.split(None, 1) for line in lines]
+    if path.suffix == ".txt" and all(len(row) == 2 and row[0].isdigit() for row in bare):
+        return {int(code): name.strip() for code, name in bare}
+    return names_of(read_tsv(path, dtype=str), path)
+
+
+def names_of(table: pd.DataFrame, where) -> dict[int, str]:
+    """Region names by value from the columns of a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    where : path-like or str
+        For the messages.
+
+    Returns
+    -------
+    dict of int to str
+
+    Raises
+    ------
+    InputProblem
+        When there is no column of values or of names, a value is no whole number, or one value
+        has two names.
+    """
+    columns = {str(name).strip().lower(): name for name in reversed(table.columns)}
+    names = [name for name in NAMES if name in columns and not _numeric(table[columns[name]])]
+    codes = [name for name in (*CODES, "label") if name in columns and name not in names[:1]]
+    codes = [name for name in codes if _numeric(table[columns[name]])]
+    if not names or not codes:
+        lacking = "values ('index')" if not codes else "names ('name' or 'label')"
+        raise InputProblem(
+            f"{where}: no column of {lacking}; found {', '.join(map(str, table.columns[:6]))}"
+        )
+    code, name = columns[codes[0]], columns[names[0]]
+    used = table[table[code].notna() & table[name].notna()]
+    found: dict[int, str] = {}
+    for value, word in zip(used[code], used[name]):
+        number, word = float(value), str(word).strip().replace("\t", " ")
+        if number != int(number):
+            raise InputProblem(f"{where}: column '{code}': '{value}' is no whole number")
+        if found.setdefault(int(number), word) != word:
+            raise InputProblem(f"{where}: the value {int(number)} has two names; keep one")
+    return found
+
+
+def _numeric(column) -> bool:
+    known = column.dropna()
+    return bool(len(known)) and bool(pd.to_numeric(known, errors="coerce").notna().all())

@@ -1,0 +1,133 @@
+"""Which runs the settings choose, and labels in them that do not occur."""
+
+from __future__ import annotations
+
+from neuro.config.paths import BRACES
+from neuro.io.problems import InputProblem
+
+_PREFIXES = {"subjects": "sub-", "exclude": "sub-", "sessions": "ses-", "tasks": "task-"}
+
+
+def people(data, found):
+    """The participants table with its notes added to `found`; None without a readable one.
+
+    A table that cannot be read is told about where it is needed, with all its problems.
+    """
+    from neuro.io.formats.tables import read_participants
+
+    if found.kind in ("adhd200", "simulated", "none") or not found.sources:
+        return None
+    try:
+        table = read_participants(found.sources[0], data["columns"])
+    except InputProblem:
+        return None
+    found.notes += table.attrs["notes"]
+    return table
+
+
+def place(rows, people):
+    """Write the sites of the participants table into rows without one."""
+    sites = {} if people is None else dict(zip(people["participant_id"], people["site"]))
+    for row in rows:
+        site = sites.get(row["participant_id"])
+        if not row.get("site") and isinstance(site, str):
+            row["site"] = site
+
+
+def chosen(rows, config, kind, people):
+    """The rows that the settings choose; those to leave out stay, with their reason.
+
+    Raises
+    ------
+    InputProblem
+        One line per label of the settings that does not occur.
+    """
+    data = config["data"]
+    problems = _unknown(rows, config, kind, people)
+    for key, column in (
+        ("subjects", "participant_id"),
+        ("sites", "site"),
+        ("sessions", "session"),
+        ("tasks", "task"),
+    ):
+        wanted = data[key]
+        if wanted == "all":
+            continue
+        wanted = [_bare(key, item) for item in wanted]
+        rows = [row for row in rows if (row.get(column) or "") in wanted]
+    for row in rows:
+        _carried(row)
+    unwanted = {_bare("exclude", item) for item in data["exclude"]}
+    for row in rows:
+        # Also those that cannot be used: leaving them out is how to go on without them.
+        if row["participant_id"] in unwanted:
+            row |= {"status": "excluded", "reason": "listed under data.exclude"}
+    if problems:
+        raise InputProblem(problems)
+    return rows
+
+
+def _carried(row):
+    """Make a run a problem whose paths hold what Snakemake reads as a wildcard."""
+    for key in ("bold", "mask", "confounds", "motion", "outliers", "json", "table"):
+        path = str(row.get(key) or "")
+        bad = [letter for letter in path if letter in BRACES or not letter.isprintable()]
+        if bad and row["status"] == "ok":
+            reason = f"{path}: the path holds the character {bad[0]!r}; rename that folder or file"
+            row |= {"status": "problem", "reason": reason}
+
+
+def _bare(key, item) -> str:
+    """A label without the prefix that file names put before it."""
+    return str(item).removeprefix(_PREFIXES.get(key, ""))
+
+
+def _unknown(rows, config, kind, people) -> list[str]:
+    """One line per label of the settings that does not occur, with the nearest that does."""
+    from neuro.io.formats.people import nearest
+
+    data = config["data"]
+    subjects = {row["participant_id"] for row in rows}
+    if people is not None:
+        # Somebody without a run may be excluded, or stand in a list that was made elsewhere.
+        subjects |= set(people["participant_id"])
+    sites = _labels(rows, "site")
+    known = {
+        "subjects": _labels(rows, "participant_id"),
+        "exclude": subjects,
+        "sites": sites,
+        "sessions": _labels(rows, "session"),
+        "tasks": _labels(rows, "task"),
+    }
+    asked = [
+        (f"data.{key}", _bare(key, item), labels)
+        for key, labels in known.items()
+        for item in ([] if data[key] == "all" else data[key])
+    ]
+    if kind == "adhd200":
+        from neuro.io.adhd200.cohort import TR_BY_SITE
+
+        # Ready settings name all sites of the sample; a part of it is no mistake.
+        sites = sites | set(TR_BY_SITE)
+    if kind in ("table", "adhd200"):
+        asked += [("data.site_tr", str(site), sites) for site in data["site_tr"]]
+    elif data["site_tr"]:
+        return ["data.site_tr: only region tables lack an interval by site; set data.tr"]
+    if sites and data["sites"] == "all":
+        groups = config["adhd"]["site_groups"] if config["adhd"]["enabled"] else {}
+        members = [site for group in groups.values() for site in group]
+        asked += [("adhd.site_groups", str(site), sites) for site in members]
+    problems = []
+    for key, item, labels in asked:
+        if item not in labels:
+            found = sorted(labels)
+            some = " ".join(found[:4]) + (" ..." if len(found) > 4 else "")
+            problems.append(
+                f"{key}: '{item}' not found in {data['root']}; found {some or 'none'} "
+                f"({len(found)}){nearest(item, found)}"
+            )
+    return problems
+
+
+def _labels(rows, column) -> set:
+    return {row.get(column) or "" for row in rows} - {""}
