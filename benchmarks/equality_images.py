@@ -225,7 +225,7 @@ def _clean_cosine():
     ours = Denoiser(None, None, "none", detrend=False)
     options = {"filter": "cosine", "high_pass": BAND[0], "t_r": TR, "standardize": None}
     return (
-        lambda: ours.fit_transform(series, np.hstack([confounds, drift]), TR),
+        lambda: ours.fit_transform(series, tr=TR, confounds=np.hstack([confounds, drift])),
         lambda: (
             clean(series, detrend=False, confounds=confounds, **options)
             - clean(series, detrend=False, confounds=confounds, **options).mean(axis=0)
@@ -247,7 +247,7 @@ def _clean_butterworth(order, rest):
         )
         ours = Denoiser(*BAND, "butterworth", order=order, detrend=False)
         return (
-            lambda: ours.fit_transform(series, confounds, TR),
+            lambda: ours.fit_transform(series, tr=TR, confounds=confounds),
             lambda: clean(
                 series,
                 confounds=confounds,

@@ -183,13 +183,13 @@ def _partitions():
     ]
 
 
-def _agreement(home, name, theirs):
+def _agreement(name, theirs):
     def make():
-        import importlib
-
         from sklearn import metrics
 
-        function = getattr(importlib.import_module(f"neuro.{home}"), name)
+        from neuro.stats import agreement
+
+        function = getattr(agreement, name)
         reference = getattr(metrics, theirs)
         pairs = _partitions()
         return (
@@ -348,24 +348,17 @@ CASES = (
         1e-4,
     ),
     Case(
-        "mds.agreement.adjusted_rand",
+        "stats.agreement.adjusted_rand",
         "sklearn adjusted_rand_score",
         "-",
-        _agreement("mds.agreement", "adjusted_rand", "adjusted_rand_score"),
+        _agreement("adjusted_rand", "adjusted_rand_score"),
         1e-12,
     ),
     Case(
-        "hmmglm.compare.adjusted_rand",
-        "sklearn adjusted_rand_score",
-        "-",
-        _agreement("hmmglm.compare", "adjusted_rand", "adjusted_rand_score"),
-        1e-12,
-    ),
-    Case(
-        "ntf.agreement.ami",
+        "stats.agreement.ami",
         "sklearn adjusted_mutual_info_score",
         "-",
-        _agreement("ntf.agreement", "ami", "adjusted_mutual_info_score"),
+        _agreement("ami", "adjusted_mutual_info_score"),
         1e-10,
     ),
     Case(

@@ -21,15 +21,11 @@ import numpy as np
 from page import heading, table
 from threadpoolctl import threadpool_limits
 
-from neuro.hmmglm.baselines.compare import (
-    adjusted_mutual_information,
-    adjusted_rand,
-    edge_scores,
-    match_states,
-)
+from neuro.hmmglm.baselines.compare import edge_scores, match_states
 from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
 from neuro.hmmglm.design import bins
 from neuro.hmmglm.model import OneHotHMMGLM
+from neuro.stats.agreement import adjusted_rand, ami
 
 SEEDS = (0, 1, 2)
 MODELS = ("plain", "gaussian", "onehot")
@@ -186,10 +182,7 @@ def aplysia(folder, only=None, with_gaussian=False):
                 gaussian = OneHotHMMGLM(k, "gaussian", **APLYSIA).fit(train, dt=BIN_S)
                 bits[1] = gaussian.bits_per_spike(test)
             states = [hmm.predict_proba(train[:1])[0].argmax(axis=1), model.predict(train)[0]]
-            amis = [
-                adjusted_mutual_information(path, (clock >= STIMULUS_S).astype(int))
-                for path in states
-            ]
+            amis = [ami(path, (clock >= STIMULUS_S).astype(int)) for path in states]
             numbers = [f"{value:.3f}" if value == value else "" for value in (*bits, *amis)]
             rows.append([name, train[0].shape[1], k, *numbers, f"{spent:.0f}"])
             print(rows[-1], flush=True)

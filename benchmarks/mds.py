@@ -18,7 +18,6 @@ import torch
 from page import heading
 
 from neuro.mds import MostDiscriminativeStimuli, Twin
-from neuro.mds.clusters.agreement import adjusted_rand
 from neuro.mds.stimuli.objective import Ascender, Ask, membership
 from neuro.mds.twin.core import CentredTwin, unit_correlation
 from neuro.simulate.ln8 import (
@@ -28,6 +27,7 @@ from neuro.simulate.ln8 import (
     one_type,
     orientation_continuum,
 )
+from neuro.stats.agreement import adjusted_rand
 
 REPEATS = 5
 """Timings of each kind, in turns; the median counts."""

@@ -26,9 +26,9 @@ from threadpoolctl import threadpool_limits
 from neuro import config
 from neuro.io.problems import InputProblem
 from neuro.mds import DiscreteSpace, MostDiscriminativeStimuli, TemporalTwin, stage
-from neuro.mds.clusters.agreement import adjusted_rand
 from neuro.mds.stimuli.objective import Ascender, Ask, membership
 from neuro.simulate.ln8 import ln8_population, orientation_continuum
+from neuro.stats.agreement import adjusted_rand
 
 ROOT = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)

@@ -128,9 +128,9 @@ def benchmark_graphs(net):
 
 def blocks():
     """Our block model on planted weights; modularity searches on benchmark graphs."""
-    from neuro.ntf.communities.agreement import ami, nmi
     from neuro.ntf.communities.detect import communities
     from neuro.ntf.communities.sbm import BlockData, fit_sbm
+    from neuro.stats.agreement import ami, nmi
 
     rows = []
     for heavier in HEAVIER:
@@ -221,8 +221,8 @@ def graphtool(python):
     """Description lengths and benchmark graphs by graph-tool, in its own Python."""
     if python is None:
         return [NO_GRAPH_TOOL]
-    from neuro.ntf.communities.agreement import ami
     from neuro.ntf.communities.sbm import fit_sbm
+    from neuro.stats.agreement import ami
 
     kinds = [(heavier, sparse) for heavier in HEAVIER for sparse in (False, True)]
     made = [planted_graph(60, *kind[:1], s, sparse=kind[1]) for kind in kinds for s in GRAPH_SEEDS]
@@ -292,8 +292,8 @@ def in_graph_tool(path):
     """Run by the Python that has graph-tool: read graphs, write what it finds in their place."""
     import graph_tool.all as gt
 
-    from neuro.ntf.communities.agreement import nmi
     from neuro.ntf.communities.backends import graph_tool_blocks
+    from neuro.stats.agreement import nmi
 
     with np.load(path) as given:
         planted, ours, graphs, truth = (given[x] for x in ("planted", "ours", "graphs", "truth"))

@@ -10,6 +10,7 @@ from scipy import stats
 
 from neuro.hmmglm import tables
 from neuro.hmmglm.baselines import compare, sweep
+from neuro.stats.agreement import ami
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +177,7 @@ def switch_agreement(states: pd.DataFrame, switch_s: float) -> float:
     after = (part["time_s"].to_numpy() >= switch_s).astype(int)
     if len(set(after)) < 2:
         return 0.0
-    return compare.adjusted_mutual_information(part["state"].to_numpy(), after)
+    return ami(part["state"].to_numpy(), after)
 
 
 def planted_states(states: pd.DataFrame, truth: dict) -> np.ndarray:

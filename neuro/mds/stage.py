@@ -246,7 +246,7 @@ def even_typing(twin, table, stimuli, labels) -> dict:
         `even_typing_ari` against the labels, and `even_typing_shuffled`, the mean over 100
         shuffles of each unit's conditions; empty for other sets.
     """
-    from neuro.mds.clusters.agreement import adjusted_rand
+    from neuro.stats.agreement import adjusted_rand
 
     if twin.kind != "discrete" or twin.other is None:
         return {}

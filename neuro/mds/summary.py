@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.mds.clusters.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.clusters.agreement import homogeneity_completeness
 from neuro.mds.clusters.on_the_fly import margins, softmax
+from neuro.stats.agreement import adjusted_rand
 
 LADDER = [
     "n_clusters_init",

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from neuro.hmmglm.baselines.compare import adjusted_rand, edge_scores, match_states
+from neuro.hmmglm.baselines.compare import edge_scores, match_states
 from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.simulate.switching import switching_glm, truth_log_likelihood
+from neuro.stats.agreement import adjusted_rand
 
 SEEDS = (0, 1, 2)
 

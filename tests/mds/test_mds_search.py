@@ -11,8 +11,8 @@ from sklearn.base import clone
 
 from neuro.mds import DiscreteSpace, MostDiscriminativeStimuli
 from neuro.mds.clusters import checkpoint
-from neuro.mds.clusters.agreement import adjusted_rand
 from neuro.simulate.ln8 import UNEVEN, ln8_population, one_type, orientation_continuum
+from neuro.stats.agreement import adjusted_rand
 
 RANGE = {"norm": 3, "clip": (-2, 2)}
 

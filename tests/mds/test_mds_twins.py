@@ -218,7 +218,7 @@ def test_types_that_differ_in_space_and_time():
     from mds_recovery import moving_twin
 
     from neuro.mds import MostDiscriminativeStimuli
-    from neuro.mds.clusters.agreement import adjusted_rand
+    from neuro.stats.agreement import adjusted_rand
 
     twin, clips, filters, types = moving_twin(3000, seed=1)
     found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(twin.filters_, filters)]
@@ -273,7 +273,7 @@ def test_unit_correlation_of_a_constant_is_zero():
 def test_types_from_noisy_responses_through_a_trained_twin():
     """Simulate, train, search: four planted types are found from one Poisson trial per image."""
     from neuro.mds import MostDiscriminativeStimuli
-    from neuro.mds.clusters.agreement import adjusted_rand
+    from neuro.stats.agreement import adjusted_rand
 
     data, truth = ln8_twin_data(20, 3000, 400, n_types=4)
     twin = Twin(epochs=15).fit(data["stimuli"], data["responses"], data["tier"])

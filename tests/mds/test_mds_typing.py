@@ -6,15 +6,11 @@ import torch
 from sklearn import metrics
 
 from neuro.mds import MostDiscriminativeStimuli, assign
-from neuro.mds.clusters.agreement import (
-    adjusted_rand,
-    agreement_matrix,
-    co_assignment,
-    homogeneity_completeness,
-)
+from neuro.mds.clusters.agreement import agreement_matrix, co_assignment, homogeneity_completeness
 from neuro.mds.clusters.stability import response_matrix, verdict
 from neuro.mds.summary import objectives
 from neuro.simulate.ln8 import ln8_population
+from neuro.stats.agreement import adjusted_rand
 
 
 def test_agreement_equals_scikit_learn():

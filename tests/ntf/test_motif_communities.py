@@ -8,7 +8,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from neuro.ntf.communities.agreement import ami, auroc, nmi
+from neuro.ntf.communities.agreement import auroc
 from neuro.ntf.communities.backends import leiden, louvain, modularity, require
 from neuro.ntf.communities.detect import (
     active_scale,
@@ -20,6 +20,7 @@ from neuro.ntf.communities.detect import (
 from neuro.ntf.communities.known import assemblies, homologues
 from neuro.ntf.communities.sbm import BlockData, by_size, fit_sbm
 from neuro.simulate.lfr import NETS, lfr_graph
+from neuro.stats.agreement import ami, nmi
 
 igraph = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("igraph") is None, reason="igraph not installed"

@@ -7,12 +7,12 @@ from neuro.io.recordings.reader import PairKernels, Recording
 from neuro.ntf.affinity.separable import SeparableTensor
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities import nulls
-from neuro.ntf.communities.agreement import ami
 from neuro.ntf.communities.detect import communities, motifs, statistic
 from neuro.ntf.communities.dynamic import activity, co_membership, dynamic_connectome
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import DenseRows
 from neuro.simulate.motifs import planted_epochs, planted_motifs
+from neuro.stats.agreement import ami
 
 # --- surrogates -------------------------------------------------------------------------------
 

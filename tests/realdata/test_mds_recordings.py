@@ -10,9 +10,10 @@ from common import ROOT
 
 from neuro.io.responses.reader import read_stimulus_response
 from neuro.mds import DiscreteSpace, EncoderTwin, MostDiscriminativeStimuli, TemporalTwin
-from neuro.mds.clusters.agreement import adjusted_rand, homogeneity_completeness
+from neuro.mds.clusters.agreement import homogeneity_completeness
 from neuro.mds.stage import discrete_twin
 from neuro.mds.twin.core import unit_correlation
+from neuro.stats.agreement import adjusted_rand
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 FOLDER = DATA / "responses"

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuro.hmmglm.baselines.compare import adjusted_mutual_information
 from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
 from neuro.hmmglm.design import bins, units
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.io.spikes.position import read_position
 from neuro.io.spikes.reader import read_spikes
+from neuro.stats.agreement import ami
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 SPIKES = DATA / "spikes"
@@ -113,7 +113,7 @@ def test_aplysia_held_out_bout(unpacked):
     assert model.bits_per_spike(test) > without + 0.1
     states = model.predict(train[:1])[0]
     after = (np.arange(len(states)) * 0.25 + binned.table["start_s"].iloc[0] >= 30).astype(int)
-    assert adjusted_mutual_information(states, after) >= 0.25
+    assert ami(states, after) >= 0.25
 
 
 def test_tetrode_set_end_to_end(unpacked):

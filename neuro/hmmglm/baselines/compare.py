@@ -44,65 +44,6 @@ def match_states(z_a, z_b, n_a: int | None = None, n_b: int | None = None):
     return np.column_stack([rows, columns]), float(table[rows, columns].sum() / table.sum())
 
 
-def adjusted_rand(z_a, z_b) -> float:
-    """Adjusted Rand index of two labellings.
-
-    References
-    ----------
-    .. [1] Hubert, L., Arabie, P. (1985). Comparing partitions. J. Classification 2, 193-218.
-    """
-    table = confusion(z_a, z_b).astype(float)
-
-    def pairs(count):
-        return (count * (count - 1) / 2).sum()
-
-    total = pairs(table.sum())
-    together, rows, columns = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    chance = rows * columns / total
-    most = (rows + columns) / 2
-    return 1.0 if most == chance else float((together - chance) / (most - chance))
-
-
-def adjusted_mutual_information(z_a, z_b) -> float:
-    """Mutual information of two labellings, adjusted for chance (arithmetic mean of entropies).
-
-    References
-    ----------
-    .. [1] Vinh, N. X., Epps, J., Bailey, J. (2010). Information theoretic measures for
-       clusterings comparison. JMLR 11, 2837-2854.
-    """
-    from scipy.special import gammaln, xlogy
-
-    table = confusion(z_a, z_b).astype(float)
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    total = table.sum()
-    a, b = table.sum(axis=1), table.sum(axis=0)
-    entropy_a, entropy_b = (-xlogy(side / total, side / total).sum() for side in (a, b))
-    share = table / total
-    information = (xlogy(share, share) - xlogy(share, np.outer(a, b) / total**2)).sum()
-    expected = 0.0
-    for left in a:
-        for right in b:
-            low, high = max(1.0, left + right - total), min(left, right)
-            n = np.arange(low, high + 1)
-            log_mass = (
-                gammaln(left + 1)
-                + gammaln(right + 1)
-                + gammaln(total - left + 1)
-                + gammaln(total - right + 1)
-                - gammaln(total + 1)
-                - gammaln(n + 1)
-                - gammaln(left - n + 1)
-                - gammaln(right - n + 1)
-                - gammaln(total - left - right + n + 1)
-            )
-            expected += float(
-                (n / total * np.log(total * n / (left * right)) * np.exp(log_mass)).sum()
-            )
-    most = (entropy_a + entropy_b) / 2
-    return float((information - expected) / (most - expected)) if most > expected else 0.0
-
-
 def edge_scores(adjacency, truth, weights=None) -> dict:
     """How well signed edges are recovered.
 

@@ -1,57 +1,10 @@
-"""How well two partitions agree: adjusted Rand index, homogeneity, completeness."""
+"""How well clusterings agree with types and with each other."""
 
 from __future__ import annotations
 
 import numpy as np
 
-
-def contingency(a, b) -> np.ndarray:
-    """Counts of items by group of `a` (rows) and of `b` (columns)."""
-    _, rows = np.unique(np.asarray(a), return_inverse=True)
-    _, columns = np.unique(np.asarray(b), return_inverse=True)
-    table = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
-    np.add.at(table, (rows, columns), 1)
-    return table
-
-
-def adjusted_rand(a, b) -> float:
-    """Adjusted Rand index of two partitions of the same items.
-
-    Parameters
-    ----------
-    a, b : array-like of length n_items
-        Group of each item.
-
-    Returns
-    -------
-    float
-        1 for equal partitions, 0 on average for independent ones. Two partitions with one group
-        each are equal.
-
-    Raises
-    ------
-    ValueError
-        When the lengths differ or there is no item.
-
-    References
-    ----------
-    Hubert, L. & Arabie, P. (1985). Comparing partitions. Journal of Classification 2.
-    """
-    if len(a) != len(b) or not len(a):
-        raise ValueError(f"partitions of {len(a)} and {len(b)} items; expected the same items")
-    table = contingency(a, b)
-
-    def pairs(counts):
-        return float((counts * (counts - 1) / 2).sum())
-
-    total = len(a) * (len(a) - 1) / 2
-    if total == 0:
-        return 1.0
-    rows, columns = pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    expected, most = rows * columns / total, (rows + columns) / 2
-    if most == expected:
-        return 1.0
-    return (pairs(table) - expected) / (most - expected)
+from neuro.stats.agreement import adjusted_rand, contingency
 
 
 def homogeneity_completeness(truth, labels) -> tuple[float, float]:

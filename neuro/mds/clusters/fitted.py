@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.estimator import Params
-from neuro.mds.clusters.agreement import adjusted_rand, co_assignment
+from neuro.mds.clusters.agreement import co_assignment
 from neuro.mds.clusters.on_the_fly import assign
 from neuro.mds.clusters.search import Rules
 from neuro.mds.clusters.stability import response_matrix, stability
 from neuro.mds.stimuli.objective import membership, objective
+from neuro.stats.agreement import adjusted_rand
 
 
 @dataclasses.dataclass

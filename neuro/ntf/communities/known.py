@@ -6,8 +6,9 @@ import numpy as np
 
 from neuro.io.problems import InputProblem
 from neuro.ntf.affinity.prepare import present
-from neuro.ntf.communities.agreement import ami, auroc
+from neuro.ntf.communities.agreement import auroc
 from neuro.ntf.communities.detect import motifs
+from neuro.stats.agreement import ami
 
 MIN_HOMOLOGUES = 10
 """Pairs of left and right neurons below which nothing is said about them (ours)."""
