@@ -70,6 +70,13 @@ def problems(config) -> list[str]:
         found += _set_problems(section["sets"], reserved=len(source) > 1)
     elif section["sets"]:
         found.append("hmmglm.sets: given, but hmmglm.input has no 'spikes'")
+    if section["trial_window"] is not None and section["segment_s"] is not None:
+        found.append(
+            "hmmglm.trial_window: acts on trials, but hmmglm.segment_s cuts the recording instead; "
+            "set segment_s: null"
+        )
+    if section["time_unit"] == "samples" and section["sampling_hz"] is None:
+        found.append("hmmglm.time_unit: 'samples' needs hmmglm.sampling_hz; set it")
     if section["n_finish"] is not None and section["grid"] == "jobs":
         found.append(
             "hmmglm.n_finish: compares the starts of one job, but hmmglm.grid is 'jobs'; use "

@@ -151,6 +151,31 @@ def test_one_line_in_the_check_and_in_the_rule(name, tmp_path, monkeypatch, caps
     assert said[0].startswith(f"hmmglm_bin: {want}") and len(said[0]) <= 160
 
 
+@pytest.mark.parametrize(
+    ("wrong", "line", "right"),
+    [
+        (
+            {"trial_window": [1, 2]},
+            "hmmglm.trial_window: acts on trials, but hmmglm.segment_s cuts the recording",
+            {"segment_s": None},
+        ),
+        (
+            {"time_unit": "samples"},
+            "hmmglm.time_unit: 'samples' needs hmmglm.sampling_hz; set it",
+            {"sampling_hz": 30000},
+        ),
+    ],
+)
+def test_settings_that_cannot_act_are_refused_and_the_advice_works(wrong, line, right):
+    def said(**section):
+        mapping = {"data": {"kind": "none"}, "hmmglm": {"input": "spikes", **section}}
+        mapping["hmmglm"]["sets"] = {"a": "pyproject.toml"}
+        return [str(item) for item in config.resolve(mapping)]
+
+    assert any(line in item for item in said(**wrong))
+    assert said(**wrong, **right) == []
+
+
 def test_a_good_recording_is_described(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mat("a.mat", spks=[*regular(1), *regular(2, 0.7)])

@@ -4,6 +4,7 @@ include: "hmmglm_helpers.smk"
 HMMGLM_READ_KEYS = (
     "kind",
     "time_unit",
+    "sampling_hz",
     "mat_key",
     "unit_filter",
     "trial_window",

@@ -95,9 +95,10 @@ def read_spikes(
     else:
         from neuro.io.spikes.counts import read_counts, read_pynapple
 
-        data = read_pynapple(path) if kind == "pynapple" else read_counts(path)
-        if not isinstance(data, SpikeData):
-            return data
+        found = read_pynapple(path) if kind == "pynapple" else read_counts(path)
+        if not isinstance(found, SpikeData):
+            return found
+        data = found
     if factor != 1 and kind not in ("folder", "phy"):
         data = data.seconds(factor)
     data = in_order(data)
@@ -161,11 +162,10 @@ def detect(path) -> str:
         return "pynapple"
     kinds = {".nwb": "nwb", ".mat": "mat", ".npz": "counts", ".npy": "counts"}
     kinds |= dict.fromkeys((".txt", ".tsv", ".csv", ".dat"), "table")
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
+    if path.suffix.lower() not in kinds:
         known = ", ".join(kinds)
         raise InputProblem(f"{path}: unknown suffix '{path.suffix}'; expected {known}")
-    return kind
+    return kinds[path.suffix.lower()]
 
 
 def check_spikes(data: SpikeData) -> None:
