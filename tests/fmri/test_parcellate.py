@@ -307,8 +307,8 @@ def test_names_from_the_table_beside_a_label_image(tmp_path):
     table.write_text("index\tname\n3\tsame\n7\tsame\n")
     with pytest.raises(InputProblem, match="gives one name to two labels"):
         load_atlas(path)
-    table.write_text("id\tcolor\n3\tleft\n")
-    with pytest.raises(InputProblem, match="no column of names"):
+    table.write_text("id\tregion\n3\tleft\n")
+    with pytest.raises(InputProblem, match="expected 'index' and 'name'"):
         load_atlas(path)
 
 

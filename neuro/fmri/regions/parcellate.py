@@ -193,8 +193,7 @@ class Parcellator(Transformer):
             left = 1.0 - (whole @ ~use) / whole.sum(axis=1).clip(1e-30)
             left = left.clip(0.0) * (abs(weights).sum(axis=1) > 0)
             if unmix is None:
-                scale = np.divide(1.0, left, out=np.zeros(len(left)), where=left > 0)
-                weights = weights * scale[:, None]
+                weights = weights * np.where(left > 0, 1.0 / left.clip(1e-30), 0.0)[:, None]
             else:
                 unmix = _pseudo_inverse(weights)
         self.coverage_ = self._placed * left
@@ -205,9 +204,7 @@ class Parcellator(Transformer):
         for start in range(0, len(X), _ROWS):
             block = np.asarray(X[start : start + _ROWS], dtype=np.float64)
             block = weights @ np.where(use, block, 0.0).T
-            if unmix is not None:
-                block = unmix @ block
-            series[start : start + _ROWS] = block.T
+            series[start : start + _ROWS] = (block if unmix is None else unmix @ block).T
         series[:, ~kept] = np.nan
         return series
 

@@ -119,12 +119,7 @@ def scan(
         raise InputProblem(problems)
     chosen, others = _one_grid(images, space, res)
     reader = Intervals(root, tree)
-    rows = [_row(name, files, tree, layout, reader, tr) for name in chosen]
-    for name, row in zip(chosen, rows):
-        wrong = variants.problem(name, echo)
-        if wrong:
-            before = row["reason"].split(BETWEEN) if row["reason"] else []
-            row.update(status="problem", reason=BETWEEN.join(wrong + before))
+    rows = [_row(name, files, tree, layout, reader, tr, echo) for name in chosen]
     rows = _one_row_per_run(rows) + _left_over(chosen, others, layout)
     rows.sort(key=lambda row: _order(row))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -289,7 +284,7 @@ def _nearest(image: Name, candidates: Iterable[Name], same_grid: bool) -> Name |
     return best
 
 
-def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> dict:
+def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr, echo) -> dict:
     label = image.entities["sub"]
     names = files.get(label, [])
     problems = [
@@ -298,6 +293,7 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr) -> 
     folder = image.path.partition("/")[0]
     if "/" in image.path and folder != f"sub-{label}":
         problems.append(f"{image.path}: a file of sub-{label} in the folder {folder}")
+    problems += variants.problem(image, echo)
     found: dict[str, Name | None] = {"bold": image}
     masks = [name for name in names if _is_mask(name, layout)]
     if layout == "nifti":

@@ -12,7 +12,7 @@ from neuro.io.problems import InputProblem
 
 CODES = ("index", "value", "id", "number", "roi", "code", "no.")
 """Columns that hold the values of the image, best first."""
-NAMES = ("name", "label", "label_name", "labelname", "region", "roi_name", "structure")
+NAMES = ("name", "label", "label_name", "labelname", "roi_name", "structure")
 """Columns that hold names, best first; `label` holds the value where its cells are numbers."""
 _SUFFIXES = (".tsv", ".csv", ".txt", ".lut", ".LUT", "_LUT.txt", ".ctab")
 _LUT = re.compile(r"\s*(\d+)\s+(\S+)\s+\d+\s+\d+\s+\d+(?:\s+\d+)?\s*")
@@ -121,9 +121,10 @@ def names_of(table: pd.DataFrame, where) -> dict[int, str]:
     codes = [name for name in (*CODES, "label") if name in columns and name not in names[:1]]
     codes = [name for name in codes if _numeric(table[columns[name]])]
     if not names or not codes:
-        lacking = "values ('index')" if not codes else "names ('name' or 'label')"
+        lacking = "index" if not codes or "index" not in columns else "name"
         raise InputProblem(
-            f"{where}: no column of {lacking}; found {', '.join(map(str, table.columns[:6]))}"
+            f"{where}: no column '{lacking}'; found {', '.join(map(str, table.columns[:6]))}; "
+            "expected 'index' and 'name' (or 'label')"
         )
     code, name = columns[codes[0]], columns[names[0]]
     used = table[table[code].notna() & table[name].notna()]
