@@ -227,3 +227,24 @@ def test_braindive(report):
         same = other[other["voxel"].isin(mine["voxel"])]
         assert shown["R², independent"] == said(same["r2"].median(), 3)
     assert set(table["Region"]) == set(guide["roi"])
+
+
+def test_braindive_figures_are_of_their_own_objective(report):
+    scores = read("braindive/scores.tsv")
+    for row in read("braindive/summary.tsv").itertuples():
+        part = scores[scores["objective"] == row.objective].set_index("seed")
+        folder = report / f"figures/braindive-{row.folder}"
+        pairs = pd.read_csv(folder / f"pairs_{row.folder}.tsv", sep="\t")
+        pairs = pairs[pairs["mark"] == "seed"].set_index("seed")
+        assert pairs["guided"].to_dict() == pytest.approx(part["B"].to_dict())
+        assert pairs["unguided"].to_dict() == pytest.approx(part["B_twin"].to_dict())
+        grid = pd.read_csv(folder / f"grid_{row.folder}.tsv", sep="\t", na_values="n/a")
+        for image in grid[grid["line"] == "guided"].itertuples():
+            assert image.score == pytest.approx(part.loc[image.seed, "B"])
+            assert image.file == f"scenes/{row.folder}/seed-{int(image.seed)}.png"
+        traces = pd.read_csv(folder / f"traces_{row.folder}.tsv", sep="\t")
+        for seed, steps in traces.groupby("seed"):
+            path = RESULTS / f"braindive/scenes/{row.folder}/seed-{seed}.json"
+            trace = json.loads(path.read_text())["trace"]
+            want = [step["activation"] for step in trace]
+            assert steps["activation"].tolist() == pytest.approx(want)
