@@ -60,7 +60,6 @@ def scan(config) -> Found:
         kind = detect(config["data"]["root"])
     found = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
     people = select.people(config["data"], found)
-    select.place(found.rows, people)
     rows = select.chosen(found.rows, config, found.kind, people)
     if found.kind in ("table", "adhd200"):
         found.files = sorted({row["table"] for row in rows if row["status"] == "ok"})

@@ -25,15 +25,6 @@ def people(data, found):
     return table
 
 
-def place(rows, people):
-    """Write the sites of the participants table into rows without one."""
-    sites = {} if people is None else dict(zip(people["participant_id"], people["site"]))
-    for row in rows:
-        site = sites.get(row["participant_id"])
-        if not row.get("site") and isinstance(site, str):
-            row["site"] = site
-
-
 def chosen(rows, config, kind, people):
     """The rows that the settings choose; those to leave out stay, with their reason.
 
@@ -44,6 +35,12 @@ def chosen(rows, config, kind, people):
     """
     data = config["data"]
     problems = _unknown(rows, config, kind, people)
+    site_of = _site_of(rows, people)
+
+    def value(row, column):
+        own = row.get(column) or ""
+        return own or (site_of.get(row["participant_id"], "") if column == "site" else "")
+
     for key, column in (
         ("subjects", "participant_id"),
         ("sites", "site"),
@@ -54,7 +51,7 @@ def chosen(rows, config, kind, people):
         if wanted == "all":
             continue
         wanted = [_bare(key, item) for item in wanted]
-        rows = [row for row in rows if (row.get(column) or "") in wanted]
+        rows = [row for row in rows if value(row, column) in wanted]
     for row in rows:
         _carried(row)
     unwanted = {_bare("exclude", item) for item in data["exclude"]}
@@ -91,7 +88,8 @@ def _unknown(rows, config, kind, people) -> list[str]:
     if people is not None:
         # Somebody without a run may be excluded, or stand in a list that was made elsewhere.
         subjects |= set(people["participant_id"])
-    sites = _labels(rows, "site")
+    site_of = _site_of(rows, people)
+    sites = {site_of.get(row["participant_id"], "") for row in rows} - {""}
     known = {
         "subjects": _labels(rows, "participant_id"),
         "exclude": subjects,
@@ -127,6 +125,13 @@ def _unknown(rows, config, kind, people) -> list[str]:
                 f"({len(found)}){nearest(item, found)}"
             )
     return problems
+
+
+def _site_of(rows, people) -> dict:
+    """Site of each subject; it may stand in the participants table alone."""
+    found = {} if people is None else dict(zip(people["participant_id"], people["site"]))
+    found = {label: site for label, site in found.items() if isinstance(site, str)}
+    return found | {row["participant_id"]: row["site"] for row in rows if row.get("site")}
 
 
 def _labels(rows, column) -> set:

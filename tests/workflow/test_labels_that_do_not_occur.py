@@ -90,4 +90,4 @@ def test_sites_of_image_studies_come_from_the_participants(tmp_path):
     settings = {"data": {"kind": "bids", "root": str(tmp_path), "tr": 2.0, "sites": ["B"]}, **OFF}
     settings["fmri"] = {"strategy": "24P"}
     config.resolve(settings)
-    assert [row["site"] for row in layouts.scan(settings).rows] == ["B"]
+    assert [row["participant_id"] for row in layouts.scan(settings).rows] == ["02"]
