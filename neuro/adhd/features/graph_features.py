@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from neuro.adhd.features.table import FeatureTable
 from neuro.base.estimator import Tagged
+from neuro.stats.fisher import fisher_z
 from neuro.stats.tangent import pack, shrunk_correlation
 
 MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
@@ -227,8 +228,7 @@ def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean")
     """
     edges = np.asarray(edges, dtype=np.float64)
     if kind == "pearson":
-        # a correlation of exactly 1 has no finite z
-        edges = np.arctanh(np.clip(edges, -0.999999, 0.999999))
+        edges = fisher_z(edges)
     X, participant_id = combine_runs(edges, participant_id, runs)
     n_edges = X.shape[1]
     return FeatureTable(

@@ -11,6 +11,7 @@ from neuro.demovae.coding.edges import usable_regions
 from neuro.demovae.coding.schema import Column, check_demographics, level_names, missing, numbers
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
+from neuro.stats.fisher import fisher_z
 
 STEP = "demovae_fit"
 
@@ -65,7 +66,7 @@ class Cohort:
             return self
         values = self.edges.astype(np.float64)
         if self.kind == "pearson":
-            values = np.arctanh(np.clip(values, -0.999999, 0.999999))
+            values = fisher_z(values)
         mean = np.zeros((len(subjects), values.shape[1]))
         np.add.at(mean, inverse, values)
         mean /= np.bincount(inverse)[:, None]

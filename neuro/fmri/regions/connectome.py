@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from neuro.base.estimator import Transformer
+from neuro.stats.fisher import LIMIT, fisher_z
 from neuro.stats.shrinkage import ledoit_wolf
 
 KINDS = ("pearson", "fisher_z", "partial", "covariance")
-CLIP = 1.0 - 1e-7
 """Correlations are clipped to this before the Fisher transform."""
 
 
@@ -204,7 +204,7 @@ class Connectome(Transformer):
             precision = np.linalg.inv(ledoit_wolf(unit * np.sqrt(len(unit))))
             scale = 1.0 / np.sqrt(np.diag(precision))
             return -precision * scale[:, None] * scale
-        r = np.clip(unit.T @ unit, -CLIP, CLIP)
+        r = np.clip(unit.T @ unit, -LIMIT, LIMIT)
         return np.arctanh(r) if self.kind == "fisher_z" else r
 
 
@@ -266,7 +266,7 @@ def average_runs(edges, kept, kind: str = "fisher_z") -> np.ndarray:
         raise ValueError(f"kept: {np.min(kept)} volumes, every run needs more than 3")
     turned = kind in ("pearson", "partial")
     if turned:
-        edges = np.arctanh(np.clip(edges, -CLIP, CLIP))
+        edges = fisher_z(edges)
     known = ~np.isnan(edges)
     total = weight @ known
     mean = (weight @ np.where(known, edges, 0.0)) / np.where(total > 0, total, np.nan)

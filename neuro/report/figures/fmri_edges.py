@@ -11,6 +11,7 @@ import pandas as pd
 from neuro.report.figures import brains, draw
 from neuro.report.pages.overview import read_table
 from neuro.report.site import model
+from neuro.stats.fisher import fisher_z
 
 _MAX_BEFORE = 60
 """Runs whose series before cleaning are read for the mean connectome; reading text is slow."""
@@ -333,7 +334,7 @@ def _before(folder: Path, run_keys, n_regions: int, kind: str):
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             r = np.corrcoef(table.to_numpy(float), rowvar=False)
-        z = np.arctanh(np.clip(r, -1 + 1e-7, 1 - 1e-7)) if kind == "fisher_z" else r
+        z = fisher_z(r) if kind == "fisher_z" else r
         live = np.isfinite(z)
         total[live] += z[live]
         count += live
