@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from neuro.fmri.regions.connectome import (
-    CLIP,
     KINDS,
     Connectome,
     average_by_participant,
@@ -16,6 +15,7 @@ from neuro.fmri.regions.connectome import (
     to_matrix,
 )
 from neuro.fmri.regions.tangent import TangentConnectome
+from neuro.stats.fisher import LIMIT
 
 
 def runs(lengths=(60, 172, 90), n_regions=7, seed=0):
@@ -120,8 +120,8 @@ def test_copies_of_a_region_are_clipped():
     values[:, 2] = -values[:, 0]
     z = Connectome("fisher_z").transform([values])[0]
     assert np.isfinite(z).all()
-    assert z[0] == pytest.approx(np.arctanh(CLIP), rel=1e-6)
-    assert z[1] == pytest.approx(-np.arctanh(CLIP), rel=1e-6)
+    assert z[0] == pytest.approx(np.arctanh(LIMIT), rel=1e-6)
+    assert z[1] == pytest.approx(-np.arctanh(LIMIT), rel=1e-6)
 
 
 def test_a_run_alone_or_among_others_gives_the_same():
