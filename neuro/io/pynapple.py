@@ -7,13 +7,18 @@ imported only where an object is made.
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from neuro.io.problems import InputProblem
-from neuro.io.recordings.reader import Recording
-from neuro.io.spikes.reader import SpikeData, check_spikes
+
+# every fit asks whether its input is pynapple's: what only such input needs is imported for it
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neuro.io.recordings.reader import Recording
+    from neuro.io.spikes.data import SpikeData
 
 TOUCHING_S = 2e-6
 """pynapple shortens an interval by 1 microsecond where the next one begins at its end."""
@@ -76,6 +81,10 @@ def spikes_from_pynapple(group, label: str = "TsGroup") -> SpikeData:
     InputProblem
         As :func:`neuro.io.spikes.reader.check_spikes`.
     """
+    import pandas as pd
+
+    from neuro.io.spikes.reader import SpikeData, check_spikes
+
     numbers = list(group.index)
     units = pd.DataFrame({"unit": [str(number) for number in numbers]})
     for name in getattr(group, "metadata_columns", ()):
@@ -168,6 +177,8 @@ def recording_from_pynapple(frame, name: str = "TsdFrame") -> Recording:
     InputProblem
         When the samples are not evenly spaced.
     """
+    from neuro.io.recordings.reader import Recording
+
     step = frame_step(frame, name)
     time = np.asarray(frame.t, np.float64)
     place = np.rint((time - time[0]) / step).astype(int)
