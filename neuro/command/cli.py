@@ -94,24 +94,36 @@ def read_config(path) -> dict:
     InputProblem
         One line per problem of the file.
     """
+    from neuro import config
+    from neuro.io.problems import InputProblem
+
+    mapping = read_mapping(path)
+    problems = config.resolve(mapping, source=str(path))
+    if problems:
+        raise InputProblem(problems)
+    return mapping
+
+
+def read_mapping(path) -> dict:
+    """Read a settings file as it was written.
+
+    Raises
+    ------
+    InputProblem
+        When there is no such file, or it is not YAML.
+    """
     from pathlib import Path
 
     import yaml
 
-    from neuro import config
     from neuro.io.problems import InputProblem
 
     if not Path(path).exists():
         raise InputProblem(f"{path}: no such file; give the settings with --config FILE")
     try:
-        mapping = yaml.safe_load(Path(path).read_text("utf-8"))
+        return yaml.safe_load(Path(path).read_text("utf-8")) or {}
     except yaml.YAMLError as error:
         raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
-    mapping = mapping or {}
-    problems = config.resolve(mapping, source=str(path))
-    if problems:
-        raise InputProblem(problems)
-    return mapping
 
 
 def _init(arguments):
@@ -140,6 +152,7 @@ def _check(config, arguments):
     from neuro.command.check import (
         voxels as check_voxels,
     )
+    from neuro.config import effects
     from neuro.run import inputs
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
@@ -154,7 +167,7 @@ def _check(config, arguments):
         print("data.kind is none: there are no images or region tables to look at")
     else:
         print(check.as_text(table))
-    for line in found.notes:
+    for line in [*found.notes, *effects.notes(read_mapping(arguments.config), config)]:
         print(f"note: {line}")
     for look, stage in (
         (check_spikes, "hmmglm"),
