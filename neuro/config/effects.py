@@ -321,11 +321,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         _not("braindive.guide_decoder", "small"),
         "only the small decoder is read",
     ),
-    (
-        "braindive.content_filter_path",
-        _is("braindive.content_filter", "off"),
-        "no filter is loaded",
-    ),
+    ("braindive.content_filter_path", _is("braindive.content_filter", "off"), "no filter runs"),
 )
 """Every key that other settings can silence."""
 
@@ -379,19 +375,20 @@ def notes(mapping, config) -> list[str]:
         One line per key, in the order of the sections.
     """
     before, origin, _ = _resolve(copy.deepcopy(mapping))
-    lines: list[str] = []
-    off: dict[str, list[str]] = {}
+    lines, off = [], {stage: [] for stage in STAGES}
     for key, source in origin.items():
         stage = key.split(".")[0]
         if source != "user" or value_of(before, key) == _otherwise(key, before):
             continue
         why = idle(key, config)
         if why.startswith("the stage is off"):
-            off.setdefault(stage, []).append(key.split(".", 1)[1])
+            off[stage].append(key.split(".", 1)[1])
         elif why:
             lines.append(f"{key}: no effect, {why}")
     return lines + [
-        f"{stage}: the stage is off, no effect of {', '.join(keys)}" for stage, keys in off.items()
+        f"{stage}: the stage is off, no effect of {', '.join(keys)}"
+        for stage, keys in off.items()
+        if keys
     ]
 
 

@@ -115,7 +115,11 @@ CASES = [
     ),
     ("mds.twin.", OWN, {**OWN, "mds.input": [FILE, "planted"]}),
     ("mds.twin.epochs", {"mds.twin.type": "encoder"}, {"mds.twin.type": "conv"}),
-    ("mds.twin.n_lags", {"mds.twin.type": "encoder"}, {"mds.twin.type": "temporal"}),
+    (
+        "mds.twin.n_lags",
+        {"mds.twin.type": "encoder"},
+        {"mds.twin.type": "temporal", "mds.input": [FILE]},
+    ),
     ("mds.twin.backbone", {"mds.twin.type": "conv"}, {"mds.twin.type": "encoder"}),
     ("mds.norm", {"mds.stimulus_space": "shown"}, {**OWN, "mds.input": [FILE, "planted"]}),
     *(
