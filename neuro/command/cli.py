@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `check`, `scan`, `status` and `methods`."""
+    """The command line: `neuro init`, `check`, `explain`, `scan`, `status` and `methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -34,6 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--refresh", action="store_true", help="scan again even if nothing seems to change"
             )
+    text = "say what a setting means, which rules read it, and whether it acts"
+    command = commands.add_parser("explain", help=text, description=text)
+    command.add_argument("key", metavar="KEY", help="such as fmri.fd_mm, or its end where unique")
+    command.add_argument("--config", metavar="FILE", help="settings (config.yaml if it is there)")
     text = "say how far a run is: jobs per stage, failures, time left"
     command = commands.add_parser("status", help=text, description=text)
     command.add_argument("--watch", action="store_true", help="look again until the run ends")
@@ -80,6 +84,12 @@ def main(argv=None) -> int:
             from neuro.command import status
 
             return status.show(arguments.directory, watch=arguments.watch)
+        if arguments.command == "explain":
+            from neuro.command import explain
+
+            path = arguments.config or "config.yaml"
+            print(explain.text(arguments.key, path, required=arguments.config is not None))
+            return 0
         config = read_config(arguments.config)
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:
