@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `check`, `scan`, `status` and `methods`."""
+    """The command line: `neuro init`, `check`, `explain`, `scan`, `status` and `methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -34,6 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--refresh", action="store_true", help="scan again even if nothing seems to change"
             )
+    text = "say what a setting means, which rules read it, and whether it acts"
+    command = commands.add_parser("explain", help=text, description=text)
+    command.add_argument("key", metavar="KEY", help="such as fmri.fd_mm, or its end where unique")
+    command.add_argument("--config", metavar="FILE", help="settings (config.yaml if it is there)")
     text = "say how far a run is: jobs per stage, failures, time left"
     command = commands.add_parser("status", help=text, description=text)
     command.add_argument("--watch", action="store_true", help="look again until the run ends")
@@ -86,29 +90,18 @@ def main(argv=None) -> int:
             from neuro.command import status
 
             return status.show(arguments.directory, watch=arguments.watch)
-        config = read_config(arguments.config)
+        if arguments.command == "explain":
+            from neuro.command import explain
+
+            path = arguments.config or "config.yaml"
+            print(explain.text(arguments.key, path, required=arguments.config is not None))
+            return 0
+        from neuro.run import settings
+
+        config = settings.read_config(arguments.config)
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:
         return _refuse(error.problems)
-
-
-def read_config(path) -> dict:
-    """Read and resolve a settings file.
-
-    Raises
-    ------
-    InputProblem
-        One line per problem of the file.
-    """
-    from neuro import config
-    from neuro.io.problems import InputProblem
-    from neuro.run import settings
-
-    mapping = settings.read(path)
-    problems = config.resolve(mapping, source=str(path))
-    if problems:
-        raise InputProblem(problems)
-    return mapping
 
 
 def _init(arguments):
@@ -144,7 +137,8 @@ def _check(config, arguments):
     from neuro.command.check import (
         voxels as check_voxels,
     )
-    from neuro.run import inputs
+    from neuro.config import effects
+    from neuro.run import inputs, settings
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
@@ -158,7 +152,7 @@ def _check(config, arguments):
         print("data.kind is none: there are no images or region tables to look at")
     else:
         print(check.as_text(table))
-    for line in found.notes:
+    for line in [*found.notes, *effects.notes(settings.read(arguments.config), config)]:
         print(f"note: {line}")
     looks = (
         (check_spikes, "hmmglm"),

@@ -296,8 +296,8 @@ def problems(config) -> list[str]:
         if value and value != "planted" and not Path(value).exists():
             found.append(f"braindive.{key}: no such file: {value}")
     names = objectives(section)
-    if not names:
-        found.append("braindive.objectives: empty; name regions, or give braindive.rois")
+    if section["objectives"] and not names:
+        found.append("braindive.objectives: no region is known; name some, or give braindive.rois")
     if len({slug(name) for name in names}) < len(names):
         found.append("braindive.objectives: two names that give the same folder name")
     table = section["objective_table"]

@@ -240,7 +240,8 @@ def documents() -> dict[str, str]:
 
     intro = (
         "# Configuration\n\nEvery key with its default. Generated from `neuro/config/` by "
-        "`python -m neuro.config`.\n"
+        "`python -m neuro.config`.\n`neuro explain KEY` says which rules read a key and whether "
+        "it acts under your settings.\n"
     )
     tables = "".join(
         f"\n## {name}\n\n{(section_class(name).__doc__ or '').strip()}\n\n{option_table(name)}"

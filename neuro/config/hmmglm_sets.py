@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from neuro.config.hmmglm import INPUTS
-
 
 def sets(section, runs) -> dict[str, tuple[str, list[str]]]:
     """Sets that are fitted on their own.
@@ -57,11 +55,6 @@ def problems(config) -> list[str]:
         return []
     found = []
     source = section["input"]
-    if not source:
-        found.append("hmmglm.input: empty; name one of " + ", ".join(INPUTS))
-    for key in ("model", "n_states"):
-        if not section[key]:
-            found.append(f"hmmglm.{key}: empty; name at least one")
     if "fmri" in source and not config["fmri"]["enabled"] and config["data"]["kind"] != "none":
         found.append(
             "hmmglm.input: 'fmri' needs fmri.enabled: true; enable fmri, or disable hmmglm"
@@ -84,8 +77,6 @@ def problems(config) -> list[str]:
         )
     if section["n_finish"] is not None and section["solver"] == "paper":
         found.append("hmmglm.n_finish: solver 'paper' finishes every start; use n_finish: null")
-    if section["start"] == "hmm" and section["bias"] == "shared":
-        found.append("hmmglm.start: 'hmm' needs a bias in every state; use bias: per_state")
     planted = section["simulated"]["n_sequences"]
     if "simulated" in source and planted < section["folds"]:
         found.append(

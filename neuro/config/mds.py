@@ -218,8 +218,6 @@ def problems(config) -> list[str]:
     if not own["enabled"]:
         return []
     found = []
-    if not own["input"]:
-        found.append("mds.input: empty; name planted, voxels or a path, or disable mds")
     paths = [item for item in own["input"] if item not in NAMED]
     found += [f"mds.input: no such file or folder: {item}" for item in paths if not _there(item)]
     names = [label(item) for item in paths]

@@ -51,8 +51,6 @@ def problems(config) -> list[str]:
     if not ntf["enabled"]:
         return []
     lines = []
-    if not ntf["sources"]:
-        lines.append("ntf.sources: empty; name one of " + ", ".join(SOURCES))
     if "fmri" in ntf["sources"] and not config["fmri"]["enabled"]:
         lines.append("ntf.sources: 'fmri' needs fmri.enabled: true; remove it or enable fmri")
     if "recordings" in ntf["sources"]:

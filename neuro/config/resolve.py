@@ -16,6 +16,7 @@ from neuro.config import (
     mds,
     ntf_sets,
     paths,
+    planning,
 )
 from neuro.config.adhd import primary_maps
 from neuro.config.model import Option, walk
@@ -317,6 +318,7 @@ def _across(config):
             for name in ("adhd", "demovae")
             if config[name]["enabled"]
         ]
+    problems += planning.problems(config)
     problems += demovae.problems(config)
     if fmri["band"][0] >= fmri["band"][1]:
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")

@@ -119,3 +119,20 @@ def _count(node, where, depth, known, problems) -> int:
     if total > MAX_VALUES:
         raise RecursionError
     return total
+
+
+def read_config(path) -> dict:
+    """Read and resolve a settings file.
+
+    Raises
+    ------
+    InputProblem
+        One line per problem of the file.
+    """
+    from neuro import config
+
+    mapping = read(path)
+    wrong = config.resolve(mapping, source=str(path))
+    if wrong:
+        raise InputProblem(wrong)
+    return mapping

@@ -1,6 +1,7 @@
 """The stage's jobs on their files: what they refuse is one line, and nothing is left behind."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,23 @@ import pytest
 from neuro.braindive import stage
 from neuro.config.resolve import resolve
 from neuro.io.problems import InputProblem
+
+ROOT = Path(__file__).parents[2]
+
+
+class Recorder(dict):
+    """A mapping that notes the dotted keys that are read."""
+
+    def __init__(self, values, seen, prefix=""):
+        super().__init__(values)
+        self.seen, self.prefix = seen, prefix
+
+    def __getitem__(self, key):
+        value, name = super().__getitem__(key), self.prefix + key
+        if isinstance(value, dict):
+            return Recorder(value, self.seen, f"{name}.")
+        self.seen.add(name)
+        return value
 
 
 def settings(**changes):
@@ -33,7 +51,7 @@ def settings(**changes):
 def job(sd_folder, make_encoder, tmp_path):
     """Run the sampling job on a random encoder and a random folder of weights."""
 
-    def run(spoil=None, **changes):
+    def run(spoil=None, seen=None, **changes):
         encoder = make_encoder()
         if spoil:
             spoil(encoder)
@@ -57,7 +75,9 @@ def job(sd_folder, make_encoder, tmp_path):
             SimpleNamespace(objective="FFA", block="0"),
             given,
             out,
-            SimpleNamespace(settings=chosen, names=names, seed=0),
+            SimpleNamespace(
+                settings=chosen if seen is None else Recorder(chosen, seen), names=names, seed=0
+            ),
             lines.append,
         )
         return pd.read_csv(out, sep="\t", keep_default_na=False), lines
@@ -122,3 +142,20 @@ def test_weights_that_changed_since_the_start_are_refused(tmp_path, make_sd):
     make_sd(folder, seed=2)
     with pytest.raises(InputProblem, match="the weights changed; run again from the start"):
         stage.load_generator(tmp_path / "out", chosen)
+
+
+def test_the_rule_gives_the_sampling_job_the_keys_it_reads_and_no_other(job, make_encoder):
+    space = {"config": {"braindive": settings()}}
+    space["settings"] = lambda stage, *keys: {key: space["config"][stage][key] for key in keys}
+    exec((ROOT / "workflow/rules/braindive_helpers.smk").read_text(), space)
+    given = space["braindive_sample_settings"]()
+    keys = {key for key, value in given.items() if not isinstance(value, dict)}
+    keys |= {f"{name}.{key}" for name in ("encoder", "generator") for key in given[name]}
+
+    seen = set()
+    job(seen=seen)
+    encoder = make_encoder()
+    encoder.r_cv_ = np.ones(len(encoder.unit_))
+    card = pd.DataFrame({"voxel": encoder.unit_, "t_6": 3.0})
+    stage.objective_of("prefers:6", encoder, Recorder(settings(), seen), card=card)
+    assert seen == keys

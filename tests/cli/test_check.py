@@ -314,3 +314,16 @@ def test_a_scan_is_cached_until_the_folders_change_or_it_is_asked_for(here, caps
     func.parent.rmdir()
     assert main(["scan", "--config", "mine.yaml"]) == 0
     assert "2 runs of 2 subjects" in capsys.readouterr().out
+
+
+def test_a_given_key_without_effect_is_a_note_and_no_problem(here, capsys):
+    datasets.tiny(here / "prep")
+    settings(fmri={"confound_columns": ["csf"]}, ntf={"affinity": {"window_s": 12}})
+    code, out, err = check(capsys)
+    assert (code, err) == (0, [])
+    assert [line for line in out if line.startswith("note: ") and "no effect" in line] == [
+        "note: fmri.confound_columns: no effect, only strategy custom reads it "
+        "(fmri.strategy: 36P)",
+        "note: ntf.affinity.window_s: no effect, only sliding_window has a window "
+        "(ntf.affinity.kind: auto)",
+    ]

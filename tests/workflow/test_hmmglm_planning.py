@@ -81,7 +81,7 @@ def test_region_series_of_different_intervals_are_sets_of_their_own(tmp_path):
         ({"n_finish": 2, "solver": "paper"}, "hmmglm.n_finish: solver 'paper' finishes every"),
         ({"start": "hmm", "bias": "shared"}, "hmmglm.start: 'hmm' needs a bias in every state"),
         ({"input": "simulated"}, "hmmglm.sets: given, but hmmglm.input has no 'spikes'"),
-        ({"model": []}, "hmmglm.model: empty; name at least one"),
+        ({"model": []}, "hmmglm.model: empty; name one of plain, gaussian, onehot"),
         ({"input": []}, "hmmglm.input: empty; name one of spikes, fmri, simulated"),
         (
             {"input": "simulated", "sets": {}, "simulated": {"n_sequences": 3}, "folds": 5},

@@ -87,7 +87,7 @@ rule braindive_sample:
         runtime=240,
         gpu=0 if config["braindive"]["device"] == "cpu" else 1,
     params:
-        settings=config["braindive"],
+        settings=braindive_sample_settings(),
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),

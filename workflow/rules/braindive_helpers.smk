@@ -8,6 +8,32 @@ BRAINDIVE_NAMES = {
     for name in braindive_config.objectives(config["braindive"])
 }
 BRAINDIVE_DATA = ("images", "betas", "rois")
+BRAINDIVE_SAMPLE = (
+    "preset",
+    "strength",
+    "value",
+    "guidance_target",
+    "unet_backprop",
+    "sag_scale",
+    "steps",
+    "scheduler",
+    "guide_interval",
+    "dtype",
+    "device",
+    "compile",
+    "guide_decoder",
+    "guide_decoder_path",
+    "content_filter",
+    "content_filter_path",
+    "min_voxels",
+    "min_r2",
+    "min_cv_r",
+    "n_prefer",
+    "early_areas",
+    "n_seeds",
+    "seed_block",
+    "batch_size",
+)
 
 
 def braindive_data(wildcards=None):
@@ -33,6 +59,16 @@ def braindive_generator_settings():
     if config["braindive"]["dry"]:
         return config["braindive"]
     return settings("braindive", *BRAINDIVE_DATA, "generator")
+
+
+def braindive_sample_settings():
+    """What shapes an image: of the encoder and the generator only where their weights are."""
+    own = config["braindive"]
+    return {
+        **settings("braindive", *BRAINDIVE_SAMPLE),
+        "encoder": {"path": own["encoder"]["path"]},
+        "generator": {key: own["generator"][key] for key in ("type", "path")},
+    }
 
 
 def braindive_reconstructions(wildcards):

@@ -1,0 +1,284 @@
+"""Keys without effect: every row of the table fires when it should, and not otherwise."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from neuro import config
+from neuro.config import effects
+from neuro.config.model import walk
+from neuro.config.sections import section_class
+
+ROOT = Path(__file__).parents[2]
+KEYS = {
+    f"{section}.{key}": option
+    for section in config.SECTIONS
+    for key, option in walk(section_class(section))
+}
+IMAGES = {"data.kind": "fmriprep", "data.root": "."}
+TABLES = {"data.kind": "table", "data.root": "."}
+NONE = {"data.kind": "none"}
+SCENES = {"mds.enabled": False, "braindive.enabled": True, "braindive.images": "planted"}
+FILE = str(ROOT / "config.yaml")
+OWN = {"mds.input": [FILE], "mds.stimulus_space": "discrete"}
+RAW = {"data.kind": "bids", "data.root": ".", "fmri.normalise.affine": "affine.txt"}
+PATH = {"braindive.generator.path": "model"}
+
+# first key of the row, settings that silence it, settings under which it acts; in the order of ROWS
+CASES = [
+    ("data.motion_order", TABLES, IMAGES),
+    ("data.voxel_size", TABLES, IMAGES),
+    ("data.filtered", TABLES, {"data.kind": "adhd200", "data.root": "."}),
+    ("data.atlas", IMAGES, TABLES),
+    ("data.tr", {}, IMAGES),
+    ("simulate.n_subjects", IMAGES, {}),
+    ("simulate.scenes.", {"mds.input": ["planted"], "braindive.enabled": False}, SCENES),
+    ("fmri.slice_timing", IMAGES, RAW),
+    (
+        "fmri.slice_reference",
+        {**RAW, "fmri.slice_timing": "off"},
+        RAW,
+    ),
+    (
+        "fmri.confound_columns",
+        {"fmri.strategy": "36P"},
+        {"fmri.strategy": "custom", "fmri.confound_columns": ["a"]},
+    ),
+    ("fmri.fd_mm", {"fmri.scrub": False}, {"fmri.scrub": True}),
+    ("fmri.std_dvars", {"fmri.scrub": False}, {"fmri.scrub": True}),
+    (
+        "fmri.strategy",
+        {"data.kind": "xcpd", "data.root": "."},
+        {"fmri.strategy": "custom", "fmri.confound_columns": ["a"]},
+    ),
+    ("fmri.fd_mm", TABLES, {**IMAGES, "fmri.atlas": "power264"}),
+    ("fmri.filter", TABLES, {**TABLES, "fmri.clean_tables": True}),
+    ("fmri.clean_tables", IMAGES, TABLES),
+    ("fmri.sphere_mm", {"fmri.atlas": "simulated"}, {"fmri.atlas": "power264"}),
+    ("adhd.mask.cut", {"adhd.mask.rule": "none"}, {"adhd.mask.rule": "top"}),
+    ("adhd.transductive", {}, {"adhd.harmonise": "location_scale", "adhd.transductive": True}),
+    ("adhd.outer_folds", {"adhd.schemes": ["leave_site_out"]}, {"adhd.schemes": ["pooled"]}),
+    ("adhd.block", {"adhd.level": "roi"}, {"adhd.level": "voxel"}),
+    ("demovae.weights.", {"demovae.mode": "linear"}, {"demovae.mode": "network"}),
+    ("demovae.patience", {"demovae.validation": 0}, {"demovae.validation": 0.2}),
+    ("demovae.latent_dims", {"adhd.enabled": False}, {}),
+    ("demovae.planted.", IMAGES, {}),
+    ("demovae.psd", {"fmri.connectome": "partial"}, {"fmri.connectome": "pearson"}),
+    (
+        "ntf.recordings.content",
+        {"ntf.sources": ["fmri"]},
+        {"ntf.sources": ["recordings"], "ntf.recordings.files": ["."]},
+    ),
+    ("ntf.simulated.", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
+    ("ntf.fmri_runs", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["fmri", "simulated"]}),
+    ("ntf.affinity.window_s", {}, {"ntf.affinity.kind": "sliding_window"}),
+    ("ntf.affinity.floor", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
+    ("ntf.affinity.smooth_s", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "root"}),
+    ("ntf.affinity.sign", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["simulated", "fmri"]}),
+    (
+        "ntf.epoch.",
+        {"ntf.sources": ["simulated"], "ntf.time_alignment": "task"},
+        {"ntf.sources": ["simulated"]},
+    ),
+    ("ntf.ranks", {"ntf.rank": 3}, {"ntf.rank": None}),
+    ("ntf.communities.weights", {"ntf.communities.beside": []}, {}),
+    (
+        "ntf.communities.transform",
+        {"ntf.communities.backend": "sbm"},
+        {"ntf.communities.backend": "igraph"},
+    ),
+    (
+        "hmmglm.kind",
+        {"hmmglm.input": ["fmri", "simulated"]},
+        {"hmmglm.input": ["spikes"], "hmmglm.sets": {"one": "."}},
+    ),
+    ("hmmglm.bin_s", {"hmmglm.input": ["fmri"]}, {"hmmglm.input": ["simulated"]}),
+    ("hmmglm.events.", {"hmmglm.input": ["simulated"]}, {"hmmglm.input": ["fmri"]}),
+    ("hmmglm.events.threshold_z", {"hmmglm.events.kind": "gaussian"}, {}),
+    ("hmmglm.simulated.", {"hmmglm.input": ["fmri"]}, {"hmmglm.input": ["simulated"]}),
+    ("hmmglm.tau", {"hmmglm.solver": "cavi"}, {"hmmglm.solver": "relaxed"}),
+    (
+        "hmmglm.tau",
+        {"hmmglm.solver": "relaxed", "hmmglm.model": ["plain"]},
+        {"hmmglm.solver": "relaxed", "hmmglm.model": ["plain", "onehot"]},
+    ),
+    ("hmmglm.decay", {"hmmglm.basis": "raised_cosine"}, {"hmmglm.basis": "exponential"}),
+    ("hmmglm.rule", {"hmmglm.n_states": [3, 3]}, {"hmmglm.n_states": [3, 4]}),
+    ("mds.planted.", {"mds.input": ["voxels"]}, {"mds.input": ["planted"]}),
+    ("mds.variable", {"mds.input": ["planted"]}, {"mds.input": ["planted", FILE]}),
+    (
+        "mds.made_cells.filter_noise",
+        {"mds.made_cells.per_unit": 0},
+        {"mds.made_cells.per_unit": 2},
+    ),
+    ("mds.twin.", OWN, {**OWN, "mds.input": [FILE, "planted"]}),
+    ("mds.twin.epochs", {"mds.twin.type": "encoder"}, {"mds.twin.type": "conv"}),
+    (
+        "mds.twin.n_lags",
+        {"mds.twin.type": "encoder"},
+        {"mds.twin.type": "temporal", "mds.input": [FILE]},
+    ),
+    ("mds.twin.backbone", {"mds.twin.type": "conv"}, {"mds.twin.type": "encoder"}),
+    ("mds.norm", {"mds.stimulus_space": "shown"}, {**OWN, "mds.input": [FILE, "planted"]}),
+    *(
+        (f"braindive.{role}.{key}", {f"braindive.{role}.backbone": silent}, acting)
+        for role, mate in (("encoder", "independent"), ("independent", "encoder"))
+        for acting in (
+            {f"braindive.{role}.backbone": "tiny", f"braindive.{mate}.backbone": "pixels"},
+        )
+        for key, silent in (("epochs", "gabor"), ("path", "gabor"))
+    ),
+    (
+        "braindive.encoder.n_augment",
+        {"braindive.encoder.readout": "adamw_reference"},
+        {"braindive.encoder.readout": "ridge"},
+    ),
+    (
+        "braindive.judge.path",
+        {"braindive.judge.type": "none"},
+        {"braindive.judge.type": "file", "braindive.judge.path": "judge"},
+    ),
+    ("braindive.judge.epochs", {"braindive.judge.type": "none"}, {"braindive.judge.type": "cnn"}),
+    ("braindive.generator.images", PATH, {}),
+    (
+        "braindive.n_prefer",
+        {"braindive.objectives": ["face"]},
+        {"braindive.objectives": ["prefers:6"]},
+    ),
+    (
+        "braindive.guide_decoder_path",
+        {"braindive.guide_decoder": "pooled"},
+        {"braindive.guide_decoder": "small", "braindive.guide_decoder_path": "."},
+    ),
+    ("braindive.content_filter_path", {"braindive.content_filter": "off"}, {}),
+]
+
+
+def mapping(dotted):
+    """Sections of dotted keys, on top of a simulated cohort with every stage on."""
+    sections = {name: {} for name in config.SECTIONS}
+    base = {"data.kind": "simulated", "braindive.enabled": True}
+    for key, value in {**base, "fmri.atlas": "power264", **dotted}.items():
+        place = sections
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    if sections["data"]["kind"] not in ("simulated", "none") and "input" not in sections["mds"]:
+        sections["mds"]["input"] = ["planted"]
+    return sections
+
+
+def resolved(dotted):
+    settings = mapping(dotted)
+    assert config.resolve(settings) == []
+    return settings
+
+
+def expand(names):
+    """Keys of a row, groups opened."""
+    found = [key for key in KEYS if effects.covers(names, key)]
+    assert found
+    assert all(any(effects.covers(name, key) for key in KEYS) for name in names.split())
+    return found
+
+
+def test_every_row_has_a_case():
+    assert [names.split()[0] for names, _, _ in effects.ROWS] == [first for first, _, _ in CASES]
+
+
+@pytest.mark.parametrize(
+    ("row", "case"),
+    list(zip(effects.ROWS, CASES, strict=False)),
+    ids=[f"{number}-{case[0]}" for number, case in enumerate(CASES)],
+)
+def test_a_row_fires_when_it_should_and_not_otherwise(row, case):
+    names, when, reason = row
+    _, silent, acting = case
+    silent, acting = resolved(silent), resolved(acting)
+    assert when.holds(silent)
+    assert not when.holds(acting)
+    assert when.key in KEYS
+    for key in expand(names):
+        assert effects.idle(key, silent), key
+        assert reason not in effects.idle(key, acting), key
+    assert any(
+        effects.idle(key, silent).startswith(f"{reason} ({when.key}: ") for key in expand(names)
+    )
+    assert any(effects.idle(key, acting) == "" for key in expand(names))
+
+
+@pytest.mark.parametrize(
+    ("dotted", "line"),
+    [
+        (
+            {"fmri.strategy": "36P", "fmri.confound_columns": ["csf"]},
+            "fmri.confound_columns: no effect, only strategy custom reads it (fmri.strategy: 36P)",
+        ),
+        (
+            {"fmri.scrub": False, "fmri.fd_mm": 0.3},
+            "fmri.fd_mm: no effect, nothing is censored, only a count in the quality table "
+            "follows it (fmri.scrub: false)",
+        ),
+        (
+            {"adhd.mask.rule": "none", "adhd.mask.cut": 0.5},
+            "adhd.mask.cut: no effect, only rule top cuts (adhd.mask.rule: none)",
+        ),
+        (
+            {"demovae.mode": "linear", "demovae.weights.rec": 3},
+            "demovae.weights.rec: no effect, only mode network is trained (demovae.mode: linear)",
+        ),
+        (
+            {"hmmglm.tau": 0.5},
+            "hmmglm.tau: no effect, solver cavi relaxes nothing (hmmglm.solver: cavi)",
+        ),
+        (
+            {"ntf.affinity.window_s": 10},
+            "ntf.affinity.window_s: no effect, only sliding_window has a window "
+            "(ntf.affinity.kind: auto)",
+        ),
+        (
+            {"ntf.enabled": False, "ntf.rank": 3, "ntf.epoch.pre_s": 1},
+            "ntf: the stage is off, no effect of epoch.pre_s, rank",
+        ),
+    ],
+)
+def test_a_given_key_without_effect_is_noted_in_one_line(dotted, line):
+    settings = mapping(dotted)
+    before = copy.deepcopy(settings)
+    assert effects.notes(settings, resolved(dotted)) == [line]
+    assert settings == before
+
+
+@pytest.mark.parametrize(
+    "dotted",
+    [
+        {"fmri.scrub": False, "fmri.fd_mm": 0.5},  # the default
+        {"fmri.preset": "paper", "fmri.drop_volumes": 4, "fmri.scrub": False},  # the preset's
+        {"adhd.enabled": False, "adhd.site_groups": {"a": ["b"]}},  # demovae reads it
+        {"fmri.fd_mm": 0.3, "hmmglm.solver": "relaxed", "hmmglm.tau": 0.5},
+    ],
+)
+def test_no_note_of_a_key_that_acts_or_changes_nothing(dotted):
+    assert effects.notes(mapping(dotted), resolved(dotted)) == []
+
+
+def test_a_value_of_the_preset_is_what_a_given_key_is_compared_with():
+    dotted = {"fmri.preset": "paper", "fmri.slice_reference": "half_span"}
+    assert [line.split(":")[0] for line in effects.notes(mapping(dotted), resolved(dotted))] == [
+        "fmri.slice_reference"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))],
+    ids=lambda path: path.stem,
+)
+def test_ready_settings_hold_no_key_without_effect(path):
+    given = yaml.safe_load(path.read_text())
+    settings = copy.deepcopy(given)
+    config.resolve(settings)
+    assert effects.notes(given, settings) == []
