@@ -54,13 +54,13 @@ def recordings(section) -> tuple[list[str], list[str]]:
             except InputProblem as problem:
                 problems += problem.problems
                 continue
-            lines.append(f"{name}: {path}: {_what(data)}")
+            lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
             lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
     return lines, problems
 
 
-def _what(data):
+def what(data):
     if not hasattr(data, "times"):
         n_bins = sum(len(item) for item in data.sequences)
         what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
