@@ -35,7 +35,7 @@ def recognise(paths, **wishes) -> Found | None:
         return None
     found, questions = asked.read_all(places, read_recording, ANSWERS)
     known = [data for _, data in found if data is not None]
-    lines = ["  files:"] + [f"    - {quoted(_literal(path))}" for path, _ in found]
+    lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in found]
     if len(found) > 1 and any(data.names is None for data in known):
         text = "without names neurons cannot be matched across animals: a set per file"
         lines += [comment(text), "stack: false"]
@@ -43,9 +43,9 @@ def recognise(paths, **wishes) -> Found | None:
     if len(rates) > 1:
         text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
         lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
-    lines = [f"  {line}" for line in [*lines, *(line[2:] for line in questions)]]
+    lines += [line[2:] for line in questions]
     title = f"{len(found)} recordings of traces, one per animal"
-    section = ["  sources: [recordings]", "  recordings:", *(f"  {line}" for line in lines)]
+    section = ["  sources: [recordings]", "  recordings:", *(f"    {line}" for line in lines)]
     return Found(paths[0], asked.about(found, _describe, title), {"ntf": section})
 
 
