@@ -164,6 +164,7 @@ def recording(path, **options) -> Callable:
             "animal": data.name,
             "missing": int((~data.observed).sum()),
             "traces": data.traces,
+            "columns": list(data.traces.T),
         }
 
     return read

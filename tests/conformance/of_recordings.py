@@ -73,9 +73,9 @@ def suite2p(*planes, keep=None, change=None, variable=None, **options):
         arrays = [module.suite2p(folder / "m1" / name, **own) for name, own in planes]
         if change:
             change(folder / "m1")
-        whole = np.concatenate([item[variable or "F"] for item in arrays])
-        truth = whole if keep is None else whole[keep]
-        return recording(folder / "m1", variable=variable, **options), {"traces": truth.T}
+        columns = [row for item in arrays for row in item[variable or "F"]]
+        truth = [row for place, row in enumerate(columns) if keep is None or place in keep]
+        return recording(folder / "m1", variable=variable, **options), {"columns": truth}
 
     return make
 

@@ -16,11 +16,13 @@ PAGE = ROOT / "docs" / "what_is_read.md"
 sys.path[:0] = [str(HERE), str(ROOT)]
 
 import of_recordings  # noqa: E402
+import of_responses  # noqa: E402
 import of_spikes  # noqa: E402
 import of_trees  # noqa: E402
 from cases import DATA, run  # noqa: E402
 
-CASES = [*of_trees.CASES, *of_spikes.CASES, *of_recordings.CASES]
+MODULES = (of_trees, of_spikes, of_recordings, of_responses)
+CASES = [case for module in MODULES for case in module.CASES]
 
 
 def rate() -> tuple[int, int]:

@@ -171,7 +171,7 @@ def _nwb(path) -> set[str]:
 
     with h5py.File(path) as file:
         file.visititems(visit)
-        if file.get("stimulus/templates") and "intervals/trials" in file:
+        if len(file.get("stimulus/templates", ())) and "intervals/trials" in file:
             kinds.add("responses")
     return kinds or {"spikes"}
 
