@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -242,6 +243,13 @@ def tree(path, **wishes) -> Callable:
         from neuro.run import layouts
 
         text = init.settings([path], **wishes)
+        # raw images need an atlas of their own: the one question that has to be answered
+        lines = re.sub(r"^#? +# +atlas: labels.nii.gz$|^# +atlas: labels.nii.gz$", "@", text, flags=re.M)
+        native = "@" in lines.splitlines()
+        if native:
+            (path.parent / "labels.nii.gz").touch()
+            answer = f"fmri: {{atlas: {path.parent / 'labels.nii.gz'}}}"
+            text = re.sub(r"^fmri:\n(  .*\n)*", "", text, flags=re.M) + answer + "\n"
         settings = yaml.safe_load(text)
         problems = config.resolve(settings, source="neuro init")
         if problems:
@@ -254,6 +262,7 @@ def tree(path, **wishes) -> Callable:
             for key in ("tr", "echo", "site_tr", "columns", "fs_hz", "time_unit", "sampling_hz")
             if any(line.startswith(f"# {key}: ") for line in lines)
         ]
+        asks += ["atlas"] * native
         _check(cli, path, text)
         files = [str(row.get("bold") or row.get("path") or row.get("table") or "") for row in rows]
         return {

@@ -218,7 +218,7 @@ VOXELS = [
     ("odd", "grey images without an axis of colour", pair(np.random.default_rng(0).random((30, 16, 16))), PAIR | {"size": (1, 16, 16)}),
     ("odd", "edge of 28 pixels", pair(np.random.default_rng(0).random((30, 3, 28, 28))), PAIR | {"size": (3, 32, 32)}),
     ("broken", "fewer betas than images", pair(betas=np.zeros((29, 3))), "29 rows, images.npy has 30 images"),
-    ("broken", "images of one value", pair(np.full((30, 3, 8, 8), 3.0)), "expected 0 to 1"),
+    ("broken", "images of z-scores", pair(np.random.default_rng(0).normal(0, 2, (30, 3, 8, 8))), "expected the range 0 to 1"),
     ("broken", "regions of other voxels", pair(rois="v9\tFFA\n"), "1 voxels are not among the 3"),
 ]
 MDS, DIVE = {"kind": "none", "stages": ["mds"]}, {"kind": "none", "stages": ["braindive"]}

@@ -15,13 +15,15 @@ ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "what_is_read.md"
 sys.path[:0] = [str(HERE), str(ROOT)]
 
+import of_listed  # noqa: E402
 import of_recordings  # noqa: E402
+import of_regions  # noqa: E402
 import of_responses  # noqa: E402
 import of_spikes  # noqa: E402
 import of_trees  # noqa: E402
 from cases import DATA, run  # noqa: E402
 
-MODULES = (of_trees, of_spikes, of_recordings, of_responses)
+MODULES = (of_trees, of_listed, of_regions, of_spikes, of_recordings, of_responses)
 CASES = [case for module in MODULES for case in module.CASES]
 
 
@@ -56,12 +58,15 @@ def page() -> str:
 
 
 def main(arguments) -> int:
+    only = [word for word in arguments if not word.startswith("-")]
     if "--docs" in arguments:
         PAGE.write_text(page(), "utf-8")
         return 0
     verdicts: Counter = Counter()
     surprising = 0
     for case in CASES:
+        if only and not any(word in case.id for word in only):
+            continue
         if case.listed and not DATA.exists():
             verdict, detail = "not looked at", f"no folder {DATA}"
         else:
