@@ -96,8 +96,7 @@ def scan(
     Raises
     ------
     InputProblem
-        When nothing can be used: no folder, no image, an unknown label, or several spaces or
-        resolutions without a choice. All at once.
+        No folder, no image, unknown labels, several spaces without a choice; all at once.
     """
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"layout: got '{layout}', expected auto, {', '.join(LAYOUTS)}")
