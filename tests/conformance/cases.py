@@ -130,6 +130,7 @@ def spikes(path, **options) -> Callable:
     """Reader of spikes."""
 
     def read():
+        from neuro.command.check.spikes import count_doubts
         from neuro.io.spikes.data import CountData
         from neuro.io.spikes.reader import read_spikes
 
@@ -137,6 +138,7 @@ def spikes(path, **options) -> Callable:
         found = {"units": list(data.units["unit"]), "notes": len(data.notes)}
         if isinstance(data, CountData):
             bins = [len(item) for item in data.sequences]
+            found["doubts"] = [line for line in count_doubts(data) if "no counts" in line]
             return found | {"bins": bins, "bin_s": data.bin_s, "counts": list(data.sequences)}
         observed = data.intervals if data.observed is None else np.concatenate(data.observed)
         return found | {
@@ -244,7 +246,9 @@ def tree(path, **wishes) -> Callable:
 
         text = init.settings([path], **wishes)
         # raw images need an atlas of their own: the one question that has to be answered
-        lines = re.sub(r"^#? +# +atlas: labels.nii.gz$|^# +atlas: labels.nii.gz$", "@", text, flags=re.M)
+        lines = re.sub(
+            r"^#? +# +atlas: labels.nii.gz$|^# +atlas: labels.nii.gz$", "@", text, flags=re.M
+        )
         native = "@" in lines.splitlines()
         if native:
             (path.parent / "labels.nii.gz").touch()
@@ -291,8 +295,9 @@ def _check(cli, path, text) -> None:
         before = Path.cwd()
         os.chdir(folder)
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(
-                io.StringIO()
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
             ):
                 cli.main(["check", "--config", "mine.yaml"])
         finally:

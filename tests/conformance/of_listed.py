@@ -65,9 +65,30 @@ CASES = [
     for name, (runs, people, tr) in EXAMPLES.items()
 ]
 CASES += [
-    Case(GROUP, "odd", "hcp_example_bids (no data)", example("hcp_example_bids"), "nothing in it was recognised", listed=True),
-    Case(GROUP, "odd", "synthetic (images without .gz; task rest)", example("synthetic"), {"kind": "bids", "runs": 10, "others": 1, "tr": [2.5], "asks": ["atlas"]}, listed=True),
-    Case(GROUP, "odd", "volume_timing (sparse sampling)", example("volume_timing"), {"kind": "bids", "runs": 6}, listed=True),
+    Case(
+        GROUP,
+        "odd",
+        "hcp_example_bids (no data)",
+        example("hcp_example_bids"),
+        "nothing in it was recognised",
+        listed=True,
+    ),
+    Case(
+        GROUP,
+        "odd",
+        "synthetic (images without .gz; task rest)",
+        example("synthetic"),
+        {"kind": "bids", "runs": 10, "others": 1, "tr": [2.5], "asks": ["atlas"]},
+        listed=True,
+    ),
+    Case(
+        GROUP,
+        "odd",
+        "volume_timing (sparse sampling)",
+        example("volume_timing"),
+        {"kind": "bids", "runs": 6},
+        listed=True,
+    ),
 ]
 XCPD = [
     (
@@ -75,9 +96,21 @@ XCPD = [
         "test_ds001419_nifti_outputs",
         {"kind": "xcpd", "runs": 1, "space": ["MNI152NLin6Asym"], "res": ["2"], "asks": ["tr"]},
     ),
-    ("odd", "test_ds001419_cifti_outputs", {"kind": "table", "runs": 2, "atlas": "4S156Parcels", "asks": ["tr"]}),
-    ("odd", "test_nibabies_outputs", {"kind": "table", "runs": 1, "atlas": "4S1056Parcels", "asks": ["tr"]}),
-    ("odd", "test_pnc_cifti_t2wonly_outputs", {"kind": "table", "runs": 1, "atlas": "4S156Parcels", "asks": ["tr"]}),
+    (
+        "odd",
+        "test_ds001419_cifti_outputs",
+        {"kind": "table", "runs": 2, "atlas": "4S156Parcels", "asks": ["tr"]},
+    ),
+    (
+        "odd",
+        "test_nibabies_outputs",
+        {"kind": "table", "runs": 1, "atlas": "4S1056Parcels", "asks": ["tr"]},
+    ),
+    (
+        "odd",
+        "test_pnc_cifti_t2wonly_outputs",
+        {"kind": "table", "runs": 1, "atlas": "4S156Parcels", "asks": ["tr"]},
+    ),
 ]
 CASES += [
     Case("File lists of XCP-D", way, name, listed(f"{name}.txt"), want, listed=True)

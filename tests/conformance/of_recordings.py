@@ -143,7 +143,12 @@ ROWS = [
     ("odd", "numpy array without a rate", npy(TALL), "set recordings.fs_hz"),
     ("odd", "short and wide numpy array", npy(WIDE, fs=4.0), "set recordings.time_axis: 0"),
     ("odd", "short and wide, axis in the settings", npy(WIDE, fs=4.0, time_axis=1), OK),
-    ("broken", "numpy array of three axes", npy(np.zeros((2, 3, 4)), fs=4.0), "expected numbers of shape"),
+    (
+        "broken",
+        "numpy array of three axes",
+        npy(np.zeros((2, 3, 4)), fs=4.0),
+        "expected numbers of shape",
+    ),
     ("broken", "numpy, cut off", file(b"\x93NUMPY", "m1.npy", fs=4.0), "not a readable numpy file"),
     ("right", "npz, names and rate", npz(traces=TALL, names=np.array(NAMES), fs=4.0), NAMED),
     ("odd", "npz, names turn the array", npz(traces=WIDE, names=np.array(NAMES), fs=4.0), NAMED),
@@ -162,15 +167,30 @@ ROWS = [
     ),
     ("odd", "npz, NaN in one neuron", npz(HOLES, traces=HOLES, fs=4.0), OK | {"missing": 6}),
     ("broken", "npz, infinite values", npz(traces=INF, fs=4.0), "infinite values in 1 traces"),
-    ("broken", "npz, two arrays", npz(a=TALL, b=TALL, options={"fs": 4.0}), "set recordings.variable"),
-    ("broken", "npz, too few names", npz(traces=TALL, names=np.array(["A"]), fs=4.0), "1 neuron names for 5"),
+    (
+        "broken",
+        "npz, two arrays",
+        npz(a=TALL, b=TALL, options={"fs": 4.0}),
+        "set recordings.variable",
+    ),
+    (
+        "broken",
+        "npz, too few names",
+        npz(traces=TALL, names=np.array(["A"]), fs=4.0),
+        "1 neuron names for 5",
+    ),
     (
         "broken",
         "npz, a name twice",
         npz(traces=TALL, names=np.array(["A", "A", *NAMES[2:]]), fs=4.0),
         "neuron name 'A' is repeated",
     ),
-    ("broken", "npz, two rates", npz(traces=TALL, fs=4.0, options={"fs": 5.0}), "remove the wrong one"),
+    (
+        "broken",
+        "npz, two rates",
+        npz(traces=TALL, fs=4.0, options={"fs": 5.0}),
+        "remove the wrong one",
+    ),
     ("right", "MAT, NeuronNames and fps", mat(traces=TALL, NeuronNames=OBJECTS, fps=4.0), NAMED),
     ("odd", "MAT, a row per neuron", mat(traces=WIDE, NeuronNames=OBJECTS, fps=4.0), NAMED),
     ("right", "MAT 7.3", mat73, OK),
@@ -197,7 +217,12 @@ ROWS = [
     ("odd", "CSV, semicolons", csv("time;A;B", TIME, HALF, mark=";"), PAIR),
     ("odd", "CSV, names in a comment", csv("# A,B", HALF, fs=4.0), PAIR),
     ("odd", "CSV, rate in the sidecar", csv("A,B", HALF, beside={"SamplingFrequency": 4.0}), PAIR),
-    ("odd", "CSV, clock and settings contradict", csv("time,A,B", TIME, HALF, fs=30.0), "30 Hz is stated"),
+    (
+        "odd",
+        "CSV, clock and settings contradict",
+        csv("time,A,B", TIME, HALF, fs=30.0),
+        "30 Hz is stated",
+    ),
     ("odd", "CSV, no rate at all", csv("A,B", HALF), "set recordings.fs_hz"),
     (
         "odd",
@@ -206,7 +231,12 @@ ROWS = [
         {"frames": 41, "neurons": 2, "names": None},
     ),
     ("broken", "CSV, a clock with a gap", csv("time_s,A,B", GAP, HALF, fs=4.0), "are not regular"),
-    ("broken", "CSV, a clock backwards", csv("time_s,A,B", TIME[::-1], HALF, fs=4.0), "do not increase"),
+    (
+        "broken",
+        "CSV, a clock backwards",
+        csv("time_s,A,B", TIME[::-1], HALF, fs=4.0),
+        "do not increase",
+    ),
     ("broken", "CSV of no bytes", file(b"", "m1.csv", fs=4.0), "the file is empty (0 bytes)"),
     (
         "right",
@@ -223,7 +253,9 @@ ROWS = [
     (
         "odd",
         "suite2p, two planes",
-        suite2p(("suite2p/plane0", {"fs": 5.0}), ("suite2p/plane1", {"fs": 5.0, "n": 3, "seed": 1})),
+        suite2p(
+            ("suite2p/plane0", {"fs": 5.0}), ("suite2p/plane1", {"fs": 5.0, "n": 3, "seed": 1})
+        ),
         {"frames": 40, "neurons": 9, "hz": 5.0},
     ),
     (
@@ -232,7 +264,12 @@ ROWS = [
         suite2p(("", {"n": 50, "frames": 20, "fs": 3.0})),
         {"frames": 20, "neurons": 50},
     ),
-    ("odd", "suite2p without ops", suite2p(("", {}), fs=3.0), {"frames": 40, "neurons": 6, "hz": 3.0}),
+    (
+        "odd",
+        "suite2p without ops",
+        suite2p(("", {}), fs=3.0),
+        {"frames": 40, "neurons": 6, "hz": 3.0},
+    ),
     (
         "broken",
         "suite2p, planes of other lengths",
@@ -254,7 +291,12 @@ ROWS = [
     ("right", "CaImAn, accepted components", caiman(), {"frames": 40, "neurons": 3, "hz": 10.0}),
     ("right", "CaImAn, F_dff", caiman(factor=2, variable="F_dff"), {"frames": 40, "neurons": 3}),
     ("odd", "CaImAn, no classification", caiman(range(5), idx=None), {"frames": 40, "neurons": 5}),
-    ("odd", "CaImAn, an array it lacks", caiman(variable="YrA"), "set recordings.variable to one of: C, F_dff, S"),
+    (
+        "odd",
+        "CaImAn, an array it lacks",
+        caiman(variable="YrA"),
+        "set recordings.variable to one of: C, F_dff, S",
+    ),
     ("broken", "CaImAn, no HDF5", file(b"no hdf5", "m1.hdf5"), "not a readable HDF5 file"),
     ("odd", "minian Zarr", zarr, "a Zarr folder, which is not read"),
     ("right", "NWB, one series", nwb([("F", "x")]), {"frames": 40, "neurons": 6, "hz": 4.0}),
@@ -301,8 +343,18 @@ INIT = [
     ("odd", "numpy array without a rate", init(npy(TALL)), STAGES | {"asks": ["fs_hz"]}),
     ("right", "CSV, header and clock", init(csv("time,A,B", TIME, HALF)), STAGES),
     ("right", "npz, names and rate", init(npz(traces=TALL, fs=4.0)), STAGES),
-    ("right", "MAT, NeuronNames and fps", init(mat(traces=TALL, NeuronNames=OBJECTS, fps=4.0)), STAGES),
-    ("broken", "npz, infinite values", init(npz(traces=INF, fs=4.0)), "infinite values in 1 traces"),
+    (
+        "right",
+        "MAT, NeuronNames and fps",
+        init(mat(traces=TALL, NeuronNames=OBJECTS, fps=4.0)),
+        STAGES,
+    ),
+    (
+        "broken",
+        "npz, infinite values",
+        init(npz(traces=INF, fs=4.0)),
+        "infinite values in 1 traces",
+    ),
     ("broken", "CSV of no bytes", init(file(b"", "m1.csv")), "nothing in it was recognised"),
 ]
 CASES = [Case(GROUP, *row) for row in ROWS]

@@ -24,7 +24,9 @@ def npz(stimuli=PICTURES, want=PICTURES, options=None, **arrays):
 
     def make(folder):
         given = {"stimuli": stimuli, "responses": RATES, "tier": TIER, "unit": UNITS} | arrays
-        np.savez(folder / "x.npz", **{key: value for key, value in given.items() if value is not None})
+        np.savez(
+            folder / "x.npz", **{key: value for key, value in given.items() if value is not None}
+        )
         truth = None if want is None else {"stimuli": want}
         return responses(folder / "x.npz", **(options or {})), truth
 
@@ -166,14 +168,44 @@ ROWS = [
     ("odd", "npz, floats to 255", npz(PICTURES * 255), IMAGE),
     ("odd", "npz, whole numbers to 255", npz(WHOLE.astype(np.int64), WHOLE / 255), IMAGE),
     ("odd", "npz, -1 to 1", npz(PICTURES * 2 - 1), IMAGE),
-    ("odd", "npz, values of a z-score", npz(np.random.default_rng(0).normal(0, 2, GREY.shape), None), "expected the range 0 to 1"),
-    ("odd", "npz, nine channels", npz(np.random.default_rng(0).random((60, 9, 36, 64)), None), "can be 1 to 4 channels"),
+    (
+        "odd",
+        "npz, values of a z-score",
+        npz(np.random.default_rng(0).normal(0, 2, GREY.shape), None),
+        "expected the range 0 to 1",
+    ),
+    (
+        "odd",
+        "npz, nine channels",
+        npz(np.random.default_rng(0).random((60, 9, 36, 64)), None),
+        "can be 1 to 4 channels",
+    ),
     ("odd", "npz, no tiers", npz(tier=None), IMAGE | {"tiers": ["test", "train", "validation"]}),
-    ("odd", "npz, a test image in training", npz(LEAK, LEAK), IMAGE | {"tiers": ["test", "train", "unused", "validation"]}),
-    ("odd", "npz, a constant unit", npz(responses=CONSTANT), IMAGE | {"units": ["a", "c"], "excluded": ["b"]}),
+    (
+        "odd",
+        "npz, a test image in training",
+        npz(LEAK, LEAK),
+        IMAGE | {"tiers": ["test", "train", "unused", "validation"]},
+    ),
+    (
+        "odd",
+        "npz, a constant unit",
+        npz(responses=CONSTANT),
+        IMAGE | {"units": ["a", "c"], "excluded": ["b"]},
+    ),
     ("right", "npz, movies", npz(MOVIE, MOVIE), {"kind": "movie", "stimulus": (9, 2, 12, 14)}),
-    ("odd", "npz, movies with colour last", npz(MOVIE.transpose(0, 1, 3, 4, 2), MOVIE), {"kind": "movie", "stimulus": (9, 2, 12, 14)}),
-    ("right", "npz, clips with a rate", npz(LONG, LONG, fs=50.0), {"kind": "clips", "stimulus": (50, 16)}),
+    (
+        "odd",
+        "npz, movies with colour last",
+        npz(MOVIE.transpose(0, 1, 3, 4, 2), MOVIE),
+        {"kind": "movie", "stimulus": (9, 2, 12, 14)},
+    ),
+    (
+        "right",
+        "npz, clips with a rate",
+        npz(LONG, LONG, fs=50.0),
+        {"kind": "clips", "stimulus": (50, 16)},
+    ),
     (
         "right",
         "npz, conditions without stimuli",
@@ -182,28 +214,88 @@ ROWS = [
     ),
     ("broken", "npz, NaN in a stimulus", npz(BAD, None), "1 stimuli hold NaN or infinity"),
     ("broken", "npz, unknown tier", npz(tier=ODD_TIER, want=None), "unknown tier 'live'"),
-    ("broken", "npz, a unit twice", npz(unit=["a", "a", "b"], want=None), "unit name 'a' is repeated"),
-    ("broken", "npz, other numbers of trials", npz(PICTURES[:50], None), "same first axis expected"),
+    (
+        "broken",
+        "npz, a unit twice",
+        npz(unit=["a", "a", "b"], want=None),
+        "unit name 'a' is repeated",
+    ),
+    (
+        "broken",
+        "npz, other numbers of trials",
+        npz(PICTURES[:50], None),
+        "same first axis expected",
+    ),
     ("broken", "npz without responses", npz(responses=None, want=None), "no array 'responses'"),
-    ("broken", "npz, responses of one axis", npz(responses=RATES[:, 0], want=None), "expected (n_trials, n_units)"),
-    ("broken", "npz, nothing varies", npz(responses=np.ones((60, 3)), want=None), "all 3 units are excluded"),
-    ("broken", "npz, stimuli and conditions missing", npz(None, None), "no stimuli and no condition labels"),
+    (
+        "broken",
+        "npz, responses of one axis",
+        npz(responses=RATES[:, 0], want=None),
+        "expected (n_trials, n_units)",
+    ),
+    (
+        "broken",
+        "npz, nothing varies",
+        npz(responses=np.ones((60, 3)), want=None),
+        "all 3 units are excluded",
+    ),
+    (
+        "broken",
+        "npz, stimuli and conditions missing",
+        npz(None, None),
+        "no stimuli and no condition labels",
+    ),
     ("broken", "npz, text", file(b"nothing", "x.npz"), "not a readable .npz"),
     ("right", "HDF5, images", hdf5(), IMAGE),
     ("right", "HDF5, bytes", hdf5(WHOLE.astype(np.uint8), WHOLE / 255), IMAGE),
     ("odd", "HDF5, colour last", hdf5(PICTURES.transpose(0, 2, 3, 1)), IMAGE),
-    ("right", "HDF5, groups train and test (deep retina)", groups(True), {"trials": 40, "tiers": ["test", "train"]}),
+    (
+        "right",
+        "HDF5, groups train and test (deep retina)",
+        groups(True),
+        {"trials": 40, "tiers": ["test", "train"]},
+    ),
     ("odd", "HDF5, groups, time first", groups(False), {"trials": 40, "tiers": ["test", "train"]}),
     ("broken", "HDF5, text", file(b"nothing", "x.h5"), "not an HDF5 file"),
     ("right", "folder of arrays", flat(), IMAGE),
     ("odd", "folder of arrays, colour last", flat(stimuli=PICTURES.transpose(0, 2, 3, 1)), IMAGE),
     ("broken", "folder of arrays, responses missing", flat(responses=None), "no responses.npy"),
-    ("broken", "folder of arrays, other numbers of trials", flat(stimuli=PICTURES[:50]), "responses.npy has 60 trials, stimuli.npy 50"),
-    ("right", "folder of trials (Sensorium)", trials(), {"kind": "image", "trials": 12, "units": UNITS, "stimulus": (1, 4, 5)}),
-    ("broken", "folder of trials, images missing", trials(9), "responses/ has 12 trials, images/ 9"),
-    ("right", "NWB, template, trials, rates", nwb(False), {"kind": "image", "trials": 12, "stimulus": (1, 4, 5)}),
-    ("right", "NWB, template, trials, spikes", nwb(True), {"kind": "image", "units": ["u0"], "excluded": ["u1"]}),
-    ("odd", "NWB, a template it lacks", nwb(True, variable="none"), "no stimuli and no condition labels"),
+    (
+        "broken",
+        "folder of arrays, other numbers of trials",
+        flat(stimuli=PICTURES[:50]),
+        "responses.npy has 60 trials, stimuli.npy 50",
+    ),
+    (
+        "right",
+        "folder of trials (Sensorium)",
+        trials(),
+        {"kind": "image", "trials": 12, "units": UNITS, "stimulus": (1, 4, 5)},
+    ),
+    (
+        "broken",
+        "folder of trials, images missing",
+        trials(9),
+        "responses/ has 12 trials, images/ 9",
+    ),
+    (
+        "right",
+        "NWB, template, trials, rates",
+        nwb(False),
+        {"kind": "image", "trials": 12, "stimulus": (1, 4, 5)},
+    ),
+    (
+        "right",
+        "NWB, template, trials, spikes",
+        nwb(True),
+        {"kind": "image", "units": ["u0"], "excluded": ["u1"]},
+    ),
+    (
+        "odd",
+        "NWB, a template it lacks",
+        nwb(True, variable="none"),
+        "no stimuli and no condition labels",
+    ),
     ("right", "bipolar cells, unpacked", bipolar(), {"kind": "temporal", "trials": 400}),
     ("odd", "bipolar cells, a stimulus that is absent", bipolar("uv"), "no file uv_flicker"),
     ("broken", "archive, cut off", file(b"nothing", "x.tar.gz"), "cut off or damaged"),
@@ -213,12 +305,42 @@ PAIR = {"images": 30, "size": (3, 16, 16), "voxels": 3, "test": 3, "shared": 0}
 BOTH = "v00000\tFFA\nv00000\tEBA\nv00001\tFFA\n"
 VOXELS = [
     ("right", "images and betas .npy", pair(), PAIR | {"regions": ["all"] * 3}),
-    ("right", "with a table of regions that overlap", pair(rois=BOTH), PAIR | {"regions": ["FFA|EBA", "FFA", "none"]}),
-    ("odd", "images with colour last", pair(np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)), PAIR),
-    ("odd", "grey images without an axis of colour", pair(np.random.default_rng(0).random((30, 16, 16))), PAIR | {"size": (1, 16, 16)}),
-    ("odd", "edge of 28 pixels", pair(np.random.default_rng(0).random((30, 3, 28, 28))), PAIR | {"size": (3, 32, 32)}),
-    ("broken", "fewer betas than images", pair(betas=np.zeros((29, 3))), "29 rows, images.npy has 30 images"),
-    ("broken", "images of z-scores", pair(np.random.default_rng(0).normal(0, 2, (30, 3, 8, 8))), "expected the range 0 to 1"),
+    (
+        "right",
+        "with a table of regions that overlap",
+        pair(rois=BOTH),
+        PAIR | {"regions": ["FFA|EBA", "FFA", "none"]},
+    ),
+    (
+        "odd",
+        "images with colour last",
+        pair(np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), dtype=np.uint8)),
+        PAIR,
+    ),
+    (
+        "odd",
+        "grey images without an axis of colour",
+        pair(np.random.default_rng(0).random((30, 16, 16))),
+        PAIR | {"size": (1, 16, 16)},
+    ),
+    (
+        "odd",
+        "edge of 28 pixels",
+        pair(np.random.default_rng(0).random((30, 3, 28, 28))),
+        PAIR | {"size": (3, 32, 32)},
+    ),
+    (
+        "broken",
+        "fewer betas than images",
+        pair(betas=np.zeros((29, 3))),
+        "29 rows, images.npy has 30 images",
+    ),
+    (
+        "broken",
+        "images of z-scores",
+        pair(np.random.default_rng(0).normal(0, 2, (30, 3, 8, 8))),
+        "expected the range 0 to 1",
+    ),
     ("broken", "regions of other voxels", pair(rois="v9\tFFA\n"), "1 voxels are not among the 3"),
 ]
 MDS, DIVE = {"kind": "none", "stages": ["mds"]}, {"kind": "none", "stages": ["braindive"]}
@@ -229,7 +351,12 @@ INIT = [
     ("right", "folder of trials (Sensorium)", init(trials()), MDS),
     ("right", "folder of arrays", init(flat()), MDS),
     ("right", "NWB, template, trials, rates", init(nwb(False)), MDS),
-    ("odd", "NWB, template, trials, spikes", init(nwb(True)), {"kind": "none", "stages": ["hmmglm", "mds"]}),
+    (
+        "odd",
+        "NWB, template, trials, spikes",
+        init(nwb(True)),
+        {"kind": "none", "stages": ["hmmglm", "mds"]},
+    ),
     ("right", "bipolar cells, unpacked", init(bipolar()), MDS),
     ("broken", "npz, a unit twice", init(npz(unit=["a", "a", "b"])), "unit name 'a' is repeated"),
     ("right", "images and betas .npy", init(pair()), DIVE),

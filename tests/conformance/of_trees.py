@@ -8,7 +8,8 @@ import json
 from cases import Case, tree
 
 MNI, T1W = "space-MNI152NLin2009cAsym", "space-T1w"
-COLUMNS = "trans_x trans_y trans_z rot_x rot_y rot_z csf white_matter global_signal".split()
+COLUMNS = [*(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")]
+COLUMNS += ["csf", "white_matter", "global_signal"]
 STYLES = {"25": "timeseries", "20.1": "regressors"}
 
 
@@ -66,7 +67,11 @@ def made(**options):
 def _factorial():
     """All combinations of name, sessions, spaces, resolutions and echoes."""
     for style, sessions, spaces, res, echoes in itertools.product(
-        STYLES, (("",), ("1", "2")), ((MNI,), (MNI, T1W)), (("",), ("2",), ("1", "2")), ("", "combined")
+        STYLES,
+        (("",), ("1", "2")),
+        ((MNI,), (MNI, T1W)),
+        (("",), ("2",), ("1", "2")),
+        ("", "combined"),
     ):
         names = [
             f"fMRIPrep {style}",
@@ -115,7 +120,12 @@ def _lacking():
             (
                 "no masks",
                 {"mask": False},
-                {"kind": "fmriprep", "runs": n, "usable": 0, "reasons": ["no brain mask on the same grid found"]},
+                {
+                    "kind": "fmriprep",
+                    "runs": n,
+                    "usable": 0,
+                    "reasons": ["no brain mask on the same grid found"],
+                },
             ),
             (
                 "no confounds",

@@ -15,6 +15,7 @@ ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "what_is_read.md"
 sys.path[:0] = [str(HERE), str(ROOT)]
 
+import of_found  # noqa: E402
 import of_listed  # noqa: E402
 import of_recordings  # noqa: E402
 import of_regions  # noqa: E402
@@ -23,7 +24,7 @@ import of_spikes  # noqa: E402
 import of_trees  # noqa: E402
 from cases import DATA, run  # noqa: E402
 
-MODULES = (of_trees, of_listed, of_regions, of_spikes, of_recordings, of_responses)
+MODULES = (of_trees, of_listed, of_found, of_regions, of_spikes, of_recordings, of_responses)
 CASES = [case for module in MODULES for case in module.CASES]
 
 
@@ -42,7 +43,7 @@ def page() -> str:
         f"{good} of {n} inputs of the conformance set ({good / n:.1%}) are read right "
         f"({good - refused}) or refused in one line ({refused}); {n - good} are read wrong today. "
         "Written by `python tests/conformance/table.py --docs`; every entry is a test "
-        "(`tests/conformance`). \"Right\" means that all numbers of the line, and the arrays "
+        '(`tests/conformance`). "Right" means that all numbers of the line, and the arrays '
         "behind them, came out; for trees, that `neuro init` writes settings with which exactly "
         "these runs are found, and that `neuro check` ends without a traceback.",
     ]

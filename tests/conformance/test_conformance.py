@@ -29,7 +29,13 @@ def test_the_set_is_as_large_and_as_broad_as_it_says():
     trees = [case for case in table.CASES if case.group == "Trees of fMRIPrep"]
     assert len(trees) >= 50 and sum(case.listed for case in table.CASES) == 19
     ways = Counter((case.group, case.way) for case in table.CASES)
-    for group in ("Spikes", "Traces", "Stimuli and responses", "Region tables", "Images and voxels"):
+    for group in (
+        "Spikes",
+        "Traces",
+        "Stimuli and responses",
+        "Region tables",
+        "Images and voxels",
+    ):
         assert all(ways[group, way] >= 2 for way in ("right", "odd", "broken")), group
 
 
@@ -56,5 +62,7 @@ def test_a_wrong_reading_would_be_seen(tmp_path):
 
 def test_the_page_and_the_readme_say_what_is_measured():
     good, n = table.rate()
-    assert table.PAGE.read_text("utf-8") == table.page(), "run: python tests/conformance/table.py --docs"
+    assert table.PAGE.read_text("utf-8") == table.page(), (
+        "run: python tests/conformance/table.py --docs"
+    )
     assert f"{good} of {n} inputs" in (table.ROOT / "README.md").read_text("utf-8")

@@ -108,9 +108,11 @@ def spike_doubts(data) -> list[str]:
 
 
 def count_doubts(data) -> list[str]:
-    """The same of counts: dead units, and one that holds most of all."""
-    total = sum(np.nansum(np.asarray(item, float), axis=0) for item in data.sequences)
-    return _sizes(list(data.units["unit"]), total)
+    """The same of counts: dead units, one that holds most of all, values that are no counts."""
+    arrays = [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
+    if any((item < 0).any() or (item != np.round(item)).any() for item in arrays):
+        return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
+    return _sizes(list(data.units["unit"]), sum(item.sum(axis=0) for item in arrays))
 
 
 def _sizes(labels, sizes):

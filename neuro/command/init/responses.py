@@ -96,9 +96,7 @@ def recognise_voxels(paths, **wishes) -> Found | None:
         lines += ["  objectives: [all]"]
     lines += [comment(f"another set: {path}", 2) for path, _ in found[1:]]
     title = f"{len(found)} sets of images and voxels"
-    return Found(
-        paths[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]}
-    )
+    return Found(paths[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]})
 
 
 def _describe(data):

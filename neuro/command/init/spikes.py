@@ -38,7 +38,7 @@ def recognise(paths, **wishes) -> Found | None:
     for path, data in found:
         labels = tuple(data.units["unit"]) if data is not None else (path,)
         sets.setdefault(labels, []).append(path.as_posix())
-    lines, taken = ["  input: [spikes]", "  sets:"], []
+    lines, taken = ["  input: [spikes]", "  sets:"], list[str]()
     for members in sets.values():
         taken.append(asked.name_of(type(paths[0])(members[0]), taken))
         listed = ", ".join(map(quoted, members))
@@ -49,9 +49,7 @@ def recognise(paths, **wishes) -> Found | None:
             "  # segment_s: null",
         ]
     title = f"{len(found)} spike recordings, {len(sets)} sets of the same units"
-    return Found(
-        paths[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]}
-    )
+    return Found(paths[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]})
 
 
 def _describe(data):
