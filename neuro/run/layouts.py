@@ -91,7 +91,9 @@ def _has_bold(root):
     """Whether there is an image below a folder that could be a run."""
     for _, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        if any(name.endswith(("_bold.nii.gz", "_bold.nii")) for name in names):
+        # fMRIPrep before 1.2 wrote *_bold_space-*_preproc.nii.gz
+        endings = ("_bold.nii.gz", "_bold.nii", "_preproc.nii.gz")
+        if any(name.endswith(endings) and "_bold" in name for name in names):
             return True
     return False
 

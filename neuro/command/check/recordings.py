@@ -39,7 +39,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
         except InputProblem as problem:
             problems += problem.problems
             continue
-        lines.append(f"{path}: {_what(items[-1])}")
+        lines.append(f"{path}: {what(items[-1])}")
         if not isinstance(items[-1], PairKernels):
             doubts = [*items[-1].notes, *_doubts(items[-1], unobserved(items[-1]))]
             lines += [f"{path}: note: {line}" for line in doubts]
@@ -57,7 +57,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
     return lines, problems
 
 
-def _what(item):
+def what(item):
     if not hasattr(item, "traces"):
         return f"kernels of {len(item.names)} neurons, {item.kernels.shape[2]} samples"
     n_frames, n_neurons = item.traces.shape

@@ -54,13 +54,13 @@ def recordings(section) -> tuple[list[str], list[str]]:
             except InputProblem as problem:
                 problems += problem.problems
                 continue
-            lines.append(f"{name}: {path}: {_what(data)}")
+            lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
             lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
     return lines, problems
 
 
-def _what(data):
+def what(data):
     if not hasattr(data, "times"):
         n_bins = sum(len(item) for item in data.sequences)
         what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
@@ -108,9 +108,11 @@ def spike_doubts(data) -> list[str]:
 
 
 def count_doubts(data) -> list[str]:
-    """The same of counts: dead units, and one that holds most of all."""
-    total = sum(np.nansum(np.asarray(item, float), axis=0) for item in data.sequences)
-    return _sizes(list(data.units["unit"]), total)
+    """The same of counts: dead units, one that holds most of all, values that are no counts."""
+    arrays = [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
+    if any((item < 0).any() or (item != np.round(item)).any() for item in arrays):
+        return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
+    return _sizes(list(data.units["unit"]), sum(item.sum(axis=0) for item in arrays))
 
 
 def _sizes(labels, sizes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neuro.command.init import bold, tables
+from neuro.command.init import bold, glance, responses, spikes, tables, traces
 from neuro.command.init.found import Found, compose
 from neuro.io.problems import InputProblem
 
@@ -12,6 +12,17 @@ RECOGNISERS = (bold.recognise, tables.recognise)
 """Asked in this order. Each gets a path and the wishes of the command line, and gives a
 :class:`~neuro.command.init.found.Found`, or None where the path holds nothing of its kind; it
 raises `InputProblem` where the path is of its kind but cannot be used."""
+FURTHER = (
+    spikes.recognise,
+    traces.recognise,
+    responses.recognise,
+    responses.recognise_voxels,
+)
+"""The same for what is no BOLD; these get all remaining paths at once."""
+KNOWN = (
+    "sub-* folders (BIDS, fMRIPrep, XCP-D), region tables or a table with the columns "
+    "participant_id and path, spikes, traces, stimuli with responses, images.npy with betas.npy"
+)
 
 
 def settings(paths, **wishes) -> str:
@@ -33,19 +44,27 @@ def settings(paths, **wishes) -> str:
     InputProblem
         When a path holds nothing that is recognised, or nothing that can be used.
     """
-    found, problems = [], []
+    found: list[Found] = []
+    problems: list[str] = []
+    others = []
     for path in map(Path, paths):
         try:
-            found.append(_recognise(path, wishes))
+            item = _recognise(path, wishes)
         except InputProblem as problem:
             problems += problem.problems
-    if problems:
-        raise InputProblem(problems)
-    return compose(found)
+            continue
+        if item is None:
+            others.append(path)
+        else:
+            found.append(item)
+    further, lines = _others(others, wishes)
+    if problems + lines:
+        raise InputProblem(problems + lines)
+    return compose(found + further)
 
 
-def _recognise(path, wishes) -> Found:
-    if not path.exists():
+def _recognise(path, wishes) -> Found | None:
+    if not _exists(path):
         what = {"bids": "folder", "table": "file or folder"}.get(
             wishes.get("hint"), "file or folder"
         )
@@ -54,10 +73,34 @@ def _recognise(path, wishes) -> Found:
         found = recognise(path, **wishes)
         if found is not None:
             return found
-    raise InputProblem(
-        f"{path}: nothing in it was recognised; expected sub-* folders (BIDS, fMRIPrep, XCP-D), "
-        "region tables, or a table with the columns participant_id and path"
-    )
+    return None
+
+
+def _exists(path) -> bool:
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+        return path.exists()
+    except OSError as error:
+        raise InputProblem(f"{path}: cannot be looked into ({error.strerror})") from None
+
+
+def _others(paths, wishes):
+    """What is no BOLD, and a line for every path that nobody knows."""
+    problems = [
+        f"{path}: nothing in it was recognised; seen: {glance.seen(path)}; known are {KNOWN}"
+        for path in paths
+        if not any(glance.of_kind([path], kind) for kind in glance.KINDS)
+    ]
+    found = []
+    for recognise in FURTHER if paths and not problems else ():
+        try:
+            found.append(recognise(paths, **wishes))
+        except InputProblem as problem:
+            problems += problem.problems
+    found = [item for item in found if item is not None]
+    # a file that may be of two kinds need only be of one
+    return found, [] if found else problems
 
 
 def write(text, path, *, force=False) -> Path:

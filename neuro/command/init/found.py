@@ -44,7 +44,11 @@ def compose(found: list[Found]) -> str:
 
     owner: dict = {}
     for item in found:
-        for name in item.sections:
+        for name, lines in item.sections.items():
+            if name in owner and not (_says(lines) and _says(owner[name].sections[name])):
+                # what is only offered in comments gives way
+                owner[name] = item if _says(lines) else owner[name]
+                continue
             if name in owner:
                 raise InputProblem(
                     f"{owner[name].path} and {item.path}: both are input of '{name}'; settings "
@@ -69,9 +73,14 @@ def compose(found: list[Found]) -> str:
 
 def section(name, lines) -> list[str]:
     """A section; one that holds comments only becomes a comment as a whole."""
-    if any(not line.lstrip().startswith("#") for line in lines):
+    if _says(lines):
         return [f"{name}:", *lines]
     return [f"# {name}:", *(f"# {line.replace('# ', '', 1)}" for line in lines)] if lines else []
+
+
+def _says(lines) -> bool:
+    """Whether a section holds more than comments."""
+    return any(not line.lstrip().startswith("#") for line in lines)
 
 
 def wrap(text) -> list[str]:

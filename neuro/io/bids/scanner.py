@@ -96,8 +96,7 @@ def scan(
     Raises
     ------
     InputProblem
-        When nothing can be used: no folder, no image, an unknown label, or several spaces or
-        resolutions without a choice. All at once.
+        No folder, no image, unknown labels, several spaces without a choice; all at once.
     """
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"layout: got '{layout}', expected auto, {', '.join(LAYOUTS)}")
@@ -106,7 +105,7 @@ def scan(
     files = {label: tree.files(label) for label in wanted}
     images = [name for names in files.values() for name in names if _is_bold(name)]
     layout, why = _layout(root, layout, images, files, tree)
-    images = variants.runs_only([name for name in images if _fits(name, layout)], echo)
+    images = variants.runs_only([n for n in images if _fits(n, layout)], echo, layout, root)
     problems = []
     everything = images
     for entity, labels in (("task", tasks), ("ses", sessions)):
@@ -152,7 +151,7 @@ def grids(root, space: str | None = None, echo: str | None = None) -> dict[str, 
     files = {label: tree.files(label) for label in tree.choose_subjects(None)}
     images = [name for names in files.values() for name in names if _is_bold(name)]
     layout, _ = _layout(root, "auto", images, files, tree)
-    images = variants.runs_only([name for name in images if _fits(name, layout)], echo)
+    images = variants.runs_only([n for n in images if _fits(n, layout)], echo, layout, root)
     inside = Counter(name.res or "none" for name in images if space in (None, name.space))
     return {"space": Counter(name.space for name in images), "res": inside}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neuro.io.bids.names import Name
+from neuro.io.images.header import n_volumes
 from neuro.io.problems import InputProblem
 
 _VERSIONS = ("echo", "part")
@@ -22,7 +23,7 @@ ADVICE = {
 """What to do about it, by layout."""
 
 
-def runs_only(images: list[Name], echo: str | None = None) -> list[Name]:
+def runs_only(images: list[Name], echo=None, layout="", root="") -> list[Name]:
     """The images that stand for runs.
 
     Parameters
@@ -31,6 +32,10 @@ def runs_only(images: list[Name], echo: str | None = None) -> list[Name]:
     echo : str, optional
         Of multi-echo runs this one; by default the combined image, which has no echo in its
         name.
+    layout : str
+        In 'xcpd' images that hold all runs in a row are left out as well.
+    root : path-like
+        Folder of the images, to look into these.
 
     Returns
     -------
@@ -65,6 +70,8 @@ def runs_only(images: list[Name], echo: str | None = None) -> list[Name]:
         else:
             first = min(map(_number, several))
             kept += [name for name in several if _number(name) == first]
+    if layout == "xcpd":
+        kept = without_combined(kept, lambda name: n_volumes(f"{root}/{name.path}") or 0)
     order = {id(name): place for place, name in enumerate(images)}
     return sorted(kept, key=lambda name: order[id(name)])
 
@@ -115,3 +122,32 @@ def _number(name: Name) -> str:
 
 def _as_number(echo) -> str:
     return str(echo).removeprefix("echo-").lstrip("0") or "0"
+
+
+def without_combined(names, length) -> list:
+    """Leave out files that hold the runs of a task in a row, where the runs stand beside them.
+
+    XCP-D writes such a file without `run` in its name; what it holds must not count twice.
+
+    Parameters
+    ----------
+    names : list of Name
+    length : callable
+        Volumes of a file, by its `Name`; a file whose volumes are not those of all runs together
+        is a run of its own.
+
+    Returns
+    -------
+    list of Name
+    """
+    groups: dict = {}
+    for name in names:
+        own = tuple(item for item in name.entities.items() if item[0] != "run")
+        groups.setdefault((own, name.extension), []).append(name)
+    left_out = set()
+    for members in groups.values():
+        whole = [name for name in members if "run" not in name.entities]
+        runs = [name for name in members if "run" in name.entities]
+        if len(whole) == 1 and runs and length(whole[0]) == sum(map(length, runs)):
+            left_out.add(whole[0].path)
+    return [name for name in names if name.path not in left_out]

@@ -32,7 +32,7 @@ def arrays_of(path: Path) -> dict:
     """All arrays of a `.npz` or `.mat` file by name."""
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
-    if path.suffix == ".mat":
+    if path.suffix.lower() == ".mat":
         from neuro.io.recordings.mat import load_mat
 
         return load_mat(path)

@@ -206,19 +206,20 @@ def _load(path: Path, variable) -> dict:
                 f"{path}: a Zarr folder, which is not read; save the traces as .npz or .nwb"
             )
         return pipelines.load_suite2p(path, variable)
-    if path.suffix not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InputProblem(f"{path}: unknown kind of recording; expected {', '.join(SUFFIXES)}")
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
-    if path.suffix in TEXT:
+    if suffix in TEXT:
         return load_text(path)
-    if path.suffix == ".npy":
+    if suffix == ".npy":
         return pipelines.beside(path)
-    if path.suffix in HDF5:
+    if suffix in HDF5:
         return pipelines.load_hdf5(path, variable)
-    if path.suffix == ".nwb":
+    if suffix == ".nwb":
         from neuro.io.recordings.nwb import load_nwb
 
         return load_nwb(path, variable)

@@ -15,6 +15,7 @@ from neuro.base import provenance
 from neuro.io.bids.names import Name, bad_labels, parse
 from neuro.io.bids.scanner import BETWEEN
 from neuro.io.bids.tree import unknown_labels
+from neuro.io.bids.variants import without_combined
 from neuro.io.formats import sampling
 from neuro.io.formats.tables import read_tsv, subject_label
 from neuro.io.formats.text_tables import SUFFIXES
@@ -218,7 +219,14 @@ def _tables(root: Path) -> tuple[list[Name], list[str]]:
     ]
     text = {(n.run_key, _word(n)) for n in tables if n.extension != _CIFTI}
     tables = [n for n in tables if n.extension != _CIFTI or (n.run_key, _word(n)) not in text]
+    tables = without_combined(tables, lambda name: _n_lines(root / name.path))
     return tables, [path for path in files if "/" not in path and path not in _LISTED]
+
+
+def _n_lines(path: Path) -> int:
+    """Lines of data below a header."""
+    with open(path, "rb") as stream:
+        return max(sum(1 for _ in stream) - 1, 0)
 
 
 def _word(name: Name) -> str:

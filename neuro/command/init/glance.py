@@ -1,0 +1,213 @@
+"""What kind a file or folder is, by its name and a short look inside; nothing is read whole."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from neuro.io.formats.damaged import readable
+from neuro.io.problems import InputProblem
+
+KINDS = ("spikes", "recordings", "responses", "voxels")
+DEEP = 2
+"""Folders below a path that are looked into."""
+MOST = 2000
+"""So many files are looked at."""
+HDF5 = (".h5", ".hdf5")
+TEXT = (".csv", ".tsv", ".txt", ".dat")
+
+
+def of_kind(paths, kind) -> list[Path]:
+    """Files and folders of a kind, the paths themselves or what lies in them.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+    kind : {'spikes', 'recordings', 'responses', 'voxels'}
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
+    return [
+        place
+        for path in paths
+        for place, kinds in itertools.islice(_walk(path, DEEP), MOST)
+        if kind in kinds
+    ]
+
+
+def _walk(path, depth):
+    kinds = kinds_of(path)
+    if kinds or not path.is_dir():
+        yield path, kinds
+    elif depth >= 0:
+        for inside in _inside(path):
+            yield from _walk(inside, depth - 1)
+
+
+def _inside(path) -> list[Path]:
+    try:
+        return sorted(item for item in path.iterdir() if not item.name.startswith("."))
+    except OSError:
+        return []
+
+
+def seen(path) -> str:
+    """What lies at a path in a few words, for a line that says it is not known."""
+    if path.is_file():
+        return f"a file '{path.suffix or path.name}' of {path.stat().st_size:,} bytes"
+    inside = _inside(path)
+    found = Counter(item.suffix or "without suffix" for item in inside if item.is_file())
+    words = [f"{count} {name}" for name, count in found.most_common(4)]
+    folders = [item.name for item in inside if item.is_dir()]
+    words += [f"folders {', '.join(folders[:3])}{' ...' if len(folders) > 3 else ''}"] * bool(
+        folders
+    )
+    return ", ".join(words) or "nothing"
+
+
+def kinds_of(path) -> set[str]:
+    """Kinds of data that a file or folder may be; none where it is nothing that is known.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    set of {'spikes', 'recordings', 'responses', 'voxels'}
+    """
+    if path.is_dir():
+        return _folder(path)
+    suffix = path.suffix.lower()
+    looks = {".npz": _npz, ".npy": _npy, ".mat": _mat, ".nwb": _nwb, ".gz": _archive}
+    look = _hdf5 if suffix in HDF5 else _text if suffix in TEXT else looks.get(suffix)
+    try:
+        if look is None or not path.is_file():
+            return set()
+        with readable(path, "damaged"):
+            return look(path)
+    except InputProblem:
+        # The suffix alone tells two of them; the reader says what is wrong with the file.
+        return {".nwb": {"spikes"}, ".npz": {"recordings"}}.get(suffix, set())
+
+
+def _folder(path) -> set[str]:
+    from neuro.io.spikes.reader import FOLDERS
+
+    def has(*patterns):
+        return any(any(path.glob(pattern)) for pattern in patterns)
+
+    try:
+        if has(*FOLDERS):
+            return {"spikes"}
+        if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or path.suffix == ".zarr":
+            return {"recordings"}
+        if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
+            return {"responses"}
+        if has("images.npy") and has("betas.npy"):
+            return {"voxels"}
+    except OSError:
+        pass
+    return set()
+
+
+def _npz(path) -> set[str]:
+    from neuro.io.recordings.arrays import RATE_KEYS, TRACE_KEYS
+
+    with zipfile.ZipFile(path) as file:
+        names = {name.removesuffix(".npy") for name in file.namelist()}
+    if {"t", "start", "end"} <= names or "bin_s" in names:
+        return {"spikes"}
+    if "responses" in names:
+        return {"responses"}
+    if names & {*TRACE_KEYS, *RATE_KEYS}:
+        return {"recordings"}
+    return {"spikes"} if "counts" in names or "seq_0" in names else {"recordings"}
+
+
+def _npy(path) -> set[str]:
+    import numpy as np
+
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    whole = values.dtype.kind in "iub"
+    if values.ndim == 2 and min(values.shape) > 1:
+        return {"spikes"} if whole else {"recordings"}
+    return {"spikes"} if values.ndim == 3 and whole and values.dtype != np.uint8 else set()
+
+
+def _mat(path) -> set[str]:
+    import h5py
+    from scipy.io import whosmat
+
+    from neuro.io.recordings.arrays import TRACE_KEYS
+
+    if path.name == "digit69_28x28.mat":
+        return {"responses"}
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            names = {name for name in file if not name.startswith("#")}
+    else:
+        names = {name for name, _, _ in whosmat(path)}
+    if names & {"spks", "unit_t", "spikes"} and not names & {"F", "iscell"}:
+        return {"spikes"}
+    known = {*TRACE_KEYS, "fs", "fps"} & names
+    cells = set() if known or h5py.is_hdf5(path) else {kind for *_, kind in whosmat(path)}
+    return {"spikes"} if cells == {"cell"} else {"recordings"}
+
+
+def _nwb(path) -> set[str]:
+    import h5py
+
+    kinds = set()
+
+    def visit(_, item):
+        what = item.attrs.get("neurodata_type", b"")
+        what = what.decode() if isinstance(what, bytes) else str(what)
+        kinds.update({"Units": {"spikes"}, "RoiResponseSeries": {"recordings"}}.get(what, set()))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+        if len(file.get("stimulus/templates", ())) and "intervals/trials" in file:
+            kinds.add("responses")
+    return kinds or {"spikes"}
+
+
+def _hdf5(path) -> set[str]:
+    import h5py
+
+    with h5py.File(path) as file:
+        if "responses" in file or isinstance(file.get("train"), h5py.Group):
+            return {"responses"}
+        arrays = [item for item in file.values() if getattr(item, "ndim", 0) == 2]
+        return {"recordings"} if "estimates" in file or len(arrays) == len(file) == 1 else set()
+
+
+def _archive(path) -> set[str]:
+    from neuro.io.responses.archives import recognise
+
+    return {"responses"} if path.name.endswith(".tar.gz") and recognise(path) else set()
+
+
+def _text(path) -> set[str]:
+    """A table (time, unit) holds spikes; other tables of numbers hold traces."""
+    with path.open(encoding="utf-8-sig") as stream:
+        lines = [line.strip() for line in itertools.islice(stream, 200)]
+    lines = [line for line in lines if line and not line.startswith(("#", "%"))]
+    marks = next((mark for mark in "\t,;" if lines and mark in lines[0]), None)
+    rows = []
+    for line in lines[1:]:
+        try:
+            rows.append([float(cell or "nan") for cell in line.split(marks)])
+        except ValueError:
+            return set()
+    if len(rows) < 4 or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+        return set()
+    ids = [row[1] for row in rows]
+    steps = {round(b[0] - a[0], 6) for a, b in itertools.pairwise(rows)}
+    if len(rows[0]) == 2 and all(unit == int(unit) >= 0 for unit in ids) and len(steps) > 1:
+        return {"spikes"}
+    return {"recordings"}

@@ -1,0 +1,114 @@
+"""Stimuli with responses, and images with voxels."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from neuro.command.init import asked, glance
+from neuro.command.init.found import Found, comment, counts, few, quoted
+
+ANSWERS = {"set mds.variable": "variable: {choice}"}
+
+
+def recognise(paths, **wishes) -> Found | None:
+    """Stimulus-response data among some paths, as input of stage mds.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    Found or None
+        Sets of images are offered to braindive in comment lines.
+
+    Raises
+    ------
+    InputProblem
+        When there are some, but none can be read.
+    """
+    from neuro.io.responses.reader import read_stimulus_response
+
+    places = glance.of_kind(paths, "responses")
+    if not places:
+        return None
+    found, questions = asked.read_all(places, read_stimulus_response, ANSWERS)
+    lines = [f"  input: [{', '.join(quoted(path.as_posix()) for path, _ in found)}]"]
+    known = [data for _, data in found if data is not None]
+    if any(data.kind in ("temporal", "movie") and not data.fs for data in known):
+        lines += [comment("A file does not state its samples per second:", 2)]
+        lines += ["  # frame_rate_hz: 30.0"]
+    sections = {"mds": lines + questions}
+    images = [path for path, data in found if data is not None and data.kind == "image"]
+    if images:
+        sections["braindive"] = [
+            comment("to make images that voxels prefer, with regions as objectives:", 2),
+            *(f"  # {line}" for line in ("enabled: true", f"images: {quoted(images[0])}")),
+            "  # objectives: [rois]",
+        ]
+    title = f"{len(found)} sets of stimuli and responses"
+    return Found(paths[0], asked.about(found, _describe, title), sections)
+
+
+def recognise_voxels(paths, **wishes) -> Found | None:
+    """A folder with images.npy, betas.npy and perhaps rois.tsv, as input of stage braindive.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    Found or None
+
+    Raises
+    ------
+    InputProblem
+        When the files do not belong together.
+    """
+    from neuro.braindive.dataset import BETWEEN, read_data
+
+    places = glance.of_kind(paths, "voxels")
+    if not places:
+        return None
+
+    def table(folder):
+        return folder / "rois.tsv" if (folder / "rois.tsv").is_file() else None
+
+    def read(folder):
+        return read_data(folder / "images.npy", folder / "betas.npy", table(folder))
+
+    def describe(data):
+        names = Counter(name for entry in data.roi for name in entry.split(BETWEEN))
+        size = " x ".join(map(str, data.images.shape[1:]))
+        first = f"{len(data.images)} images ({size}), {len(data.unit)} voxels"
+        trials = f"trials: {len(data.trial_image)}, every tenth image a test image"
+        return first, [f"regions: {counts(names)}", f"{trials}; a row per image", *data.notes]
+
+    found, questions = asked.read_all(places, read, {})
+    folder = found[0][0]
+    lines = ["  enabled: true"]
+    lines += [f"  {key}: {quoted(folder / f'{key}.npy')}" for key in ("images", "betas")]
+    if table(folder):
+        lines.append(f"  rois: {quoted(table(folder))}")
+    else:
+        lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
+        lines += ["  objectives: [all]"]
+    lines += [comment(f"another set: {path}", 2) for path, _ in found[1:]]
+    title = f"{len(found)} sets of images and voxels"
+    return Found(paths[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]})
+
+
+def _describe(data):
+    tiers = counts(Counter(data.tier.tolist()))
+    shape = "none" if data.stimuli is None else " x ".join(map(str, data.stimuli.shape[1:]))
+    first = f"{len(data.unit)} units, {len(data.tier)} trials ({tiers}), {data.kind}"
+    rate = f"{data.fs:g} samples per s" if data.fs else "not stated"
+    known = [name for name in data.units if name != "unit"]
+    label = f"units: {few(data.unit, 4)}; label: {', '.join(known) or 'none'}"
+    notes = [*data.notes, *(f"{unit} left out: {why}" for unit, why in data.excluded[:3])]
+    return first, [
+        f"time: {rate}; a trial is a row; stimulus: {shape}",
+        label,
+        *(f"in doubt: {note}" for note in notes),
+    ]

@@ -1,0 +1,72 @@
+"""Spike recordings: files and folders of sorters, laboratories and packages."""
+
+from __future__ import annotations
+
+from neuro.command.init import asked, glance
+from neuro.command.init.found import Found, comment, few, quoted
+
+ANSWERS = {
+    "set hmmglm.sampling_hz": "sampling_hz: 30000",
+    "set hmmglm.time_unit: ms": "time_unit: ms",
+    "set mat_key": "mat_key: {choice}",
+}
+
+
+def recognise(paths, **wishes) -> Found | None:
+    """Spike recordings among some paths, as input of stage hmmglm.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    Found or None
+
+    Raises
+    ------
+    InputProblem
+        When there are some, but none can be read.
+    """
+    from neuro.io.spikes.reader import read_spikes
+
+    places = glance.of_kind(paths, "spikes")
+    if not places:
+        return None
+    found, questions = asked.read_all(places, read_spikes, ANSWERS)
+    sets: dict = {}
+    for path, data in found:
+        labels = tuple(data.units["unit"]) if data is not None else (path,)
+        sets.setdefault(labels, []).append(path.as_posix())
+    lines, taken = ["  input: [spikes]", "  sets:"], list[str]()
+    for members in sets.values():
+        taken.append(asked.name_of(type(paths[0])(members[0]), taken))
+        listed = ", ".join(map(quoted, members))
+        lines.append(f"    {taken[-1]}: {listed if len(members) == 1 else f'[{listed}]'}")
+    if any(getattr(data, "trials", None) is not None for _, data in found):
+        lines += [
+            comment("Trials were found; to make one sequence of each, not of 30 s each:", 2),
+            "  # segment_s: null",
+        ]
+    title = f"{len(found)} spike recordings, {len(sets)} sets of the same units"
+    return Found(paths[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]})
+
+
+def _describe(data):
+    from neuro.command.check import spikes
+    from neuro.io.spikes.data import CountData
+
+    labels = f"units: {few(data.units['unit'], 4)}"
+    more = [name for name in data.units if name != "unit"]
+    if more:
+        labels += f"; known of each: {', '.join(more)}"
+    if isinstance(data, CountData):
+        time = f"time: rows are bins of {data.bin_s:g} s; a sequence is a trial"
+        doubts = spikes.count_doubts(data)
+    else:
+        time = f"time: in s, {data.first:g} to {data.last:g}"
+        trials = "none" if data.trials is None else f"{len(data.trials)}"
+        known = data.intervals is not None or data.observed is not None
+        time += f"; trials: {trials}; observed intervals: {'as stated' if known else 'not stated'}"
+        doubts = spikes.spike_doubts(data)
+    return spikes.what(data), [labels, time, *(f"in doubt: {x}" for x in [*data.notes, *doubts])]

@@ -1,0 +1,66 @@
+"""Recordings of traces: calcium pipelines, arrays, tables, NWB."""
+
+from __future__ import annotations
+
+from neuro.command.init import asked, glance
+from neuro.command.init.found import Found, comment, quoted
+
+ANSWERS = {
+    "set recordings.fs_hz": "fs_hz: 10.0",
+    "set recordings.time_axis": "time_axis: 0",
+    "set recordings.variable": "variable: {choice}",
+}
+
+
+def recognise(paths, **wishes) -> Found | None:
+    """Recordings of traces among some paths, as input of stage ntf.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    Found or None
+
+    Raises
+    ------
+    InputProblem
+        When there are some, but none can be read.
+    """
+    from neuro.io.recordings.reader import read_recording
+
+    places = glance.of_kind(paths, "recordings")
+    if not places:
+        return None
+    found, questions = asked.read_all(places, read_recording, ANSWERS)
+    known = [data for _, data in found if data is not None]
+    lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in found]
+    if len(found) > 1 and any(data.names is None for data in known):
+        text = "without names neurons cannot be matched across animals: a set per file"
+        lines += [comment(text), "stack: false"]
+    rates = sorted({round(data.fs, 3) for data in known})
+    if len(rates) > 1:
+        text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
+        lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
+    lines += [line[2:] for line in questions]
+    title = f"{len(found)} recordings of traces, one per animal"
+    section = ["  sources: [recordings]", "  recordings:", *(f"    {line}" for line in lines)]
+    return Found(paths[0], asked.about(found, _describe, title), {"ntf": section})
+
+
+def _literal(path) -> str:
+    """A path as a pattern that fits this path only."""
+    import glob
+
+    return glob.escape(path.as_posix())
+
+
+def _describe(data):
+    from neuro.command.check import recordings
+
+    missing = 1 - data.observed.mean()
+    time = f"time: a row is a frame, {1 / data.fs:g} s apart; animal: {data.name}"
+    time += f"; label: {'the names of the neurons' if data.names else 'none, numbers'}"
+    notes = [*data.notes, *([f"{missing:.1%} of all values are missing"] if missing else [])]
+    return recordings.what(data), [time, *(f"in doubt: {note}" for note in notes)]
