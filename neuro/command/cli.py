@@ -137,7 +137,7 @@ def _check(config, arguments):
     from neuro.command.check import (
         voxels as check_voxels,
     )
-    from neuro.config import effects
+    from neuro.config.checks import effects
     from neuro.run import inputs, settings
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]

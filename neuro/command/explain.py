@@ -88,7 +88,7 @@ def text(wanted: str, path="config.yaml", *, required=False) -> str:
 
 def _readers(key) -> str:
     import neuro
-    from neuro.config.readers import readers
+    from neuro.config.checks.readers import readers
 
     folders = (RULES, Path(neuro.__file__).parents[1] / RULES)
     folder = next((item for item in folders if item.is_dir()), None)
@@ -99,7 +99,8 @@ def _readers(key) -> str:
 
 
 def _here(key, path) -> str:
-    from neuro.config import effects, origins
+    from neuro.config import origins
+    from neuro.config.checks import effects
     from neuro.run import settings
 
     config = settings.read_config(path)

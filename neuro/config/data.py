@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from neuro.config.checks.paths import TR_RANGE
 from neuro.config.model import option
-from neuro.config.paths import TR_RANGE
 
 KINDS = ("simulated", "auto", "table", "adhd200", "nifti", "fmriprep", "xcpd", "bids", "none")
 

@@ -8,17 +8,9 @@ import json
 import re
 from pathlib import Path
 
-from neuro.config import (
-    braindive,
-    demovae,
-    hmmglm_sets,
-    kinds,
-    mds,
-    ntf_sets,
-    paths,
-    planning,
-)
+from neuro.config import braindive, demovae, hmmglm_sets, kinds, mds, ntf_sets
 from neuro.config.adhd import primary_maps
+from neuro.config.checks import paths, planning
 from neuro.config.model import Option, walk
 from neuro.config.sections import (
     RENAMED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.config.paths import BRACES
+from neuro.config.checks.paths import BRACES
 from neuro.io.problems import InputProblem
 
 _PREFIXES = {"subjects": "sub-", "exclude": "sub-", "sessions": "ses-", "tasks": "task-"}

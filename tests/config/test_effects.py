@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from neuro import config
-from neuro.config import effects
+from neuro.config.checks import effects
 from neuro.config.model import walk
 from neuro.config.sections import section_class
 

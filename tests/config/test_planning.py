@@ -125,7 +125,7 @@ def test_hmmglm_refuses_what_its_model_refuses_and_nothing_else(source, tmp_path
     combinations += [
         {**plain, "basis": basis, "n_basis": n, "n_history": past} for basis, n, past in bases
     ]
-    from neuro.config import planning
+    from neuro.config.checks import planning
 
     settings = {**BASE, "hmmglm": {"input": [source], **sets}}
     assert config.resolve(settings) == []

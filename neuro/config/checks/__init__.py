@@ -1,0 +1,1 @@
+"""What a configuration must hold beyond single keys, and which keys act."""
