@@ -315,3 +315,20 @@ def test_hmmglm_gives_the_same_fit_where_the_table_says_so(key, values, silent, 
     same, other = ([fit(value, settings) for value in values] for settings in (silent, acting))
     assert np.array_equal(*same)
     assert not np.allclose(*other, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind", ["differential", "product", "root", "edge_ts", "sliding_window", "phase"]
+)
+def test_affinities_change_with_a_key_where_the_table_says_it_acts(kind):
+    from neuro.ntf.affinity.pairs import affinity
+
+    traces = np.random.default_rng(0).normal(size=(400, 3)).cumsum(axis=0)
+    other = {"smooth_s": 3.0, "floor": 0.6, "snr_min": 500.0, "window_s": 8.0, "sign": "blind"}
+    usual = {"smooth_s": 0.75, "floor": 0.1, "snr_min": 0.0, "window_s": 30.0, "sign": "positive"}
+    config = resolved({"ntf.affinity.kind": kind})
+    before = affinity(traces, 4.0, kind, **usual)
+    for key, value in other.items():
+        after = affinity(traces, 4.0, kind, **{**usual, key: value})
+        same = np.array_equal(np.asarray(before), np.asarray(after))
+        assert same == bool(effects.idle(f"ntf.affinity.{key}", config)), key
