@@ -332,3 +332,38 @@ def test_affinities_change_with_a_key_where_the_table_says_it_acts(kind):
         after = affinity(traces, 4.0, kind, **{**usual, key: value})
         same = np.array_equal(np.asarray(before), np.asarray(after))
         assert same == bool(effects.idle(f"ntf.affinity.{key}", config)), key
+
+
+def test_demovae_linear_ignores_what_the_table_says_and_nothing_else():
+    import pandas as pd
+
+    from neuro.demovae import DemoVAE
+    from neuro.demovae.coding.schema import Column
+
+    rng = np.random.default_rng(0)
+    X = np.tanh(rng.normal(size=(30, 28)))
+    people = pd.DataFrame({"age": rng.uniform(8, 18, 30)})
+    columns = (Column("age", "continuous", "remove"),)
+    usual = {"latent_dim": 3, "mode": "linear", "random_state": 0, "hidden": 20, "n_epochs": 2}
+    other = {
+        "weights": {"rec": 5.0},
+        "space": "edges",
+        "hidden": 9,
+        "n_epochs": 4,
+        "lr": 0.1,
+        "patience": 1,
+        "guide_reduction": "sum",
+        "device": "auto",
+        "latent_dim": 4,
+        "pc_components": 8,
+        "age_basis": "linear",
+    }
+    config = resolved({"demovae.mode": "linear"})
+
+    def fit(**changes):
+        return DemoVAE(columns=columns, **usual | changes).fit(X, demographics=people).transform(X)
+
+    before = fit()
+    for key, value in other.items():
+        why = effects.idle("demovae.weights.rec" if key == "weights" else f"demovae.{key}", config)
+        assert np.array_equal(before, fit(**{key: value})) == bool(why), key
