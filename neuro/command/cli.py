@@ -91,11 +91,7 @@ def main(argv=None) -> int:
 
             return status.show(arguments.directory, watch=arguments.watch)
         if arguments.command == "explain":
-            from neuro.command import explain
-
-            path = arguments.config or "config.yaml"
-            print(explain.text(arguments.key, path, required=arguments.config is not None))
-            return 0
+            return _explain(arguments)
         from neuro.run import settings
 
         config = settings.read_config(arguments.config)
@@ -118,6 +114,20 @@ def _init(arguments):
     path = init.write(text, arguments.output, force=arguments.force)
     print(text, end="")
     print(f"Written to {path}. Next: neuro check --config {path}")
+    return 0
+
+
+def _explain(arguments):
+    from pathlib import Path
+
+    from neuro.command import explain
+    from neuro.run import settings
+
+    path = arguments.config or "config.yaml"
+    here = {}
+    if arguments.config or Path(path).exists():
+        here = {"mapping": settings.read(path), "config": settings.read_config(path)}
+    print(explain.text(arguments.key, path, **here))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from neuro.config import origins
+from neuro.config.checks import effects
 from neuro.config.model import KINDS, walk
 from neuro.config.sections import SECTIONS, presets, section_class
 from neuro.io.problems import InputProblem
@@ -49,7 +51,7 @@ def find(wanted: str) -> str:
     raise InputProblem(f"{wanted}: unknown key; {hint}")
 
 
-def text(wanted: str, path="config.yaml", *, required=False) -> str:
+def text(wanted: str, path="", mapping=None, config=None) -> str:
     """What there is to say about a key.
 
     Parameters
@@ -57,9 +59,9 @@ def text(wanted: str, path="config.yaml", *, required=False) -> str:
     wanted : str
         Dotted key, or the end of one.
     path : path-like
-        Settings under which the key acts or not; left out where there is no such file.
-    required : bool
-        Whether the file must be there.
+        Name of the settings under which the key acts or not.
+    mapping, config : dict, optional
+        The settings as they were written, and resolved; nothing is said of them where absent.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def text(wanted: str, path="config.yaml", *, required=False) -> str:
     Raises
     ------
     InputProblem
-        For an unknown key, or settings that cannot be read.
+        For an unknown key.
     """
     key = find(wanted)
     option = options()[key]
@@ -81,14 +83,19 @@ def text(wanted: str, path="config.yaml", *, required=False) -> str:
         if name in values:
             lines.append(f"  preset {preset}: {_shown(values[name])}")
     lines.append(f"  read by: {_readers(key)}")
-    if required or Path(path).exists():
-        lines.append(f"  in {path}: {_here(key, path)}")
+    if config is not None:
+        why = effects.idle(key, config)
+        source = {"user": "given", "preset": "of the preset", "default": "the default"}
+        lines.append(
+            f"  in {path}: {_shown(effects.value_of(config, key))} "
+            f"({source[origins(mapping)[key]]}); {f'no effect, {why}' if why else 'acts'}"
+        )
     return "\n".join(lines)
 
 
 def _readers(key) -> str:
     import neuro
-    from neuro.config.checks.readers import readers
+    from neuro.command.readers import readers
 
     folders = (RULES, Path(neuro.__file__).parents[1] / RULES)
     folder = next((item for item in folders if item.is_dir()), None)
@@ -96,19 +103,6 @@ def _readers(key) -> str:
         return "unknown, there is no workflow/rules here"
     named, whole = readers(folder, key)
     return ", ".join(named + [f"{rule} (the whole section)" for rule in whole])
-
-
-def _here(key, path) -> str:
-    from neuro.config import origins
-    from neuro.config.checks import effects
-    from neuro.run import settings
-
-    config = settings.read_config(path)
-    source = {"user": "given", "preset": "of the preset", "default": "the default"}
-    value = _shown(effects.value_of(config, key))
-    why = effects.idle(key, config)
-    acts = f"no effect, {why}" if why else "acts"
-    return f"{value} ({source[origins(settings.read(path))[key]]}); {acts}"
 
 
 def _shown(value) -> str:

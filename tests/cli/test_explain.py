@@ -6,7 +6,7 @@ import pytest
 
 from neuro.command import explain
 from neuro.command.cli import main
-from neuro.config.checks.readers import readers
+from neuro.command.readers import readers
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "workflow/rules"

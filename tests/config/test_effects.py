@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -24,6 +25,7 @@ SCENES = {"mds.enabled": False, "braindive.enabled": True, "braindive.images": "
 FILE = str(ROOT / "config.yaml")
 OWN = {"mds.input": [FILE], "mds.stimulus_space": "discrete"}
 RAW = {"data.kind": "bids", "data.root": ".", "fmri.normalise.affine": "affine.txt"}
+PAPER = {"hmmglm.solver": "paper", "hmmglm.input": ["simulated"]}
 PATH = {"braindive.generator.path": "model"}
 
 # first key of the row, settings that silence it, settings under which it acts; in the order of ROWS
@@ -104,6 +106,8 @@ CASES = [
         {"hmmglm.solver": "relaxed", "hmmglm.model": ["plain"]},
         {"hmmglm.solver": "relaxed", "hmmglm.model": ["plain", "onehot"]},
     ),
+    ("hmmglm.alpha", {"hmmglm.solver": "relaxed"}, {"hmmglm.solver": "cavi"}),
+    ("hmmglm.max_iter", PAPER, {"hmmglm.solver": "relaxed"}),
     ("hmmglm.decay", {"hmmglm.basis": "raised_cosine"}, {"hmmglm.basis": "exponential"}),
     ("hmmglm.rule", {"hmmglm.n_states": [3, 3]}, {"hmmglm.n_states": [3, 4]}),
     ("mds.planted.", {"mds.input": ["voxels"]}, {"mds.input": ["planted"]}),
@@ -282,3 +286,84 @@ def test_ready_settings_hold_no_key_without_effect(path):
     settings = copy.deepcopy(given)
     config.resolve(settings)
     assert effects.notes(given, settings) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "silent", "acting"),
+    [
+        ("tau", (0.2, 0.9), {"solver": "cavi"}, {"solver": "relaxed"}),
+        ("tau", (0.2, 0.9), {"solver": "paper", "model": "gaussian"}, {"solver": "paper"}),
+        ("alpha", ((0.2, 1.6, 0.2), (2, 2, 2)), {"solver": "relaxed"}, {"solver": "cavi"}),
+        ("alpha", ((0.2, 1.6, 0.2), (2, 2, 2)), {"model": "gaussian"}, {"solver": "cavi"}),
+        ("pi_kappa", (0.0, 50.0), {"solver": "paper"}, {"solver": "cavi"}),
+        ("max_iter", (1, 4), {"solver": "paper"}, {"solver": "cavi"}),
+        ("decay", (1.0, 0.1), {"basis": "raised_cosine"}, {"basis": "exponential"}),
+    ],
+)
+def test_hmmglm_gives_the_same_fit_where_the_table_says_so(key, values, silent, acting):
+    from neuro.hmmglm import OneHotHMMGLM
+
+    rng = np.random.default_rng(0)
+    counts = [rng.poisson(0.5 + np.arange(80)[:, None] // 40, (80, 3)) for _ in range(2)]
+
+    def fit(value, settings):
+        options = {"n_states": 2, "n_starts": 1, "max_iter": 3, "n_epochs": 1, "n_sub": 3}
+        options |= {"random_state": 0, **settings, key: value}
+        model = OneHotHMMGLM(**options).fit(counts)
+        return np.concatenate([table.ravel() for table in model.predict_proba(counts)])
+
+    same, other = ([fit(value, settings) for value in values] for settings in (silent, acting))
+    assert np.array_equal(*same)
+    assert not np.allclose(*other, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind", ["differential", "product", "root", "edge_ts", "sliding_window", "phase"]
+)
+def test_affinities_change_with_a_key_where_the_table_says_it_acts(kind):
+    from neuro.ntf.affinity.pairs import affinity
+
+    traces = np.random.default_rng(0).normal(size=(400, 3)).cumsum(axis=0)
+    other = {"smooth_s": 3.0, "floor": 0.6, "snr_min": 500.0, "window_s": 8.0, "sign": "blind"}
+    usual = {"smooth_s": 0.75, "floor": 0.1, "snr_min": 0.0, "window_s": 30.0, "sign": "positive"}
+    config = resolved({"ntf.affinity.kind": kind})
+    before = affinity(traces, 4.0, kind, **usual)
+    for key, value in other.items():
+        after = affinity(traces, 4.0, kind, **{**usual, key: value})
+        same = np.array_equal(np.asarray(before), np.asarray(after))
+        assert same == bool(effects.idle(f"ntf.affinity.{key}", config)), key
+
+
+def test_demovae_linear_ignores_what_the_table_says_and_nothing_else():
+    import pandas as pd
+
+    from neuro.demovae import DemoVAE
+    from neuro.demovae.coding.schema import Column
+
+    rng = np.random.default_rng(0)
+    X = np.tanh(rng.normal(size=(30, 28)))
+    people = pd.DataFrame({"age": rng.uniform(8, 18, 30)})
+    columns = (Column("age", "continuous", "remove"),)
+    usual = {"latent_dim": 3, "mode": "linear", "random_state": 0, "hidden": 20, "n_epochs": 2}
+    other = {
+        "weights": {"rec": 5.0},
+        "space": "edges",
+        "hidden": 9,
+        "n_epochs": 4,
+        "lr": 0.1,
+        "patience": 1,
+        "guide_reduction": "sum",
+        "device": "auto",
+        "latent_dim": 4,
+        "pc_components": 8,
+        "age_basis": "linear",
+    }
+    config = resolved({"demovae.mode": "linear"})
+
+    def fit(**changes):
+        return DemoVAE(columns=columns, **usual | changes).fit(X, demographics=people).transform(X)
+
+    before = fit()
+    for key, value in other.items():
+        why = effects.idle("demovae.weights.rec" if key == "weights" else f"demovae.{key}", config)
+        assert np.array_equal(before, fit(**{key: value})) == bool(why), key

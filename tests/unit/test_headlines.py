@@ -1,7 +1,8 @@
 """Every headline figure of the stored cases, recomputed from the stage's raw outputs.
 
-Nothing of the package is used where stored files are recomputed; the joints that only pick and
-name figures also get made-up results whose mean, maximum, training and held-out values all differ.
+Nothing of the package is used to recompute; stored reports, and joints that are called here, are
+held against it. Joints that only pick and name figures also get made-up results whose mean,
+maximum, training and held-out values all differ.
 """
 
 import itertools
@@ -29,6 +30,11 @@ def report(case, path):
     names = [entry["name"] for entry in entries]
     assert len(set(names)) == len(names)
     return dict(zip(names, entries))
+
+
+def named(entries):
+    """Entries by name."""
+    return {entry["name"]: entry for entry in entries}
 
 
 def agree(entries, expected, rel=1e-6):
@@ -82,6 +88,13 @@ def test_adhd():
     expected["balanced accuracy, site, pooled"] = figure("pooled", "site")
     entries = report(case, "adhd/report.json")
     agree(entries, expected)
+
+    from neuro.adhd.diagnosis import scores, variants
+
+    table = variants.summarise(
+        seen, pd.concat(chunks), primary="cycle3+mask", n_bootstrap=100, random_state=0
+    )
+    agree(named(scores.headline(table)), expected)
 
     # the interval: subjects drawn again, all their rows together
     rng = np.random.default_rng(1)
@@ -181,6 +194,15 @@ def test_demovae():
         "n": 60,
     }
     agree(entries, expected)
+
+    from neuro.demovae.evaluation import headline
+
+    agree(
+        named(
+            headline.figures(*list(tables.values())[:4], dx, main=main, planted=tables["planted"])
+        ),
+        expected,
+    )
 
 
 def _planted(row, null):

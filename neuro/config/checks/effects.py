@@ -29,15 +29,7 @@ def value_of(config, key: str):
 
 @dataclasses.dataclass(frozen=True)
 class When:
-    """A condition on the resolved configuration, and the key that decides it.
-
-    Parameters
-    ----------
-    key : str
-        Dotted key, told with its value.
-    holds : callable
-        Takes the configuration.
-    """
+    """A condition on the resolved configuration, and the key that decides it."""
 
     key: str
     holds: Callable[[dict], bool]
@@ -248,6 +240,12 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         _lacks("hmmglm.model", "onehot"),
         "only model onehot has classes of edges",
     ),
+    ("hmmglm.alpha", _not("hmmglm.solver", "cavi"), "only solver cavi counts edges so"),
+    (
+        "hmmglm.max_iter hmmglm.pi_kappa",
+        _is("hmmglm.solver", "paper"),
+        "solver paper has a schedule of its own",
+    ),
     ("hmmglm.decay", _is("hmmglm.basis", "raised_cosine"), "only the exponential kernel decays"),
     (
         "hmmglm.rule",
@@ -375,7 +373,8 @@ def notes(mapping, config) -> list[str]:
         One line per key, in the order of the sections.
     """
     before, origin, _ = _resolve(copy.deepcopy(mapping))
-    lines, off = [], {stage: [] for stage in STAGES}
+    lines: list[str] = []
+    off: dict[str, list[str]] = {stage: [] for stage in STAGES}
     for key, source in origin.items():
         stage = key.split(".")[0]
         if source != "user" or value_of(before, key) == _otherwise(key, before):
