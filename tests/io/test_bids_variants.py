@@ -1,6 +1,7 @@
 """Echoes, phases, cohorts, times: what a name or sidecar says about a run, and what it does not."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -151,4 +152,7 @@ def test_runs_in_a_row_beside_the_runs_count_once(tmp_path, n_whole, keys):
     """XCP-D writes them without `run`; another number of volumes is a run of its own."""
     for run, n_volumes in (("_run-1", 5), ("_run-2", 7), ("", n_whole)):
         denoised(tmp_path, run, n_volumes)
-    assert scan(tmp_path)["run_key"].tolist() == [f"sub-01_task-rest{key}" for key in keys]
+    expected = pytest.warns(UserWarning, match="in a row") if len(keys) == 2 else nullcontext()
+    with expected:
+        found = scan(tmp_path)["run_key"]
+    assert sorted(found) == [f"sub-01_task-rest{key}" for key in keys]
