@@ -207,6 +207,79 @@ def with_counter_of_volumes(folder):
     return table(folder / "x.tsv", tr=2.0), {"series": of_regions.smooth()}
 
 
+def stamped(folder):
+    """The index of pandas with a date for each frame."""
+    rows = [
+        f"2024-01-01 00:00:{k / 4:06.3f},{a:.4f},{b:.4f}"
+        for k, (a, b) in enumerate(of_recordings.HALF)
+    ]
+    (folder / "m1.csv").write_text("\n".join([",A,B", *rows]) + "\n")
+    return recording(folder / "m1.csv", fs=4.0), None
+
+
+def milliseconds(folder):
+    np.savez(folder / "m1.npz", traces=of_recordings.TALL, t=1000 * of_recordings.TIME)
+    return recording(folder / "m1.npz"), None
+
+
+def labelled_rows(folder):
+    """A row per neuron with its name, as pandas writes the transposed table."""
+    rows = zip(of_recordings.NAMES, of_recordings.WIDE)
+    text = "".join(f"{name},{','.join(f'{x:.6g}' for x in row)}\n" for name, row in rows)
+    (folder / "m1.csv").write_text("," + ",".join(map(str, range(40))) + "\n" + text)
+    return recording(folder / "m1.csv", fs=4.0), {"traces": of_recordings.TALL}
+
+
+def flat(folder):
+    """Images that were made flat: (trials, pixels)."""
+    np.savez(folder / "x.npz", stimuli=RNG(0).random((60, 48)), responses=of_responses.RATES)
+    return responses(folder / "x.npz"), None
+
+
+def stimuli_as(change, **arrays):
+    def make(folder):
+        given = {"stimuli": change(of_responses.PICTURES), "responses": of_responses.RATES}
+        np.savez(folder / "x.npz", **(given | arrays))
+        return responses(folder / "x.npz"), None
+
+    return make
+
+
+def text_spikes(row, head="", count=60):
+    """Rows of a text table of spikes; `row` makes one of a time and a number."""
+
+    def make(folder):
+        times = np.sort(RNG(0).random(count)) * 50
+        lines = [row(time, number % 3) for number, time in enumerate(times)]
+        (folder / "a.csv").write_text("\n".join([*([head] if head else []), *lines]) + "\n")
+        truth = [np.round(times[k::3], 3) for k in range(3)]
+        return spikes(folder / "a.csv"), {"times": truth}
+
+    return make
+
+
+def parts(folder):
+    """A vector of times per unit, each under a name of its own."""
+    np.savez(folder / "a.npz", **{f"unit_{k}": np.sort(RNG(k).random(20)) * 60 for k in range(3)})
+    return spikes(folder / "a.npz"), None
+
+
+def saved(values, **options):
+    def make(folder):
+        np.save(folder / "x.npy", values)
+        return table(folder / "x.npy", tr=2.0, **options), None
+
+    return make
+
+
+def dpabi(folder):
+    """ROISignals of DPABI."""
+    from scipy.io import savemat
+
+    savemat(folder / "ROISignals_01.mat", {"ROISignals": of_regions.smooth()})
+    return table(folder / "ROISignals_01.mat", tr=2.0), None
+
+
 def dollars(folder):
     where = folder / "a $HOME {x} 'q' ü"
     where.mkdir()
@@ -225,6 +298,7 @@ def read_only_text(content, name="m1.csv"):
 NO_COUNTS = "values below 0 or between whole numbers are no counts: emission gaussian only"
 NO_UNIT = "a clock without a unit counts as seconds; init and check show the rate that follows"
 NO_FACT = "no fact in the file tells units from trials where there are as many of both"
+FLAT = "a row may as well be a sample of 48 channels; init and check show it as temporal"
 NOTHING = "nothing in it was recognised"
 NTF, HMM = of_recordings.STAGES, of_spikes.STAGES
 MNI = of_trees.MNI
@@ -386,6 +460,81 @@ FILES = [
         {"hz": 4.0},
         NO_UNIT,
     ),
+    ("Traces", "odd", "CSV, a date for each frame", stamped, "holds dates or times of day"),
+    (
+        "Traces",
+        "odd",
+        "npz, times in ms that are not said",
+        milliseconds,
+        "250 s from frame to frame",
+    ),
+    ("Traces", "odd", "CSV, a row per neuron with its name", labelled_rows, of_recordings.NAMED),
+    ("Stimuli and responses", "odd", "npz, images made flat", flat, "expected (n, c, h, w)", FLAT),
+    (
+        "Stimuli and responses",
+        "odd",
+        "npz, 16 bits",
+        stimuli_as(lambda x: (x * 65535).astype("u2")),
+        "rescale the stimuli",
+    ),
+    (
+        "Stimuli and responses",
+        "odd",
+        "npz, black and white",
+        stimuli_as(lambda x: x > 0.5),
+        {"kind": "image", "stimulus": (3, 12, 14)},
+    ),
+    (
+        "Stimuli and responses",
+        "odd",
+        "npz, tiers as numbers",
+        stimuli_as(np.array, tier=np.arange(60) % 2),
+        "unknown tier 0, 1",
+    ),
+    (
+        "Stimuli and responses",
+        "odd",
+        "npz, responses over time",
+        stimuli_as(np.array, responses=np.ones((60, 3, 5))),
+        "expected (n_trials, n_units)",
+    ),
+    (
+        "Spikes",
+        "odd",
+        "text, three columns",
+        text_spikes(lambda t, k: f"{t:.3f},{k},1.5", "time,unit,amp"),
+        {"units": ["0", "1", "2"]},
+    ),
+    (
+        "Spikes",
+        "odd",
+        "text, units named in words",
+        text_spikes(lambda t, k: f"{t:.3f},u{k}", "time,unit"),
+        "expected 2 numbers",
+    ),
+    (
+        "Spikes",
+        "odd",
+        "text, unit before time",
+        text_spikes(lambda t, k: f"{k},{t:.3f}", "unit,time"),
+        "are the columns swapped",
+    ),
+    (
+        "Spikes",
+        "odd",
+        "text, ms in the header",
+        text_spikes(lambda t, k: f"{1000 * t:.3f},{k}", "time_ms,unit"),
+        "set hmmglm.time_unit: ms",
+    ),
+    ("Spikes", "odd", "npz, a vector per unit", parts, "expected one array"),
+    (
+        "Region tables",
+        "odd",
+        "npy, a row per region",
+        saved(of_regions.smooth().T),
+        "looks transposed",
+    ),
+    ("Region tables", "odd", "ROISignals of DPABI", dpabi, "unknown kind of table"),
     ("Spikes", "odd", "text, times in samples", samples, "set hmmglm.time_unit: ms, or samples"),
     ("Spikes", "odd", "text, (unit, whole seconds)", swapped, "are all whole numbers"),
     ("Spikes", "odd", "npz, rates below 0 as counts", rates, {"bins": [50], "doubts": [NO_COUNTS]}),

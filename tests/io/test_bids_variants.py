@@ -1,6 +1,7 @@
 """Echoes, phases, cohorts, times: what a name or sidecar says about a run, and what it does not."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -130,3 +131,28 @@ def test_the_advice_for_xcpd_without_masks_works(tmp_path):
     assert "put fMRIPrep's *_desc-brain_mask.nii.gz" in line
     put(tmp_path, f"{base}_desc-brain_mask.nii.gz")
     assert scan(tmp_path)["status"].tolist() == ["ok"]
+
+
+def denoised(root, run, n_volumes):
+    """An image of XCP-D of so many volumes."""
+    import nibabel
+    import numpy as np
+
+    base = f"sub-01/func/sub-01_task-rest{run}_{MNI}_desc-"
+    put(root, f"{base}denoised_bold.json", text='{"RepetitionTime": 2}')
+    image = nibabel.Nifti1Image(np.zeros((2, 2, 2, n_volumes), "f4"), np.eye(4))
+    nibabel.save(image, root / f"{base}denoised_bold.nii.gz")
+    put(root, f"{base}brain_mask.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("n_whole", "keys"), [(12, ["_run-1", "_run-2"]), (9, ["", "_run-1", "_run-2"])]
+)
+def test_runs_in_a_row_beside_the_runs_count_once(tmp_path, n_whole, keys):
+    """XCP-D writes them without `run`; another number of volumes is a run of its own."""
+    for run, n_volumes in (("_run-1", 5), ("_run-2", 7), ("", n_whole)):
+        denoised(tmp_path, run, n_volumes)
+    expected = pytest.warns(UserWarning, match="in a row") if len(keys) == 2 else nullcontext()
+    with expected:
+        found = scan(tmp_path)["run_key"]
+    assert sorted(found) == [f"sub-01_task-rest{key}" for key in keys]

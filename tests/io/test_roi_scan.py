@@ -153,3 +153,15 @@ def test_nothing_there(tmp_path):
         scan_roi_tables(tmp_path)
     with pytest.raises(InputProblem, match="no such file or folder"):
         scan_roi_tables(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("n_whole", "n_runs"), [(60, 2), (30, 3)])
+def test_tables_of_runs_in_a_row_beside_the_runs_count_once(tmp_path, n_whole, n_runs):
+    base = "sub-01/func/sub-01_task-rest{}_space-MNI_seg-Tian_stat-mean_timeseries.tsv"
+    put(tmp_path, base.format("_run-1"), base.format("_run-2"), text=TEXT + "\n")
+    rows = "\n".join(TEXT.splitlines()[1:])
+    whole = TEXT + "\n" + (rows + "\n" if n_whole == 60 else "")
+    put(tmp_path, base.format(""), text=whole)
+    table = scan_roi_tables(tmp_path, tr=2.0)
+    assert len(table) == n_runs
+    assert (base.format("") in table["path"].tolist()) == (n_runs == 3)

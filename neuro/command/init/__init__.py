@@ -12,13 +12,13 @@ RECOGNISERS = (bold.recognise, tables.recognise)
 """Asked in this order. Each gets a path and the wishes of the command line, and gives a
 :class:`~neuro.command.init.found.Found`, or None where the path holds nothing of its kind; it
 raises `InputProblem` where the path is of its kind but cannot be used."""
-FURTHER = (
-    spikes.recognise,
-    traces.recognise,
-    responses.recognise,
-    responses.recognise_voxels,
-)
-"""The same for what is no BOLD; these get all remaining paths at once."""
+FURTHER = {
+    "spikes": spikes.recognise,
+    "recordings": traces.recognise,
+    "responses": responses.recognise,
+    "voxels": responses.recognise_voxels,
+}
+"""By kind what is no BOLD; each gets all files and folders of its kind at once."""
 KNOWN = (
     "sub-* folders (BIDS, fMRIPrep, XCP-D), region tables or a table with the columns "
     "participant_id and path, spikes, traces, stimuli with responses, images.npy with betas.npy"
@@ -57,7 +57,7 @@ def settings(paths, **wishes) -> str:
             others.append(path)
         else:
             found.append(item)
-    further, lines = _others(others, wishes)
+    further, lines = _others(others)
     if problems + lines:
         raise InputProblem(problems + lines)
     return compose(found + further)
@@ -85,22 +85,32 @@ def _exists(path) -> bool:
         raise InputProblem(f"{path}: cannot be looked into ({error.strerror})") from None
 
 
-def _others(paths, wishes):
+def _others(paths):
     """What is no BOLD, and a line for every path that nobody knows."""
-    problems = [
-        f"{path}: nothing in it was recognised; seen: {glance.seen(path)}; known are {KNOWN}"
-        for path in paths
-        if not any(glance.of_kind([path], kind) for kind in glance.KINDS)
-    ]
-    found = []
-    for recognise in FURTHER if paths and not problems else ():
+    places: dict[str, list[Path]] = {}
+    problems = []
+    for path in paths:
         try:
-            found.append(recognise(paths, **wishes))
+            inside = glance.sort(path)
         except InputProblem as problem:
             problems += problem.problems
-    found = [item for item in found if item is not None]
+            continue
+        if not inside:
+            problems.append(
+                f"{path}: nothing in it was recognised; seen: {glance.seen(path)}; known are "
+                f"{KNOWN}"
+            )
+        for kind, found in inside.items():
+            places.setdefault(kind, []).extend(found)
+    found, lines = [], []
+    for kind, recognise in FURTHER.items():
+        try:
+            if kind in places:
+                found.append(recognise(places[kind]))
+        except InputProblem as problem:
+            lines += problem.problems
     # a file that may be of two kinds need only be of one
-    return found, [] if found else problems
+    return found, problems or ([] if found else lines)
 
 
 def write(text, path, *, force=False) -> Path:

@@ -14,29 +14,38 @@ KINDS = ("spikes", "recordings", "responses", "voxels")
 DEEP = 2
 """Folders below a path that are looked into."""
 MOST = 2000
-"""So many files are looked at."""
+"""So many recordings are looked at."""
 HDF5 = (".h5", ".hdf5")
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 
 
-def of_kind(paths, kind) -> list[Path]:
-    """Files and folders of a kind, the paths themselves or what lies in them.
+def sort(path) -> dict[str, list[Path]]:
+    """Files and folders by kind: the path itself, or what lies in it.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
-    kind : {'spikes', 'recordings', 'responses', 'voxels'}
+    path : pathlib.Path
 
     Returns
     -------
-    list of pathlib.Path
+    dict of str to list of pathlib.Path
+        The kinds that were found, of :data:`KINDS`.
+
+    Raises
+    ------
+    InputProblem
+        When there are more files than a person would have named.
     """
-    return [
-        place
-        for path in paths
-        for place, kinds in itertools.islice(_walk(path, DEEP), MOST)
-        if kind in kinds
-    ]
+    places: dict[str, list[Path]] = {}
+    known = ((place, kinds) for place, kinds in _walk(path, DEEP) if kinds)
+    for number, (place, kinds) in enumerate(known):
+        if number == MOST:
+            raise InputProblem(
+                f"{path}: more than {MOST:,} recordings; give its folders one by one"
+            )
+        for kind in kinds:
+            places.setdefault(kind, []).append(place)
+    return places
 
 
 def _walk(path, depth):

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 
-from neuro.command.init import asked, glance
+from neuro.command.init import asked
 from neuro.command.init.found import Found, comment, counts, few, quoted
 
 ANSWERS = {"set mds.variable": "variable: {choice}"}
 
 
-def recognise(paths, **wishes) -> Found | None:
-    """Stimulus-response data among some paths, as input of stage mds.
+def recognise(places) -> Found:
+    """Stimulus-response data as input of stage mds.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    places : sequence of pathlib.Path
 
     Returns
     -------
-    Found or None
+    Found
         Sets of images are offered to braindive in comment lines.
 
     Raises
     ------
     InputProblem
-        When there are some, but none can be read.
+        When none can be read.
     """
     from neuro.io.responses.reader import read_stimulus_response
 
-    places = glance.of_kind(paths, "responses")
-    if not places:
-        return None
     found, questions = asked.read_all(places, read_stimulus_response, ANSWERS)
     lines = [f"  input: [{', '.join(quoted(path.as_posix()) for path, _ in found)}]"]
     known = [data for _, data in found if data is not None]
@@ -47,19 +44,19 @@ def recognise(paths, **wishes) -> Found | None:
             "  # objectives: [rois]",
         ]
     title = f"{len(found)} sets of stimuli and responses"
-    return Found(paths[0], asked.about(found, _describe, title), sections)
+    return Found(places[0], asked.about(found, _describe, title), sections)
 
 
-def recognise_voxels(paths, **wishes) -> Found | None:
+def recognise_voxels(places) -> Found:
     """A folder with images.npy, betas.npy and perhaps rois.tsv, as input of stage braindive.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    places : sequence of pathlib.Path
 
     Returns
     -------
-    Found or None
+    Found
 
     Raises
     ------
@@ -67,10 +64,6 @@ def recognise_voxels(paths, **wishes) -> Found | None:
         When the files do not belong together.
     """
     from neuro.braindive.dataset import BETWEEN, read_data
-
-    places = glance.of_kind(paths, "voxels")
-    if not places:
-        return None
 
     def table(folder):
         return folder / "rois.tsv" if (folder / "rois.tsv").is_file() else None
@@ -96,7 +89,9 @@ def recognise_voxels(paths, **wishes) -> Found | None:
         lines += ["  objectives: [all]"]
     lines += [comment(f"another set: {path}", 2) for path, _ in found[1:]]
     title = f"{len(found)} sets of images and voxels"
-    return Found(paths[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]})
+    return Found(
+        places[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]}
+    )
 
 
 def _describe(data):

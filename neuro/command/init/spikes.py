@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from neuro.command.init import asked, glance
+from pathlib import Path
+
+from neuro.command.init import asked
 from neuro.command.init.found import Found, comment, few, quoted
 
 ANSWERS = {
@@ -12,27 +14,24 @@ ANSWERS = {
 }
 
 
-def recognise(paths, **wishes) -> Found | None:
-    """Spike recordings among some paths, as input of stage hmmglm.
+def recognise(places) -> Found:
+    """Spike recordings as input of stage hmmglm.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    places : sequence of pathlib.Path
 
     Returns
     -------
-    Found or None
+    Found
 
     Raises
     ------
     InputProblem
-        When there are some, but none can be read.
+        When none can be read.
     """
     from neuro.io.spikes.reader import read_spikes
 
-    places = glance.of_kind(paths, "spikes")
-    if not places:
-        return None
     found, questions = asked.read_all(places, read_spikes, ANSWERS)
     sets: dict = {}
     for path, data in found:
@@ -40,7 +39,7 @@ def recognise(paths, **wishes) -> Found | None:
         sets.setdefault(labels, []).append(path.as_posix())
     lines, taken = ["  input: [spikes]", "  sets:"], list[str]()
     for members in sets.values():
-        taken.append(asked.name_of(type(paths[0])(members[0]), taken))
+        taken.append(asked.name_of(Path(members[0]), taken))
         listed = ", ".join(map(quoted, members))
         lines.append(f"    {taken[-1]}: {listed if len(members) == 1 else f'[{listed}]'}")
     if any(getattr(data, "trials", None) is not None for _, data in found):
@@ -49,7 +48,7 @@ def recognise(paths, **wishes) -> Found | None:
             "  # segment_s: null",
         ]
     title = f"{len(found)} spike recordings, {len(sets)} sets of the same units"
-    return Found(paths[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]})
+    return Found(places[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]})
 
 
 def _describe(data):

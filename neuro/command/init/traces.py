@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.command.init import asked, glance
+from neuro.command.init import asked
 from neuro.command.init.found import Found, comment, quoted
 
 ANSWERS = {
@@ -12,27 +12,24 @@ ANSWERS = {
 }
 
 
-def recognise(paths, **wishes) -> Found | None:
-    """Recordings of traces among some paths, as input of stage ntf.
+def recognise(places) -> Found:
+    """Recordings of traces as input of stage ntf.
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    places : sequence of pathlib.Path
 
     Returns
     -------
-    Found or None
+    Found
 
     Raises
     ------
     InputProblem
-        When there are some, but none can be read.
+        When none can be read.
     """
     from neuro.io.recordings.reader import read_recording
 
-    places = glance.of_kind(paths, "recordings")
-    if not places:
-        return None
     found, questions = asked.read_all(places, read_recording, ANSWERS)
     known = [data for _, data in found if data is not None]
     lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in found]
@@ -46,7 +43,7 @@ def recognise(paths, **wishes) -> Found | None:
     lines += [line[2:] for line in questions]
     title = f"{len(found)} recordings of traces, one per animal"
     section = ["  sources: [recordings]", "  recordings:", *(f"    {line}" for line in lines)]
-    return Found(paths[0], asked.about(found, _describe, title), {"ntf": section})
+    return Found(places[0], asked.about(found, _describe, title), {"ntf": section})
 
 
 def _literal(path) -> str:

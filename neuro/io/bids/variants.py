@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 from neuro.io.bids.names import Name
@@ -150,4 +151,10 @@ def without_combined(names, length) -> list:
         runs = [name for name in members if "run" in name.entities]
         if len(whole) == 1 and runs and length(whole[0]) == sum(map(length, runs)):
             left_out.add(whole[0].path)
+    if left_out:
+        warnings.warn(
+            f"{min(left_out)}: holds the runs beside it in a row, so it is no run of its own "
+            f"({len(left_out)} such files passed over)",
+            stacklevel=2,
+        )
     return [name for name in names if name.path not in left_out]

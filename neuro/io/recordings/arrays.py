@@ -26,6 +26,8 @@ MASK_KEYS = ("frame_mask", "mask", "valid")
 TIME_KEYS = ("t", "time", "times", "timestamps", "tv")
 GAP = 0.5
 """A step that differs from the median by more than this share is a gap."""
+LONGEST_S = 20.0
+"""Longer steps between frames are taken for ms (down to 50 Hz) that are not said."""
 
 
 def arrays_of(path: Path) -> dict:
@@ -112,7 +114,23 @@ def rate_of_times(path, times) -> float:
             f"{path}: the times are not regular (steps {steps.min():.3g} to {steps.max():.3g} s); "
             "resample the traces"
         )
+    too_slow(path, step)
     return 1.0 / step
+
+
+def too_slow(path, step) -> None:
+    """Refuse a step between frames (s) that is hardly one: the times are ms, most likely.
+
+    Raises
+    ------
+    InputProblem
+        When it is longer than :data:`LONGEST_S`.
+    """
+    if step > LONGEST_S:
+        raise InputProblem(
+            f"{path}: its times say {step:g} s from frame to frame; write them in s, or, where "
+            "they are, leave them out and set recordings.fs_hz"
+        )
 
 
 def _one_number(path, value) -> float:

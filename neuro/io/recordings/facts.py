@@ -10,7 +10,7 @@ import numpy as np
 
 from neuro.io.formats import sampling
 from neuro.io.problems import InputProblem
-from neuro.io.recordings.arrays import GAP
+from neuro.io.recordings.arrays import GAP, too_slow
 
 EVEN = 0.01
 """Relative deviation of the steps of an even column."""
@@ -23,6 +23,7 @@ LOOK = 64
 """So many frames are looked at first, to see which columns may be clocks."""
 _TIME = re.compile(r"(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGNORECASE)
 _FRAME = re.compile(r"(frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?|", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d?[:/.]\d\d[:/.]\d\d")
 _MS = re.compile(r"[ _.\[(](ms|msec|milli\w*)\b", re.IGNORECASE)
 _MIN = re.compile(r"[ _.\[(](min|minutes?)\b", re.IGNORECASE)
 
@@ -125,7 +126,9 @@ def without_clocks(path, values, names, fs):
                 f"{path}: '{label}' is a clock of {rate:g} Hz, but {fs:g} Hz is "
                 "stated (recordings.fs_hz or the file); remove the wrong one"
             )
-        fs = rate if fs is None else fs
+        if fs is None and rate is not None:
+            too_slow(path, 1 / rate)
+            fs = rate
         kind = "frame numbers" if rate is None else f"a clock of {rate:g} Hz"
         notes.append(f"'{label}' is {kind}, not a neuron")
     kept = np.setdiff1d(np.arange(values.shape[1]), clocks)
@@ -227,6 +230,11 @@ def load_text(path: Path) -> dict:
             cells[0] = CLOCK + _cell(cells[0])
             body[0] = (mark or " ").join(cells)
     values, names, turned = parse_table("\n".join(body), path, header)
+    if turned and all(map(_DATE.search, names)):
+        raise InputProblem(
+            f"{path}: the first column holds dates or times of day ('{names[0]}'); write seconds "
+            "since the first frame in their place"
+        )
     if turned:
         return {"values": values.T, "names": names, "time_axis": (0, "labels of the rows")}
     if names is None and comments:
