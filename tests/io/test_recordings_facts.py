@@ -396,3 +396,23 @@ def test_a_sidecar_beside_a_clock_must_agree(tmp_path):
     assert read_recording(path).fs == 4.0
     (tmp_path / "a.json").write_text(json.dumps({"SamplingFrequency": 8.0}))
     assert "is a clock of 4 Hz, but 8 Hz is stated" in refused(path)
+
+
+def test_times_that_are_hardly_seconds_are_refused_and_the_advice_works(tmp_path):
+    slow = np.arange(40) * 250.0
+    np.savez(tmp_path / "a.npz", traces=TALL, t=slow)
+    path = table(tmp_path / "a.csv", "time,A,B", [slow, TALL[:, :2]])
+    for item in (tmp_path / "a.npz", path):
+        assert "say 250 s from frame to frame; write them in s, or" in refused(item)
+    np.savez(tmp_path / "a.npz", traces=TALL, t=slow / 1000)
+    assert read_recording(tmp_path / "a.npz").fs == pytest.approx(4.0)
+    # a frame every half hour, without its times
+    np.savez(tmp_path / "a.npz", traces=TALL)
+    assert read_recording(tmp_path / "a.npz", fs=1 / 1800).traces.shape == (40, 5)
+
+
+def test_dates_are_no_names_of_neurons(tmp_path):
+    for stamp in ("2024-01-01 00:00:{:02d}", "00:00:{:02d}", "01/02/24 {}"):
+        rows = [",".join([stamp.format(k), "0.5", f"{k % 3}.25"]) for k in range(40)]
+        (tmp_path / "a.csv").write_text("\n".join([",A,B", *rows]) + "\n")
+        assert "the first column holds dates or times of day" in refused(tmp_path / "a.csv", fs=1.0)
