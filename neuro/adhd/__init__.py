@@ -1,6 +1,11 @@
 """Voxel and region graph maps, and an honest diagnosis (Dey, Rao, Shah 2012).
 
 Arrays are time first: series `(n_timepoints, n_nodes)`, features `(n_subjects, n_features)`.
+
+What flows where: `graph` turns series into rows of unit norm, correlates them in tiles, thresholds
+exactly and packs the graph into bits, on which degrees and cycles are counted; `features` joins the
+maps of all runs to one row per subject; `diagnosis` scales, masks regions and classifies inside
+nested folds, beside baselines and permuted labels; `maps` compares groups, `final` writes the model.
 """
 
 from neuro.base.lazy import attach

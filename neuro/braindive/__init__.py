@@ -2,6 +2,10 @@
 
 Images are `(n, 3, height, width)` with values in [0, 1], latents `(n, channels, height, width)`,
 predicted responses `(n, n_voxels)`.
+
+What flows where: `dataset` reads images, responses and regions and decides who may see which;
+`objectives` says what an image is to drive; `diffusion` samples, guided by the gradient of an
+encoder; `judging` and `final` ask encoders that did not make the images.
 """
 
 from neuro.base.lazy import attach

@@ -2,6 +2,11 @@
 
 Arrays: edges `(n_rows, n_edges)` in the order of `numpy.triu_indices(n_regions, 1)`, latents
 `(n_rows, n_latents)`; demographics are a table with a row per row of edges.
+
+What flows where: `coding` turns demographics into numbers and edges into the space that training
+rows span; `training` fits the network or its closed form and makes the constraints exact;
+`sampling` draws new connectomes or re-expresses known ones; `evaluation` reads demographics out of
+features of people that no fit has seen, beside the baselines, and hands features to the diagnosis.
 """
 
 from neuro.base.lazy import attach

@@ -2,6 +2,11 @@
 
 Arrays are time first: images as series `(n_timepoints, n_voxels)`, regions
 `(n_timepoints, n_regions)`, edges `(n_runs, n_edges)` in `numpy.triu_indices(n, 1)` order.
+
+What flows where: `raw` times slices, realigns volumes and makes a mask where the data are raw;
+`clean` takes voxel series and confounds, chooses regressors, censors, filters and regresses in one
+step; `regions` reads atlases, averages voxels to region series and makes connectomes; `quality`
+measures motion and noise of each run, and what motion leaves in the edges of the group.
 """
 
 from neuro.base.lazy import attach

@@ -2,6 +2,11 @@
 
 Counts are time first: `(n_bins, n_neurons)` of a sequence, or a list of such arrays; states are
 numbered from 0 in code and from 1 in tables.
+
+What flows where: `design` bins spikes, chooses units and builds history and covariates; `em` runs
+the hidden chain, the emissions and their fit from many starts; `edges` holds the one-hot priors and
+their solvers; `baselines` has what a model must beat and how models and numbers of states are
+compared; `export` writes states, couplings and graphs.
 """
 
 from neuro.base.lazy import attach

@@ -2,6 +2,11 @@
 
 Arrays are time first: traces `(n_frames, n_neurons)`, tensors `(n_bins, n_animals, n_pairs)`.
 Pairs `i < j` stand in the order of `numpy.triu_indices(n_neurons, 1)`.
+
+What flows where: `affinity` makes recordings fit for a tensor (rates, names, one time axis) and
+computes how strongly pairs interact; `factors` factorises it, chooses the rank and predicts what
+was held out; `communities` finds groups in each motif, beside surrogates and what is known from
+elsewhere; `summary` writes the tables.
 """
 
 from neuro.base.lazy import attach
