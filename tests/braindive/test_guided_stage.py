@@ -119,7 +119,7 @@ def test_a_light_decoder_is_refused_or_noted(job, tmp_path, sd_folder):
 def test_pictures_of_a_wrong_size_are_one_line(tmp_path):
     from neuro.encoding.tiny import network
 
-    np.save(tmp_path / "images.npy", np.zeros((20, 3, 130, 130), np.float32))
+    np.save(tmp_path / "images.npy", np.random.default_rng(1).random((20, 3, 130, 130)))
     np.save(tmp_path / "betas.npy", np.random.default_rng(0).standard_normal((20, 2)))
     chosen = settings(
         images=str(tmp_path / "images.npy"),
@@ -130,7 +130,7 @@ def test_pictures_of_a_wrong_size_are_one_line(tmp_path):
         stage.make_generator([chosen["images"]], tmp_path / "out", chosen, 0, print)
     with pytest.raises(InputProblem, match="backbone tiny: images of 136 px; expected a multiple"):
         network("tiny", size=136)
-    np.save(tmp_path / "images.npy", np.zeros((20, 4, 32, 32), np.float32))
+    np.save(tmp_path / "images.npy", np.random.default_rng(2).random((20, 4, 32, 32)))
     with pytest.raises(InputProblem, match=r"shape \(20, 4, 32, 32\), expected \(n, channels"):
         stage.make_generator([chosen["images"]], tmp_path / "out", chosen, 0, print)
 
