@@ -159,3 +159,13 @@ def test_check_opens_every_recording(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.yaml").write_text(text % ("w1.npz", ", events: events.tsv"))
     assert cli.main(["check", "--config", "mine.yaml"]) == 1
     assert "begin after the end of the recording" in capsys.readouterr().err
+
+
+def test_numbers_of_one_file_are_labels_of_its_atlas():
+    """Regions of AAL are numbered 2001, 2002, 2101 in the tables of many laboratories."""
+    names = ["2001", "2002", "2101", "2102", "2111"]
+    items = [
+        dataclasses.replace(recording(name, names=names), path="results/fmri/timeseries.h5")
+        for name in ("sub-1", "sub-2")
+    ]
+    assert build_tensor(items, snr_min=0).names == names

@@ -162,7 +162,8 @@ def check_events(items, events) -> None:
 def _mere_numbers(items) -> list[str]:
     """Names that only count the columns identify no neuron in another animal."""
     counting = [item for item in items if all(name.isdigit() for name in item.names)]
-    if len(counting) < 2:
+    # regions of one cohort come from one file: there a number is a label of the atlas
+    if len({item.path or item.name for item in counting}) < 2:
         return []
     return [
         f"{counting[0].name} and {len(counting) - 1} more recordings: names are mere numbers "
