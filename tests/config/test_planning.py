@@ -33,7 +33,11 @@ def problems(section, **keys):
         ("ntf", {"sources": []}, "ntf.sources: empty; name one of simulated, recordings, fmri"),
         ("ntf", {"ranks": [5, 2]}, "ntf.ranks: got [5, 2], expected first <= last"),
         ("hmmglm", {"n_states": []}, "hmmglm.n_states: empty; name at least one"),
-        ("hmmglm", {"trial_window": [-1, 0.5]}, "hmmglm.trial_window: got [-1, 0.5], expected"),
+        (
+            "hmmglm",
+            {"trial_window": [-1, 0.5], "segment_s": None},
+            "hmmglm.trial_window: got [-1, 0.5], expected",
+        ),
         ("hmmglm", {"n_basis": 4}, "hmmglm.n_basis: got 4, but basis 'exponential' has 1; use"),
         (
             "hmmglm",
@@ -69,7 +73,7 @@ def test_what_a_job_would_refuse_is_one_line_at_planning(section, keys, line):
         ("adhd", {"deconfound": [], "distance_bins": [0]}),
         ("adhd", {"distance_bins": list(range(249)), "site_groups": {"a": ["x"], "b": ["y"]}}),
         ("hmmglm", {"n_basis": 3, "basis": "raised_cosine"}),
-        ("hmmglm", {"trial_window": [-0.5, 1]}),
+        ("hmmglm", {"trial_window": [-0.5, 1], "segment_s": None}),
         ("mds", {"twin": {"type": "encoder"}}),
         ("braindive", {"generator": {"vae_channels": [8, 24], "unet_channels": [16, 48]}}),
     ],

@@ -11,7 +11,7 @@ import of_regions
 import of_responses
 import of_spikes
 import of_trees
-from cases import Case, recording, responses, spikes, table, tree
+from conformance_cases import Case, recording, responses, spikes, table, tree
 
 GROUP = "neuro init: whatever lies there"
 RNG = np.random.default_rng

@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from cases import DATA, Case, tree
+from conformance_cases import DATA, Case, tree
 
 LAYOUTS = DATA / "layouts"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from cases import Case, recording, tree
+from conformance_cases import Case, recording, tree
 
 GROUP = "Traces"
 WIDE = np.random.default_rng(3).random((5, 40)).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from cases import Case, table, tree
+from conformance_cases import Case, table, tree
 
 GROUP = "Region tables"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import Case, responses, tree, voxels
+from conformance_cases import Case, responses, tree, voxels
 
 GROUP = "Stimuli and responses"
 UNITS = ["a", "b", "c"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.io
-from cases import Case, spikes, tree
+from conformance_cases import Case, spikes, tree
 
 GROUP = "Spikes"
 TRAINS = [np.array([0.5, 1.25, 3.0]), np.array([0.75, 2.0, 2.5, 3.5])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
-from cases import Case, tree
+from conformance_cases import Case, tree
 
 MNI, T1W = "space-MNI152NLin2009cAsym", "space-T1w"
 COLUMNS = [*(f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz")]

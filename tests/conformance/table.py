@@ -22,7 +22,7 @@ import of_regions  # noqa: E402
 import of_responses  # noqa: E402
 import of_spikes  # noqa: E402
 import of_trees  # noqa: E402
-from cases import DATA, run  # noqa: E402
+from conformance_cases import DATA, run  # noqa: E402
 
 MODULES = (of_trees, of_listed, of_found, of_regions, of_spikes, of_recordings, of_responses)
 CASES = [case for module in MODULES for case in module.CASES]

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 import table
-from cases import DATA, outcome
+from conformance_cases import DATA, outcome
 
 
 def _entry(case):
