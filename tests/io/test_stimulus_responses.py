@@ -319,6 +319,13 @@ def test_images_are_turned_with_a_note_and_read_right(tmp_path, stimuli, right, 
         assert len(said) == (note is not None) and (not said or note in said[0])
 
 
+def test_standardised_images_stay_as_they_are_with_a_note(tmp_path):
+    values = RNG.standard_normal((60, 1, 12, 12)).astype(np.float32)
+    data = read_stimulus_response(stored(tmp_path / "x.npz", values))
+    np.testing.assert_array_equal(data.stimuli, values)
+    assert any("standardised stimuli" in note for note in data.notes)
+
+
 def test_movies_with_channels_elsewhere_are_turned(tmp_path):
     movie = RNG.random((30, 9, 2, 12, 14)).astype(np.float32)
     for axes in ((0, 1, 3, 4, 2), (0, 2, 1, 3, 4)):

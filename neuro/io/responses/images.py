@@ -75,8 +75,8 @@ def layout(stimuli, where="stimuli", *, fs=None) -> Layout:
     Raises
     ------
     InputProblem
-        When no axis can be the channels, or the range of the values is none of 0 to 1, 0 to 255,
-        -1 to 1.
+        When no axis can be the channels, or the values are none of 0 to 1, 0 to 255, -1 to 1,
+        standardised.
     """
     shape = tuple(stimuli.shape)
     kind, axes, grey, note = _axes(shape, where, fs)
@@ -95,8 +95,12 @@ def layout(stimuli, where="stimuli", *, fs=None) -> Layout:
     if low >= -1 - SLACK and high <= 1 + SLACK:
         said += " were taken for the range -1 to 1 and brought to 0 to 1"
         return Layout(kind, axes, grey, 0.5, 0.5, notes=(*notes, said))
+    if low < 0 and abs(float(np.nanmean(head))) < 0.2 and 0.5 < float(np.nanstd(head)) < 1.5:
+        said += " were taken for standardised stimuli, without any range"
+        return Layout(kind, axes, grey, notes=(*notes, said))
     raise InputProblem(
-        f"{said}, expected the range 0 to 1 (or 0 to 255, or -1 to 1); rescale the stimuli"
+        f"{said}, expected the range 0 to 1 (or 0 to 255, or -1 to 1, or mean 0 and SD 1); rescale "
+        "the stimuli"
     )
 
 
