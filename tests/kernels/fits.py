@@ -16,7 +16,7 @@ def fmri():
 
     rng = np.random.default_rng(0)
     series, confounds = rng.normal(size=(150, 20)), rng.normal(size=(150, 6))
-    clean = Denoiser().fit_transform(series, confounds, 2.0)
+    clean = Denoiser().fit_transform(series, tr=2.0, confounds=confounds)
     edges = Connectome("partial").fit_transform([clean])
     parts = principal_components(rng.normal(size=(60, 40)), 4, "c").to_numpy()
     return {"clean": clean, "edges": edges, "components": parts}
