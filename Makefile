@@ -8,7 +8,7 @@ EXTRAS := dev,braindive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-realdata test-kernels check format bench constraints docs cluster-test clean
+.PHONY: help demo test test-all test-realdata test-kernels mutants check format bench constraints docs cluster-test clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -35,6 +35,9 @@ test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
 
 test-kernels: $(STAMP) ## rules and one seed per stage under other processors' kernels (KERNELS="...")
 	python tests/kernels/kernels.py $(KERNELS)
+
+mutants: $(STAMP) ## plant faults in neuro/ and count those the tests notice (SEED=1 N=300)
+	python tests/mutants/mutants.py --seed $(or $(SEED),1) --n $(or $(N),300)
 
 check: $(STAMP) ## lint, format and type gates
 	ruff check .

@@ -141,6 +141,22 @@ def test_the_same_rows_give_the_same_fit_after_pickle_and_clone(native):
     np.testing.assert_array_equal(native.use(fitted(native, clone(estimator))), want)
 
 
+SEEDLESS = {
+    "DemoVAE": "the linear mode trains no network",
+    "MostDiscriminativeStimuli": "the groups of the example are told apart by every start",
+    "TemporalTwin": "the seed draws the validation rows of data without tiers alone",
+}
+"""Estimators whose example has one result, whatever the seed."""
+
+
+@natives
+def test_another_seed_is_another_fit(native):
+    if "random_state" not in native.make().get_params():
+        pytest.skip("nothing random")
+    results = [native.use(fitted(native, native.make().set_params(random_state=k))) for k in (1, 2)]
+    assert np.array_equal(*results) == (native.kind.__name__ in SEEDLESS)
+
+
 @natives
 def test_rows_come_first_and_the_target_second(native):
     estimator = native.make()
