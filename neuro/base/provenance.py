@@ -17,8 +17,7 @@ import neuro
 _START = time.perf_counter()
 
 
-@functools.lru_cache(maxsize=4096)
-def _checksum(path: str, size: int, mtime: int) -> str:
+def _digest(path: str) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
@@ -26,10 +25,18 @@ def _checksum(path: str, size: int, mtime: int) -> str:
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=4096)
+def _remembered(path: str, size: int, mtime: int) -> str:
+    return _digest(path)
+
+
 def checksum(path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     stat = os.stat(path)
-    return _checksum(str(path), stat.st_size, stat.st_mtime_ns)
+    # a file that was just written may change again within one tick of its time stamp
+    if abs(time.time_ns() - stat.st_mtime_ns) < 2e9:
+        return _digest(str(path))
+    return _remembered(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)

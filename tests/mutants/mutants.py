@@ -39,19 +39,19 @@ HEAVY = "pytest numpy scipy.optimize pandas torch sklearn.decomposition numba ni
 HEAVY += " nilearn.maskers networkx h5py statistics"
 
 
-def narrowest(mutant: Mutant) -> list[str]:
+def narrowest(mutant: Mutant, root: Path) -> list[str]:
     """Test files that may notice a mutant, the likeliest first."""
     room = mutant.path.split("/")[1]
     module = mutant.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    tree = ast.parse((ROOT / mutant.path).read_text())
+    tree = ast.parse((root / mutant.path).read_text())
     public = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     names = {name: 2 for name in public if not name.startswith("_")}
     names |= dict.fromkeys(mutant.scope, 6)
     names |= {module: 3, module.rsplit(".", 1)[-1]: 1}
     near = {f"tests/{folder}" for folder in NEAR.get(room, [room])}
     ranked = []
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        name = str(path.relative_to(ROOT))
+    for path in sorted((root / "tests").rglob("test_*.py")):
+        name = str(path.relative_to(root))
         if name.startswith(("tests/mutants", "tests/cluster", "tests/realdata", "tests/kernels")):
             continue
         text = path.read_text()
@@ -90,7 +90,7 @@ def child(copy: Path, mutant: Mutant) -> None:
 
     given = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", MARKS, "-o", "addopts="]
     given += ["--strict-markers", "--import-mode=importlib", f"--basetemp={copy}/.tests"]
-    os._exit(int(pytest.main([*given, *arguments_of(mutant), *narrowest(mutant)])))
+    os._exit(int(pytest.main([*given, *arguments_of(mutant), *narrowest(mutant, copy)])))
 
 
 MARKS = "not slow and not realdata and not cluster and not gpu"
@@ -125,9 +125,12 @@ def judge(copy: Path, mutant: Mutant, limit: int) -> str:
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
     if late:
         return "survived: time"
-    return (
-        "survived" if process.exitcode == 0 else f"noticed by {failed[1] if failed else 'a crash'}"
-    )
+    if process.exitcode == 0:
+        return "survived"
+    why = re.search(r"^E +(.*)$", text, re.MULTILINE)
+    if not failed:
+        return f"broken: status {process.exitcode}, {text[-200:]}"
+    return f"noticed by {failed[1]}: {why[1][:100] if why else ''}"
 
 
 def worker(number: int, todo, done, limit: int) -> None:
@@ -164,7 +167,9 @@ def table(results) -> str:
     total = f"{100 * sum(killed.values()) / max(1, len(results)):.0f} %"
     lines.append(f"| all | {len(results)} | {sum(killed.values())} | {total} |")
     lines += ["", "Survivors:", ""]
-    lines += [f"- {m} ({verdict})" for m, verdict, _ in results if verdict.startswith("survived")]
+    lines += [
+        f"- {m} ({verdict})" for m, verdict, _ in results if not verdict.startswith("noticed")
+    ]
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def test_the_tests_that_name_a_function_come_first():
     path = "neuro/stats/fisher.py"
     source = (gate.ROOT / path).read_text()
     mutant = next(m for m in Sites(path, source).found if m.scope)
-    assert "tests/shared_modules/test_fisher.py" in gate.narrowest(mutant)[:2]
+    assert "tests/shared_modules/test_fisher.py" in gate.narrowest(mutant, gate.ROOT)[:2]
 
 
 JUDGE = """
@@ -122,7 +122,7 @@ def test_a_noticed_a_survived_and_a_late_mutant(tmp_path, body, verdict):
         check=False,
     )
     assert not result.returncode, result.stderr
-    assert result.stdout.splitlines()[-1] == verdict
+    assert result.stdout.splitlines()[-1].startswith(verdict)
     assert (tmp_path / "neuro/stats/middle.py").read_text() == source
 
 

@@ -54,7 +54,6 @@ MADE = {
     "motifs": lambda s: {"values": planted_motifs(20, 3, 12, 2, random_state=s)[0]},
     "epochs": lambda s: {
         "values": planted_epochs(2, 12, random_state=s).recordings[0].traces,
-        "onsets": planted_epochs(2, 12, random_state=s).events.onset_s.to_numpy(),
     },
     "scenes": lambda s: {"images": scene_world(8, s).images, "size": scene_world(8, s).size},
     "voxels": lambda s: {
