@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation.fold_features import estimator
 from neuro.demovae.evaluation.readouts import readouts
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.sampling.transfer import transfer
@@ -133,3 +134,19 @@ def test_readouts_of_synthetic_people_are_tested_on_real_ones(small, columns):
     none = transfer(X[train], wrong, X[train], known, X[test], new, columns, 3).set_index("target")
     assert none.loc["site", "synthetic"] <= 0.5 < same.loc["site", "synthetic"]
     assert none.loc["age", "rmse_synthetic"] > same.loc["age", "rmse_synthetic"]
+
+
+def test_settings_and_seed_reach_the_model_of_a_fold():
+    given = {
+        **{"preset": "paper", "mode": "linear", "space": "edges", "latent_dim": 7, "hidden": 33},
+        **{"pc_components": 9, "age_basis": "spline", "n_epochs": 11, "lr": 0.02},
+        **{"validation": 0.3, "patience": 4, "guide_reduction": "mean", "unseen": "error"},
+        **{"missing": "error", "min_level_count": 3, "device": "cpu"},
+    }
+    weights = {"kl": 0.4, "mmd": None}
+    model = estimator({**given, "weights": weights, "folds": 5}, ["a", "b"], 17, n_threads=2)
+    found = model.get_params(deep=False)
+    assert {name: found[name] for name in given} == given
+    assert found["weights"] == {"kl": 0.4}
+    assert found["columns"] == ("a", "b") and found["n_threads"] == 2
+    assert found["random_state"] == 17

@@ -10,6 +10,7 @@ from neuro.demovae.model import DemoVAE
 from neuro.demovae.sampling.generate import (
     draw_latents,
     draw_rows,
+    latent_moments,
     minimum_eigenvalues,
     nearest_correlations,
 )
@@ -188,3 +189,17 @@ def test_samples_carry_the_map_of_a_column_that_is_not_removed(columns):
     plain = DemoVAE(mode="linear", latent_dim=15, columns=columns, random_state=0)
     plain.fit(made.edges, demographics=made.participants)
     assert not plain.latent_slope_.any()
+
+
+@pytest.mark.parametrize("n_latents", [1, 3])
+def test_moments_of_latents_have_the_shapes_of_any_number(n_latents):
+    rng = np.random.default_rng(0)
+    D = rng.standard_normal((50, 2))
+    Z = rng.standard_normal((50, n_latents)) + D[:, :1]
+    found = latent_moments(Z, D, True)
+    assert found["latent_cov_"].shape == (n_latents, n_latents)
+    np.testing.assert_allclose(found["latent_cov_"].diagonal(), Z.var(axis=0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(found["told_cov_"], np.cov(D.T, ddof=0), rtol=1e-4, atol=1e-6)
+    residual = Z - Z.mean(axis=0) - (D - D.mean(axis=0)) @ found["latent_slope_"]
+    np.testing.assert_allclose(D.T @ residual, 0, atol=1e-3)
+    assert not latent_moments(Z, D, False)["latent_slope_"].any()

@@ -264,6 +264,22 @@ def test_bad_training_data_are_one_line():
         split_validation(["train"] * 5)
 
 
+def test_validation_rows_are_a_tenth_of_the_training_stimuli_and_follow_the_seed():
+    tier = ["train"] * 60 + ["test"] * 20
+    train, held = split_validation(tier, 1)
+    assert len(held) == 6 and sorted([*train, *held]) == list(range(60))
+    other = split_validation(tier, 2)[1]
+    assert not np.array_equal(held, other)
+    assert np.array_equal(held, split_validation(tier, 1)[1])
+    # each stimulus was shown three times: all of its trials or none
+    shown = np.repeat(np.arange(20.0), 3)[:, None]
+    train, held = split_validation(["train"] * 60, 1, shown)
+    assert len(held) == 6 and not set(shown[train, 0]) & set(shown[held, 0])
+    named = [*["train"] * 30, *["validation"] * 4, *["train"] * 26]
+    train, held = split_validation(named, 1)
+    assert held.tolist() == [30, 31, 32, 33] and len(train) == 56
+
+
 def test_unit_correlation_of_a_constant_is_zero():
     a = np.array([[1.0, 1], [2, 1], [3, 1]])
     assert unit_correlation(a, a).tolist() == [1.0, 0.0]

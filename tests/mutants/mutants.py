@@ -89,7 +89,7 @@ def child(copy: Path, mutant: Mutant) -> None:
     import pytest
 
     given = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", MARKS, "-o", "addopts="]
-    given += ["--strict-markers", "--import-mode=importlib", f"--basetemp={copy}/.tests"]
+    given += ["--strict-markers", "--import-mode=importlib", f"--basetemp={copy}-tests"]
     os._exit(int(pytest.main([*given, *arguments_of(mutant), *narrowest(mutant, copy)])))
 
 
@@ -120,7 +120,7 @@ def judge(copy: Path, mutant: Mutant, limit: int) -> str:
     process.join()
     target.write_text(source)
     os.utime(target, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    shutil.rmtree(copy / ".tests", ignore_errors=True)
+    shutil.rmtree(f"{copy}-tests", ignore_errors=True)
     text = (copy / "mutant.log").read_text(errors="replace")
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
     if late:
@@ -148,6 +148,9 @@ def worker(number: int, todo, done, limit: int) -> None:
             shutil.copy2(ROOT / name, copy / name)
         if (ROOT.parent / "shared").exists():
             (Path(top) / "shared").symlink_to(ROOT.parent / "shared")
+        # some tests ask git which files there are
+        for command in (["init", "-q"], ["add", "-A"]):
+            subprocess.run(["git", *command], cwd=copy, check=True)
         for mutant in iter(todo.get, None):
             start = time.monotonic()
             done.put((mutant, judge(copy, mutant, limit), time.monotonic() - start))
