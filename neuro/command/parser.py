@@ -22,13 +22,21 @@ neuro COMMAND --help says more. In a clone, snakemake --cores N does the same as
 SETTINGS = "settings (default config.yaml)"
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """The commands stand in the description, one line each, so they are not listed again."""
+
+    def add_argument(self, action):
+        if not isinstance(action, argparse._SubParsersAction):
+            super().add_argument(action)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     parser = argparse.ArgumentParser(
         prog="neuro",
         usage="neuro [-h] [--version] [--print-completion SHELL] COMMAND ...",
         description=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument(
         "--version", action="store_true", help="versions of neuro and of what it computes with"
@@ -39,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SHELL",
         help="code for completion in bash, zsh or tcsh",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for add in (_run, _demo, _init, _check, _status, _report, _explain, _methods, _scan):
         add(commands)
     return parser
