@@ -45,7 +45,7 @@ def main(argv=None) -> int:
         if arguments.command in ("run", "demo"):
             from neuro.command import run
 
-            return run.run(arguments)
+            return run.run(arguments, main)
         if arguments.command == "report":
             from neuro.command import report
 

@@ -27,13 +27,15 @@ LABELS = {"participant_label": "subjects", "session_id": "sessions", "task_id": 
 """Options of the command line, and the keys of the section `data` that they set."""
 
 
-def run(arguments) -> int:
+def run(arguments, neuro) -> int:
     """Check, run, and look at the results.
 
     Parameters
     ----------
     arguments : argparse.Namespace
         Of `neuro run`.
+    neuro : callable
+        Another command of `neuro` by its words; gives its status.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def run(arguments) -> int:
     settings = prepare(arguments, work)
     os.chdir(work)
     unlock(work)
-    if not check(settings, arguments):
+    if not check(settings, arguments, neuro):
         return PROBLEMS
     command = snakemake(settings, work, arguments)
     if arguments.dry_run:
@@ -179,9 +181,8 @@ def _choose(mapping, arguments) -> None:
         mapping.setdefault("execution", {})["skip_bad_subjects"] = True
 
 
-def check(settings: Path, arguments) -> bool:
+def check(settings: Path, arguments, neuro) -> bool:
     """Look at every file once, all problems at once; whether the run may start."""
-    from neuro.command import cli
     from neuro.run.settings import read_config
 
     given = ["check", "--config", str(settings)]
@@ -189,7 +190,7 @@ def check(settings: Path, arguments) -> bool:
     config = read_config(settings)
     if config["data"]["kind"] == "simulated":
         return True
-    return cli.main(given) == 0
+    return neuro(given) == 0
 
 
 def snakemake(settings: Path, work: Path, arguments) -> list[str]:
