@@ -57,3 +57,10 @@ rule all:
         all_targets(),
     message:
         "Everything is done; the report is results/report/index.html"
+
+
+rule participant:
+    input:
+        participant_targets,
+    message:
+        "Every participant's own files are made; `group` makes the rest"

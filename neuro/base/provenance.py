@@ -14,6 +14,8 @@ from pathlib import Path
 
 import neuro
 
+DISTRIBUTION = "neuro-chain"
+"""Name under which the package is installed; `neuro` alone is anybody's word."""
 _START = time.perf_counter()
 
 
@@ -60,7 +62,7 @@ def git_state() -> dict:
 def code_url() -> str:
     """Public address of the source, as the installed package states it; else `n/a`."""
     try:
-        urls = metadata.metadata("neuro").get_all("Project-URL") or []
+        urls = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
     except metadata.PackageNotFoundError:
         urls = []
     return urls[0].split(",", 1)[1].strip() if urls else "n/a"

@@ -1,75 +1,16 @@
-"""The command `neuro`: plain Python, no Snakemake."""
+"""The command `neuro`. Snakemake is started by `neuro run` alone, as a program."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-import neuro
+from neuro.command.parser import build_parser
 
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `check`, `explain`, `scan`, `status` and `methods`."""
-    parser = argparse.ArgumentParser(
-        prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
-    )
-    parser.add_argument("--version", action="version", version=f"neuro {neuro.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in (
-        ("check", "check settings and data; print a table of all runs with a verdict"),
-        ("scan", "write results/inputs.tsv, the list of runs"),
-        ("methods", "print the methods text and the references for the settings"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument(
-            "--config", default="config.yaml", metavar="FILE", help="settings (default %(default)s)"
-        )
-        if name == "check":
-            command.add_argument(
-                "--skip-bad-subjects",
-                action="store_true",
-                help="list bad runs in results/check_exclusions.tsv and go on without them",
-            )
-        if name == "scan":
-            command.add_argument(
-                "--refresh", action="store_true", help="scan again even if nothing seems to change"
-            )
-    text = "say what a setting means, which rules read it, and whether it acts"
-    command = commands.add_parser("explain", help=text, description=text)
-    command.add_argument("key", metavar="KEY", help="such as fmri.fd_mm, or its end where unique")
-    command.add_argument("--config", metavar="FILE", help="settings (config.yaml if it is there)")
-    text = "say how far a run is: jobs per stage, failures, time left"
-    command = commands.add_parser("status", help=text, description=text)
-    command.add_argument("--watch", action="store_true", help="look again until the run ends")
-    command.add_argument(
-        "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
-    )
-    text = "look at a data set and write a settings file with what was found"
-    command = commands.add_parser("init", help=text, description=text)
-    command.add_argument("paths", nargs="*", metavar="PATH", help="files or folders to look at")
-    source = command.add_mutually_exclusive_group()
-    source.add_argument(
-        "--bids", metavar="DIR", help="raw BIDS, fMRIPrep or XCP-D derivatives, or template images"
-    )
-    source.add_argument(
-        "--table",
-        metavar="PATH",
-        help="folder of region tables, or a table with participant_id and path of each",
-    )
-    command.add_argument(
-        "--atlas",
-        metavar="NAME",
-        help="of several atlases of region tables the one to use; of images, the atlas",
-    )
-    command.add_argument(
-        "-o",
-        "--output",
-        default="config.yaml",
-        metavar="FILE",
-        help="where the settings go (default %(default)s)",
-    )
-    command.add_argument("--force", action="store_true", help="replace an existing file")
-    return parser
+COMPUTES = (
+    *("snakemake", "numpy", "scipy", "pandas", "scikit-learn", "numba", "torch"),
+    *("nibabel", "nilearn", "h5py", "pynwb", "networkx", "tensorly", "matplotlib"),
+)
+"""Packages whose versions matter for a result."""
 
 
 def main(argv=None) -> int:
@@ -78,12 +19,37 @@ def main(argv=None) -> int:
     Returns
     -------
     int
-        0 good, 1 problems with data or settings, 2 wrong command line.
+        0 good, 1 problems with data or settings, 2 wrong command line; further ones of
+        `neuro run` in :mod:`neuro.command.run`.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        return _versions()
+    if arguments.print_completion:
+        import shtab
+
+        print(shtab.complete(parser, arguments.print_completion))
+        return 0
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    if arguments.command == "run" and arguments.demo:
+        _demo_places(arguments)
+    if arguments.command == "run" and not arguments.output:
+        print("neuro run: give INPUT, OUTPUT and participant or group", file=sys.stderr)
+        return 2
     from neuro.io.problems import InputProblem
 
     try:
+        if arguments.command in ("run", "demo"):
+            from neuro.command import run
+
+            return run.run(arguments, main)
+        if arguments.command == "report":
+            from neuro.command import report
+
+            return report.show(arguments.directory)
         if arguments.command == "init":
             return _init(arguments)
         if arguments.command == "status":
@@ -98,6 +64,25 @@ def main(argv=None) -> int:
         return _COMMANDS[arguments.command](config, arguments)
     except InputProblem as error:
         return _refuse(error.problems)
+
+
+def _demo_places(arguments):
+    """With --demo there is no INPUT: the first word is OUTPUT, the second the level."""
+    words = [word for word in (arguments.input, arguments.output) if word]
+    if words and words[-1] in ("participant", "group"):
+        arguments.level = words.pop()
+    arguments.input, arguments.output = None, (words or ["neuro_demo"])[0]
+
+
+def _versions() -> int:
+    import platform
+
+    from neuro.base.provenance import versions
+
+    found = {**versions(*COMPUTES), "python": platform.python_version()}
+    for name, version in found.items():
+        print(f"{name} {version}")
+    return 0
 
 
 def _init(arguments):

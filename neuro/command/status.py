@@ -179,7 +179,7 @@ def as_text(found, elapsed: float, width: int = 160) -> str:
         done = f"{count['done']}/{len(part)}"
         lines.append(
             f"{name:<10}{done:>12}{count['running']:>9}{count['failed']:>8}{median:>10}"
-            f"{_duration(seconds):>9}"
+            f"{duration(seconds):>9}"
         )
     failed = [job for job in found if job.state == "failed"]
     lines += [f"{_name(job)}: {job.line} ({job.log})" for job in failed]
@@ -197,7 +197,8 @@ def _name(job):
     return f"{job.rule} sub-{job.subject}" if job.subject else job.rule
 
 
-def _duration(seconds):
+def duration(seconds) -> str:
+    """Seconds, minutes or hours, as people say them; a dash where unknown."""
     if seconds is None:
         return "-"
     if seconds < 90:

@@ -131,6 +131,15 @@ def all_targets():
     ]
 
 
+def participant_targets(wildcards=None):
+    """Files that each participant has of its own, nothing about the group."""
+    if not config["fmri"]["enabled"]:
+        return []
+    if from_tables():
+        return ["results/fmri/timeseries.h5"]
+    return run_files("fmri", f"atlas-{atlas()}_stat-mean_timeseries.tsv")
+
+
 def planned_jobs():
     """Every job of this run as a row of the plan; rules without output are names only."""
     for job in workflow.dag.jobs:
