@@ -23,11 +23,12 @@ STREAMS = {
     "validation subjects": 3,
     "shuffled labels": 5,
     "fresh folds": 6,
-    "training order": 11,
+    "training order": 118,
     "sampled people": 21,
     "synthetic people": 31,
     # ntf
-    "surrogates": 121,
+    "surrogates": 11,
+    "shifted traces": 20240214,
     "null statistic": 122,
     # mds
     "shuffled conditions": 131,
@@ -89,3 +90,16 @@ def generator(seed, name: str, *numbers: int):
 def number(seed, name: str, *numbers: int) -> int:
     """A 32-bit seed for what takes a whole number (an estimator, torch); see :func:`stream`."""
     return int(stream(seed, name, *numbers).generate_state(1)[0])
+
+
+def restart(seed: int, number: int) -> int:
+    """A whole number for a restart that tables and log lines name; no two pairs share one.
+
+    Raises
+    ------
+    ValueError
+        For the thousandth restart or a later one, which would be a restart of the next seed.
+    """
+    if not 0 <= number < 1000:
+        raise ValueError(f"restart: got number {number}, expected 0 to 999")
+    return 1000 * int(seed) + int(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.mds.clusters.agreement import homogeneity_completeness
 from neuro.mds.clusters.on_the_fly import margins, softmax
 from neuro.stats.agreement import adjusted_rand
@@ -98,7 +99,8 @@ def arrays(model, table) -> dict:
         found["ari"] = model.stability()["ari"]
         units = np.flatnonzero(model.fitted_)
         if len(units) > 400:
-            units = np.sort(np.random.default_rng(0).permutation(units)[:400])
+            rng = seeds.generator(model.random_state, "shown units")
+            units = np.sort(rng.permutation(units)[:400])
         order = units[np.argsort(model.labels_[units], kind="stable")]
         from neuro.mds.clusters.agreement import co_assignment
 

@@ -140,7 +140,9 @@ def test_both_modes_on_a_held_out_fifth(children):
 def test_fresh_readouts_in_halves(children):
     """Linear mode, two halves: what is left in children that no fit has seen."""
     removed = [column for column in children.columns if column.role == "remove"]
-    fold = evaluation_folds(children.participant_id, judge.split_strata(children), 2, seeds.stream(0, "halves"))
+    fold = evaluation_folds(
+        children.participant_id, judge.split_strata(children), 2, seeds.stream(0, "halves")
+    )
     from neuro.demovae.evaluation.fold_features import transformers
 
     model = transformers(removed, settings(mode="linear"), [60], 0, store=False)["linear-60"]

@@ -60,7 +60,9 @@ def held_out(groups, share: float, seed: int) -> np.ndarray:
     count = max(2, round(share * len(subjects))) if share > 0 else 0
     if len(subjects) - count < 3:
         count = 0
-    return hold_out(np.asarray(groups).astype(str), count, seeds.stream(seed, "validation subjects"))
+    return hold_out(
+        np.asarray(groups).astype(str), count, seeds.stream(seed, "validation subjects")
+    )
 
 
 def residual_noise(space, codec, X, D) -> tuple[np.ndarray, np.ndarray]:
