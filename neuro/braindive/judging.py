@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.io.problems import InputProblem
 
 MIN_TRANSFER = 0.35
@@ -70,7 +71,7 @@ def judge_images(
     for suffix, pictures in (("", images), ("_twin", unguided)):
         table[f"J{suffix}"] = _seen(category, pictures, preferred)
     gain = {letter: (table[letter] - table[f"{letter}_twin"]).to_numpy() for letter in "AB"}
-    rng = np.random.default_rng([random_state, 95])
+    rng = seeds.generator(random_state, "bootstrap of images")
     draws = gain["B"][rng.integers(n, size=(n_bootstrap, n))].mean(axis=1)
     spread = gain["B"].std(ddof=1) if n > 1 else np.nan
     t = gain["B"].mean() / (spread / np.sqrt(n)) if spread > 0 else np.nan
@@ -183,7 +184,7 @@ def sub_regions(coef, n_clusters=2, *, n_iter=50, n_starts=4, random_state=0):
         raise InputProblem(f"sub-regions: {len(unit)} voxels for {n_clusters} clusters")
     unit = unit / (np.linalg.norm(unit, axis=1, keepdims=True) + 1e-12)
     best, labels = -np.inf, None
-    rng = np.random.default_rng([random_state, 96])
+    rng = seeds.generator(random_state, "sub-regions")
     for _ in range(n_starts):
         centres = unit[rng.choice(len(unit), n_clusters, replace=False)]
         for _ in range(n_iter):

@@ -1,4 +1,4 @@
-"""One job's images: made once, named by their seed, and only trusted with a matching sidecar."""
+"""One job's images: made once, named by their number, and only trusted with a matching sidecar."""
 
 from __future__ import annotations
 
@@ -121,6 +121,7 @@ def make_block(
     sampler : BrainGuidedSampler
     folder : path-like
     seeds : sequence of int
+        Numbers of the images under the sampler's `random_state`.
     batch_size : int
         Seeds per pass; images do not depend on it beyond rounding.
     facts : dict, optional

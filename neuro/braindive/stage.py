@@ -317,6 +317,7 @@ def sample(wildcards, given, out, params, log) -> None:
         encoder,
         objective,
         preset=settings["preset"],
+        random_state=params.seed,
         log=log,
         **{
             key: settings[key]
@@ -337,8 +338,8 @@ def sample(wildcards, given, out, params, log) -> None:
     )
     if settings["device"] == "auto" and sampler.device == "cpu":
         log("no CUDA device is visible: images are made on the CPU")
-    first = params.seed + int(wildcards.block) * settings["seed_block"]
-    last = min(first + settings["seed_block"], params.seed + settings["n_seeds"])
+    first = int(wildcards.block) * settings["seed_block"]
+    last = min(first + settings["seed_block"], settings["n_seeds"])
     facts: dict = {"versions": provenance.versions(*PACKAGES)}
     light = make_light(settings["guide_decoder"], generator, settings["guide_decoder_path"])
     if light:

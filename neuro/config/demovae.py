@@ -241,7 +241,9 @@ class Demovae:
         "Where the network is trained; 'auto' takes a CUDA device where there is one.",
         choices=("auto", "cpu", "cuda"),
     )
-    seed: int = option(0, "integer", "Added to execution.seed.", low=0)
+    seed: int = option(
+        0, "integer", "Another draw for this stage alone; 0 is the draw of execution.seed.", low=0
+    )
 
 
 _RELEASED = {

@@ -134,7 +134,9 @@ class Mds:
         length=2,
         nullable=True,
     )
-    n_restarts: int = option(4, "integer", "Restarts; fewer than two give no verdict.", low=1)
+    n_restarts: int = option(
+        4, "integer", "Restarts; fewer than two give no verdict.", low=1, high=900
+    )
     restarts_per_job: int = option(
         4, "integer", "Restarts that climb in one batch, in one job.", low=1
     )

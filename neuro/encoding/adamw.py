@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.encoding.ridge import Readout
 
 
@@ -33,7 +34,7 @@ def fit_adamw(
     """
     import torch
 
-    rng = np.random.default_rng([random_state, 82])
+    rng = seeds.generator(random_state, "readout optimiser")
     Y = torch.as_tensor(np.asarray(Y, dtype=np.float32), device=device)
     fixed = None
     if not callable(features):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base import seeds
+
 
 def augment(images, rng):
     """Brightness x U(0.95, 1.05) and a shift of up to 4 px of the whole batch, edges repeated.
@@ -46,7 +48,7 @@ def augmented_features(encoder, images, n_copies: int, random_state: int = 0) ->
     import torch
 
     parts = [encoder.features(images)]
-    rng = np.random.default_rng([random_state, 84])
+    rng = seeds.generator(random_state, "augmented copies")
     for _ in range(n_copies - 1):
         copies = [
             augment(torch.as_tensor(images[start : start + 64]), rng).clamp(0, 1).numpy()

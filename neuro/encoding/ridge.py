@@ -6,7 +6,10 @@ import dataclasses
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.io.problems import InputProblem
+from neuro.stats.ridge import RidgePath
+from neuro.stats.splits import stratified_group_folds
 
 ALPHAS = tuple(np.logspace(-3, 3, 13))
 """Penalties tried, relative to the mean eigenvalue of the features' scatter."""
@@ -54,26 +57,13 @@ def fold_numbers(groups, n_folds: int, random_state: int = 0) -> np.ndarray:
     InputProblem
         When there are fewer images than folds.
     """
-    _, image = np.unique(np.asarray(groups), return_inverse=True)
-    n_images = int(image.max()) + 1
+    n_images = len(np.unique(groups))
     if n_images < n_folds:
         raise InputProblem(
             f"cv: {n_folds} folds for {n_images} different images; give more images or fewer folds"
         )
-    order = np.random.default_rng([random_state, 81]).permutation(n_images)
-    return (np.argsort(order) % n_folds)[image]
-
-
-def _decompose(X, Y):
-    """Eigenvectors, eigenvalues and projected targets; by features or by rows, what is smaller."""
-    if X.shape[0] >= X.shape[1]:
-        values, vectors = np.linalg.eigh(X.T @ X)
-        return vectors, values, vectors.T @ (X.T @ Y)
-    values, vectors = np.linalg.eigh(X @ X.T)
-    keep = values > max(values[-1], 1e-30) * 1e-7
-    values, vectors = values[keep], vectors[:, keep]
-    basis = X.T @ vectors / np.sqrt(values)
-    return basis, values, np.sqrt(values)[:, None] * (vectors.T @ Y)
+    stream = seeds.stream(random_state, "readout folds")
+    return stratified_group_folds(groups, np.zeros(len(groups)), n_folds, stream)
 
 
 def fit_ridge(X, Y, groups=None, *, alphas=ALPHAS, cv=5, random_state=0) -> Readout:
@@ -114,32 +104,28 @@ def fit_ridge(X, Y, groups=None, *, alphas=ALPHAS, cv=5, random_state=0) -> Read
     total = np.zeros(n_voxels)
     for number in range(cv):
         test = fold == number
-        x_mean, y_mean = X[~test].mean(axis=0), Y[~test].mean(axis=0)
-        basis, values, target = _decompose(X[~test] - x_mean, Y[~test] - y_mean)
-        unit = _unit(values, len(X) - test.sum(), X.shape[1])
-        held_x = ((X[test] - x_mean) @ basis).astype(np.float32)
-        held_y = (Y[test] - y_mean).astype(np.float32)
+        path = RidgePath(X[~test], Y[~test])
+        unit = _unit(path.values, len(X) - test.sum(), X.shape[1])
+        held_x = path.project(X[test]).astype(np.float32)
+        held_y = (Y[test] - path.y_mean).astype(np.float32)
         total += (held_y.astype(np.float64) ** 2).sum(axis=0)
         for place, alpha in enumerate(alphas):
-            weights = (target / (values + alpha * unit)[:, None]).astype(np.float32)
-            guess = held_x @ weights
+            guess = held_x @ path.weights(alpha * unit).astype(np.float32)
             errors[place] += ((held_y - guess) ** 2).sum(axis=0, dtype=np.float64)
             moments[place, 0] += (guess * held_y).sum(axis=0, dtype=np.float64)
             moments[place, 1] += (guess**2).sum(axis=0, dtype=np.float64)
             moments[place, 2] += (held_y**2).sum(axis=0, dtype=np.float64)
     best = errors.argmin(axis=0)
     voxel = np.arange(n_voxels)
-    x_mean, y_mean = X.mean(axis=0), Y.mean(axis=0)
-    basis, values, target = _decompose(X - x_mean, Y - y_mean)
-    unit = _unit(values, len(X), X.shape[1])
-    coef = (basis @ (target / (values[:, None] + alphas[best][None] * unit))).T
+    path = RidgePath(X, Y)
+    coef, intercept = path.solve(alphas[best] * _unit(path.values, len(X), X.shape[1]))
     dot, guess, real = moments[best, :, voxel].T
     with np.errstate(invalid="ignore", divide="ignore"):
         r = dot / np.sqrt(guess * real)
         r2 = 1 - errors[best, voxel] / total
     return Readout(
-        coef.astype(np.float32),
-        (y_mean - coef @ x_mean).astype(np.float32),
+        coef.T.astype(np.float32),
+        intercept.astype(np.float32),
         alphas[best],
         np.nan_to_num(r2),
         np.nan_to_num(r),

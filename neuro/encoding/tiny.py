@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.encoding.network import Network
 from neuro.io.problems import InputProblem
 
@@ -178,7 +179,7 @@ def train(
         raise InputProblem(f"backbone {kind}: images of {size} x {width} px, expected square ones")
     if labels is None and responses is None:
         raise InputProblem(f"backbone {kind}: needs labels or responses to train on")
-    rng = np.random.default_rng([random_state, 83, KINDS.index(kind)])
+    rng = seeds.generator(random_state, "tiny backbone", KINDS.index(kind))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         net = network(kind, channels, size, patch)

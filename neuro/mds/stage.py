@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.io.problems import InputProblem
 from neuro.io.responses.reader import finite, read_stimulus_response
 from neuro.mds.clusters.estimator import MostDiscriminativeStimuli
@@ -12,6 +13,7 @@ from neuro.mds.stimuli.space import DiscreteTwin, read_twin, search_space, write
 from neuro.mds.twin import files as twin_files
 from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
+from neuro.stats.splits import hold_out
 
 __all__ = ["load", "make_twin", "model", "read_twin", "search_space", "unit_table", "write_twin"]
 N_KEPT = 400
@@ -175,10 +177,10 @@ def unit_table(data, twin, settings, seed):
         table = {key: [columns[key][k] for k in source] for key in UNIT_COLUMNS}
     n = len(source)
     held = np.zeros(n, bool)
-    order = np.random.default_rng([seed, 17]).permutation(n)
     # Small recordings need every unit.
     if n >= 20:
-        held[order[: round(settings["held_out_fraction"] * n)]] = True
+        n_held = round(settings["held_out_fraction"] * n)
+        held = hold_out(np.arange(n), n_held, seeds.stream(seed, "held-out units"))
     table |= {
         "twin_corr": [float(value) for value in corr[source]],
         "source": [int(value) for value in source],
@@ -228,7 +230,7 @@ def restarts_of(part, settings) -> list[int]:
     return list(range(part * size, min((part + 1) * size, settings["n_restarts"])))
 
 
-def even_typing(twin, table, stimuli, labels) -> dict:
+def even_typing(twin, table, stimuli, labels, seed=0) -> dict:
     """Typing on even repeats with stimuli from odd ones, for discrete sets with repeats.
 
     Parameters
@@ -239,6 +241,7 @@ def even_typing(twin, table, stimuli, labels) -> dict:
         Conditions that were picked on odd repeats.
     labels : array of int, shape (n_units,)
         Clusters on odd repeats.
+    seed : int, default 0
 
     Returns
     -------
@@ -251,7 +254,7 @@ def even_typing(twin, table, stimuli, labels) -> dict:
     if twin.kind != "discrete" or twin.other is None:
         return {}
     other = twin.other[:, table["source"]]
-    rng = np.random.default_rng(0)
+    rng = seeds.generator(seed, "shuffled conditions")
     shuffles = (rng.permuted(other, axis=0) for _ in range(100))
     null = [adjusted_rand(shuffled[stimuli].argmax(axis=0), labels) for shuffled in shuffles]
     return {

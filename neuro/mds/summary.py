@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.mds.clusters.agreement import homogeneity_completeness
-from neuro.mds.clusters.on_the_fly import margins, softmax
+from neuro.mds.clusters.on_the_fly import margins
 from neuro.stats.agreement import adjusted_rand
 
 LADDER = [
@@ -27,6 +28,8 @@ LADDER = [
 def cluster_table(model, table) -> pd.DataFrame:
     """One row per unit: cluster, responses to the stimuli, confidence, what was known.
 
+    A unit that does not respond is in no cluster (0) and has no confidence.
+
     Parameters
     ----------
     model : MostDiscriminativeStimuli
@@ -37,8 +40,9 @@ def cluster_table(model, table) -> pd.DataFrame:
     -------
     pandas.DataFrame
     """
+    from scipy.special import softmax
+
     responses, labels = model.responses_, model.labels_
-    columns = np.arange(len(labels))
     rows = {
         "unit": table["unit"],
         "session": table["session"],
@@ -47,10 +51,11 @@ def cluster_table(model, table) -> pd.DataFrame:
     }
     for number, values in enumerate(responses, start=1):
         rows[f"r_to_mds_{number}"] = values
-    probability = softmax(responses, model.temperature)[np.maximum(labels, 0), columns]
+    share = softmax(responses / model.temperature, axis=0)
+    probability = share[np.maximum(labels, 0), np.arange(len(labels))]
     rows |= {
-        "margin": margins(responses),
-        "probability": probability,
+        "margin": np.where(labels >= 0, margins(responses), np.nan),
+        "probability": np.where(labels >= 0, probability, np.nan),
         "held_out": np.asarray(table["held_out"], int),
         "twin_corr": table["twin_corr"],
         "known_type": table["known_type"],
@@ -98,7 +103,8 @@ def arrays(model, table) -> dict:
         found["ari"] = model.stability()["ari"]
         units = np.flatnonzero(model.fitted_)
         if len(units) > 400:
-            units = np.sort(np.random.default_rng(0).permutation(units)[:400])
+            rng = seeds.generator(model.random_state, "shown units")
+            units = np.sort(rng.permutation(units)[:400])
         order = units[np.argsort(model.labels_[units], kind="stable")]
         from neuro.mds.clusters.agreement import co_assignment
 
@@ -161,6 +167,7 @@ def summary(model, table, excluded, notes) -> dict:
         "sizes": np.bincount(model.labels_[model.labels_ >= 0], minlength=model.n_clusters_),
         "preset": model.preset,
         "n_units": len(model.labels_),
+        "n_fitted": int(model.fitted_.sum()),
         "n_held_out": int(held.sum()),
         "n_excluded": len(excluded),
         "norm": model.norm_,
@@ -174,6 +181,7 @@ def summary(model, table, excluded, notes) -> dict:
         inside = known_types(model.labels_[held], np.asarray(table["known_type"])[held])
         if inside:
             found["held_out_ari"] = inside["known_type_ari"]
+            found["n_known_held_out"] = inside["n_known"]
     return found
 
 
@@ -246,17 +254,19 @@ def headline(name, found, planted=None, assigned=None, shared=0) -> list[dict]:
     if planted:
         off = found["K"] - planted["n_types"]
         truth = {"planted": planted["n_types"], "recovered": found["K"], "error": off}
+    # the clusters, their verdict and the agreement of the restarts are those of the fitted units
+    n_fitted = found["n_fitted"]
     rows = [
-        row("clusters", found["K"], "clusters", **truth),
-        row("verdict", found["verdict"]),
-        row("agreement of restarts", found["restart_ari"], "ARI", 0.0),
+        row("clusters", found["K"], "clusters", n=n_fitted, **truth),
+        row("verdict", found["verdict"], n=n_fitted),
+        row("agreement of restarts", found["restart_ari"], "ARI", 0.0, n_fitted),
         row("twin's test correlation", found["twin_corr"], "r", 0.0),
         row("stimuli shared by training and test", shared, "stimuli", 0),
     ]
     for key, what in (("known_type_ari", "known types"), ("held_out_ari", "known types, held out")):
         if key in found:
             value = found[key]
-            count = found["n_held_out"] if key == "held_out_ari" else found["n_known"]
+            count = found["n_known_held_out" if key == "held_out_ari" else "n_known"]
             truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
             rows.append(row(what, value, "ARI", 0.0, count, **truth))
     if assigned and "ari" in assigned:

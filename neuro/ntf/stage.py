@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from neuro.base import seeds
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import Recording, read_kernels, read_recording
 from neuro.ntf.affinity.alignment import read_events
@@ -246,7 +245,7 @@ def rank_range(settings, tensor) -> list[int]:
 
 def null_seeds(seed: int, chunk: int, per_chunk: int, n_null: int) -> list[int]:
     """Seeds of one chunk of surrogates; the same whatever the size of the chunks."""
-    every = np.random.default_rng([seed, 11]).integers(0, 2**31, n_null)
+    every = seeds.generator(seed, "surrogates").integers(0, 2**31, n_null)
     return [int(value) for value in every[chunk * per_chunk : (chunk + 1) * per_chunk]]
 
 

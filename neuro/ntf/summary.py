@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.io.formats.tables import exclusion, write_tsv
 from neuro.io.graphs import write_graphml
 from neuro.ntf.communities.detect import (
@@ -52,7 +53,12 @@ def find_communities(factors, null, names, settings, seed, log=None):
     for backend in names:
         statistics[backend] = np.array(
             [
-                statistic(motif, backend, random_state=seed + place, **options)
+                statistic(
+                    motif,
+                    backend,
+                    random_state=seeds.number(seed, "null statistic", place),
+                    **options,
+                )
                 for place, motif in enumerate(null.motifs if null is not None else [])
             ]
         )

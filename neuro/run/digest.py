@@ -1,32 +1,29 @@
 """A fingerprint of the source code that a stage can reach.
 
 Snakemake re-runs a job when its rule or script changes, but does not look into an installed
-package. Rules therefore carry the digest of their stage as a parameter.
+package. Rules therefore carry the digest of their stage as a parameter. It covers what the code
+does: comments, docstrings and layout change nothing.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+import json
 import os
-import re
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 DATA_SUFFIXES = (".json", ".tsv", ".css", ".html", ".bib")
-
-# Import statements as text: reading them so takes a tenth of the time of parsing the files.
-# What looks like one inside a docstring adds a file at most.
-_FROM = re.compile(
-    r"^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]*(?:\(([^)]*)\)|([^\n]+))", re.MULTILINE
-)
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+([^\n#;]+)", re.MULTILINE)
-_COMMENT = re.compile(r"#[^\n]*")
+_FORMAT = 1
+"""Of the stored parses; a change of what is stored must change it."""
 
 
 def forget() -> None:
     """Read everything again next time; a process that changes the source must say so."""
-    for function in (_listing, _file, stage_digest):
+    for function in (_listing, _parses, _source, _file, stage_digest):
         function.cache_clear()
 
 
@@ -42,34 +39,127 @@ def _listing(package: str) -> frozenset[str]:
     return frozenset(found)
 
 
+# Parsing all files takes two seconds, reading what was found last time a few milliseconds.
+
+
+def _store(package: str) -> Path:
+    """Where parses are kept; dumps of a syntax tree differ between versions of Python."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = hashlib.sha256(os.path.abspath(package).encode()).hexdigest()[:12]
+    version = f"{_FORMAT}-{sys.version_info.major}.{sys.version_info.minor}"
+    return root / "neuro" / f"digest-{version}-{place}.json"
+
+
+@functools.lru_cache(maxsize=4)
+def _parses(package: str) -> dict:
+    """Stored parses by name and checksum of a file, and whether there are new ones."""
+    try:
+        known = json.loads(_store(package).read_text("utf-8"))
+    except (OSError, ValueError, RuntimeError):
+        known = None
+    return {"new": False, "known": known if isinstance(known, dict) else {}}
+
+
+def _keep_parses(package: str) -> None:
+    """Store what was parsed; where nothing can be written it is parsed again next time."""
+    parses = _parses(package)
+    if not parses["new"]:
+        return
+    parses["new"] = False
+    files = _listing(package)
+    known = {key: one for key, one in parses["known"].items() if key.split("|")[0] in files}
+    try:
+        path = _store(package)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(known), "utf-8")
+        os.replace(part, path)
+    except (OSError, RuntimeError):
+        return
+
+
+def _bare(tree: ast.AST) -> ast.AST:
+    """The tree without texts that stand alone: docstrings, and those under a constant."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [  # type: ignore[attr-defined]
+                item
+                for item in body
+                if not (
+                    isinstance(item, ast.Expr)
+                    and isinstance(item.value, ast.Constant)
+                    and isinstance(item.value.value, str)
+                )
+            ]
+    return tree
+
+
+def parse(text: str, name: str) -> dict:
+    """What counts of a source file.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        The file relative to the package.
+
+    Returns
+    -------
+    dict
+        `code`: checksum of the syntax tree without comments and docstrings. `imports`: pairs of
+        a dotted name and the name taken from it ('' for the whole module), below neuro only.
+        `homes`: public name to module, where the file has a lazy list.
+    """
+    tree = ast.parse(text)
+    imports: set[tuple[str, str]] = set()
+    top = PACKAGE.name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = [top, *name.split("/")[:-1]]
+                base = ".".join([*above[: len(above) - node.level + 1], base]).rstrip(".")
+            imports |= {(base, alias.name) for alias in node.names}
+    code = hashlib.sha256(ast.dump(_bare(tree), annotate_fields=False).encode()).hexdigest()
+    below = sorted(pair for pair in imports if f"{pair[0]}.".startswith(f"{top}."))
+    return {"code": code, "imports": below, "homes": _lazy(tree)}
+
+
+def _lazy(tree) -> dict[str, str]:
+    """The lazy list of a package: the dictionary that :func:`neuro.base.lazy.attach` gets."""
+    tables = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "attach":
+            table = node.args[1]
+            table = tables.get(table.id) if isinstance(table, ast.Name) else table
+            return {} if table is None else ast.literal_eval(table)
+    return {}
+
+
 @functools.lru_cache(maxsize=4096)
-def _file(package: str, name: str) -> tuple[bytes, tuple[str, ...]]:
-    """Checksum of a file, and the files that it imports directly."""
+def _source(package: str, name: str) -> dict:
+    """:func:`parse` of a file; one that Python cannot read counts as it is."""
     data = Path(package, name).read_bytes()
-    found: set[str] = set()
-    if name.endswith(".py"):
-        for dotted in _imports(data.decode("utf-8", "replace"), name):
-            found.update(_behind(package, dotted))
-    return hashlib.sha256(data).digest(), tuple(found)
-
-
-def _imports(text: str, name: str) -> set[str]:
-    """Dotted names below neuro that a file imports, at any depth of its code."""
-    names: set[str] = set()
-    top = f"{PACKAGE.name}."
-    for base, inside, line in _FROM.findall(text):
-        if base[0] == ".":
-            level = len(base) - len(base.lstrip("."))
-            above = [PACKAGE.name, *name.split("/")[:-1]]
-            base = ".".join([*above[: len(above) - level + 1], base[level:]]).rstrip(".")
-        if f"{base}.".startswith(top):
-            names.add(base)
-            for item in _COMMENT.sub("", inside or line).split(","):
-                if words := item.split():
-                    names.add(f"{base}.{words[0]}")
-    for line in _IMPORT.findall(text):
-        names |= {item.split()[0] for item in line.split(",") if item.strip().startswith(top)}
-    return names
+    checksum = hashlib.sha256(data).hexdigest()
+    if not name.endswith(".py"):
+        return {"code": checksum, "imports": [], "homes": {}}
+    parses, key = _parses(package), f"{name}|{checksum}"
+    if key not in parses["known"]:
+        try:
+            parses["known"][key] = parse(data.decode("utf-8", "replace"), name)
+        except (SyntaxError, ValueError):
+            return {"code": checksum, "imports": [], "homes": {}}
+        parses["new"] = True
+    return parses["known"][key]
 
 
 def _behind(package: str, dotted: str):
@@ -82,6 +172,28 @@ def _behind(package: str, dotted: str):
         place = f"{place}{part}/"
         if f"{place}__init__.py" in files:
             yield f"{place}__init__.py"
+
+
+def _lazily(package: str, base: str, name: str):
+    """Files behind names of lazy lists: the one that is taken, or all of a whole package."""
+    files = _listing(package)
+    for dotted, taken in ((base, name), (f"{base}.{name}".rstrip("."), "")):
+        init = "/".join([*dotted.split(".")[1:], "__init__.py"])
+        if init in files and (taken or init != "__init__.py"):
+            homes = _source(package, init)["homes"]
+            for public, home in homes.items():
+                if taken in ("", "*", public):
+                    yield from _behind(package, f"{dotted}.{home}")
+
+
+@functools.lru_cache(maxsize=4096)
+def _file(package: str, name: str) -> tuple[str, tuple[str, ...]]:
+    """Checksum of what counts of a file, and the files that it imports directly."""
+    source, found = _source(package, name), set()
+    for base, taken in source["imports"]:
+        found.update(_behind(package, f"{base}.{taken}".rstrip(".")))
+        found.update(_lazily(package, base, taken))
+    return source["code"], tuple(found)
 
 
 def imports(name: str) -> tuple[str, ...]:
@@ -118,8 +230,8 @@ def reachable(*packages: str) -> list[str]:
 def stage_digest(*packages: str) -> str:
     """SHA-256 over the source that a stage reaches, cut to 16 hexadecimal digits.
 
-    Found by a static walk of the import statements; nothing is imported. Imports by string
-    are invisible to it, so stages do not use them.
+    Found by a static walk of the import statements and of the lazy lists of packages; nothing is
+    imported. Imports by string are invisible to it, so stages do not use them.
 
     Parameters
     ----------
@@ -132,5 +244,6 @@ def stage_digest(*packages: str) -> str:
     """
     digest = hashlib.sha256()
     for path in reachable(*packages):
-        digest.update(path.encode() + b"\0" + _file(str(PACKAGE), path)[0])
+        digest.update(f"{path}\0{_file(str(PACKAGE), path)[0]}\n".encode())
+    _keep_parses(str(PACKAGE))
     return digest.hexdigest()[:16]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.base import seeds
+
 CATEGORIES = ("face", "place", "body", "word", "food")
 SIZE = 32
 """Edge of a scene in pixels."""
@@ -357,7 +359,7 @@ def write_scenes(
     from neuro.io.regions.series import write_strings
 
     train = scene_world(n_train, random_state)
-    test = scene_world(n_test, random_state + 1_000_003)
+    test = scene_world(n_test, seeds.number(random_state, "unseen scenes"))
     rows = np.repeat(np.arange(n_test), n_repeats)
     scenes = Scenes(
         np.concatenate([train.images, test.images[rows]]),

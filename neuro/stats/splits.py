@@ -11,20 +11,23 @@ GUARD = 64
 _BLOCK = 64
 
 
-def stratified_group_folds(groups, strata, n_folds: int, random_state: int) -> np.ndarray:
-    """Deal subjects into folds of equal size, evenly within each stratum.
+def stratified_group_folds(groups, strata, n_folds: int, seed, dealt=None) -> np.ndarray:
+    """Deal groups (subjects, images, animals) into folds of equal size, evenly within strata.
 
-    Within a stratum the subjects are shuffled and dealt in turn; the next stratum goes on where
-    the last one stopped, so fold sizes differ by one subject at most.
+    Within a stratum the groups are shuffled and dealt one by one: to the fold with the fewest of
+    the stratum, among those to the smallest, among those to the first. Without groups that were
+    dealt before, that is dealing in turn, and fold sizes differ by one at most.
 
     Parameters
     ----------
     groups : array, shape (n_rows,)
-        Subject of each row; all rows of a subject get the same fold.
+        Group of each row; all rows of a group get the same fold.
     strata : array, shape (n_rows,)
-        The first row of a subject decides its stratum.
+        The first row of a group decides its stratum.
     n_folds : int
-    random_state : int
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+    dealt : array of int, shape (n_rows,), optional
+        Folds that stand already, from 0; -1 where there is none. The first row of a group decides.
 
     Returns
     -------
@@ -34,21 +37,88 @@ def stratified_group_folds(groups, strata, n_folds: int, random_state: int) -> n
     Raises
     ------
     ValueError
-        When there are fewer subjects than folds.
+        When there are fewer groups than folds.
     """
-    subjects, first, inverse = np.unique(
-        np.asarray(groups).astype(str), return_index=True, return_inverse=True
-    )
-    if n_folds < 2 or len(subjects) < n_folds:
-        raise ValueError(f"folds: got {n_folds} for {len(subjects)} subjects; need 2 to that many")
+    names, first, inverse = _groups(groups)
+    if n_folds < 2 or len(names) < n_folds:
+        raise ValueError(f"folds: got {n_folds} for {len(names)} subjects; need 2 to that many")
+    rng = np.random.default_rng(seed)
     stratum = np.asarray(strata).astype(str)[first]
-    rng = np.random.default_rng([random_state, n_folds, len(subjects)])
-    order = np.concatenate(
-        [rng.permutation(np.flatnonzero(stratum == name)) for name in np.unique(stratum)]
-    )
-    fold = np.empty(len(subjects), dtype=np.int64)
-    fold[order] = np.arange(len(subjects)) % n_folds
+    fold = np.full(len(names), -1) if dealt is None else np.array(dealt, dtype=np.int64)[first]
+    size = np.bincount(fold[fold >= 0], minlength=n_folds).tolist()
+    for name in np.unique(stratum):
+        inside = stratum == name
+        mine = np.bincount(fold[inside & (fold >= 0)], minlength=n_folds).tolist()
+        for group in rng.permutation(np.flatnonzero(inside & (fold < 0))):
+            _, _, target = min(zip(mine, size, range(n_folds)))
+            fold[group] = target
+            mine[target] += 1
+            size[target] += 1
     return fold[inverse]
+
+
+def _groups(groups):
+    """Names of the groups, the first row of each, the group of each row."""
+    groups = np.asarray(groups)
+    if not np.issubdtype(groups.dtype, np.number):
+        groups = groups.astype(str)
+    return np.unique(groups, return_index=True, return_inverse=True)
+
+
+def sorted_folds(values, n_folds: int, groups=None) -> np.ndarray:
+    """Folds of whole groups, dealt in turn along the sorted values; nothing is random.
+
+    Parameters
+    ----------
+    values : array, shape (n_rows,)
+        Numbers or names; the first row of a group decides.
+    n_folds : int
+    groups : array, shape (n_rows,), optional
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+    """
+    _, first, inverse = _groups(np.arange(len(values)) if groups is None else groups)
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[np.argsort(values[first], kind="stable")] = np.arange(len(first)) % n_folds
+    return fold[inverse]
+
+
+def ordered_folds(n_items: int, n_folds: int, order: str = "blocks") -> np.ndarray:
+    """Fold of every item of a row of items in time.
+
+    Parameters
+    ----------
+    n_items : int
+    n_folds : int
+    order : {'blocks', 'interleaved'}
+        Contiguous blocks of items, or every n-th item.
+
+    Returns
+    -------
+    ndarray of int, shape (n_items,)
+    """
+    number = np.arange(n_items)
+    return number % n_folds if order == "interleaved" else number * n_folds // n_items
+
+
+def hold_out(groups, n_held: int, seed) -> np.ndarray:
+    """Rows of randomly chosen groups.
+
+    Parameters
+    ----------
+    groups : array, shape (n_rows,)
+    n_held : int
+        Groups.
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+    """
+    names, _, inverse = _groups(groups)
+    return np.isin(inverse, np.random.default_rng(seed).permutation(len(names))[:n_held])
 
 
 def content_ids(items) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
 from neuro.stats.splits import stratified_group_folds
@@ -163,7 +164,10 @@ def make_folds(
             strata = people["site"].astype(str) + "|" + people["dx"].astype(str)
             for repeat in range(repeats):
                 fold = stratified_group_folds(
-                    people["participant_id"], strata, outer_folds, random_state + 1000 * repeat
+                    people["participant_id"],
+                    strata,
+                    outer_folds,
+                    seeds.stream(random_state, "outer folds", repeat),
                 )
                 tables.append((scheme, repeat + 1, (fold + 1).astype(str)))
         elif scheme == "leave_site_out":

@@ -10,7 +10,7 @@ from neuro.adhd.diagnosis.baselines import LinearReference
 from neuro.adhd.diagnosis.evaluate import nested_cv
 from neuro.adhd.diagnosis.pipeline import FoldPipeline
 from neuro.config import demovae as section
-from neuro.demovae.coding.cohort import Cohort, columns_from_text, deal_folds, gather, load
+from neuro.demovae.coding.cohort import Cohort, columns_from_text, evaluation_folds, gather, load
 from neuro.demovae.coding.schema import Column
 from neuro.demovae.evaluation import fold_features
 from neuro.demovae.evaluation.fold_features import FoldFeatures, transformers
@@ -134,13 +134,13 @@ def test_runs_of_a_subject_are_averaged(small):
 def test_folds_keep_subjects_together_and_strata_even():
     who = np.repeat([f"s{i}" for i in range(50)], 2)
     strata = np.repeat(["a"] * 30 + ["b"] * 20, 2)
-    fold = deal_folds(who, strata, 5, 0)
+    fold = evaluation_folds(who, strata, 5, 0)
     assert all(len(set(fold[who == name])) == 1 for name in set(who))
     counts = pd.crosstab(fold, strata)
     assert (counts["a"] == 12).all()
     assert (counts["b"] == 8).all()
-    np.testing.assert_array_equal(fold, deal_folds(who, strata, 5, 0))
-    assert (fold != deal_folds(who, strata, 5, 1)).any()
+    np.testing.assert_array_equal(fold, evaluation_folds(who, strata, 5, 0))
+    assert (fold != evaluation_folds(who, strata, 5, 1)).any()
 
 
 def test_people_of_unknown_site_or_diagnosis_are_a_stratum_of_their_own():
@@ -157,11 +157,11 @@ def test_folds_of_the_diagnosis_are_kept():
         {"participant_id": who[:20], "site": "x", "site_group": "x", "dx": [0, 1] * 10}
     )
     table = make_folds(people, schemes=["pooled"], outer_folds=5, repeats=2)
-    fold = deal_folds(who, ["x"] * 30, 5, 0, table)
+    fold = evaluation_folds(who, ["x"] * 30, 5, 0, table)
     first = table[table["repeat"] == 1].set_index("participant_id")["fold"]
     assert [str(value + 1) for value in fold[:20]] == [first[name] for name in who[:20]]
     assert np.bincount(fold).tolist() == [6] * 5
-    other = deal_folds(who, ["x"] * 30, 3, 0, table)
+    other = evaluation_folds(who, ["x"] * 30, 3, 0, table)
     assert set(other) == {0, 1, 2}
 
 

@@ -104,6 +104,32 @@ def test_samples_obey_the_bounds_and_keep_the_spread(model, small):
     assert spread[0] < min(spread[1:])
 
 
+@pytest.mark.parametrize("part", ["along the coordinates", "per edge outside them", "both"])
+def test_gaussian_noise_has_both_of_its_parts(model, small, monkeypatch, part):
+    """The same seed with and without noise: the difference is the noise, and nothing else."""
+    rng = np.random.default_rng(0)
+    along = rng.uniform(0.01, 0.05, len(model.noise_sd_)).astype(np.float32)
+    outside = rng.uniform(0.02, 0.1, len(model.noise_edge_)).astype(np.float32)
+    along *= part != "per edge outside them"
+    outside *= part != "along the coordinates"
+    monkeypatch.setattr(model, "noise_sd_", along)
+    monkeypatch.setattr(model, "noise_edge_", outside)
+    rows = small.participants[:1]
+    made, bare = (
+        model.sample(3000, rows, kind="covariance", residual_noise=noise, random_state=0)
+        for noise in ("gaussian", False)
+    )
+    noise = (made - bare).astype(np.float64)
+    axes = model.space_.axes.astype(np.float64)
+    for found, want in (
+        ((noise @ axes).var(axis=0), along**2 + (axes**2).T @ outside**2),
+        (noise.var(axis=0), axes**2 @ along**2 + outside**2),
+    ):
+        np.testing.assert_allclose(found, want, rtol=0.2, atol=1e-9)
+        assert found.sum() == pytest.approx(want.sum(), rel=0.02)
+    assert np.abs(noise.mean(axis=0)).max() < 0.01
+
+
 def test_draws_are_white_and_free_of_the_demographics(model, small):
     told = model.coder_.transform(small.participants)
     Z = draw_latents(model, 160, np.random.RandomState(0), "normal", told)

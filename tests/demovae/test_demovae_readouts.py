@@ -11,6 +11,7 @@ from sklearn.svm import SVC
 
 from neuro.demovae.evaluation import readouts as read
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer, PCALatents
+from neuro.stats.splits import sorted_folds
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +196,7 @@ def test_principal_components_are_the_control(small):
 def test_inner_folds_keep_subjects_together_and_levels_even():
     y = np.repeat(np.array(["a", "b"], dtype=object), 30)
     groups = np.repeat(np.arange(30), 2)
-    fold = read._inner_folds(y, groups)
+    fold = sorted_folds(y, read.INNER, groups)
     assert all(len(set(fold[groups == who])) == 1 for who in range(30))
     assert np.bincount(fold[:30]).tolist() == [10, 10, 10]
-    assert np.bincount(read._inner_folds(y)[30:]).tolist() == [10, 10, 10]
+    assert np.bincount(sorted_folds(y, read.INNER)[30:]).tolist() == [10, 10, 10]

@@ -110,6 +110,19 @@ def test_recordings_are_joined_by_unit():
         join([a, bin_recording(recording([[0.0, 2.0], [1.0]]), 0.5)])
 
 
+@pytest.mark.parametrize("covered", [0.0, 0.25, 0.5, 0.75, 0.999])
+@pytest.mark.parametrize("side", ["first part", "last part"])
+def test_a_bin_that_was_covered_in_part_is_not_observed(covered, side):
+    """Spikes in every quarter of every bin; of the bin from 3 to 4 s only a part was recorded."""
+    hole = [3 + covered, 4.0] if side == "first part" else [3.0, 4 - covered]
+    spikes = np.arange(0.125, 8, 0.25)
+    data = recording([spikes, spikes + 0.01], intervals=[[0, hole[0]], [hole[1], 8]])
+    binned = bin_recording(data, 1.0, origin=0.0)
+    assert binned.masks[0].tolist() == [True] * 3 + [False] + [True] * 4
+    assert binned.sequences[0].tolist() == [[4, 4]] * 3 + [[0, 0]] + [[4, 4]] * 4
+    assert binned.table["n_observed"].tolist() == [7]
+
+
 @pytest.mark.parametrize("order", ["blocks", "interleaved"])
 def test_folds_are_balanced(order):
     folds = fold_of(11, 3, order)

@@ -1,5 +1,7 @@
 """Typing of new cells, agreement of partitions, verdict."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from sklearn import metrics
 from neuro.mds import MostDiscriminativeStimuli, assign
 from neuro.mds.clusters.agreement import agreement_matrix, co_assignment, homogeneity_completeness
 from neuro.mds.clusters.stability import response_matrix, verdict
-from neuro.mds.summary import objectives
+from neuro.mds.summary import cluster_table, headline, objectives, summary
 from neuro.simulate.ln8 import ln8_population
 from neuro.stats.agreement import adjusted_rand
 
@@ -108,3 +110,52 @@ def test_objectives_hold_every_unit_twice():
     assert (table.groupby("objective")["weight"].sum() == 1).all()
     assert set(table["objective"]) == {"cluster1", "cluster2", "cluster1_mds", "cluster2_mds"}
     assert "d" not in set(table["unit"]) and len(table) == 6
+
+
+def test_a_silent_unit_has_no_confidence_and_counts_where_it_was_used_only():
+    """Ten units: 0 is silent, 1 and 2 are held out, 2 and 9 have no known type."""
+    rng = np.random.default_rng(0)
+    labels = np.array([-1, 0, 1, 0, 1, 0, 1, 0, 1, 0])
+    responses = rng.random((2, 10))
+    held = np.isin(np.arange(10), (1, 2))
+    runs = [SimpleNamespace(labels=labels)] * 2
+    model = SimpleNamespace(
+        responses_=responses,
+        labels_=labels,
+        temperature=0.5,
+        fitted_=(labels >= 0) & ~held,
+        restarts_=runs,
+        verdict_="stable types",
+        n_clusters_=2,
+        objective_=0.6,
+        preset="robust",
+        norm_=1.0,
+        messages_=[],
+        stability=lambda: {"restart_ari": 1.0, "restart_ari_min": 1.0, "restart_ari_max": 1.0},
+    )
+    table = {
+        "unit": [f"u{k}" for k in range(10)],
+        "session": [""] * 10,
+        "roi": [""] * 10,
+        "known_type": ["a", "a", "", "a", "b", "a", "b", "a", "b", ""],
+        "twin_corr": [0.5] * 10,
+        "held_out": held,
+    }
+    units = cluster_table(model, table)
+    assert units.loc[0, "cluster"] == 0
+    assert units.loc[0, ["probability", "margin"]].isna().all()
+    for k in range(1, 10):
+        shares = np.exp(responses[:, k] / 0.5)
+        assert units.loc[k, "probability"] == pytest.approx(shares[labels[k]] / shares.sum())
+        assert units.loc[k, "margin"] == pytest.approx(np.ptp(responses[:, k]))
+    found = summary(model, table, [], [])
+    counts = {row["name"]: row["n"] for row in headline("x", found)}
+    assert counts == {
+        "clusters (x)": 7,
+        "verdict (x)": 7,
+        "agreement of restarts (x)": 7,
+        "twin's test correlation (x)": 10,
+        "stimuli shared by training and test (x)": 10,
+        "known types (x)": 7,
+        "known types, held out (x)": 1,
+    }

@@ -258,6 +258,19 @@ def test_bins_do_not_drift_at_odd_rates():
     assert not kept[:80].any() and kept[83:].all()
 
 
+@pytest.mark.parametrize("length", [1, 2, 4, 7, 8])
+def test_a_bin_is_seen_from_half_of_its_frames_on(length):
+    rng = np.random.default_rng(0)
+    for n_kept in range(length + 1):
+        masks = [np.arange(length) < n_kept, np.arange(length) >= length - n_kept]
+        masks += [rng.permutation(masks[0]) for _ in range(5)]
+        frames = np.concatenate([part for mask in masks for part in (np.ones(length), mask)])
+        edges = np.arange(2 * len(masks) + 1) * length
+        kept = bin_mask(frames.astype(bool), edges[:-1], edges[1:])
+        assert kept[::2].all(), "whole bins between"
+        assert (kept[1::2] == (n_kept >= length / 2)).all(), n_kept
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -123,6 +123,21 @@ def test_epochs_beyond_the_recording_are_not_seen():
     assert (tensor.values[4:, 0] == 0).all()
 
 
+def test_a_tensor_sees_the_bins_that_keep_half_of_their_frames():
+    """Bins of four frames, of which 0 to 4 are valid, at either end of the bin."""
+    item = recording("w1")
+    mask = np.ones(len(item.traces), bool)
+    for number in range(10):
+        frames = np.arange(4) if number < 5 else np.arange(4)[::-1]
+        mask[4 * number + frames[number % 5 :]] = False
+    masked = dataclasses.replace(item, frame_mask=mask)
+    tensor = build_tensor([masked], snr_min=0)
+    want = [valid >= 2 for valid in range(5)] * 2
+    assert tensor.frame_mask[:10, 0].tolist() == want
+    assert tensor.frame_mask[10:, 0].all()
+    assert (tensor.values[:10, 0][~np.array(want)] == 0).all()
+
+
 def test_shorter_recordings_end_in_bins_that_are_not_seen():
     tensor = build_tensor([recording("w1"), recording("w2", n_frames=80, seed=1)], snr_min=0)
     assert tensor.time_alignment == "none" and tensor.concatenated

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuro.base import seeds
 from neuro.config.demovae import Demovae
 from neuro.config.model import walk
-from neuro.demovae.coding.cohort import columns_from_text, deal_folds, gather
+from neuro.demovae.coding.cohort import columns_from_text, evaluation_folds, gather
 from neuro.demovae.evaluation import judge
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.training.constraints import moments
@@ -24,6 +25,7 @@ REMOVED = {
     "site": "categorical remove",
     "dx": "categorical condition",
 }
+FOLDS = seeds.stream(0, "evaluation folds")
 pytestmark = [
     pytest.mark.realdata,
     pytest.mark.skipif(not ROOT.exists(), reason=f"no adhd200_aal in {DATA}; set NEURO_TEST_DATA"),
@@ -92,7 +94,7 @@ def test_two_runs_of_a_child_stay_together(everything):
     who = people.participant_id
     assert len(who) > 1.5 * len(set(who))
     for fold in (
-        deal_folds(who, judge.split_strata(people), 5, 0),
+        evaluation_folds(who, judge.split_strata(people), 5, FOLDS),
         held_out(who, 0.1, 0),
     ):
         for name in set(who):
@@ -109,7 +111,7 @@ def test_two_runs_of_a_child_stay_together(everything):
 def test_both_modes_on_a_held_out_fifth(children):
     """One fold of five; the whole comparison is what configs/adhd200.yaml runs."""
     removed = [column for column in children.columns if column.role == "remove"]
-    fold = deal_folds(children.participant_id, judge.split_strata(children), 5, 0)
+    fold = evaluation_folds(children.participant_id, judge.split_strata(children), 5, FOLDS)
     train, test = children.rows(fold != 0), children.rows(fold == 0)
     from neuro.demovae.evaluation.fold_features import transformers
 
@@ -138,7 +140,9 @@ def test_both_modes_on_a_held_out_fifth(children):
 def test_fresh_readouts_in_halves(children):
     """Linear mode, two halves: what is left in children that no fit has seen."""
     removed = [column for column in children.columns if column.role == "remove"]
-    fold = deal_folds(children.participant_id, judge.split_strata(children), 2, 1)
+    fold = evaluation_folds(
+        children.participant_id, judge.split_strata(children), 2, seeds.stream(0, "halves")
+    )
     from neuro.demovae.evaluation.fold_features import transformers
 
     model = transformers(removed, settings(mode="linear"), [60], 0, store=False)["linear-60"]

@@ -249,6 +249,40 @@ def test_a_correlation_beyond_chance_and_a_small_cohort_are_said(results, tmp_pa
     assert {figure.name for figure in made.figures()} == {"associations", "readouts"}
 
 
+def test_what_is_beyond_chance_is_judged_on_held_out_subjects_of_the_main_features():
+    """Training, held-out and bound differ for every column; other features and schemes as well."""
+    main = [name for name in FEATURES if name.startswith("network")][-1]
+    columns = {"age": (0.9, 0.1), "sex": (0.1, 0.9), "site": (0.3, 0.31)}
+    rows = [
+        {
+            "scheme": scheme,
+            "features": name,
+            "column": column,
+            "max_abs_r_train": train,
+            "max_abs_r_heldout": heldout if (scheme, name) == ("folds", main) else 0.95,
+            "null_bound": 0.3,
+            "n_correlations": 60,
+            "n_train": 400,
+            "n_test": 100,
+        }
+        for scheme in ("folds", "halves")
+        for name in FEATURES
+        if name not in ("raw", "residual")
+        for column, (train, heldout) in columns.items()
+    ]
+    found = readouts()
+    # training scores of their own, none of which may be quoted
+    found["train"] = 2 + 0.01 * np.arange(len(found))
+    text = demovae._sentence(found, pd.DataFrame(rows)).text
+    assert text.endswith("Beyond what chance allows, a latent correlates with sex, site.")
+    own = found[(found["features"] == main) & (found["scheme"] == "halves")]
+    for row in own[own["model"] == "linear"].itertuples():
+        assert f"{row.target.replace('^2', '²')} {row.heldout:.2f}" in text
+        assert f"{row.train:.2f}" not in text
+    quiet = pd.DataFrame(rows).assign(max_abs_r_heldout=0.3)
+    assert "No latent correlates" in demovae._sentence(found, quiet).text
+
+
 def test_nothing_at_all_is_one_note(tmp_path):
     made = demovae.sections(tmp_path, {}, Labels())[0]
     assert [block.kind for block in made.blocks] == ["plain", "note"]

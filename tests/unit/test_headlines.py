@@ -322,6 +322,8 @@ MDS = {
     "n_units": 40,
     "n_known": 31,
     "n_held_out": 8,
+    "n_fitted": 30,
+    "n_known_held_out": 6,
     "n_restarts": 4,
     "n_excluded": 3,
 }
@@ -333,13 +335,13 @@ def test_mds_picks_mean_and_held_out_values_that_differ():
     typed = {"ari": 0.8, "n": 12, "n_repeats": 9, "n_ties": 1}
     rows = headline("toy", MDS, {"n_types": 8}, typed, shared=2)
     assert [(row["name"], row["value"], row["n"], row.get("error")) for row in rows] == [
-        ("clusters (toy)", 5, 40, -3),
-        ("verdict (toy)", "no stable types", 40, None),
-        ("agreement of restarts (toy)", 0.41, 40, None),
+        ("clusters (toy)", 5, 30, -3),
+        ("verdict (toy)", "no stable types", 30, None),
+        ("agreement of restarts (toy)", 0.41, 30, None),
         ("twin's test correlation (toy)", 0.7, 40, None),
         ("stimuli shared by training and test (toy)", 2, 40, None),
         ("known types (toy)", 0.5, 31, 0.5),
-        ("known types, held out (toy)", 0.3, 8, 0.7),
+        ("known types, held out (toy)", 0.3, 6, 0.7),
         ("new cells typed with 9 repeats (toy)", 0.8, 12, pytest.approx(0.2)),
     ]
 

@@ -1,4 +1,5 @@
 # Helper functions of the stage demovae.
+from neuro.base import seeds
 
 
 def demovae_folds(wildcards):
@@ -51,4 +52,6 @@ DEMOVAE_MODEL = settings(
     "min_level_count",
     "device",
 )
-DEMOVAE_SEED = config["execution"]["seed"] + config["demovae"]["seed"]
+DEMOVAE_SEED = config["execution"]["seed"]
+if config["demovae"]["seed"]:
+    DEMOVAE_SEED = seeds.number(DEMOVAE_SEED, "demovae seed", config["demovae"]["seed"])

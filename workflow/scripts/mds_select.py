@@ -34,7 +34,7 @@ def main(snakemake):
             conditions=getattr(twin, "names", None),
         )
         found = summary.summary(model, table, excluded, facts["notes"])
-        judge = partial(stage.even_typing, twin, table)
+        judge = partial(stage.even_typing, twin, table, seed=params.seed)
         found |= judge(model.stimuli_, model.labels_)
         provenance.write_json(out.summary, found)
         tables.write_tsv(out.restarts, summary.restart_table(model))

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from neuro.adhd.diagnosis.lda import discriminant, project_stack
 from neuro.adhd.diagnosis.scaling import FeatureScaler
+from neuro.base import seeds
 from neuro.base.estimator import Tagged
 from neuro.stats.splits import stratified_group_folds
 
@@ -63,7 +64,8 @@ def region_columns(regions) -> tuple[np.ndarray, list[np.ndarray]]:
 def inner_folds(rows: Rows, n_folds: int, random_state: int) -> np.ndarray:
     """Inner fold of each row; fewer folds where there are fewer subjects."""
     n_folds = max(2, min(n_folds, len(np.unique(rows.groups))))
-    return stratified_group_folds(rows.groups, rows.strata, n_folds, random_state)
+    stream = seeds.stream(random_state, "inner folds")
+    return stratified_group_folds(rows.groups, rows.strata, n_folds, stream)
 
 
 def region_hits(rows: Rows, labels, columns, scaler, n_folds, random_state, k, shrinkage):

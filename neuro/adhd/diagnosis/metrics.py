@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.base import seeds
+
 METRICS = ("balanced_accuracy", "auc", "sensitivity", "specificity", "youden_j", "accuracy")
 
 
@@ -70,7 +72,7 @@ def bootstrap_metrics(y, decision, groups, n_resamples: int = 2000, random_state
     decision = decision[:, None] if decision.ndim == 1 else decision
     y = np.asarray(y).astype(bool)
     subjects, row = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    rng = np.random.default_rng([random_state, len(subjects)])
+    rng = seeds.generator(random_state, "bootstrap of subjects")
     drawn = rng.multinomial(
         len(subjects), np.full(len(subjects), 1 / len(subjects)), size=n_resamples
     )

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from neuro.adhd.diagnosis.evaluate import check_training, outer_rows
 from neuro.adhd.diagnosis.guard import guard
 from neuro.adhd.diagnosis.metrics import METRICS, score_metrics
+from neuro.base import seeds
 from neuro.stats.subjects import iterate_folds
 
 PERMUTATION_COLUMNS = ("scheme", "input", "mask", "metric", "permutation", "value")
@@ -44,7 +45,7 @@ def permute_labels(y, groups, cells, permutation: int, random_state: int = 0, ke
     )
     label = np.asarray(y)[first]
     cell = np.asarray(cells).astype(str)[first]
-    rng = np.random.default_rng([random_state, 7, key, permutation])
+    rng = seeds.generator(random_state, "permuted labels", key, permutation)
     out = label.copy()
     for name in np.unique(cell):
         rows = np.flatnonzero(cell == name)

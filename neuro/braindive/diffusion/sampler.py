@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.braindive.diffusion.attention import degraded, kept_attention
 from neuro.braindive.diffusion.schedulers import SCHEDULERS, make_scheduler
 from neuro.io.problems import InputProblem
@@ -88,6 +89,8 @@ class BrainGuidedSampler:
     compile : bool or str
         Compile UNet and decoder, for one batch size: smaller batches are filled up. True is
         torch's default compiler, a text names another back end.
+    random_state : int, default 0
+        Of the start noise of all images.
     log : callable, optional
 
     References
@@ -114,6 +117,7 @@ class BrainGuidedSampler:
         device="auto",
         light=None,
         compile=False,
+        random_state=0,
         log=None,
     ):
         if preset not in PRESETS:
@@ -141,29 +145,31 @@ class BrainGuidedSampler:
         if compile and self.sag_scale:
             raise InputProblem("braindive.compile: not with sag_scale above 0; set one of them off")
         self.light, self.compile, self._fixed = light, compile, 0
+        self.random_state = random_state
         self.log = log or (lambda line: None)
         self._value_of = objective.folded(encoder)
 
     def settings(self) -> dict:
-        """Everything that shapes an image, apart from seed, weights and objective.
+        """Everything that shapes an image, apart from its number, weights and objective.
 
         Returns
         -------
         dict
         """
         names = ["preset", "strength", "value", "guidance_target", "unet_backprop", "sag_scale"]
-        names += ["steps", "scheduler", "guide_every", "dtype", "device"]
+        names += ["steps", "scheduler", "guide_every", "dtype", "device", "random_state"]
         return {name: getattr(self, name) for name in names} | {
             "guide_interval": list(self.guide_interval),
             "guide_decoder": self.light.describe() if self.light else "exact",
         }
 
-    def noise(self, seeds):
-        """Start noise, one generator per seed: independent of the batch and the device.
+    def noise(self, numbers):
+        """Start noise, a stream per image: independent of the batch and the device.
 
         Parameters
         ----------
-        seeds : sequence of int
+        numbers : sequence of int
+            Numbers of the images.
 
         Returns
         -------
@@ -172,15 +178,18 @@ class BrainGuidedSampler:
         import torch
 
         shape = self.generator.latent_shape
-        parts = [torch.randn(shape, generator=torch.Generator().manual_seed(int(s))) for s in seeds]
-        return torch.stack(parts).to(self.device)
+        # torch's generator keeps 32 bits of a seed, too few to keep all images apart
+        streams = [seeds.generator(self.random_state, "image", number) for number in numbers]
+        parts = np.stack([own.standard_normal(shape, dtype=np.float32) for own in streams])
+        return torch.from_numpy(parts).to(self.device)
 
-    def sample(self, seeds, unguided=True) -> GuidedBatch:
-        """Sample one image, and its unguided twin, per seed.
+    def sample(self, numbers, unguided=True) -> GuidedBatch:
+        """Sample images, and the unguided twin of each.
 
         Parameters
         ----------
-        seeds : sequence of int
+        numbers : sequence of int
+            Numbers of the images.
         unguided : bool
             False leaves the twins out (zeros).
 
@@ -188,13 +197,13 @@ class BrainGuidedSampler:
         -------
         GuidedBatch
         """
-        n, seeds = len(seeds), list(seeds)
+        n, numbers = len(numbers), list(numbers)
         self.ready()
         if self.compile:
             # One size of batch: every other would be compiled anew.
             self._fixed = max(self._fixed, n)
-            seeds += seeds[-1:] * (self._fixed - n)
-        start = self.noise(seeds)
+            numbers += numbers[-1:] * (self._fixed - n)
+        start = self.noise(numbers)
         with _compiling() if self.compile else contextlib.nullcontext():
             images, trace, finite = self._run(start, self.value)
             twins = self._run(start, 0.0)[0] if unguided else np.zeros_like(images)

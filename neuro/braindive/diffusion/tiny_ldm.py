@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.braindive.diffusion.folder import load_parts, weights_hash
 from neuro.braindive.diffusion.generator import Generator, alphas_cumprod, read_json
 from neuro.braindive.diffusion.schedulers import SCHEDULE
@@ -127,7 +128,7 @@ class TinyLDM(Generator):
             images = np.repeat(images, 3, axis=1)
         log = log or (lambda line: None)
         x = torch.from_numpy(2 * images - 1)
-        rng = np.random.default_rng([seed, 91])
+        rng = seeds.generator(seed, "tiny generator")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**31)))
             unet, vae = cls.networks(recipe, height)

@@ -12,6 +12,7 @@ from neuro.demovae.coding.schema import Column, check_demographics, level_names,
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
 from neuro.stats.fisher import fisher_z
+from neuro.stats.splits import stratified_group_folds
 
 STEP = "demovae_fit"
 
@@ -221,7 +222,7 @@ def varies(values, kind: str) -> bool:
     return len(set(np.asarray(read(values))[known].tolist())) > 1
 
 
-def deal_folds(participant_id, strata, n_folds: int, seed: int, table=None) -> np.ndarray:
+def evaluation_folds(participant_id, strata, n_folds: int, seed, table=None) -> np.ndarray:
     """Fold of each row, whole subjects, evenly within strata.
 
     Parameters
@@ -229,7 +230,8 @@ def deal_folds(participant_id, strata, n_folds: int, seed: int, table=None) -> n
     participant_id : array of str, shape (n_rows,)
     strata : array, shape (n_rows,)
     n_folds : int
-    seed : int
+        No more than there are subjects.
+    seed : numpy.random.SeedSequence
     table : pandas.DataFrame, optional
         Fold table of the diagnosis: subjects in its first pooled repeat keep their fold, the
         others are dealt around them. It is ignored when it has another number of folds.
@@ -238,29 +240,16 @@ def deal_folds(participant_id, strata, n_folds: int, seed: int, table=None) -> n
     -------
     ndarray of int, shape (n_rows,)
     """
-    subjects, first, inverse = np.unique(
-        np.asarray(participant_id).astype(str), return_index=True, return_inverse=True
-    )
-    n_folds = min(n_folds, len(subjects))
-    fold = np.full(len(subjects), -1)
+    who = np.asarray(participant_id).astype(str)
+    n_folds = min(n_folds, len(np.unique(who)))
+    dealt = None
     if table is not None:
         part = table[(table["scheme"] == "pooled") & (table["repeat"].astype(int) == 1)]
         names = sorted(part["fold"].astype(str).unique())
         if len(names) == n_folds:
             known = dict(zip(part["participant_id"].astype(str), part["fold"].astype(str)))
-            fold = np.array([names.index(known[who]) if who in known else -1 for who in subjects])
-    rng = np.random.default_rng([seed, n_folds, len(subjects)])
-    stratum = np.asarray(strata).astype(str)[first]
-    size = np.bincount(fold[fold >= 0], minlength=n_folds)
-    for name in np.unique(stratum):
-        mine = np.bincount(fold[(stratum == name) & (fold >= 0)], minlength=n_folds)
-        for subject in rng.permutation(np.flatnonzero((stratum == name) & (fold < 0))):
-            # the fold with the fewest of this stratum, then the smallest one
-            target = np.lexsort((size, mine))[0]
-            fold[subject] = target
-            mine[target] += 1
-            size[target] += 1
-    return fold[inverse]
+            dealt = [names.index(known[name]) if name in known else -1 for name in who]
+    return stratified_group_folds(who, strata, n_folds, seed, dealt)
 
 
 def load(connectomes_path, participants_path, settings) -> Cohort:

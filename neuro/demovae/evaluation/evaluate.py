@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.demovae.coding.schema import level_names, missing, numbers, parse_columns
 from neuro.demovae.evaluation.readouts import readouts
 
@@ -192,7 +193,7 @@ def nearest_distances(synthetic, train, held_out, random_state=0):
     to_train, to_held_out : ndarray, shape (n_synthetic,)
         Root mean square difference per edge.
     """
-    rng = np.random.default_rng(random_state)
+    rng = seeds.generator(random_state, "nearest people")
     size = min(len(train), len(held_out))
     found = []
     for rows in (np.asarray(train), np.asarray(held_out)):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from neuro.demovae.coding.cohort import Cohort, deal_folds, varies
+from neuro.base import seeds
+from neuro.demovae.coding.cohort import Cohort, evaluation_folds, varies
 from neuro.demovae.evaluation import evaluate
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer
 from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
@@ -66,8 +67,10 @@ def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=pri
     """
     who, strata = cohort.participant_id, split_strata(cohort)
     schemes = {
-        "folds": deal_folds(who, strata, settings["folds"], seed, fold_table),
-        "halves": deal_folds(who, strata, _HALVES, seed + 1),
+        "folds": evaluation_folds(
+            who, strata, settings["folds"], seeds.stream(seed, "evaluation folds"), fold_table
+        ),
+        "halves": evaluation_folds(who, strata, _HALVES, seeds.stream(seed, "halves")),
     }
     if "site" in cohort.demographics and cohort.demographics["site"].nunique() > 2:
         schemes["leave_site_out"] = np.array(_labels(cohort.demographics["site"]))
@@ -207,13 +210,19 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
         Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
         halves: distances of samples to the nearest training and the nearest held-out person.
     """
-    fold = deal_folds(cohort.participant_id, split_strata(cohort), _HALVES, seed + 1)
+    fold = evaluation_folds(
+        cohort.participant_id, split_strata(cohort), _HALVES, seeds.stream(seed, "halves")
+    )
     values: list[pd.DataFrame] = []
     maps: list[pd.DataFrame] = []
     arrays: list[dict] = []
     for part in range(_HALVES):
         found = _one_half(
-            cohort.rows(fold == part), cohort.rows(fold != part), settings, build, seed + part
+            cohort.rows(fold == part),
+            cohort.rows(fold != part),
+            settings,
+            build,
+            seeds.number(seed, "half", part),
         )
         values.append(found[0])
         maps.append(found[1])
@@ -235,7 +244,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         if column.role != "keep" and varies(test.demographics[column.name], column.type)
     ]
     n = settings["n_samples"]
-    rng = np.random.default_rng([seed, 21])
+    rng = seeds.generator(seed, "sampled people")
     rows = train.demographics.iloc[rng.integers(len(train.edges), size=n)].reset_index(drop=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

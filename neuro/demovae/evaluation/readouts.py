@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.demovae.coding.schema import level_names, missing, numbers, parse_columns
+from neuro.stats.ridge import RidgePath
+from neuro.stats.splits import sorted_folds, stratified_group_folds
 
 ALPHAS = np.logspace(-6, 3, 19)
 """Ridge penalties, in units of the total variance of the features."""
@@ -83,7 +86,7 @@ def readouts(
     """
     if fit_on not in ("train", "fresh"):
         raise ValueError(f"fit_on: got {fit_on!r}, expected 'train' or 'fresh'")
-    rng = np.random.default_rng([random_state, 5])
+    rng = seeds.generator(random_state, "shuffled labels")
     Ztr, Zte = isometric(Ztr, Zte)
     groups_tr = np.arange(len(Ztr)) if groups_tr is None else np.asarray(groups_tr)
     groups_te = np.arange(len(Zte)) if groups_te is None else np.asarray(groups_te)
@@ -121,12 +124,12 @@ def _targets(column, demo_tr, demo_te, known_tr, known_te, squares):
 
 def _fresh_splits(Z, y, groups, random_state):
     """Folds over subjects; every test row is scored once."""
-    subjects, inverse = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    if len(subjects) < FRESH:
+    if len(np.unique(groups)) < FRESH:
         return
-    fold = np.random.default_rng([random_state, 6]).permutation(len(subjects)) % FRESH
+    stream = seeds.stream(random_state, "fresh folds")
+    fold = stratified_group_folds(groups, np.zeros(len(groups)), FRESH, stream)
     for part in range(FRESH):
-        test = fold[inverse] == part
+        test = fold == part
         yield Z[~test], y[~test], np.asarray(groups)[~test], Z[test], np.flatnonzero(test)
 
 
@@ -238,25 +241,12 @@ def compact(Z, Z_new) -> tuple[np.ndarray, np.ndarray]:
     return fitted, np.column_stack([new, np.sqrt(outside)]) / unit
 
 
-def _inner_folds(y, groups=None) -> np.ndarray:
-    """Inner folds over subjects, dealt evenly over the sorted targets."""
-    if groups is None:
-        first = inverse = np.arange(len(y))
-    else:
-        _, first, inverse = np.unique(
-            np.asarray(groups).astype(str), return_index=True, return_inverse=True
-        )
-    fold = np.empty(len(first), dtype=int)
-    fold[np.argsort(y[first], kind="stable")] = np.arange(len(first)) % INNER
-    return fold[inverse]
-
-
 def _ridge(Z, y, Z_new, model=None, groups=None):
     """Ridge with a penalty chosen by inner folds; predictions for fitted and new rows."""
     Z, Z_new = compact(Z, Z_new)
     penalties = _penalties(Z)
     weight = np.full(len(Z), 1 / len(Z))
-    fold = _inner_folds(y, groups)
+    fold = sorted_folds(y, INNER, groups)
     errors = np.zeros(len(penalties))
     for part in range(INNER):
         inside, out = fold != part, fold == part
@@ -276,14 +266,8 @@ def _ridge_path(Z, Y, Z_new, penalties, weight) -> np.ndarray:
 
     Rows count by `weight`; with weights that sum to one a penalty does not depend on their number.
     """
-    weight = weight / weight.sum()
-    centre, mean = weight @ Z, weight @ Y
-    root = np.sqrt(weight)[:, None]
-    left, scale, right = np.linalg.svd((Z - centre) * root, full_matrices=False)
-    along = left.T @ ((Y - mean) * root)
-    new = (Z_new - centre) @ right.T
-    gain = scale / (scale**2 + np.asarray(penalties)[:, None])
-    return np.einsum("nk,pk,kt->pnt", new, gain, along, optimize=True) + mean
+    path = RidgePath(Z, Y, weight / weight.sum())
+    return path.project(Z_new) @ [path.weights(penalty) for penalty in penalties] + path.y_mean
 
 
 def _classify(Z, y, Z_new, model, groups=None):
@@ -303,7 +287,7 @@ def _discriminant(Z, y, Z_new, groups=None):
     hot = np.eye(len(levels))[code]
     weight = 1 / hot.sum(axis=0)[code]
     penalties = _penalties(Z)
-    fold = _inner_folds(y, groups)
+    fold = sorted_folds(y, INNER, groups)
     guess = np.empty((len(penalties), len(y)), dtype=int)
     for part in range(INNER):
         inside, out = fold != part, fold == part
@@ -349,7 +333,7 @@ def _machine(Z, y, Z_new, groups=None):
     levels, code = np.unique(y.astype(str), return_inverse=True)
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
     alike, alike_new = rbf_kernel(Z, gamma=gamma), rbf_kernel(Z_new, Z, gamma=gamma)
-    fold = _inner_folds(y, groups)
+    fold = sorted_folds(y, INNER, groups)
     scores = []
     with config_context(assume_finite=True, skip_parameter_validation=True):
         for cost in SVM_C:

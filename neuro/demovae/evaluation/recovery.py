@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from neuro.demovae.coding.cohort import deal_folds
+from neuro.base import seeds
+from neuro.demovae.coding.cohort import evaluation_folds
 from neuro.demovae.evaluation import evaluate
 from neuro.demovae.evaluation.fold_features import transformers
 from neuro.demovae.evaluation.readouts import _ridge, metric, readouts
@@ -47,7 +48,8 @@ def recover(edges, demographics, truth, columns, settings, seed: int):
         True maps and those of the synthetic connectomes.
     """
     strata = demographics["site"].astype(str).to_numpy()
-    half = deal_folds(demographics["participant_id"].to_numpy(), strata, 2, seed)
+    who = demographics["participant_id"].to_numpy()
+    half = evaluation_folds(who, strata, 2, seeds.stream(seed, "planted halves"))
     train, test = half == 0, half == 1
     known = demographics[train].reset_index(drop=True)
     new = demographics[test].reset_index(drop=True)

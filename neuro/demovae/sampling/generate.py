@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from neuro.base import seeds
 from neuro.demovae.training.linear import span
 
 KINDS = ("pearson", "fisher_z", "partial", "covariance")
@@ -215,7 +216,7 @@ def draw_rows(rows, n: int, seed: int, keep: bool = False):
     """
     if keep:
         return rows.reset_index(drop=True)
-    drawn = np.random.default_rng([seed, 31]).integers(len(rows), size=n)
+    drawn = seeds.generator(seed, "synthetic people").integers(len(rows), size=n)
     return rows.iloc[drawn].reset_index(drop=True)
 
 

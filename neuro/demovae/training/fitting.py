@@ -7,9 +7,11 @@ import warnings
 
 import numpy as np
 
+from neuro.base import seeds
 from neuro.demovae.coding.codec import LinearCodec, NetworkCodec
 from neuro.demovae.coding.row_space import EdgeSpace, RowSpace, row_space
 from neuro.demovae.training.linear import linear_codec
+from neuro.stats.splits import hold_out
 
 PC_LIMIT = 500
 """Most axes that a fit uses unless told otherwise (ours; bounds the cost for large cohorts)."""
@@ -58,8 +60,9 @@ def held_out(groups, share: float, seed: int) -> np.ndarray:
     count = max(2, round(share * len(subjects))) if share > 0 else 0
     if len(subjects) - count < 3:
         count = 0
-    chosen = np.random.default_rng([seed, 3]).permutation(subjects)[:count]
-    return np.isin(np.asarray(groups).astype(str), chosen)
+    return hold_out(
+        np.asarray(groups).astype(str), count, seeds.stream(seed, "validation subjects")
+    )
 
 
 def residual_noise(space, codec, X, D) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +170,7 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     lr_outer = lr
     if settings["space"] == "pc":
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+            torch.manual_seed(seeds.number(seed, "first layers"))
             network.shrink_first_layers(model, n_edges)
         lr_outer = lr * np.sqrt(n_edges / space.n_columns)
     if settings["init"] == "linear":

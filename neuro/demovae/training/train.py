@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from neuro.base import seeds
 from neuro.demovae.training import losses
 from neuro.demovae.training.network import Network
 from neuro.demovae.training.presets import WEIGHTS as TERMS
@@ -148,7 +149,7 @@ def train(
     FloatingPointError
         When the loss is no longer finite; says in which epoch.
     """
-    rng = np.random.default_rng([seed, 11])
+    rng = seeds.generator(seed, "training order")
     network.to(device)
 
     def tensor(array):

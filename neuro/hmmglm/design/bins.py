@@ -11,6 +11,7 @@ from neuro.io.problems import InputProblem
 from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynapple
 from neuro.io.spikes.data import merged
 from neuro.io.spikes.reader import check_trials
+from neuro.stats.splits import ordered_folds
 
 COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
 """Of the table of sequences."""
@@ -340,5 +341,4 @@ def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray
             f"hmmglm: {n_sequences} sequences for {n_folds} folds; use shorter segments or fewer "
             "folds"
         )
-    number = np.arange(n_sequences)
-    return number % n_folds if order == "interleaved" else number * n_folds // n_sequences
+    return ordered_folds(n_sequences, n_folds, order)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from scipy import special
 from scipy.special import gammaln, logsumexp
 
 CAP = -20.0
 """Logits whose log-probability falls below this are halved (paper-era code)."""
+
+_TINY = np.exp(-700.0)
 
 INHIBITORY, NONE, EXCITATORY = 0, 1, 2
 """Class order (paper-era code)."""
@@ -43,21 +48,16 @@ def gumbel_softmax_log_density(x, p, tau: float = 0.2, *, log: bool = False):
     return gammaln(n) + (n - 1) * np.log(tau) - n * total + (log_p - (tau + 1) * log_x).sum(axis=-1)
 
 
-def log_softmax(logits) -> np.ndarray:
-    """Log probabilities of logits, over the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+log_softmax = functools.partial(special.log_softmax, axis=-1)
 
 
 def softmax(logits) -> np.ndarray:
     """Probabilities of logits, over the last axis; tiny ones are exactly zero.
 
-    Arguments below -700 are cut: float64 would otherwise give denormal numbers, on which
-    arithmetic is many times slower.
+    Denormal numbers would make later arithmetic many times slower.
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    weight = np.where(shifted > -700, np.exp(np.maximum(shifted, -700)), 0.0)
-    return weight / weight.sum(axis=-1, keepdims=True)
+    share = special.softmax(logits, axis=-1)
+    return np.where(share > _TINY, share, 0.0)
 
 
 def gumbel_sample(logits, tau: float, rng) -> np.ndarray:

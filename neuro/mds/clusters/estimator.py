@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from neuro.base.seeds import restart
 from neuro.mds.clusters import checkpoint
 from neuro.mds.clusters.fitted import Fitted, Run
 from neuro.mds.clusters.search import LEAST_SUBSAMPLE, PRESETS, Rules, Search, State, compact
@@ -279,7 +280,7 @@ class MostDiscriminativeStimuli(Fitted):
 
     def _runs(self, restarts, rules, path=None, log=None):
         units = np.flatnonzero(self.fitted_)
-        seeds = [int(self.random_state) * 1000 + int(number) for number in restarts]
+        seeds = [restart(self.random_state, number) for number in restarts]
         key = hashlib.sha256(repr((self.get_params(), rules, units.tolist())).encode()).hexdigest()
         known = checkpoint.read(path, key, self._space.tensor) if path else {}
         states: dict = {}

@@ -40,13 +40,6 @@ def mean_responses(responses) -> tuple[np.ndarray, np.ndarray]:
     return np.nansum(responses, axis=0) / count, count.min(axis=0)
 
 
-def softmax(values, temperature) -> np.ndarray:
-    """Softmax over the first axis at a temperature."""
-    scaled = values / temperature
-    scaled = np.exp(scaled - scaled.max(axis=0))
-    return scaled / scaled.sum(axis=0)
-
-
 def margins(means) -> np.ndarray:
     """Best minus second-best response of every cell, (n_cells,); NaN for one stimulus."""
     if len(means) < 2:
@@ -84,6 +77,7 @@ def assign(mds_stimuli, responses, temperature=1.6, units=None):
         When the number of stimuli differs, or a cell lacks a stimulus.
     """
     import pandas as pd
+    from scipy.special import softmax
 
     n = mds_stimuli if isinstance(mds_stimuli, (int, np.integer)) else len(mds_stimuli)
     means, n_repeats = mean_responses(responses)
@@ -101,7 +95,7 @@ def assign(mds_stimuli, responses, temperature=1.6, units=None):
             "unit": units,
             "cluster": labels + 1,
             "margin": margins(means),
-            "probability": softmax(means, temperature)[labels, np.arange(n_cells)],
+            "probability": softmax(means / temperature, axis=0)[labels, np.arange(n_cells)],
             "n_repeats": n_repeats,
             "tie": (means == means.max(axis=0)).sum(axis=0) > 1,
         }

@@ -10,7 +10,7 @@ import numpy as np
 from neuro.base.estimator import Params
 from neuro.mds.twin.core import CentredTwin, core, readout, start_positions, unit_correlation
 from neuro.mds.twin.training import train
-from neuro.stats.splits import content_ids
+from neuro.stats.splits import content_ids, hold_out
 
 KERNELS = (7, 3, 5)
 CHANNELS = 16
@@ -41,8 +41,8 @@ def split_validation(tier, random_state=0, stimuli=None) -> tuple[np.ndarray, np
         raise ValueError(f"{len(train)} training trials, expected at least 10 to train a twin")
     if not len(validation):
         family = np.arange(len(tier)) if stimuli is None else content_ids(stimuli)
-        order = np.random.default_rng(random_state).permutation(np.unique(family[train]))
-        held = np.isin(family[train], order[: len(order) // 10 or 1])
+        n_held = len(np.unique(family[train])) // 10 or 1
+        held = hold_out(family[train], n_held, random_state)
         train, validation = train[~held], train[held]
     return train, validation
 

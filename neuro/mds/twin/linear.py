@@ -6,6 +6,7 @@ import numpy as np
 
 from neuro.mds.twin.core import unit_correlation
 from neuro.mds.twin.image import Regression, split_validation, tiers
+from neuro.stats.ridge import RidgePath
 from neuro.stats.ties import first_best
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
@@ -45,33 +46,18 @@ def ridge(x, y, x_check, y_check, penalties=PENALTIES) -> tuple[np.ndarray, np.n
     bias : ndarray, shape (n_units,)
     penalty : float
     """
-    spectrum = _Ridge(x, y)
-    levels = []
+    path, levels = RidgePath(x, y), []
     for penalty in penalties:
-        weights, bias = spectrum.solve(penalty)
+        weights, bias = path.solve(penalty * _unit(path, x))
         levels.append(unit_correlation(x_check @ weights + bias, y_check).mean())
     best = penalties[first_best(levels)]
-    weights, bias = _Ridge(np.concatenate([x, x_check]), np.concatenate([y, y_check])).solve(best)
-    return weights, bias, float(best)
+    path = RidgePath(np.concatenate([x, x_check]), np.concatenate([y, y_check]))
+    return *path.solve(best * _unit(path, x)), float(best)
 
 
-class _Ridge:
-    """All penalties from one decomposition, of features or of samples, whichever are fewer."""
-
-    def __init__(self, x, y):
-        self.x_mean, self.y_mean = x.mean(axis=0), y.mean(axis=0)
-        x, y = np.asarray(x - self.x_mean, np.float64), np.asarray(y - self.y_mean, np.float64)
-        self.dual = len(x) < x.shape[1]
-        gram = x @ x.T if self.dual else x.T @ x
-        values, self.vectors = np.linalg.eigh(gram)
-        self.values = np.clip(values, 0, None)
-        self.unit = float(np.trace(gram)) / x.shape[1] or 1.0
-        self.x, self.target = x, self.vectors.T @ (y if self.dual else x.T @ y)
-
-    def solve(self, penalty):
-        scaled = self.vectors @ (self.target / (self.values + penalty * self.unit)[:, None])
-        weights = self.x.T @ scaled if self.dual else scaled
-        return weights, self.y_mean - self.x_mean @ weights
+def _unit(path, x) -> float:
+    """Mean sum of squares of a feature."""
+    return float(path.values.sum()) / x.shape[1] or 1.0
 
 
 class TemporalTwin(Regression):

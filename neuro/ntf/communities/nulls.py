@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from neuro.base.seeds import generator
 from neuro.io.recordings.reader import PairKernels
 from neuro.ntf.communities.detect import active_scale, motif_matrices, strength
 
@@ -98,7 +99,7 @@ def null_motifs(recordings, build, fit, seeds, log=None) -> NullMotifs:
     """
     motifs, run, explained = [], [], []
     for number, seed in enumerate(seeds):
-        rng = np.random.default_rng([int(seed), 20240214])
+        rng = generator(seed, "shifted traces")
         model = fit(build([shifted(item, rng) for item in recordings]))
         scaled = motif_matrices(model.pairs_, model.support_)
         scaled *= active_scale(model.time_, model.animals_, model.lambda_)[:, None, None].astype(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.ntf.factors.hals import MIN_SUPPORT, TensorStart, gram
+from neuro.stats.splits import stratified_group_folds
 
 MIN_ANIMALS = 4
 """With fewer animals there is nothing to leave out (ours)."""
@@ -115,10 +116,11 @@ def animal_folds(operator, ranks, n_starts, seed):
     if n_animals < MIN_ANIMALS:
         return []
     rng = np.random.default_rng(seed)
-    order = rng.permutation(n_animals)
+    n_folds = min(N_FOLDS, n_animals)
+    place = stratified_group_folds(np.arange(n_animals), np.zeros(n_animals), n_folds, rng)
     folds = []
-    for fold in range(min(N_FOLDS, n_animals)):
-        held = np.sort(order[fold :: min(N_FOLDS, n_animals)])
+    for fold in range(n_folds):
+        held = np.flatnonzero(place == fold)
         holdout = HeldAnimals(operator, held, rng.random(n_pairs) < 0.5)
         frames = np.ones((n_bins, n_animals), bool)
         if operator.frame_mask is not None:

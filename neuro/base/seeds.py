@@ -1,0 +1,105 @@
+"""Seeds of everything random: named streams derived from the user's seed.
+
+A seed is never made by arithmetic: `seed + k` is the stream of image k of one seed and of image
+k - 1 of the next. A stream belongs to one seed, one name and one set of numbers, and to no other.
+"""
+
+from __future__ import annotations
+
+STREAMS = {
+    # adhd
+    "outer folds": 101,
+    "inner folds": 102,
+    "bootstrap of subjects": 103,
+    "permuted labels": 7,
+    # demovae
+    "evaluation folds": 111,
+    "halves": 112,
+    "half": 113,
+    "planted halves": 114,
+    "nearest people": 115,
+    "first layers": 116,
+    "demovae seed": 117,
+    "validation subjects": 3,
+    "shuffled labels": 5,
+    "fresh folds": 6,
+    "training order": 118,
+    "sampled people": 21,
+    "synthetic people": 31,
+    # ntf
+    "surrogates": 11,
+    "shifted traces": 20240214,
+    "null statistic": 122,
+    # mds
+    "shuffled conditions": 131,
+    "shown units": 132,
+    "held-out units": 17,
+    # encoding and braindive
+    "image": 141,
+    "readout folds": 81,
+    "readout optimiser": 82,
+    "tiny backbone": 83,
+    "augmented copies": 84,
+    "tiny generator": 91,
+    "bootstrap of images": 95,
+    "sub-regions": 96,
+    # simulated images
+    "unseen scenes": 151,
+}
+"""Number of each stream. Numbers never change: results hang on them."""
+
+
+def stream(seed, name: str, *numbers: int):
+    """The stream of a name, for one seed.
+
+    Parameters
+    ----------
+    seed : int or None
+        None takes fresh entropy.
+    name : str
+        One of :data:`STREAMS`.
+    *numbers : int
+        Number of the repeat, permutation, image, ...; as many wherever the name is used, because
+        a missing number is the same as 0.
+
+    Returns
+    -------
+    numpy.random.SeedSequence
+
+    Raises
+    ------
+    KeyError
+        For a name that is not in the list.
+    ValueError
+        From numpy, for a negative number.
+    """
+    from numpy.random import SeedSequence
+
+    if seed is None:
+        seed = SeedSequence().entropy
+    return SeedSequence([int(seed), STREAMS[name], *(int(number) for number in numbers)])
+
+
+def generator(seed, name: str, *numbers: int):
+    """A :class:`numpy.random.Generator` on the stream; parameters as for :func:`stream`."""
+    from numpy.random import default_rng
+
+    return default_rng(stream(seed, name, *numbers))
+
+
+def number(seed, name: str, *numbers: int) -> int:
+    """A 32-bit seed for what takes a whole number (an estimator, torch); see :func:`stream`."""
+    return int(stream(seed, name, *numbers).generate_state(1)[0])
+
+
+def restart(seed: int, number: int) -> int:
+    """A whole number for a restart that tables and log lines name; no two pairs share one.
+
+    Raises
+    ------
+    ValueError
+        For the thousandth restart or a later one, which would be a restart of the next seed.
+    """
+    if not 0 <= number < 1000:
+        raise ValueError(f"restart: got number {number}, expected 0 to 999")
+    return 1000 * int(seed) + int(number)
