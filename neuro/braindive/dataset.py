@@ -55,8 +55,10 @@ class ImageData:
     sizes: np.ndarray | None = None
 
     def shared(self) -> int:
-        """Pictures that are both in training and test, by their content; 0 unless they leak."""
-        return shared_groups(content_ids(self.images), ~self.test, self.test)
+        """Pictures that leak: in training and test, or seen by both encoders; 0 is right."""
+        content = content_ids(self.images)
+        both = shared_groups(content, self.share(SHARES[0]), self.share(SHARES[1]))
+        return shared_groups(content, ~self.test, self.test) + both
 
     def share(self, role: str) -> np.ndarray:
         """Rows of the training images that one encoder is fitted on.

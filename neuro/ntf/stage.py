@@ -13,6 +13,7 @@ from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.stats import splits
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
@@ -94,6 +95,21 @@ def from_series(path, runs="first") -> list[Recording]:
         name = f"sub-{person}" if runs == "first" and person else key
         items.append(Recording(name, values, 1.0 / float(tr), list(cohort.region), None, str(path)))
     return items
+
+
+def families(tensor) -> np.ndarray:
+    """Recordings that repeat each other: runs of one person, or the same values twice.
+
+    Parameters
+    ----------
+    tensor : PairTensor
+
+    Returns
+    -------
+    ndarray of int, shape (n_animals,)
+    """
+    person = [name.split("_")[0] if name.startswith("sub-") else name for name in tensor.animals]
+    return splits.families(person, splits.content_ids(np.moveaxis(tensor.values, 1, 0)))
 
 
 def tensor_options(source, settings, items) -> dict:

@@ -95,7 +95,7 @@ def _loadings(target, square):
     return load[0].astype(np.float64)
 
 
-def animal_folds(operator, ranks, n_starts, seed):
+def animal_folds(operator, ranks, n_starts, seed, family=None):
     """Starts of the cross-validation over animals.
 
     Parameters
@@ -105,6 +105,8 @@ def animal_folds(operator, ranks, n_starts, seed):
     n_starts : int
         Starts per fit.
     seed : numpy.random.SeedSequence
+    family : array of int, shape (n_animals,), optional
+        Recordings of one animal are left out together; each is an animal by default.
 
     Returns
     -------
@@ -112,13 +114,16 @@ def animal_folds(operator, ranks, n_starts, seed):
         One per fold: `(rank, list of TensorStart)`; empty with fewer than four animals.
     """
     n_bins, n_animals, n_pairs = operator.shape
-    if n_animals < MIN_ANIMALS:
+    names, family = np.unique(
+        np.arange(n_animals) if family is None else family, return_inverse=True
+    )
+    if len(names) < MIN_ANIMALS:
         return []
     rng = np.random.default_rng(seed)
-    order = rng.permutation(n_animals)
+    order = rng.permutation(len(names))
     folds = []
-    for fold in range(min(N_FOLDS, n_animals)):
-        held = np.sort(order[fold :: min(N_FOLDS, n_animals)])
+    for fold in range(min(N_FOLDS, len(names))):
+        held = np.flatnonzero(np.isin(family, order[fold :: min(N_FOLDS, len(names))]))
         holdout = HeldAnimals(operator, held, rng.random(n_pairs) < 0.5)
         frames = np.ones((n_bins, n_animals), bool)
         if operator.frame_mask is not None:
