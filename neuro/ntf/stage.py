@@ -177,7 +177,15 @@ def make_tensor(source, items, settings, events=None, out=None):
     wanted = "none" if source == "fmri" and table is None else settings["time_alignment"]
     if source == "fmri" and settings["time_alignment"] == "task":
         wanted = "task"
-    return build_tensor(items, table, wanted, out=out, **tensor_options(source, settings, items))
+    options = tensor_options(source, settings, items)
+    tensor = build_tensor(items, table, wanted, out=out, **options)
+    if not tensor.values.any():
+        silent = sum(len(names) for names in tensor.silent.values())
+        raise InputProblem(
+            f"ntf: nothing rises above the noise in any pair ({silent} traces are silent); is "
+            "recordings.fs_hz right? ntf.affinity.snr_min: 0 keeps traces that look silent"
+        )
+    return tensor
 
 
 def make_model(tensor, rank, settings, seed):

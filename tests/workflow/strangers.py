@@ -40,8 +40,11 @@ def calcium(folder: Path) -> None:
     top.mkdir()
     rows = ["animal\tonset_s\tduration_s\tcondition"]
     for animal in ("worm1", "worm2", "worm3"):
-        shared = np.cumsum(rng.standard_normal((600, 2)), axis=0) / 5
-        traces = shared @ rng.random((2, 9)) + rng.standard_normal((600, 9))
+        # transients that rise at once and fall within 2 s, in two groups of neurons
+        kernel = np.exp(-np.arange(40) / 8.0)
+        bursts = [np.convolve(rng.random(600) < 0.02, kernel)[:600] for _ in range(2)]
+        traces = np.stack([bursts[k % 2] for k in range(9)], axis=1)
+        traces = traces + 0.02 * rng.standard_normal((600, 9))
         time = np.arange(600) / 4.0
         lines = [",".join(["time_s", *(f"N{k}" for k in range(9))])]
         lines += [",".join(f"{v:.4f}" for v in (t, *row)) for t, row in zip(time, traces)]
