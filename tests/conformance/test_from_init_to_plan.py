@@ -46,10 +46,11 @@ def through(case, folder):
 
     (folder / "in").mkdir()
     (folder / "run").mkdir()
-    case.make(folder / "in")
+    read, _ = case.make(folder / "in")
     os.chdir(folder / "run")
     inside = list((folder / "in").iterdir())
     path = inside[0] if len(inside) == 1 and inside[0].is_dir() else folder / "in"
+    path = getattr(read, "path", path)
     status, text, err = said("init", path, "-o", "mine.yaml")
     assert status in (0, 1) and "Traceback" not in err + text, err
     if status:
