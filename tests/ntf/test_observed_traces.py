@@ -60,7 +60,7 @@ def test_numbers_of_neurons_are_those_of_the_file():
     assert labels(present(item)) == ["n1", "n3", "n5"]
     assert labels(present(present(item))) == ["n1", "n3", "n5"]
     # a neuron without any value is missing, not left out
-    assert unobserved(item) == {"n4": pytest.approx(0.25)}
+    assert unobserved(item) == {"n2": 0.0, "n4": pytest.approx(0.25)}
 
 
 def test_what_was_left_out_stands_in_the_exclusions(tmp_path):
