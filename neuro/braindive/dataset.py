@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,10 @@ class ImageData:
     sizes: np.ndarray | None = None
 
     def shared(self) -> int:
-        """Pictures that are both in training and test, by their content; 0 unless they leak."""
-        return shared_groups(content_ids(self.images), ~self.test, self.test)
+        """Pictures that leak: in training and test, or seen by both encoders; 0 is right."""
+        content = content_ids(self.images)
+        both = shared_groups(content, self.share(SHARES[0]), self.share(SHARES[1]))
+        return shared_groups(content, ~self.test, self.test) + both
 
     def share(self, role: str) -> np.ndarray:
         """Rows of the training images that one encoder is fitted on.
@@ -274,12 +277,22 @@ def regions(path, unit, roi) -> list[str]:
     if "t" in table:
         table = table[table["t"] > 2]
     table = table.assign(roi=table["roi"].fillna("none")).drop_duplicates(["voxel", "roi"])
+    digits = table["voxel"].str.fullmatch(r"v?\d+").all()
+    if digits and all(re.fullmatch(r"v\d{5,}", name) for name in unit):
+        # columns have no names of their own: their number, from 0, is one
+        number = table["voxel"].str.lstrip("v").astype(int)
+        if number.max() == len(unit) and number.min() > 0:
+            raise InputProblem(
+                f"{path}: voxels are numbered 1 to {number.max()}; number the columns of the "
+                f"responses from 0 (0 to {len(unit) - 1})"
+            )
+        table = table.assign(voxel=[f"v{k:05d}" for k in number])
     known = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
     inside = set(unit)
     strangers = [name for name in known if name not in inside]
     if strangers:
         raise InputProblem(
             f"{path}: {len(strangers)} voxels are not among the {len(unit)} of the responses "
-            f"(first: {strangers[0]})"
+            f"(first: {strangers[0]}); expected names such as {', '.join(list(unit)[:2])}"
         )
     return [known.get(name, "none") for name in unit]

@@ -142,7 +142,12 @@ def _check(config, arguments):
         return _refuse(found.problems)
     for line in inputs.decide(config, found):
         print(line)
-    table, exclusions, problems = check.inputs(config, inputs.read(), found.notes)
+    show = None
+    if arguments.figures:
+        from neuro.command.check.pictures import Pictures
+
+        show = Pictures(arguments.figures)
+    table, exclusions, problems = check.inputs(config, inputs.read(), found.notes, show)
     if found.kind == "none":
         print("data.kind is none: there are no images or region tables to look at")
     else:
@@ -156,10 +161,12 @@ def _check(config, arguments):
         (check_voxels, "braindive"),
     )
     for look, stage in looks:
-        recordings, wrong = look.recordings(config[stage])
+        recordings, wrong = look.recordings(config[stage], show)
         for line in recordings:
             print(line)
         problems += wrong
+    if show:
+        print(f"{len(show.written)} picture(s) of what was read in {show.folder}")
     for line in problems:
         print(line, file=sys.stderr)
     if skip:

@@ -172,6 +172,11 @@ def _check(commands):
         action="store_true",
         help="list bad runs in results/check_exclusions.tsv and go on without them",
     )
+    command.add_argument(
+        "--figures",
+        metavar="DIR",
+        help="draw a small picture of every recording, run and stimulus set into DIR",
+    )
 
 
 def _status(commands):

@@ -10,7 +10,9 @@ from scipy import stats
 
 from neuro.hmmglm import tables
 from neuro.hmmglm.baselines import compare, sweep
+from neuro.hmmglm.design.bins import repeats
 from neuro.stats.agreement import ami
+from neuro.stats.splits import shared_over_folds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +23,16 @@ class Exported:
     headline: list
 
 
-def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=None) -> Exported:
+def everything(
+    model, binned, folds, sweep_table, curve, *, name, switch_s=None, truth=None
+) -> Exported:
     """All tables and headline figures of one set.
 
     Parameters
     ----------
     model : OneHotHMMGLM
     binned : neuro.hmmglm.design.bins.Binned
+    folds : ndarray of int, shape (n_sequences,)
     sweep_table, curve : pandas.DataFrame
     name : str
         Of the set.
@@ -59,6 +64,10 @@ def everything(model, binned, sweep_table, curve, *, name, switch_s=None, truth=
         curve,
         model,
         switch=None if switch_s is None else switch_agreement(states, switch_s),
+    )
+    shared = shared_over_folds(repeats(binned), folds)
+    entries.append(
+        _entry(f"{name}: stretches shared by training and test", shared, null=0, n=len(folds))
     )
     if truth is not None:
         entries += recovery(model, binned, truth, sweep_table, name=name)

@@ -44,20 +44,29 @@ def bin_spikes(paths, settings: dict, log=None):
         All problems of all recordings at once.
     """
     parts, problems = [], []
-    for path in paths:
+    names = [Path(path).name for path in paths]
+    if len(set(names)) < len(names):
+        # a folder per day with the same file in each: the name alone says not which
+        names = [Path(*Path(path).parts[-2:]).as_posix() for path in paths]
+    for path, label in zip(paths, names):
         try:
-            parts.append(_bin_one(path, settings, log))
+            parts.append(_bin_one(path, label, settings, log))
         except InputProblem as problem:
             problems += problem.problems
     if problems:
         raise InputProblem(problems)
     binned = bins.join(parts)
-    folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
+    folds = _folds(binned, settings)
     binned, exclusions = units.select_units(binned, settings["min_rate_hz"], folds)
     return binned, exclusions, folds
 
 
-def _bin_one(path, settings, log):
+def _folds(binned, settings):
+    number = len(binned.sequences)
+    return bins.fold_of(number, settings["folds"], settings["fold_order"], bins.repeats(binned))
+
+
+def _bin_one(path, label, settings, log):
     data = read_spikes(
         path,
         kind=settings["kind"],
@@ -67,7 +76,6 @@ def _bin_one(path, settings, log):
         unit_filter=settings["unit_filter"],
         trial_window=settings["trial_window"],
     )
-    label = Path(path).name
     if log:
         for note in data.notes:
             log(f"{label}: {note}")
@@ -152,6 +160,7 @@ def bin_series(series, outliers, settings: dict):
     binned, exclusions, folds, notes
         As :func:`bin_spikes`, and pairs of regions that are nearly the same.
     """
+    who = dict(zip(series.run_key, series.participant_id))
     kept = [
         outliers.get(key, np.ones(len(item), bool))
         for key, item in zip(series.run_key, series.series)
@@ -165,7 +174,10 @@ def bin_series(series, outliers, settings: dict):
         kind=settings["events"]["kind"],
         threshold_z=settings["events"]["threshold_z"],
     )
-    folds = bins.fold_of(len(binned.sequences), settings["folds"], settings["fold_order"])
+    # runs of one person are one source, on one clock: they stay together, unless nobody else is
+    if len({who[label] for label in binned.table["label"]}) > 1:
+        binned.table["source"] = [who[label] or label for label in binned.table["label"]]
+    folds = _folds(binned, settings)
     if settings["events"]["kind"] == "counts":
         binned, more = units.select_units(binned, 0.0, folds)
         rows += more

@@ -12,6 +12,7 @@ from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.stats import splits
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
@@ -95,6 +96,21 @@ def from_series(path, runs="first") -> list[Recording]:
     return items
 
 
+def families(tensor) -> np.ndarray:
+    """Recordings that repeat each other: runs of one person, or the same values twice.
+
+    Parameters
+    ----------
+    tensor : PairTensor
+
+    Returns
+    -------
+    ndarray of int, shape (n_animals,)
+    """
+    person = [name.split("_")[0] if name.startswith("sub-") else name for name in tensor.animals]
+    return splits.families(person, splits.content_ids(np.moveaxis(tensor.values, 1, 0)))
+
+
 def tensor_options(source, settings, items) -> dict:
     """Arguments of :func:`neuro.ntf.affinity.tensor.build_tensor` that the settings mean.
 
@@ -160,7 +176,15 @@ def make_tensor(source, items, settings, events=None, out=None):
     wanted = "none" if source == "fmri" and table is None else settings["time_alignment"]
     if source == "fmri" and settings["time_alignment"] == "task":
         wanted = "task"
-    return build_tensor(items, table, wanted, out=out, **tensor_options(source, settings, items))
+    options = tensor_options(source, settings, items)
+    tensor = build_tensor(items, table, wanted, out=out, **options)
+    if not tensor.values.any():
+        silent = sum(len(names) for names in tensor.silent.values())
+        raise InputProblem(
+            f"ntf: nothing rises above the noise in any pair ({silent} traces are silent); is "
+            "recordings.fs_hz right? ntf.affinity.snr_min: 0 keeps traces that look silent"
+        )
+    return tensor
 
 
 def make_model(tensor, rank, settings, seed):

@@ -316,7 +316,7 @@ def exclusions(name, axes, components) -> list[dict]:
     return rows
 
 
-def headline(name, factors, null, components) -> list[dict]:
+def headline(name, factors, null, components, shared=None) -> list[dict]:
     """Headline figures of a set.
 
     Parameters
@@ -325,6 +325,9 @@ def headline(name, factors, null, components) -> list[dict]:
     factors : Factors
     null : NullMotifs or None
     components : pandas.DataFrame
+    shared : int, optional
+        Repeats in training and test of the split that chose the number of components; none
+        where nothing was left out.
 
     Returns
     -------
@@ -363,6 +366,10 @@ def headline(name, factors, null, components) -> list[dict]:
         ),
         row("neurons", len(factors.names), "neurons", n_animals),
     ]
+    if shared is not None:
+        rows.append(
+            row("recordings shared by training and test", shared, "recordings", n_animals, 0)
+        )
     if null is not None:
         rows.append(
             row(

@@ -42,3 +42,33 @@ def common_block(observed) -> np.ndarray:
         if size * shared[pick] >= best_size:
             best, best_size = len(taken), size * shared[pick]
     return np.isin(member, taken[:best])
+
+
+def usable_block(dead, limit: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows to keep so that nothing is missing and few rows are lost.
+
+    A row in which most columns are dead is a bad row and costs no column. A column that is dead
+    in more than `limit` of the other rows goes; then, as long as more than `limit` of them would
+    be lost, the one that is dead in most of the rows that are incomplete.
+
+    Parameters
+    ----------
+    dead : array of bool, shape (n_rows, n_columns)
+        For example runs and regions.
+    limit : float, default 0.05 (ours)
+
+    Returns
+    -------
+    columns : ndarray of bool, shape (n_columns,)
+    rows : ndarray of bool, shape (n_rows,)
+    """
+    dead = np.asarray(dead, bool)
+    good = dead.mean(axis=1) <= 0.5
+    part = dead[good]
+    columns = part.mean(axis=0) <= limit if len(part) else np.ones(dead.shape[1], bool)
+    while len(part):
+        incomplete = part[:, columns].any(axis=1)
+        if incomplete.mean() <= limit:
+            break
+        columns[np.flatnonzero(columns)[part[:, columns].sum(axis=0).argmax()]] = False
+    return columns, good & ~dead[:, columns].any(axis=1)

@@ -233,3 +233,131 @@ def shared_groups(group, train, test) -> int:
     """
     group = np.asarray(group)
     return len(np.intersect1d(group[train], group[test]))
+
+
+def shared_over_folds(group, fold) -> int:
+    """How many groups a cross-validation has in training and test at once.
+
+    Parameters
+    ----------
+    group : array, shape (n,)
+        Subject, session or stimulus of each item.
+    fold : array, shape (n,)
+        The fold in which an item is tested; it is trained on in all others.
+
+    Returns
+    -------
+    int
+        Groups of which the items are not all in one fold.
+    """
+    number = np.unique(np.asarray(group), return_inverse=True)[1].ravel()
+    part = np.unique(np.asarray(fold), return_inverse=True)[1].ravel()
+    pairs = np.unique(np.stack([number, part]), axis=1)
+    return int((np.bincount(pairs[0]) > 1).sum())
+
+
+def overlapping(source, start, stop) -> np.ndarray:
+    """Families of windows of continuous recordings: those that overlap, directly or by others.
+
+    Parameters
+    ----------
+    source : array, shape (n,)
+        Recording of each window; windows of different recordings never overlap.
+    start, stop : array of float, shape (n,)
+        On the clock of the recording; the stop is not part of a window.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    source = np.unique(np.asarray(source).astype(str), return_inverse=True)[1].ravel()
+    start, stop = np.asarray(start, float), np.asarray(stop, float)
+    family = np.empty(len(source), np.int64)
+    number, last, end = -1, -1, -np.inf
+    # bins are sums of floats: what ends where the next begins is apart
+    slack = 1e-9 * max(float(np.abs(stop).max(initial=0.0)), 1.0)
+    for k in np.lexsort((start, source)):
+        if source[k] != last or start[k] >= end - slack:
+            number, last, end = number + 1, source[k], -np.inf
+        family[k], end = number, max(end, stop[k])
+    return family
+
+
+def window_places(items) -> np.ndarray | None:
+    """Where trials begin on one recording, if they are windows of it that overlap.
+
+    Parameters
+    ----------
+    items : array, or anything sliced along its first axis, shape (n, n_frames, ...)
+
+    Returns
+    -------
+    ndarray of int, shape (n,) or None
+        In frames; None where fewer than half of the trials go on where the one before stopped.
+    """
+    n, length = items.shape[:2]
+    # which steps a trial may be ahead of the one before; stills fit several
+    fits = np.zeros((max(n - 1, 0), max(length - 1, 1)), bool)
+    still = np.zeros(max(n - 1, 0), bool)
+    before = None
+    for first in range(0, n, _BLOCK):
+        for k, item in enumerate(np.asarray(items[first : first + _BLOCK]), first):
+            if before is not None:
+                still[k - 1] = (item == item[:1]).all()
+                for s in range(1, length - 1):
+                    if (before[s] == item[0]).all():
+                        fits[k - 1, s] = (before[s:] == item[:-s]).all()
+            before = item
+    told = fits[~still]
+    if len(told) < 2 or told.mean(axis=0).max() < 0.5:
+        return None
+    step = int(told.sum(axis=0).argmax())
+    return np.concatenate([[0], np.cumsum(np.where(fits[:, step], step, length))])
+
+
+def _gaps(place, used, held):
+    """Distance of each held item to the nearest used one, by their places in order."""
+    last, here = np.sort(place[used]), place[held]
+    if not len(last):
+        return np.full(len(here), np.inf)
+    after = np.searchsorted(last, here)
+    low, high = last[np.maximum(after - 1, 0)], last[np.minimum(after, len(last) - 1)]
+    return np.minimum(np.abs(here - low), np.abs(here - high))
+
+
+def shared_windows(place, train, test, reach: int) -> int:
+    """How many windows of the test touch a sample that a window of the training touches.
+
+    Parameters
+    ----------
+    place : array of int, shape (n,)
+        First (or last) sample of each window of a continuous recording.
+    train, test : array of bool, shape (n,)
+    reach : int
+        Length of a window in samples, as long as the longest filter.
+
+    Returns
+    -------
+    int
+    """
+    return int((_gaps(np.asarray(place), train, test) < reach).sum())
+
+
+def apart(tier, place, reach: int) -> np.ndarray:
+    """Tiers without test windows that reach into training: such windows are 'unused'.
+
+    Parameters
+    ----------
+    tier : array of str, shape (n,)
+    place, reach
+        As for :func:`shared_windows`.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    tier = np.asarray(tier).astype("<U10")
+    held = np.flatnonzero(tier == "test")
+    near = _gaps(np.asarray(place), np.isin(tier, ("train", "validation")), held) < reach
+    tier[held[near]] = "unused"
+    return tier

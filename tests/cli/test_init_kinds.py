@@ -157,3 +157,50 @@ def test_any_bytes_under_any_name_are_settings_or_one_line(seed):
         assert isinstance(init.settings(["d"]), str)
     except InputProblem as problem:
         assert all("\n" not in line for line in problem.problems)
+
+
+def test_a_folder_above_the_one_with_subjects_is_looked_into(tmp_path):
+    import datasets
+
+    datasets.tiny(tmp_path / "derivatives" / "fmriprep-25")
+    text = init.settings([tmp_path / "derivatives"])
+    assert f'root: "{tmp_path / "derivatives" / "fmriprep-25"}"' in text
+    datasets.tiny(tmp_path / "derivatives" / "other")
+    with pytest.raises(InputProblem) as caught:
+        init.settings([tmp_path / "derivatives"])
+    assert "several folders hold subjects; give one of" in caught.value.problems[0]
+    # the advice
+    assert "other" in init.settings([tmp_path / "derivatives" / "other"])
+
+
+def test_images_responses_and_regions_are_named_file_by_file(tmp_path):
+
+    rng = np.random.default_rng(0)
+    files = [tmp_path / name for name in ("pics.npy", "resp.npy", "areas.tsv")]
+    np.save(files[0], rng.random((40, 3, 16, 16)).astype(np.float32))
+    np.save(files[1], rng.random((40, 6)).astype(np.float32))
+    files[2].write_text("voxel\troi\n" + "".join(f"{k}\tV{k // 3}\n" for k in range(6)))
+    text = init.settings(files)
+    read = yaml.safe_load(text)["braindive"]
+    assert [read[key] for key in ("images", "betas", "rois")] == list(map(str, files))
+    assert "V0 (3), V1 (3)" in text
+    files[2].write_text("voxel\troi\n" + "".join(f"{k + 1}\tV\n" for k in range(6)))
+    with pytest.raises(InputProblem, match=r"numbered 1 to 6; number .* from 0 \(0 to 5\)"):
+        init.settings(files)
+
+
+def test_events_beside_the_recordings_are_used_where_they_fit(tmp_path):
+
+    rng = np.random.default_rng(0)
+    for name in ("w1", "w2"):
+        traces = rng.random((50, 3))
+        table = np.column_stack([np.arange(50) / 5, traces])
+        np.savetxt(tmp_path / f"{name}.csv", table, "%.3f", ",", header="time,a,b,c", comments="")
+    events = "animal\tonset_s\tduration_s\tcondition\nw1\t2\t1\tx\n%s\t2\t1\tx\n"
+    (tmp_path / "events.tsv").write_text(events % "w2")
+    read = yaml.safe_load(init.settings([tmp_path]))["ntf"]["recordings"]
+    assert read["events"] == str(tmp_path / "events.tsv") and len(read["files"]) == 2
+    (tmp_path / "events.tsv").write_text(events % "stranger")
+    text = init.settings([tmp_path])
+    assert "events" not in yaml.safe_load(text)["ntf"]["recordings"]
+    assert "# not used: " in text and "stranger" in text

@@ -285,6 +285,7 @@ def tree(path, **wishes) -> Callable:
             "stages": [name for name in config.STAGES if settings[name]["enabled"]],
         }
 
+    read.path = path  # trees of the recorded lists lie elsewhere
     return read
 
 

@@ -156,6 +156,7 @@ def test_headline_names_the_baselines(fitted):
     found = export.everything(
         model,
         binned,
+        folds,
         table,
         sweep.curve_of(table, "onehot"),
         name="demo",
@@ -171,6 +172,7 @@ def test_headline_names_the_baselines(fitted):
     best = best.loc[best.groupby("fold")["objective"].idxmax()]
     low, high = stats.t.interval(0.95, 1, score["value"], stats.sem(best["test_bits_per_spike"]))
     assert (score["ci_low"], score["ci_high"]) == pytest.approx((low, high))
+    assert entries["demo: stretches shared by training and test"]["value"] == 0
     assert entries["demo: bins in the planted state"]["value"] > 0.5
     assert entries["demo: agreement with the switch (AMI)"]["value"] < 0.2
     assert set(found.tables) == {

@@ -60,7 +60,7 @@ def test_numbers_of_neurons_are_those_of_the_file():
     assert labels(present(item)) == ["n1", "n3", "n5"]
     assert labels(present(present(item))) == ["n1", "n3", "n5"]
     # a neuron without any value is missing, not left out
-    assert unobserved(item) == {"n4": pytest.approx(0.25)}
+    assert unobserved(item) == {"n2": 0.0, "n4": pytest.approx(0.25)}
 
 
 def test_what_was_left_out_stands_in_the_exclusions(tmp_path):
@@ -169,3 +169,25 @@ def test_numbers_of_one_file_are_labels_of_its_atlas():
         for name in ("sub-1", "sub-2")
     ]
     assert build_tensor(items, snr_min=0).names == names
+
+
+def test_traces_that_never_rise_above_their_noise_are_one_line(tmp_path):
+    from neuro.config import resolve
+    from neuro.io.problems import InputProblem
+    from neuro.io.recordings.reader import Recording
+    from neuro.ntf import stage
+
+    settings = {"data": {"kind": "none"}, "ntf": {"sources": ["recordings"]}}
+    settings["ntf"]["recordings"] = {"files": ["*.csv"], "fs_hz": 4.0}
+    resolve(settings)
+    rng = np.random.default_rng(0)
+    items = [
+        Recording(name, rng.standard_normal((200, 4)), 4.0, list("abcd"), None, name)
+        for name in ("w1", "w2")
+    ]
+    with pytest.raises(InputProblem, match=r"nothing rises .* \(8 traces are silent\)"):
+        stage.make_tensor("recordings", items, settings["ntf"], None, tmp_path / "a.npy")
+    # the advice
+    settings["ntf"]["affinity"]["snr_min"] = 0
+    tensor = stage.make_tensor("recordings", items, settings["ntf"], None, tmp_path / "b.npy")
+    assert tensor.values.any()

@@ -82,3 +82,64 @@ def test_the_guard_lies_between_training_and_test():
     train, test = np.flatnonzero(tier == "train"), np.flatnonzero(tier == "test")
     assert train.max() == 399 and test.min() == 430 and test.max() == 499
     assert (tier[400:430] == "unused").all()
+
+
+def test_a_subject_in_two_folds_is_counted_once():
+    group = np.array(["a", "a", "b", "b", "c", "d", "d", "d"])
+    assert splits.shared_over_folds(group, [0, 0, 1, 1, 2, 2, 2, 2]) == 0
+    # dealt row by row, as if each run were somebody else
+    assert splits.shared_over_folds(group, np.arange(8) % 3) == 3
+    dealt = splits.stratified_group_folds(group, np.zeros(8), 3, 0)
+    assert splits.shared_over_folds(group, dealt) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlapping_windows_of_a_recording_are_one_family(seed):
+    rng = np.random.default_rng(seed)
+    source, start = rng.integers(0, 3, 30), np.round(rng.random(30) * 60, 1)
+    stop = start + np.round(0.5 + rng.random(30) * 3, 1)
+    touch = [
+        [source[i] == source[j] and start[i] < stop[j] and start[j] < stop[i] for j in range(30)]
+        for i in range(30)
+    ]
+    for _ in range(5):
+        touch = np.array(touch) @ np.array(touch)
+    found = splits.overlapping(source, start, stop)
+    assert ((found[:, None] == found[None]) == touch).all()
+
+
+def test_windows_that_only_touch_are_apart():
+    edges = np.arange(7) * 0.1
+    assert len(set(splits.overlapping(["x"] * 6, edges[:-1], edges[:-1] + 0.1))) == 6
+    assert len(set(splits.overlapping(list("abcdef"), np.zeros(6), np.ones(6)))) == 6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_windows_shared_by_both_sides_are_counted_by_their_samples(seed):
+    rng = np.random.default_rng(seed)
+    tier = rng.choice(["train", "test", "unused"], 80, p=[0.1, 0.1, 0.8])
+    place, reach = np.cumsum(rng.integers(1, 4, 80)), int(rng.integers(1, 9))
+    covered = {p + k for p in place[tier == "train"] for k in range(reach)}
+    touched = [any(p + k in covered for k in range(reach)) for p in place]
+    touched = np.array(touched) & (tier == "test")
+    assert touched.sum() > 0 or reach < 3
+    count = splits.shared_windows(place, tier == "train", tier == "test", reach)
+    assert count == touched.sum()
+    clean = splits.apart(tier, place, reach)
+    assert splits.shared_windows(place, clean == "train", clean == "test", reach) == 0
+    assert (np.flatnonzero(clean != tier) == np.flatnonzero(touched)).all()
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_windows_cut_from_one_movie_are_recognised(step):
+    movie = RNG.random((100, 2, 3)).astype(np.float32)
+    movie[40:60] = movie[40]  # a still, as there are in films
+    starts = np.arange(0, 80, step)
+    windows = np.stack([movie[k : k + 12] for k in starts])
+    np.testing.assert_array_equal(splits.window_places(windows), starts)
+    assert splits.window_places(np.stack([movie[k : k + 12] for k in range(0, 80, 12)])) is None
+    assert splits.window_places(windows[RNG.permutation(len(windows))]) is None
+    # all trials begin alike: no windows of one recording
+    alike = RNG.random((20, 12, 2))
+    alike[:, :6] = 0.5
+    assert splits.window_places(alike) is None

@@ -87,7 +87,9 @@ def test_adhd():
             expected[f"balanced accuracy, {name}, {told}"] = fields
     expected["balanced accuracy, site, pooled"] = figure("pooled", "site")
     entries = report(case, "adhd/report.json")
-    agree(entries, expected)
+    sides = seen.groupby(["scheme", "repeat", "participant_id"]).fold.nunique()
+    shared = {"value": int((sides > 1).sum()), "null": 0, "n": seen.participant_id.nunique()}
+    agree(entries, expected | {"subjects shared by training and test": shared})
 
     from neuro.adhd.diagnosis import scores, variants
 
@@ -139,6 +141,10 @@ def test_demovae():
             "null": float(row.null_bound),
             "n": 16,
         }
+    expected["people shared by training and test"] = {
+        "value": 0.0,
+        "n": int(held.n_train.iloc[0] + held.n_test.iloc[0]),
+    }
     error = tables["reconstruction"].query("scheme == 'folds'").set_index("features").rmse_heldout
     expected[f"held-out reconstruction of {main}"] = {
         "value": float(error[main]),
@@ -268,6 +274,7 @@ def test_ntf():
             "n": len(factors["errors"]),
         },
         "neurons": {"value": len(axes["names"]), "n": n_animals},
+        "recordings shared by training and test": {"value": 0, "n": n_animals},
         "components with communities beyond chance (networkx)": {
             "value": int((tested.p_adjusted <= 0.05).sum()),
             "null": 0.05 * len(tested),
@@ -470,6 +477,7 @@ def test_hmmglm():
             "value": float((weights.sign != 0).mean()),
             "n": len(weights),
         },
+        "stretches shared by training and test": {"value": 0, "null": 0, "n": len(truth["states"])},
         "number of states found": {"value": 2, "planted": 2, "error": 0, "n": 4},
         "bins in the planted state": {
             "value": float(hits[order]),

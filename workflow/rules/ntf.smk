@@ -164,6 +164,7 @@ rule ntf_communities:
         recordings=ntf_files,
         nulls=ntf_nulls,
         known=ntf_known,
+        rank="results/ntf/{dataset}/rank.json",
     output:
         communities="results/ntf/{dataset}/communities.tsv",
         components="results/ntf/{dataset}/components.tsv",

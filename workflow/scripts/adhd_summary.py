@@ -12,7 +12,7 @@ def main(snakemake):
 
         from neuro.adhd import final
         from neuro.adhd.diagnosis import evaluate, variants
-        from neuro.adhd.diagnosis.scores import recovered_regions
+        from neuro.adhd.diagnosis.scores import recovered_regions, shared_subjects
         from neuro.adhd.features import subjects
         from neuro.adhd.features.table import FeatureTable
         from neuro.base import provenance
@@ -48,7 +48,7 @@ def main(snakemake):
         provenance.dataset_description(
             "results/adhd", name="neuro adhd: graph maps and diagnosis", config=settings
         )
-        figures = evaluate.headline(scores)
+        figures = [*evaluate.headline(scores), shared_subjects(predictions, features)]
         if given.get("truth"):
             planted = json.loads(Path(given.truth).read_text("utf-8"))["case_regions"]["name"]
             name, n = primary_maps(settings)[0], len(everybody)

@@ -13,11 +13,12 @@ def main(snakemake):
         from neuro.io.formats import tables
 
         given, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
-        binned, _ = files.read_counts(given.counts)
+        binned, folds = files.read_counts(given.counts)
         model = OneHotHMMGLM.load(given.model)
         found = export.everything(
             model,
             binned,
+            folds,
             files.read_sweep([given.sweep]),
             tables.read_tsv(given.curve, dtype={"model": str}),
             name=snakemake.wildcards.dataset,

@@ -37,7 +37,7 @@ def main(snakemake):
                 "test_corr_mean": float(corr.mean()),
                 "test_corr_median": float(np.median(corr)),
                 "test_corr_90": float(np.quantile(corr, 0.9)),
-                "shared_stimuli": data.shared(),
+                "shared_stimuli": data.shared() + getattr(twin, "shared_", 0),
                 "history": getattr(twin, "history_", []),
             },
         )

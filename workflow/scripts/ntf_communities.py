@@ -1,5 +1,8 @@
 """Communities of every component against the surrogates; tables, motifs, traces."""
 
+import json
+from pathlib import Path
+
 from neuro.base import job
 
 
@@ -43,7 +46,8 @@ def main(snakemake):
         tables.write_exclusions(out.exclusions, left_out)
         table, rows = known.compare(params.source, factors, first, items, given.known, params.seed)
         tables.write_tsv(out.known, table)
-        headline = summary.headline(name, factors, null, components)
+        shared = json.loads(Path(given.rank).read_text("utf-8"))["shared"]
+        headline = summary.headline(name, factors, null, components, shared)
         provenance.write_json(out.report, [*rows, *headline])
         provenance.sidecar(
             out.communities,

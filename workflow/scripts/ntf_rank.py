@@ -19,6 +19,7 @@ def main(snakemake):
             tensor,
             stage.rank_range(settings, tensor) if fixed is None else [fixed],
             rule=settings["rank_rule"],
+            family=stage.families(tensor),
             concatenated=stage.is_concatenated(tensor),
             solver=settings["solver"],
             n_starts=settings["n_starts"],
@@ -40,7 +41,9 @@ def main(snakemake):
             seed=snakemake.params.seed,
             packages=["numpy", "scipy", "numba"],
         )
-        provenance.write_json(snakemake.output.rank, {"rank": sweep.rank, "reason": reason})
+        provenance.write_json(
+            snakemake.output.rank, {"rank": sweep.rank, "reason": reason, "shared": sweep.shared}
+        )
         log(f"rank {sweep.rank}: {reason}")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.adhd.diagnosis.metrics import METRICS, bootstrap_metrics, interval, score_metrics
+from neuro.stats import splits
 
 SCORE_COLUMNS = (
     *("scheme", "fold", "site", "input", "mask", "metric", "value", "ci_low", "ci_high"),
@@ -163,6 +164,37 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
                 figure[key] = float(row[column]) if np.isfinite(row[column]) else None
             found.append(figure)
     return found
+
+
+def shared_subjects(predictions: pd.DataFrame, features) -> dict:
+    """Headline entry: subjects that any split has in training and test at once.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        `participant_id`, `scheme`, `repeat`, `fold` of every test row.
+    features : FeatureTable
+        Subjects with equal features are one scan under two names.
+
+    Returns
+    -------
+    dict
+    """
+    content = dict(zip(features.participant_id, splits.content_ids(features.X)))
+    counts = []
+    for _, part in predictions.groupby(["scheme", "repeat"]):
+        who = part["participant_id"].astype(str).to_numpy()
+        # those without features of their own are known by name alone
+        scan = [str(content.get(name, name)) for name in who]
+        counts.append(splits.shared_over_folds(splits.families(who, scan), part["fold"]))
+    entry = dict.fromkeys(("baseline", "ci_low", "ci_high", "p"))
+    return entry | {
+        "name": "subjects shared by training and test",
+        "value": max(counts, default=0),
+        "unit": "subjects",
+        "null": 0,
+        "n": int(predictions["participant_id"].nunique()),
+    }
 
 
 def recovered_regions(maps: pd.DataFrame, planted, name: str, n: int) -> dict:

@@ -11,7 +11,7 @@ from neuro.config import kinds
 from neuro.io.problems import InputProblem
 
 
-def check_run(row, config):
+def check_run(row, config, show=None):
     """Volumes, sampling interval and problems of one image run.
 
     Parameters
@@ -20,6 +20,8 @@ def check_run(row, config):
         Of the run table.
     config : dict
         Resolved settings, the kind of data and the confound strategy decided.
+    show : callable, optional
+        Called with the path and the image, and the path of the mask.
 
     Returns
     -------
@@ -32,6 +34,8 @@ def check_run(row, config):
     """
     kind = config["data"]["kind"]
     bold, problems = _bold(row, config["data"])
+    if show and bold is not None:
+        show(row["bold"], bold, row["mask"])
     problems += _mask(row, bold, needed=kind != kinds.NATIVE)
     if kind == kinds.NATIVE:
         problems += _slice_times(row, bold, config)

@@ -7,13 +7,15 @@ import numpy as np
 from neuro.io.problems import InputProblem
 
 
-def recordings(section) -> tuple[list[str], list[str]]:
+def recordings(section, show=None) -> tuple[list[str], list[str]]:
     """Check the recordings named under `ntf.recordings`, and the events against them.
 
     Parameters
     ----------
     section : dict
         Resolved section `ntf`.
+    show : callable, optional
+        Called with the path and content of everything that is read.
 
     Returns
     -------
@@ -39,6 +41,8 @@ def recordings(section) -> tuple[list[str], list[str]]:
         except InputProblem as problem:
             problems += problem.problems
             continue
+        if show:
+            show(path, items[-1])
         lines.append(f"{path}: {what(items[-1])}")
         if not isinstance(items[-1], PairKernels):
             doubts = [*items[-1].notes, *_doubts(items[-1], unobserved(items[-1]))]

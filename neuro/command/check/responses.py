@@ -8,13 +8,15 @@ LEAST = 10
 """Training trials that a twin needs."""
 
 
-def recordings(section) -> tuple[list[str], list[str]]:
+def recordings(section, show=None) -> tuple[list[str], list[str]]:
     """Check the data named under `mds.input`, and what goes with them.
 
     Parameters
     ----------
     section : dict
         Resolved section `mds`.
+    show : callable, optional
+        Called with the path and content of everything that is read.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
         return lines, problems
     for name, path in sets(section).items():
         if name not in NAMED:
-            what, wrong = _data(path, section, name)
+            what, wrong = _data(path, section, name, show)
             lines += what
             problems += wrong
     if section["new_recording"]:
@@ -41,7 +43,7 @@ def recordings(section) -> tuple[list[str], list[str]]:
     return lines, problems
 
 
-def _data(path, section, name):
+def _data(path, section, name, show):
     """What a data set holds, and what is wrong with it."""
     from neuro.io.responses.reader import TIERS, finite
     from neuro.mds import stage
@@ -51,6 +53,8 @@ def _data(path, section, name):
     except InputProblem as problem:
         return [], problem.problems
     problems = finite(data.stimuli, data.path)
+    if show:
+        show(path, data)
     problems += _twin(data, section)
     if len(data.unit) < section["n_clusters_init"]:
         problems.append(

@@ -15,13 +15,15 @@ NAMED = 5
 """So many units are named in a line."""
 
 
-def recordings(section) -> tuple[list[str], list[str]]:
+def recordings(section, show=None) -> tuple[list[str], list[str]]:
     """Check the recordings named under `hmmglm.sets`.
 
     Parameters
     ----------
     section : dict
         Resolved section `hmmglm`.
+    show : callable, optional
+        Called with the path and content of everything that is read.
 
     Returns
     -------
@@ -54,6 +56,8 @@ def recordings(section) -> tuple[list[str], list[str]]:
             except InputProblem as problem:
                 problems += problem.problems
                 continue
+            if show:
+                show(path, data)
             lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
             lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]

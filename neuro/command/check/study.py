@@ -16,7 +16,7 @@ COLUMNS = ("participant_id", "run_key", "site", "volumes", "tr", "mask", "confou
 EXCLUSIONS = Path("results/check_exclusions.tsv")
 
 
-def inputs(config, rows, notes=None):
+def inputs(config, rows, notes=None, show=None):
     """Check the runs of the input.
 
     Parameters
@@ -27,6 +27,8 @@ def inputs(config, rows, notes=None):
         Run table as :func:`neuro.run.inputs.read` returns it.
     notes : list of str, optional
         What was taken for what, and is in doubt, is added.
+    show : callable, optional
+        Called with the path and content of every run that is read.
 
     Returns
     -------
@@ -42,12 +44,12 @@ def inputs(config, rows, notes=None):
     kind = config["data"]["kind"]
     table, exclusions, problems = [], [], []
     notes = [] if notes is None else notes
-    series = _series(kind, config, rows, notes) if kind in kinds.TABLES else {}
+    series = _series(kind, config, rows, notes, show) if kind in kinds.TABLES else {}
     for row in rows:
         line = {name: row.get(name, "") for name in COLUMNS}
         line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
         if row["status"] == "ok":
-            line["volumes"], line["tr"], found = _run(row, config, series)
+            line["volumes"], line["tr"], found = _run(row, config, series, show)
         else:
             found = row["reason"].split(BETWEEN)
         line["verdict"] = "ok" if not found else found[0]
@@ -64,13 +66,13 @@ def inputs(config, rows, notes=None):
     return table, exclusions, problems
 
 
-def _run(row, config, series):
+def _run(row, config, series, show=None):
     """Volumes, sampling interval and problems of one run."""
     if config["data"]["kind"] == "simulated":
         return config["simulate"]["n_volumes"], row["tr"], []
     if row["run_key"] in series:
         return series[row["run_key"]]
-    return check_images.check_run(row, config)
+    return check_images.check_run(row, config, show)
 
 
 @contextlib.contextmanager
@@ -85,7 +87,7 @@ def _noted(notes):
             notes.append(line)
 
 
-def _series(kind, config, rows, notes):
+def _series(kind, config, rows, notes, show=None):
     """Volumes, sampling interval and problems of every region table, by run key."""
     from neuro.io.bids import xcpd
     from neuro.io.regions.roi import check_tables
@@ -97,6 +99,8 @@ def _series(kind, config, rows, notes):
         constant = config["fmri"]["constant_regions"]
         runs = list(read_series(kind, config["data"], usable, left_out, constant))
     notes += _dead(runs)
+    for run in runs if show else []:
+        show(run.path, run)
     found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
         found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])

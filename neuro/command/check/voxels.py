@@ -5,13 +5,15 @@ from __future__ import annotations
 from neuro.io.problems import InputProblem
 
 
-def recordings(section) -> tuple[list[str], list[str]]:
+def recordings(section, show=None) -> tuple[list[str], list[str]]:
     """Check the files named in `braindive`, and that they belong together.
 
     Parameters
     ----------
     section : dict
         Resolved section `braindive`.
+    show : callable, optional
+        Called with the path and content of everything that is read.
 
     Returns
     -------
@@ -29,6 +31,8 @@ def recordings(section) -> tuple[list[str], list[str]]:
         data = read_data(images, section["betas"], section["rois"])
     except InputProblem as problem:
         return [], problem.problems
+    if show:
+        show(images, data)
     regions = sorted({name for entry in data.roi for name in entry.split(BETWEEN)})
     lines = [
         f"{images}: {len(data.images)} images ({' x '.join(map(str, data.images.shape[1:]))}) in "

@@ -73,7 +73,11 @@ def _recognise(path, wishes) -> Found | None:
         found = recognise(path, **wishes)
         if found is not None:
             return found
-    return None
+    below = glance.with_subjects(path)
+    if len(below) > 1:
+        names = ", ".join(item.as_posix() for item in below[:6])
+        raise InputProblem(f"{path}: several folders hold subjects; give one of {names}")
+    return _recognise(below[0], wishes) if below else None
 
 
 def _exists(path) -> bool:
@@ -87,8 +91,11 @@ def _exists(path) -> bool:
 
 def _others(paths):
     """What is no BOLD, and a line for every path that nobody knows."""
-    places: dict[str, list[Path]] = {}
+    places: dict[str, list] = {}
     problems = []
+    paths, sets = glance.voxel_sets(paths)
+    if sets:
+        places["voxels"] = sets
     for path in paths:
         try:
             inside = glance.sort(path)

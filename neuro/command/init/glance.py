@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import zipfile
 from collections import Counter
@@ -46,6 +47,68 @@ def sort(path) -> dict[str, list[Path]]:
         for kind in kinds:
             places.setdefault(kind, []).append(place)
     return places
+
+
+def with_subjects(path) -> list[Path]:
+    """Folders below one that has no sub-* itself, such as `fmriprep` in `derivatives`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    list of pathlib.Path
+        The nearest ones; within :data:`DEEP` folders.
+    """
+    level = [path] if path.is_dir() else []
+    for _ in range(DEEP):
+        level = [item for folder in level for item in _inside(folder) if item.is_dir()]
+        found = [item for item in level if any(sub.is_dir() for sub in item.glob("sub-*"))]
+        if found or len(level) > MOST:
+            return found
+    return []
+
+
+def voxel_sets(paths):
+    """Images, responses and regions that were named file by file.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+
+    Returns
+    -------
+    rest : list of pathlib.Path
+        What belongs to no such set.
+    sets : list of (images, betas, rois or None)
+        At most one: `.npy` with four axes, one with as many rows, a table (voxel, roi).
+    """
+    import numpy as np
+
+    shapes = {}
+    for path in paths:
+        if path.suffix == ".npy" and path.is_file():
+            with contextlib.suppress(OSError, ValueError):
+                shapes[path] = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    images = [path for path, shape in shapes.items() if len(shape) == 4]
+    betas = [
+        path
+        for path, shape in shapes.items()
+        if len(images) == 1 and len(shape) == 2 and shape[0] == shapes[images[0]][0]
+    ]
+    if len(betas) != 1:
+        return list(paths), []
+    rois = [path for path in paths if path.is_file() and _of_rois(path)]
+    used = (images[0], betas[0], rois[0] if rois else None)
+    return [path for path in paths if path not in used], [used]
+
+
+def _of_rois(path) -> bool:
+    if path.suffix.lower() not in TEXT:
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        return {"voxel", "roi"} <= set(stream.readline().replace(",", "\t").strip().split("\t"))
 
 
 def _walk(path, depth):

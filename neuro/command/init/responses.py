@@ -48,11 +48,12 @@ def recognise(places) -> Found:
 
 
 def recognise_voxels(places) -> Found:
-    """A folder with images.npy, betas.npy and perhaps rois.tsv, as input of stage braindive.
+    """Images with voxels as input of stage braindive.
 
     Parameters
     ----------
-    places : sequence of pathlib.Path
+    places : sequence of pathlib.Path or of tuple
+        Folders with images.npy, betas.npy and perhaps rois.tsv, or these three files.
 
     Returns
     -------
@@ -65,11 +66,14 @@ def recognise_voxels(places) -> Found:
     """
     from neuro.braindive.dataset import BETWEEN, read_data
 
-    def table(folder):
-        return folder / "rois.tsv" if (folder / "rois.tsv").is_file() else None
+    def three(place):
+        if isinstance(place, tuple):
+            return place
+        rois = place / "rois.tsv"
+        return place / "images.npy", place / "betas.npy", rois if rois.is_file() else None
 
-    def read(folder):
-        return read_data(folder / "images.npy", folder / "betas.npy", table(folder))
+    def read(files):
+        return read_data(*files)
 
     def describe(data):
         names = Counter(name for entry in data.roi for name in entry.split(BETWEEN))
@@ -78,20 +82,18 @@ def recognise_voxels(places) -> Found:
         trials = f"trials: {len(data.trial_image)}, every tenth image a test image"
         return first, [f"regions: {counts(names)}", f"{trials}; a row per image", *data.notes]
 
-    found, questions = asked.read_all(places, read, {})
-    folder = found[0][0]
-    lines = ["  enabled: true"]
-    lines += [f"  {key}: {quoted(folder / f'{key}.npy')}" for key in ("images", "betas")]
-    if table(folder):
-        lines.append(f"  rois: {quoted(table(folder))}")
+    found, questions = asked.read_all([three(place) for place in places], read, {})
+    images, betas, rois = found[0][0]
+    lines = ["  enabled: true", f"  images: {quoted(images)}", f"  betas: {quoted(betas)}"]
+    if rois:
+        lines.append(f"  rois: {quoted(rois)}")
     else:
         lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
         lines += ["  objectives: [all]"]
-    lines += [comment(f"another set: {path}", 2) for path, _ in found[1:]]
+    lines += [comment(f"another set: {files[0]}", 2) for files, _ in found[1:]]
     title = f"{len(found)} sets of images and voxels"
-    return Found(
-        places[0], asked.about(found, describe, title), {"braindive": [*lines, *questions]}
-    )
+    found = [(files[0], data) for files, data in found]
+    return Found(images, asked.about(found, describe, title), {"braindive": [*lines, *questions]})
 
 
 def _describe(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neuro.command.init import asked
 from neuro.command.init.found import Found, comment, quoted
+from neuro.io.problems import InputProblem
 
 ANSWERS = {
     "set recordings.fs_hz": "fs_hz: 10.0",
@@ -40,10 +41,27 @@ def recognise(places) -> Found:
     if len(rates) > 1:
         text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
         lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
+    lines += _events(found)
     lines += [line[2:] for line in questions]
     title = f"{len(found)} recordings of traces, one per animal"
     section = ["  sources: [recordings]", "  recordings:", *(f"    {line}" for line in lines)]
     return Found(places[0], asked.about(found, _describe, title), {"ntf": section})
+
+
+def _events(found) -> list[str]:
+    """A table of events beside the recordings, where it fits them; else why it does not."""
+    from neuro.ntf.affinity.alignment import read_events
+
+    names = [data.name for _, data in found if data is not None]
+    beside = sorted({path.parent for path, _ in found})
+    for path in (folder / f"events{end}" for folder in beside for end in (".tsv", ".csv")):
+        if path.is_file():
+            try:
+                read_events(path, names)
+            except InputProblem as problem:
+                return [comment(f"not used: {problem.problems[0]}")]
+            return [f"events: {quoted(path.as_posix())}"]
+    return []
 
 
 def _literal(path) -> str:

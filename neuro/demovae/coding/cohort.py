@@ -150,7 +150,7 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
 
     regions, complete = usable_regions(edges, connectomes.region)
     for name in np.array(connectomes.region)[~regions]:
-        left_out.append(exclusion(f"region {name}", STEP, "no signal in more than 5 % of the runs"))
+        left_out.append(exclusion(f"region {name}", STEP, "no signal in too many runs"))
     for key in np.array(keys)[~complete]:
         left_out.append(exclusion(key, STEP, "a region of the others has no signal"))
 

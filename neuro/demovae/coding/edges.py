@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from neuro.stats.observed import usable_block
+
 
 def n_regions(n_edges: int) -> int | None:
     """Number of regions behind a number of edges, None where there is none."""
@@ -50,8 +52,8 @@ def check_edges(X, expected: int | None = None) -> list[str]:
 def usable_regions(edges, labels, limit: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """Regions and rows to keep so that no edge is missing.
 
-    A region that is missing in more than `limit` of the rows is left out for everybody; then
-    rows that still miss an edge are left out.
+    See :func:`neuro.stats.observed.usable_block`; dead regions cost a region, not the people.
+    Rows that still miss an edge are left out.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def usable_regions(edges, labels, limit: float = 0.05) -> tuple[np.ndarray, np.n
             hits = np.bincount(first[wrong], minlength=count)
             hits += np.bincount(second[wrong], minlength=count)
             dead[place] = hits == count - 1
-    regions = dead.mean(axis=0) <= limit
+    regions, _ = usable_block(dead, limit)
     kept = regions[first] & regions[second]
     rows = np.array([bool(np.isfinite(row[kept]).all()) for row in edges], dtype=bool)
     return regions, rows

@@ -78,6 +78,15 @@ def figures(
                 n=row["n_test"],
             )
         )
+    found.append(
+        figure(
+            "people shared by training and test",
+            reconstruction["n_shared"].max(),
+            "people",
+            0,
+            n=part["n_train"].add(part["n_test"]).max() if len(part) else None,
+        )
+    )
     part = reconstruction[reconstruction["scheme"] == "folds"].set_index("features")
     if main in part.index:
         size = main.rpartition("-")[2]

@@ -17,13 +17,14 @@ from neuro.demovae.evaluation.readouts import COLUMNS, readouts
 from neuro.demovae.sampling.generate import minimum_eigenvalues
 from neuro.demovae.sampling.transfer import transfer
 from neuro.io.problems import InputProblem
+from neuro.stats.splits import content_ids, families, shared_over_folds
 
 READOUT_COLUMNS = ("scheme", "features", *COLUMNS)
 ASSOCIATION_COLUMNS = (
     *("scheme", "features", "column", "max_abs_r_train", "max_abs_r_heldout", "null_bound"),
     *("n_correlations", "n_train", "n_test"),
 )
-RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout")
+RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout", "n_shared")
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
@@ -78,13 +79,15 @@ def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=pri
     _check_latents(cohort, schemes, removed, settings)
     tables: dict[str, list] = {"readouts": [], "associations": [], "reconstruction": []}
     for scheme, fold in schemes.items():
+        n_shared = shared_over_folds(families(who, content_ids(cohort.edges)), fold)
         for part in np.unique(fold):
             train, test = cohort.rows(fold != part), cohort.rows(fold == part)
             models = transformers(removed, settings, [settings["latent_dim"]], seed, store=False)
             for name, model in {"raw": None, **models}.items():
                 found = _judge_one(train, test, model, removed, scheme, seed)
                 for key, table in found.items():
-                    tables[key].append(table.assign(scheme=scheme, features=name))
+                    more = {"scheme": scheme, "features": name, "n_shared": n_shared}
+                    tables[key].append(table.assign(**more))
             log(f"{scheme}, part {part}: {len(train.edges)} rows to fit, {len(test.edges)} to test")
     return {
         "readouts": _mean(tables["readouts"], READOUT_COLUMNS, 6),

@@ -12,9 +12,13 @@ from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynap
 from neuro.io.spikes.data import merged
 from neuro.io.spikes.reader import check_trials
 from neuro.stats.splits import ordered_folds
+from neuro.stats import splits
 
 COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
 """Of the table of sequences."""
+
+MANY = 20
+"""Filled bins from which on two sequences of equal counts are the same recording."""
 
 SLACK = 1e-9
 """Relative tolerance (in bins) when durations are divided by the bin width."""
@@ -317,7 +321,34 @@ def join(parts) -> Binned:
     return joined.keep(np.ones(len(units), bool))
 
 
-def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray:
+def repeats(binned: Binned) -> np.ndarray:
+    """Families of sequences that overlap in time, are of one person, or hold the same counts.
+
+    Parameters
+    ----------
+    binned : Binned
+
+    Returns
+    -------
+    ndarray of int, shape (n_sequences,)
+        A few spikes are alike by chance: content counts from :data:`MANY` filled bins on.
+    """
+    table = binned.table
+    stop = table["start_s"] + table["n_bins"] * binned.bin_s
+    alike = [
+        item.tobytes() if np.count_nonzero(item) >= MANY else number
+        for number, item in enumerate(binned.sequences)
+    ]
+    content = {key: number for number, key in enumerate(dict.fromkeys(alike))}
+    # sequences of a file of counts have a clock each
+    own = table["label"].str.extract(r"^(sequence \d+)", expand=False).fillna("")
+    return splits.families(
+        splits.overlapping(table["source"] + " " + own, table["start_s"], stop),
+        [content[key] for key in alike],
+    )
+
+
+def fold_of(n_sequences: int, n_folds: int, order: str = "blocks", family=None) -> np.ndarray:
     """Fold of every sequence.
 
     Parameters
@@ -326,6 +357,8 @@ def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray
     n_folds : int
     order : {'blocks', 'interleaved'}
         Contiguous blocks of sequences, or every n-th sequence.
+    family : array of int, shape (n_sequences,), optional
+        Sequences of one family get the same fold, see :func:`repeats`.
 
     Returns
     -------
@@ -336,9 +369,12 @@ def fold_of(n_sequences: int, n_folds: int, order: str = "blocks") -> np.ndarray
     InputProblem
         When there are fewer sequences than folds.
     """
-    if n_sequences < n_folds:
+    number = np.arange(n_sequences) if family is None else np.asarray(family)
+    n_apart = len(np.unique(number))
+    if n_apart < n_folds:
+        more = "" if n_apart == n_sequences else f" ({n_apart} that repeat nothing of each other)"
         raise InputProblem(
-            f"hmmglm: {n_sequences} sequences for {n_folds} folds; use shorter segments or fewer "
-            "folds"
+            f"hmmglm: {n_sequences} sequences{more} for {n_folds} folds; use shorter segments or "
+            "fewer folds"
         )
-    return ordered_folds(n_sequences, n_folds, order)
+    return ordered_folds(n_apart, n_folds, order)[number]

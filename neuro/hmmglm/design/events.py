@@ -12,6 +12,7 @@ import pandas as pd
 from neuro.hmmglm.design.bins import Binned
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
+from neuro.stats.observed import usable_block
 
 BANNER = "point events of ROI series, not spikes"
 """Stands in every figure title and sidecar of this input."""
@@ -126,9 +127,24 @@ def bin_series(
         scores.append(whole)
         masks.append(mask)
         names.append(run_key)
-    flat = np.zeros(len(regions), dtype=bool)
-    for whole, mask in zip(scores, masks):
-        flat |= np.isnan(whole[mask]).any(axis=0)
+    dead = np.stack([np.isnan(whole[mask]).any(axis=0) for whole, mask in zip(scores, masks)])
+    alive, usable = usable_block(dead, 0.0)
+    flat = ~alive
+    rows += [
+        exclusion(
+            names[place],
+            "events",
+            "no variance in most regions (dead, of all)",
+            int(dead[place].sum()),
+            len(regions),
+        )
+        for place in np.flatnonzero(~usable)
+    ]
+    scores, masks, names = (
+        [item for item, good in zip(part, usable) if good] for part in (scores, masks, names)
+    )
+    if not names:
+        raise InputProblem("hmmglm: no run has variance in half of its regions")
     rows += [
         exclusion(f"region {regions[place]}", "events", "no variance in at least one run")
         for place in np.flatnonzero(flat)

@@ -20,7 +20,7 @@ import numpy as np
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.responses import parts
+from neuro.io.responses import parts, tiers
 from neuro.io.responses.images import layout
 from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, usable
 from neuro.stats import splits
@@ -59,6 +59,10 @@ class StimulusResponses:
     family : ndarray of int or None, shape (n_trials,)
         Trials whose stimuli have the same name or the same content; none for continuous
         recordings and discrete sets. No family is in training and test.
+    place : ndarray of int or None, shape (n_trials,)
+        First frame of each trial, where trials are windows of one movie that overlap.
+    window : int
+        Their length in frames.
     fs : float or None
         Samples per second of temporal stimuli and movies.
     excluded : list of (unit, reason)
@@ -75,6 +79,8 @@ class StimulusResponses:
     stimulus_id: np.ndarray | None = None
     condition: np.ndarray | None = None
     family: np.ndarray | None = None
+    place: np.ndarray | None = None
+    window: int = 0
     fs: float | None = None
     excluded: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
@@ -82,11 +88,10 @@ class StimulusResponses:
 
     def shared(self) -> int:
         """Stimuli that are both in training or validation and in test; 0 unless they leak."""
-        if self.family is None:
-            return 0
-        return splits.shared_groups(
-            self.family, np.isin(self.tier, ("train", "validation")), self.tier == "test"
-        )
+        used, held = np.isin(self.tier, ("train", "validation")), self.tier == "test"
+        if self.place is not None:
+            return splits.shared_windows(self.place, used, held, self.window)
+        return 0 if self.family is None else splits.shared_groups(self.family, used, held)
 
     @property
     def unit(self) -> list[str]:
@@ -252,13 +257,15 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     if problems:
         raise InputProblem(problems)
     notes = list(content.get("notes", []))
-    family, kind = None, "discrete"
+    family, place, window, kind = None, None, 0, "discrete"
     if not discrete and stimuli is not None:
         how = layout(stimuli, names.get("stimuli", str(path)), fs=content.get("fs"))
         kind = how.kind
         notes += how.notes
         if kind != "temporal":
             family = splits.content_ids(stimuli)
+            if kind in ("movie", "clips"):
+                place, window = splits.window_places(stimuli), stimuli.shape[1]
             if trials["stimulus_id"] is not None:
                 family = splits.families(trials["stimulus_id"], family)
         stimuli = (
@@ -266,7 +273,11 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
             if isinstance(stimuli, LazyStimuli)
             else how.apply(np.asarray(stimuli))
         )
-    tier, said = _tiers(tier, kind, family, n_trials)
+    tier, said = (
+        tiers.of_trials(tier, kind, family, n_trials)
+        if place is None
+        else tiers.of_windows(tier, place, window, path)
+    )
     notes += said
     responses = responses.astype(np.float32)
     keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)
@@ -284,37 +295,14 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         units={key: [v for v, k in zip(values, keep) if k] for key, values in units.items()},
         kind=kind,
         family=family,
+        place=place,
+        window=window,
         fs=rate,
         excluded=excluded,
         notes=notes,
         path=str(path),
         **trials,
     )
-
-
-def _tiers(tier, kind, family, n_trials):
-    """Tiers of the trials, drawn where the file has none, and what to say about them."""
-    if tier is None and kind == "discrete":
-        return np.full(n_trials, "train"), []
-    if tier is None and kind == "temporal":
-        note = "The file names no tiers: the first 80 % train, the last 20 % test."
-        return splits.time_tiers(n_trials), [note]
-    if tier is None:
-        note = "The file names no tiers; they were drawn with a fixed seed, repeats together."
-        return splits.draw_tiers(family), [note]
-    if family is None:
-        return tier, []
-    # what a stimulus is tested on must not have been seen, whatever the file says
-    out = tier.astype("<U10")
-    for held, seen in (("test", ("train", "validation")), ("validation", ("train",))):
-        known = np.isin(family, family[out == held]) & np.isin(out, seen)
-        out[known] = "unused"
-    n_unused = int((out != tier).sum())
-    note = (
-        f"{n_unused} trials repeat a stimulus of a tier they are not in (a test or validation "
-        "stimulus); they are not used."
-    )
-    return out, [note] if n_unused else []
 
 
 def _stimulus_problems(stimuli, n_trials, names, path):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.problems import InputProblem
 from neuro.mds.twin.core import unit_correlation
 from neuro.mds.twin.image import Regression, split_validation, tiers
 from neuro.stats.ridge import RidgePath
+from neuro.stats.splits import apart, shared_windows
 from neuro.stats.ties import first_best
 
 PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
@@ -76,6 +78,8 @@ class TemporalTwin(Regression):
     bias_ : ndarray, shape (n_units,)
         Of the regression; the clustering does without it.
     test_correlation_ : ndarray, shape (n_units,)
+    shared_ : int
+        Test windows that touch samples of training windows, of a continuous recording: 0.
 
     Notes
     -----
@@ -108,6 +112,16 @@ class TemporalTwin(Regression):
         tier = tiers(tier, len(responses))
         used = np.isin(tier, ("train", "validation"))
         self.offset = stimuli[used].mean(axis=tuple(range(stimuli.ndim - 1)))
+        if stimuli.ndim == 2:
+            # every window of the test lies apart from all of the training
+            given, place = tier == "test", np.arange(len(tier))
+            tier = apart(tier, place, self.n_lags)
+            self.shared_ = shared_windows(place, used, tier == "test", self.n_lags)
+            if given.any() and not (tier == "test").any():
+                raise InputProblem(
+                    f"mds.twin.n_lags: windows of {self.n_lags} samples leave no test sample that "
+                    f"lies apart from training in {len(tier)} samples; use less"
+                )
         windows = self._windows(stimuli, self.n_lags)
         # A block at the end: neighbours in time are alike, a random draw would tell little.
         rows = np.flatnonzero(tier == "train")

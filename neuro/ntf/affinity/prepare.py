@@ -67,8 +67,7 @@ def unobserved(item) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Share of the frames in which each has a value. Neurons without any value, or without a
-        name, are missing from the recording and not listed.
+        Share of the frames in which each has a value. Neurons without a name are not listed.
     """
     if isinstance(item, PairKernels):
         return {}
@@ -76,9 +75,7 @@ def unobserved(item) -> dict[str, float]:
         item = recording_from_pynapple(item)
     kept, share = set(labels(present(item))), _observed_rows(item).mean(axis=0)
     return {
-        name: float(part)
-        for name, part in zip(labels(item), share)
-        if name and part > 0 and name not in kept
+        name: float(part) for name, part in zip(labels(item), share) if name and name not in kept
     }
 
 

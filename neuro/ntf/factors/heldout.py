@@ -96,7 +96,7 @@ def _loadings(target, square):
     return load[0].astype(np.float64)
 
 
-def animal_folds(operator, ranks, n_starts, seed):
+def animal_folds(operator, ranks, n_starts, seed, family=None):
     """Starts of the cross-validation over animals.
 
     Parameters
@@ -106,6 +106,8 @@ def animal_folds(operator, ranks, n_starts, seed):
     n_starts : int
         Starts per fit.
     seed : numpy.random.SeedSequence
+    family : array of int, shape (n_animals,), optional
+        Recordings of one animal are left out together; each is an animal by default.
 
     Returns
     -------
@@ -113,11 +115,14 @@ def animal_folds(operator, ranks, n_starts, seed):
         One per fold: `(rank, list of TensorStart)`; empty with fewer than four animals.
     """
     n_bins, n_animals, n_pairs = operator.shape
-    if n_animals < MIN_ANIMALS:
+    names, family = np.unique(
+        np.arange(n_animals) if family is None else family, return_inverse=True
+    )
+    if len(names) < MIN_ANIMALS:
         return []
     rng = np.random.default_rng(seed)
-    n_folds = min(N_FOLDS, n_animals)
-    place = stratified_group_folds(np.arange(n_animals), np.zeros(n_animals), n_folds, rng)
+    n_folds = min(N_FOLDS, len(names))
+    place = stratified_group_folds(family, np.zeros(n_animals), n_folds, rng)
     folds = []
     for fold in range(n_folds):
         held = np.flatnonzero(place == fold)

@@ -11,6 +11,7 @@ from neuro.ntf.factors import compare, hals, heldout
 from neuro.ntf.factors.cptensor import run_complete
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import as_operator, check_rank
+from neuro.stats import splits
 from neuro.stats.ties import first_best
 
 HELD_OUT = 0.05
@@ -36,11 +37,15 @@ class RankSweep:
         The chosen rank.
     reason : str
         One sentence.
+    shared : int or None
+        Recordings (or fibres, with fewer than four animals) of which a repeat is in training and
+        test; None without a split.
     """
 
     table: dict
     rank: int
     reason: str
+    shared: int | None = None
 
 
 def select_rank(
@@ -50,6 +55,7 @@ def select_rank(
     rule="robust",
     *,
     frame_mask=None,
+    family=None,
     concatenated=False,
     solver="hals",
     n_starts=10,
@@ -82,6 +88,8 @@ def select_rank(
         agree, the knee of the error. The error is that on left-out animals, or on fibres where
         no animal was left out. `paper`: where the flattened normalised variance of the
         pair factor stops growing (the authors' related code; the publication states no rule).
+    family : array of int, shape (n_animals,), optional
+        Recordings with one number repeat each other and stay together; none do by default.
     concatenated : bool
         Whether to fit the concatenated model.
     solver : {"hals", "lbfgs", "tensorly"}
@@ -123,10 +131,10 @@ def select_rank(
             run_complete(solver, operator, fits[rank], random_state, max_iter, tol)
         table = _table(operator, ranks, fits, [], tol) | _animal_columns([], ranks)
         return RankSweep(table, *(_robust if rule == "robust" else _paper)(table))
-    folds = [_fold(operator, model, ranks, cv_starts, seed) for seed in seeds[:n_repeats]]
+    folds = [_fold(operator, model, ranks, cv_starts, seed, family) for seed in seeds[:n_repeats]]
     unseen = []
     if n_repeats and not concatenated:
-        unseen = heldout.animal_folds(operator, ranks, cv_starts, seeds[-1])
+        unseen = heldout.animal_folds(operator, ranks, cv_starts, seeds[-1], family)
     queue = [start for rank in ranks for start in fits[rank]]
     queue += [start for fold in folds + unseen for starts in fold.values() for start in starts]
     # large ranks first: what converges late must not start last
@@ -135,10 +143,32 @@ def select_rank(
     table = _table(operator, ranks, fits, folds, tol)
     table |= _animal_columns(unseen, ranks)
     rank, reason = (_robust if rule == "robust" else _paper)(table)
-    return RankSweep(table, rank, reason)
+    return RankSweep(table, rank, reason, _shared(folds, unseen, operator.shape, family))
 
 
-def _fold(operator, model, ranks, n_starts, seed):
+def _shared(folds, unseen, shape, family):
+    """Repeats on both sides of the splits, from what was held out."""
+    _, n_animals, n_pairs = shape
+    family = np.arange(n_animals) if family is None else np.asarray(family)
+    if unseen:
+        place = np.empty(n_animals, int)
+        for number, fold in enumerate(unseen):
+            place[next(iter(fold.values()))[0].holdout.held] = number
+        return splits.shared_over_folds(family, place)
+    if not folds or n_animals == 1:
+        # one animal: stretches of time and pairs, each once
+        return 0 if folds else None
+    fibre = (family[:, None] * n_pairs + np.arange(n_pairs)).ravel()
+    counts = []
+    for fold in folds:
+        held = np.zeros((n_animals, n_pairs), bool)
+        for row, pairs in zip(held, next(iter(fold.values()))[0].holdout.pairs):
+            row[pairs] = True
+        counts.append(splits.shared_groups(fibre, ~held.ravel(), held.ravel()))
+    return max(counts)
+
+
+def _fold(operator, model, ranks, n_starts, seed, family=None):
     """Starts of one repeat of the cross-validation, by rank."""
     rng = np.random.default_rng(seed)
     n_bins, n_animals, n_pairs = operator.shape
@@ -157,7 +187,7 @@ def _fold(operator, model, ranks, n_starts, seed):
         if operator.pair_mask is not None:
             observed = np.repeat(operator.pair_mask, len(groups), axis=0)
         options = {"groups": groups}
-    held = _draw(rng, observed)
+    held = _draw(rng, observed, family if n_animals > 1 else None)
     holdout = hals.Holdout(operator, groups, held)
     state = int(rng.integers(2**31))
     return {
@@ -168,9 +198,12 @@ def _fold(operator, model, ranks, n_starts, seed):
     }
 
 
-def _draw(rng, observed):
-    """A random 5 % of the observed fibres, never the last one of a pair."""
+def _draw(rng, observed, family=None):
+    """A random 5 % of the observed fibres, never the last one of a pair, repeats together."""
     held = observed & (rng.random(observed.shape) < HELD_OUT)
+    if family is not None:
+        _, first, number = np.unique(family, return_index=True, return_inverse=True)
+        held = observed & held[first][number]
     bare = held.sum(axis=0) == observed.sum(axis=0)
     held[:, bare] = False
     if not held.any():

@@ -51,7 +51,7 @@ CASES: dict[str, Case] = {
         (
             *CALCIUM[:1],
             "results/simulated/calcium/truth.tsv",
-            *ntf("axes.npz", "factors.npz", "null_0.npz"),
+            *ntf("axes.npz", "factors.npz", "null_0.npz", "rank.json"),
         ),
         ntf(
             "communities.*",

@@ -1,0 +1,86 @@
+"""Which trials train, which test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neuro.io.problems import InputProblem
+from neuro.stats import splits
+
+
+def of_trials(tier, kind, family, n_trials):
+    """Tiers of the trials, drawn where the file has none, and what to say about them.
+
+    Parameters
+    ----------
+    tier : ndarray of str or None, shape (n_trials,)
+    kind : str
+    family : ndarray of int or None, shape (n_trials,)
+    n_trials : int
+
+    Returns
+    -------
+    tier : ndarray of str
+    notes : list of str
+    """
+    if tier is None and kind == "discrete":
+        return np.full(n_trials, "train"), []
+    if tier is None and kind == "temporal":
+        note = "The file names no tiers: the first 80 % train, the last 20 % test."
+        return splits.time_tiers(n_trials), [note]
+    if tier is None:
+        note = "The file names no tiers; they were drawn with a fixed seed, repeats together."
+        return splits.draw_tiers(family), [note]
+    if family is None:
+        return tier, []
+    # what a stimulus is tested on must not have been seen, whatever the file says
+    out = tier.astype("<U10")
+    for held, seen in (("test", ("train", "validation")), ("validation", ("train",))):
+        known = np.isin(family, family[out == held]) & np.isin(out, seen)
+        out[known] = "unused"
+    n_unused = int((out != tier).sum())
+    note = (
+        f"{n_unused} trials repeat a stimulus of a tier they are not in (a test or validation "
+        "stimulus); they are not used."
+    )
+    return out, [note] if n_unused else []
+
+
+def of_windows(tier, place, length, path):
+    """Tiers of trials that are windows of one movie: none of the test overlaps one of training.
+
+    Parameters
+    ----------
+    tier : ndarray of str or None, shape (n_trials,)
+    place : ndarray of int, shape (n_trials,)
+        First frame of each trial.
+    length : int
+        Frames of a trial.
+    path : path-like
+
+    Returns
+    -------
+    tier, notes
+        As :func:`of_trials`.
+
+    Raises
+    ------
+    InputProblem
+        When every test trial overlaps one of training.
+    """
+    step = int(np.median(np.diff(place)))
+    said = f"Trials are windows of one recording, {length} frames long and {step} apart: "
+    if tier is None:
+        drawn = splits.time_tiers(len(place), -(-length // step))
+        return splits.apart(drawn, place, length), [
+            f"{said}the first 80 % train, the last 20 % test, none that overlap."
+        ]
+    out = splits.apart(tier, place, length)
+    if (tier == "test").any() and not (out == "test").any():
+        raise InputProblem(
+            f"{path}: trials are windows of one recording, {length} frames long and {step} apart, "
+            "and every test window overlaps one of training; take 'tier' out to have them drawn in "
+            "one stretch each"
+        )
+    n_unused = int((out != tier).sum())
+    return out, [f"{said}{n_unused} of the test overlap training and are not used."]
