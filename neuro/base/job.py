@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import neuro
-from neuro.base import threads
+from neuro.base import record, threads
 
 
 class Log:
@@ -42,6 +42,8 @@ def run(snakemake):
     snakemake : object
         What Snakemake hands to a script, or a stand-in with the same attributes.
 
+    The record of the job (:mod:`neuro.base.record`) is written when the body has ended well.
+
     Yields
     ------
     Log
@@ -70,8 +72,10 @@ def run(snakemake):
     ):
         log(f"{name}: {value}")
     try:
+        before = record.begin(snakemake)
         with _warnings_to(log):
             yield log
+        record.end(snakemake, before)
     except Exception as error:
         log(traceback.format_exc())
         text = " ".join(str(error).split())

@@ -17,8 +17,8 @@ import neuro
 _START = time.perf_counter()
 
 
-@functools.lru_cache(maxsize=4096)
-def _checksum(path: str, size: int, mtime: int) -> str:
+def content_checksum(path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read anew."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
@@ -26,8 +26,13 @@ def _checksum(path: str, size: int, mtime: int) -> str:
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=4096)
+def _checksum(path: str, size: int, mtime: int) -> str:
+    return content_checksum(path)
+
+
 def checksum(path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes; remembered as long as its size and time stay."""
     stat = os.stat(path)
     return _checksum(str(path), stat.st_size, stat.st_mtime_ns)
 

@@ -28,6 +28,7 @@ rule adhd_mask:
         mem_mb=2000,
         runtime=20,
     params:
+        inputs=stamp(atlas_image()),
         atlas=settings("fmri", "atlas", "sphere_mm"),
         regions=config["adhd"]["mask"]["regions"],
         scope=config["adhd"]["mask"]["scope"],

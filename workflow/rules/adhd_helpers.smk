@@ -79,3 +79,12 @@ def group_volumes():
         ),
         *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
     ]
+
+
+def adhd_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    group = ["adhd_features", "adhd_diagnose", "adhd_summary"]
+    group.append("adhd_mask" if voxels() else "adhd_graph_roi")
+    chunks = [{"chunk": chunk} for chunk in range(PERMUTE_CHUNKS)]
+    graphs = {"adhd_graph": each_run()} if voxels() else {}
+    return dict.fromkeys(group, ONCE) | {"adhd_permute": chunks} | graphs

@@ -24,6 +24,7 @@ rule braindive_generator:
         mem_mb=braindive_memory,
         runtime=120,
     params:
+        inputs=stamp(braindive_generator_input),
         settings=braindive_generator_settings(),
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),
@@ -53,6 +54,7 @@ rule braindive_encode:
         mem_mb=braindive_memory,
         runtime=240,
     params:
+        inputs=stamp(braindive_data, BRAINDIVE_NETWORKS),
         settings=settings(
             "braindive", *BRAINDIVE_DATA, "encoder", "independent", "judge"
         ),
@@ -87,6 +89,7 @@ rule braindive_sample:
         runtime=240,
         gpu=0 if config["braindive"]["device"] == "cpu" else 1,
     params:
+        inputs=stamp(braindive_table, BRAINDIVE_NETWORKS),
         settings=braindive_sample_settings(),
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],
@@ -126,6 +129,9 @@ rule braindive_judge:
         mem_mb=braindive_memory,
         runtime=60,
     params:
+        inputs=stamp(
+            braindive_data, braindive_category, braindive_table, BRAINDIVE_NETWORKS
+        ),
         settings=config["braindive"],
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],

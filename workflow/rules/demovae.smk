@@ -85,6 +85,7 @@ rule demovae_sample:
         mem_mb=memory(4, floor=4000),
         runtime=60,
     params:
+        inputs=stamp(config["demovae"]["grid"]),
         cohort=DEMOVAE_COHORT,
         settings=settings("demovae", "n_samples", "psd", "residual_noise"),
         seed=DEMOVAE_SEED,

@@ -91,6 +91,7 @@ rule hmmglm_bin:
         mem_mb=memory(10, floor=2000),
         runtime=20,
     params:
+        inputs=stamp(hmmglm_bin_inputs),
         settings=hmmglm_settings(*HMMGLM_READ_KEYS),
         run_keys=hmmglm_runs,
         code=stage_digest("hmmglm"),

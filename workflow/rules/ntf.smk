@@ -53,6 +53,7 @@ rule ntf_tensor:
         mem_mb=ntf_tensor_memory,
         runtime=60,
     params:
+        inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", *NTF_TENSOR),
         code=stage_digest("ntf"),
@@ -146,6 +147,7 @@ rule ntf_null:
         runtime=240,
         gpu=ntf_gpu,
     params:
+        inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", "n_null", *NTF_TENSOR, *NTF_MODEL),
         per_chunk=NTF_PER_CHUNK,
@@ -187,6 +189,7 @@ rule ntf_communities:
         mem_mb=memory(3, floor=2000),
         runtime=120,
     params:
+        inputs=stamp(ntf_files, ntf_known),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", "communities", "recordings", "identity", "fmri_runs"),
         seed=config["execution"]["seed"],

@@ -85,3 +85,16 @@ def ntf_community_env(wildcards=None):
     if config["ntf"]["communities"]["backend"] == "graph_tool":
         return "../../envs/graphtool.yaml"
     return "../../envs/ntf.yaml"
+
+
+def ntf_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    sets = [{"dataset": name} for name in NTF_SETS]
+    chunks = range(-(-config["ntf"]["n_null"] // NTF_PER_CHUNK))
+    names = ["ntf_tensor", "ntf_rank", "ntf_factorize", "ntf_communities"]
+    return {
+        **dict.fromkeys(names, sets),
+        "ntf_null": [{**one, "chunk": chunk} for one in sets for chunk in chunks],
+        "ntf_simulate": ONCE if "simulated" in NTF_SETS else [],
+        "ntf_summary": ONCE,
+    }

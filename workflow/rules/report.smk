@@ -1,6 +1,11 @@
+def report_jobs():
+    """The one rule of the report."""
+    return {"report": ONCE}
+
+
 rule report:
     input:
-        stages=[path for name in neuro.config.STAGES for path in stage_targets(name)],
+        stages=[path for name in neuro.config.STAGES for path in stage_end(name)],
         participants=[] if INPUTS.kind == "none" else "results/participants.tsv",
     output:
         page=ensure("results/report/index.html", non_empty=True),
