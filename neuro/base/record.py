@@ -17,6 +17,10 @@ from pathlib import Path
 from neuro.base import provenance
 
 FOLDER = Path("results/provenance/jobs")
+SEEN = Path("results/provenance/outputs.json")
+"""Record, checksum, size and time of every output when the last run ended."""
+PATIENCE = 600_000_000_000
+"""Nanoseconds until Snakemake has seen that a job ended; a cluster is asked every few minutes."""
 PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -68,9 +72,22 @@ class File:
     size: int
     time: int
 
-    def untouched(self) -> bool:
-        """Whether size and time on the disk are those of the record."""
-        return stamp(self.name) == (self.size, self.time)
+    def untouched(self, seen) -> bool:
+        """Whether size and time on the disk are as they were.
+
+        Parameters
+        ----------
+        seen : dict
+            From :func:`seen`. Snakemake touches what a job wrote after the record was taken;
+            before the run has ended, a later time of the same size is taken for that.
+        """
+        found = stamp(self.name)
+        if found is None or found[0] != self.size:
+            return False
+        known = seen.get(self.name)
+        if known and known[1] == self.checksum:
+            return list(found) == known[2:]
+        return 0 <= found[1] - self.time <= PATIENCE
 
     def same(self) -> bool:
         """Whether the content on the disk is that of the record."""
@@ -214,21 +231,66 @@ def records(folder=FOLDER) -> Iterator[Path]:
     yield from sorted(Path(folder).rglob("*.json"))
 
 
-def altered(folder=FOLDER) -> list[str]:
-    """Outputs that are not what their job wrote, one line each; missing ones are no matter here.
+def seen() -> dict[str, list]:
+    """What :func:`remember` wrote; empty before the first run has ended."""
+    try:
+        return json.loads(SEEN.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
 
-    A file with another time is looked into; one with the size and time of its record is not.
-    """
-    lines = []
-    for path in records(folder):
+
+def remember() -> list[str]:
+    """Write size and time of all outputs when a run ends; gives what is wrong already."""
+    before, now, lines = seen(), {}, []
+    for path in records():
         try:
             found = read(path)
         except RecordProblem as problem:
             lines += problem.problems
             continue
-        lines += [
-            f"{file.name}: altered since its job wrote it; delete it and it is made again"
-            for file in found.outputs
-            if os.path.exists(file.name) and not file.untouched() and not file.same()
-        ]
+        for file in found.outputs:
+            known, disk = before.get(file.name), stamp(file.name)
+            if known and known[1] == file.checksum:
+                now[file.name] = known
+            elif disk and disk[0] == file.size:
+                now[file.name] = [str(path), file.checksum, *disk]
+            elif disk and file.name not in now:
+                lines.append(_ALTERED.format(file.name))
+    _write(now)
     return lines
+
+
+def altered() -> list[str]:
+    """Outputs that are not what their job wrote, one line each; missing ones are no matter here.
+
+    A file with another time is looked into; one with the size and time of the last run is not.
+    """
+    known = seen()
+    lines, confirmed = [], {}
+    for name, (path, checksum, size, time) in known.items():
+        disk = stamp(name)
+        # without a record the job was started and did not end: Snakemake knows
+        if disk in (None, (size, time)) or not os.path.exists(path):
+            continue
+        try:
+            file = next(file for file in read(path).outputs if file.name == name)
+        except (RecordProblem, StopIteration):
+            lines.append(f"{path}: no record of a job, or altered; delete it and {name}")
+            continue
+        if file.checksum != checksum and file.untouched(known):
+            continue  # made again by a run that did not end
+        if file.same():
+            confirmed[name] = [path, file.checksum, *disk]
+        else:
+            lines.append(_ALTERED.format(name))
+    if confirmed:
+        _write(known | confirmed)
+    return lines
+
+
+_ALTERED = "{}: altered since its job wrote it; delete it and it is made again"
+
+
+def _write(rows) -> None:
+    SEEN.parent.mkdir(parents=True, exist_ok=True)
+    SEEN.write_text(json.dumps(rows, indent=0, sort_keys=True) + "\n", "utf-8")

@@ -9,7 +9,7 @@ import neuro
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line: `neuro init`, `check`, `explain`, `scan`, `status` and `methods`."""
+    """The command line: `neuro init`, `check`, `explain`, `scan`, `status`, `verify`, `methods`."""
     parser = argparse.ArgumentParser(
         prog="neuro", description="Checks and lists the input of the workflow, prints its methods."
     )
@@ -43,6 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--watch", action="store_true", help="look again until the run ends")
     command.add_argument(
         "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
+    )
+    text = "say what is stale, missing, altered or of an unknown origin"
+    command = commands.add_parser("verify", help=text, description=text)
+    command.add_argument(
+        "results", nargs="?", default="results", metavar="RESULTS", help="default %(default)s"
+    )
+    command.add_argument(
+        "--fast", action="store_true", help="take files of the recorded size and time as they are"
     )
     text = "look at a data set and write a settings file with what was found"
     command = commands.add_parser("init", help=text, description=text)
@@ -90,6 +98,10 @@ def main(argv=None) -> int:
             from neuro.command import status
 
             return status.show(arguments.directory, watch=arguments.watch)
+        if arguments.command == "verify":
+            from neuro.command import verify
+
+            return verify.show(arguments.results, fast=arguments.fast)
         if arguments.command == "explain":
             return _explain(arguments)
         from neuro.run import settings

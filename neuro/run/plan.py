@@ -12,9 +12,10 @@ from neuro.base import record
 from neuro.config import origins
 
 FOLDER = Path("results/provenance")
-COLUMNS = ("stage", "rule", "subject", "needed", "path", "log", "benchmark", "settings")
+COLUMNS = ("stage", "rule", "subject", "needed", "path", "log", "benchmark")
+COLUMNS += ("settings", "temporary")
 """Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job, `settings`
-is a digest of its parameters."""
+is a digest of its parameters, `temporary` names outputs that do not stay."""
 
 
 def write(config, given, jobs=()):
@@ -62,7 +63,7 @@ def finish(outputs=()) -> list[str]:
             parts = path.relative_to("results/benchmarks").parts
             rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
     _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
-    return [*faults(outputs), *(record.altered() if outputs else ())]
+    return [*faults(outputs), *record.remember(), *record.altered()]
 
 
 def faults(outputs) -> list[str]:

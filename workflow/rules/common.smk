@@ -153,8 +153,12 @@ def each_run():
 def lacking(stage):
     """Of each job of a stage the first output that is missing, temporary ones aside.
 
-    Snakemake makes a missing file again only where something asks for it.
+    Snakemake makes a missing file again only where something asks for it. Where nothing of the
+    stage is there yet, its end asks for all.
     """
+    folder = {"simulate": "simulated"}.get(stage, stage)
+    if not os.path.isdir(f"results/{folder}"):
+        return
     for name, jobs in globals()[f"{stage}_jobs"]().items():
         patterns = [
             path for path in getattr(rules, name).output if not is_flagged(path, "temp")
@@ -215,6 +219,7 @@ def planned_jobs():
         subject = re.search(r"(?:^|/)sub-([a-zA-Z0-9]+)", path)
         name = job.rule.name
         yield {
+            "temporary": " ".join(map(str, job.temp_output)),
             "settings": neuro.base.record.settings_digest(dict(job.params.items())),
             "stage": name.split("_")[0],
             "rule": name,
