@@ -236,7 +236,7 @@ def _key(config, outside):
 
 def _outside(rows, root) -> list[str]:
     """Files of runs that do not lie below the root, such as those that a table lists."""
-    top = f"{str(root).rstrip('/')}/" if os.path.isdir(root) else "\0"
+    top = str(root).rstrip("/") + "/" if root and os.path.isdir(root) else "\0"
     found = {str(row.get(name) or "") for row in rows for name in FILES}
     found |= {str(sidecar_path(path)) for path in found if path and not path.startswith(top)}
     return sorted(path for path in found if path and not path.startswith(top))

@@ -3,11 +3,6 @@
 PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
 
 
-def graph_memory(wildcards, input, attempt):
-    """Memory of a voxel graph in MB: packed bits grow with the square of the voxels."""
-    return max(1500, int(300 + 12 * megabytes(input) * attempt))
-
-
 def feature_inputs(wildcards):
     """What the features are gathered from, by level."""
     files = {

@@ -21,7 +21,7 @@ rule braindive_generator:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=120,
     params:
         inputs=stamp(braindive_generator_input),
@@ -51,7 +51,7 @@ rule braindive_encode:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=240,
     params:
         inputs=stamp(braindive_data, BRAINDIVE_NETWORKS),
@@ -85,7 +85,7 @@ rule braindive_sample:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=16000 if config["braindive"]["generator"]["type"] != "tiny" else 3000,
+        mem_mb=memory(floor=16000 if BRAINDIVE_LARGE else 3000),
         runtime=240,
         gpu=0 if config["braindive"]["device"] == "cpu" else 1,
     params:
@@ -126,7 +126,7 @@ rule braindive_judge:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=60,
     params:
         inputs=stamp(

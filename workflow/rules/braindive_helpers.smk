@@ -7,6 +7,7 @@ BRAINDIVE_NAMES = {
     braindive_config.slug(name): name
     for name in braindive_config.objectives(config["braindive"])
 }
+BRAINDIVE_LARGE = config["braindive"]["generator"]["type"] != "tiny"
 BRAINDIVE_DATA = ("images", "betas", "rois")
 BRAINDIVE_SAMPLE = (
     "preset",
@@ -102,11 +103,6 @@ def braindive_category(wildcards):
     if kind == "file":
         return [config["braindive"]["judge"]["path"]]
     return [f"{BRAINDIVE}/category.safetensors"] if kind == "cnn" else []
-
-
-def braindive_memory(wildcards, input, attempt):
-    """Memory in MB: images as float32, and the networks."""
-    return int(3000 + 12 * input.size_mb * attempt)
 
 
 BRAINDIVE_NETWORKS = [

@@ -104,14 +104,18 @@ def run_tr(run):
 def megabytes(paths):
     """Size of the input in MB; before it exists Snakemake is told to ask again."""
     # input.size_mb starts an event loop for every job, a fifth of the time of planning
-    return sum(os.path.getsize(path) for path in paths) / 2**20
+    return sum(map(os.path.getsize, neuro.base.record.files(paths))) / 2**20
 
 
-def memory(need, floor=1000):
-    """Memory request in MB: a multiple of the input's size, larger at each attempt."""
+def memory(need=0, floor=1000, base=300):
+    """Memory request in MB, all of it larger at each attempt.
+
+    A base and a multiple of the input's size, but not less than the floor.
+    """
 
     def request(wildcards, input, attempt):
-        return max(floor, int(300 + need * megabytes(input) * attempt))
+        size = megabytes(input) if need else 0
+        return attempt * max(floor, int(base + need * size))
 
     return request
 

@@ -198,7 +198,7 @@ rule demovae_planted:
         "../../envs/demovae.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=60,
     params:
         settings=DEMOVAE_MODEL | settings("demovae", "planted"),
@@ -235,7 +235,7 @@ rule demovae_summary:
         "../../envs/demovae.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=15,
     params:
         config={"demovae": config["demovae"]},

@@ -28,7 +28,7 @@ rule fmri_index:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=15,
     params:
         inputs=stamp(INPUTS.sources),
@@ -61,7 +61,7 @@ if from_tables():
             "../../envs/fmri.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=memory(floor=2000),
             runtime=60,
         params:
             inputs=stamp(INPUTS.files, table_beside(), run_sidecars(), atlas_image()),

@@ -58,7 +58,7 @@ rule hmmglm_simulate:
         "../../envs/hmmglm.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(floor=1500),
         runtime=10,
     params:
         settings=settings("hmmglm", "simulated", "bin_s"),
@@ -161,7 +161,7 @@ if config["hmmglm"]["grid"] == "jobs":
             "../../envs/hmmglm.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(floor=1000),
             runtime=10,
         params:
             settings={},
@@ -303,7 +303,7 @@ rule hmmglm_summary:
         "../../envs/hmmglm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"hmmglm": config["hmmglm"]},

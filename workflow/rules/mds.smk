@@ -20,7 +20,7 @@ rule mds_simulate:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=10,
     params:
         settings=config["mds"]["planted"],
@@ -143,7 +143,7 @@ rule mds_present:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         settings=config["mds"]["planted"],
@@ -172,7 +172,7 @@ rule mds_assign:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=10,
     params:
         inputs=stamp(mds_recording),
@@ -204,7 +204,7 @@ rule mds_summary:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"mds": config["mds"]},

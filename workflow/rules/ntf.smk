@@ -21,7 +21,7 @@ rule ntf_simulate:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         settings=config["ntf"]["simulated"],
@@ -50,7 +50,7 @@ rule ntf_tensor:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_tensor_memory,
+        mem_mb=memory(8, floor=2000, base=1000),
         runtime=60,
     params:
         inputs=stamp(ntf_files, ntf_events),
@@ -80,7 +80,7 @@ rule ntf_rank:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_fit_memory,
+        mem_mb=memory(1.3, floor=1500, base=1500),
         runtime=240,
         gpu=ntf_gpu,
     params:
@@ -112,7 +112,7 @@ rule ntf_factorize:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_fit_memory,
+        mem_mb=memory(1.3, floor=1500, base=1500),
         runtime=120,
         gpu=ntf_gpu,
     params:
@@ -143,7 +143,7 @@ rule ntf_null:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_null_memory,
+        mem_mb=memory(30, floor=2000, base=2000),
         runtime=240,
         gpu=ntf_gpu,
     params:
@@ -217,7 +217,7 @@ rule ntf_summary:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"ntf": config["ntf"]},

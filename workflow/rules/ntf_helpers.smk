@@ -60,21 +60,6 @@ def ntf_nulls(wildcards):
     return [f"results/ntf/{wildcards.dataset}/null_{k}.npz" for k in range(chunks)]
 
 
-def ntf_tensor_memory(wildcards, input, attempt):
-    """Memory in MB while affinities are computed: the tensor itself is written to disk."""
-    return max(2000, int(1000 + 8 * input.size_mb * attempt))
-
-
-def ntf_fit_memory(wildcards, input, attempt):
-    """Memory in MB of a fit: the tensor once, and the factors of all starts."""
-    return int(1500 + 1.3 * input.size_mb * attempt)
-
-
-def ntf_null_memory(wildcards, input, attempt):
-    """Memory in MB of surrogates, which hold a tensor of their own: about thirty recordings."""
-    return int(2000 + 30 * input.size_mb * attempt)
-
-
 def ntf_gpu(wildcards):
     """Whether a fit asks for a graphics card."""
     return 1 if config["ntf"]["device"] == "cuda" else 0

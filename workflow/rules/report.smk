@@ -33,7 +33,7 @@ rule report:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(floor=4000),
         runtime=30,
     params:
         config=config,

@@ -27,7 +27,7 @@ rule simulate_fmri:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=20,
     params:
         settings={
@@ -53,7 +53,7 @@ rule simulate_scenes:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=20,
     params:
         settings=config["simulate"]["scenes"],
