@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 import neuro
+from neuro.base.job import outer
 from neuro.base.provenance import config_hash, sidecar_path
 from neuro.config import kinds
 from neuro.io.problems import InputProblem
@@ -111,7 +112,10 @@ def load(config, *, refresh=True, again=False) -> Inputs:
             outside = _outside(found.rows, config["data"]["root"])
             state = {"key": _key(config, outside), "outside": outside}
             state |= {name: getattr(found, name) for name in _REMEMBERED}
-            _write(found.rows, state)
+            try:
+                _write(found.rows, state)
+            except OSError as error:
+                return Inputs(problems=[outer(error) or f"{TABLE}: cannot be written ({error})"])
     rows = read()
     usable = [row for row in rows if row["status"] == "ok"]
     inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})

@@ -4,6 +4,7 @@ import re
 
 from snakemake.io import is_flagged
 
+import neuro.base.job
 import neuro.base.record
 import neuro.run.plan
 import neuro.run.stamps
@@ -237,8 +238,11 @@ def planned_jobs():
 
 onstart:
     leave_promptly(workflow.scheduler)
-    STAMPS.save()
-    neuro.run.plan.write(config, USER_CONFIG, planned_jobs())
+    try:
+        STAMPS.save()
+        neuro.run.plan.write(config, USER_CONFIG, planned_jobs())
+    except OSError as error:
+        sys.exit(neuro.base.job.outer(error) or f"results/provenance: {error}")
 
 
 onsuccess:
