@@ -54,7 +54,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        all_targets(),
+        all_targets,
     message:
         "Everything is done; the report is results/report/index.html"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import sys
@@ -12,7 +13,7 @@ import warnings
 from pathlib import Path
 
 import neuro
-from neuro.base import threads
+from neuro.base import record, threads
 
 
 class Log:
@@ -28,9 +29,11 @@ class Log:
     def __call__(self, line: str):
         """Add one line."""
         self.lines.append(str(line))
-        if self.path:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(f"{line}\n")
+        # a full disk is told on stderr, not by a second error about the log
+        with contextlib.suppress(OSError):
+            if self.path:
+                with self.path.open("a", encoding="utf-8") as stream:
+                    stream.write(f"{line}\n")
 
 
 @contextlib.contextmanager
@@ -42,6 +45,8 @@ def run(snakemake):
     snakemake : object
         What Snakemake hands to a script, or a stand-in with the same attributes.
 
+    The record of the job (:mod:`neuro.base.record`) is written when the body has ended well.
+
     Yields
     ------
     Log
@@ -51,10 +56,13 @@ def run(snakemake):
     ------
     SystemExit
         With status 1. The lines of an :class:`~neuro.io.problems.InputProblem` are in the log and
-        on stderr as they are; any other error is one line that names it. The log holds the stack
-        of both.
+        on stderr as they are, so is a full disk or too little memory; any other error is one line
+        that names it. The log holds the stack of all.
     """
     threads.limit(snakemake.threads)
+    if not snakemake.config.get("execution", {}).get("shared_results", False):
+        # tables of people are for their owner and group; what the umask forbids stays forbidden
+        os.umask(os.umask(0o077) | 0o007)
     log = Log(snakemake.log[0] if len(snakemake.log) else None)
     start = time.perf_counter()
     log(f"neuro {neuro.__version__}, rule {snakemake.rule}")
@@ -70,20 +78,54 @@ def run(snakemake):
     ):
         log(f"{name}: {value}")
     try:
+        before = record.begin(snakemake)
         with _warnings_to(log):
             yield log
+        record.end(snakemake, before)
     except Exception as error:
         log(traceback.format_exc())
         text = " ".join(str(error).split())
         # Only an InputProblem is a mistake of the user; all else is ours until shown otherwise.
         lines = getattr(error, "problems", None) or [
-            f"{type(error).__name__}: {text}; unexpected, the stack is in {log.path or 'no log'}"
+            outer(error)
+            or f"{type(error).__name__}: {text}; unexpected, the stack is in {log.path or 'no log'}"
         ]
         for line in lines:
             log(f"error: {line}")
             print(f"{snakemake.rule}: {line}", file=sys.stderr)
         sys.exit(1)
     log(f"done in {time.perf_counter() - start:.1f} s")
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there or ask for a larger quota",
+    errno.EROFS: "make it writable or work in another folder",
+    errno.EACCES: "make it readable and writable for you",
+    errno.EPERM: "make it readable and writable for you",
+}
+
+
+def outer(error: BaseException) -> str:
+    """One line for a disk or a memory that is too small, or closed; empty for other errors.
+
+    Parameters
+    ----------
+    error : BaseException
+        Libraries wrap what the system says; then its words are looked for.
+    """
+    if isinstance(error, MemoryError):
+        return (
+            "not enough memory; let fewer jobs run at once (--cores), or give the rule more with "
+            "--set-resources RULE:mem_mb=MB"
+        )
+    text = str(error)
+    for number, remedy in _REMEDIES.items():
+        said = os.strerror(number)
+        if getattr(error, "errno", None) == number or (isinstance(error, OSError) and said in text):
+            where = getattr(error, "filename", None) or f"{os.getcwd()} or the temporary folder"
+            return f"{where}: {said}; {remedy} and start again"
+    return ""
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ DISTRIBUTION = "neuro-chain"
 _START = time.perf_counter()
 
 
-def _digest(path: str) -> str:
+def content_checksum(path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read anew."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
@@ -28,17 +29,17 @@ def _digest(path: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _remembered(path: str, size: int, mtime: int) -> str:
-    return _digest(path)
+def _checksum(path: str, size: int, mtime: int) -> str:
+    return content_checksum(path)
 
 
 def checksum(path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes; remembered as long as its size and time stay."""
     stat = os.stat(path)
     # a file that was just written may change again within one tick of its time stamp
     if abs(time.time_ns() - stat.st_mtime_ns) < 2e9:
-        return _digest(str(path))
-    return _remembered(str(path), stat.st_size, stat.st_mtime_ns)
+        return content_checksum(path)
+    return _checksum(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)

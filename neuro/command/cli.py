@@ -56,6 +56,10 @@ def main(argv=None) -> int:
             from neuro.command import status
 
             return status.show(arguments.directory, watch=arguments.watch)
+        if arguments.command == "verify":
+            from neuro.command import verify
+
+            return verify.show(arguments.results, fast=arguments.fast)
         if arguments.command == "explain":
             return _explain(arguments)
         from neuro.run import settings

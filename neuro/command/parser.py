@@ -13,6 +13,7 @@ commands:
   check     open every file of the settings once and list all problems
   run       check, run and look at the results: INPUT OUTPUT participant|group
   status    how far a run is: jobs per stage, failures, time left
+  verify    what is stale, missing, altered or of an unknown origin
   report    the headline figures of a run and the path of its report
   explain   what a setting means, which rules read it, whether it acts
   methods   the methods text and the references for the settings
@@ -48,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="code for completion in bash, zsh or tcsh",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_run, _demo, _init, _check, _status, _report, _explain, _methods, _scan):
+    for add in (_run, _demo, _init, _check, _status, _verify, _report, _explain, _methods, _scan):
         add(commands)
     return parser
 
@@ -184,6 +185,17 @@ def _status(commands):
     command.add_argument("--watch", action="store_true", help="look again until the run ends")
     command.add_argument(
         "--directory", default=".", metavar="DIR", help="working directory of the run (default .)"
+    )
+
+
+def _verify(commands):
+    text = "say what is stale, missing, altered or of an unknown origin"
+    command = _command(commands, "verify", text)
+    command.add_argument(
+        "results", nargs="?", default="results", metavar="RESULTS", help="default %(default)s"
+    )
+    command.add_argument(
+        "--fast", action="store_true", help="take files of the recorded size and time as they are"
     )
 
 

@@ -22,3 +22,9 @@ class Execution:
         "boolean",
         "Whether runs that fail the check are listed and left out instead of stopping the start.",
     )
+    shared_results: bool = option(
+        False,
+        "boolean",
+        "Whether everybody on the machine may read the results; by default the owner and the "
+        "group alone, for tables and pages name people.",
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from neuro.base import seeds
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import Recording, read_kernels, read_recording

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import glob
 import json
 import os
 from pathlib import Path
 
 import neuro
+from neuro.base.job import outer
+from neuro.base.provenance import config_hash, sidecar_path
 from neuro.config import kinds
 from neuro.io.problems import InputProblem
+from neuro.run import stamps
 from neuro.run.digest import stage_digest
 from neuro.run.layouts import affine, scan
 
-__all__ = ["Inputs", "affine", "bad_runs", "decide", "load", "read"]
+__all__ = ["Inputs", "affine", "bad_runs", "decide", "load", "read", "sidecars"]
 
 _REMEMBERED = ("kind", "why", "files", "sources", "notes")
 TABLE = Path("results/inputs.tsv")
@@ -47,6 +51,8 @@ COLUMNS = (
     "status",
     "reason",
 )
+FILES = ("bold", "mask", "confounds", "motion", "outliers", "json", "table")
+"""Columns that hold paths."""
 
 
 @dataclasses.dataclass
@@ -93,20 +99,23 @@ def load(config, *, refresh=True, again=False) -> Inputs:
     refresh : bool
         Whether a stale cache is renewed; False in jobs, which trust it.
     again : bool
-        Whether the input is scanned although nothing seems to have changed. A file that was
-        mended in place leaves no trace in the folder's times.
+        Whether the input is scanned although nothing seems to have changed.
     """
     state = _state()
     if refresh or not state:
-        key = _key(config)
+        key = _key(config, state.get("outside", ()))
         if again or state.get("key") != key or not TABLE.exists() or _stops(config):
             try:
                 found = scan(config)
             except InputProblem as error:
                 return Inputs(problems=error.problems)
-            state = {"key": key}
+            outside = _outside(found.rows, config["data"]["root"])
+            state = {"key": _key(config, outside), "outside": outside}
             state |= {name: getattr(found, name) for name in _REMEMBERED}
-            _write(found.rows, state)
+            try:
+                _write(found.rows, state)
+            except OSError as error:
+                return Inputs(problems=[outer(error) or f"{TABLE}: cannot be written ({error})"])
     rows = read()
     usable = [row for row in rows if row["status"] == "ok"]
     inputs = Inputs(runs=usable, **{name: state[name] for name in _REMEMBERED})
@@ -213,44 +222,58 @@ def _state():
         return {}
 
 
-def _key(config):
-    from neuro.base.provenance import config_hash
-
-    parts = [neuro.__version__, stage_digest("run/inputs"), config["data"]]
+def _key(config, outside):
+    data = config["data"]
+    parts = [neuro.__version__, stage_digest("run/inputs"), data]
     parts.append(config["adhd"]["site_groups"])
-    parts.append(sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"}))))
-    if config["data"]["kind"] == "simulated":
+    affines = sorted(glob.glob(affine(config, {"participant_id": "*", "session": "*"})))
+    parts.append([[path, stamps.look(path)] for path in affines])
+    if data["kind"] == "simulated":
         parts.append(config["simulate"])
-    elif config["data"]["kind"] != "none":
-        parts.append(_fingerprint(config["data"]["root"]))
-        parts.append(_stat(config["data"]["root"]))
-        parts.append(_stat(config["data"]["participants"]))
+    elif data["kind"] != "none":
+        parts.append(stamps.tree(data["root"]))
+        parts.append(
+            [[path, stamps.look(path)] for path in [data["participants"], *outside] if path]
+        )
     return config_hash(parts)
 
 
-def _stat(path):
-    if not path or not os.path.exists(path):
-        return None
-    stat = os.stat(path)
-    return [stat.st_mtime_ns, stat.st_size]
+def _outside(rows, root) -> list[str]:
+    """Files of runs that do not lie below the root, such as those that a table lists."""
+    top = str(root).rstrip("/") + "/" if root and os.path.isdir(root) else "\0"
+    found = {str(row.get(name) or "") for row in rows for name in FILES}
+    found |= {str(sidecar_path(path)) for path in found if path and not path.startswith(top)}
+    return sorted(path for path in found if path and not path.startswith(top))
 
 
-def _fingerprint(root, depth=3):
-    """Names and times of the folders below `root`, and of the files in it."""
-    found = []
-    stack = [(Path(root), 0)]
-    while stack:
-        folder, level = stack.pop()
-        if not folder.is_dir():
-            continue
-        for entry in os.scandir(folder):
-            if entry.is_dir():
-                found.append([entry.path, entry.stat().st_mtime_ns])
-                if level < depth - 1:
-                    stack.append((Path(entry.path), level + 1))
-            elif level == 0:
-                found.append([entry.path, entry.stat().st_mtime_ns, entry.stat().st_size])
-    return sorted(found)
+def sidecars(config, row) -> list[str]:
+    """JSON files that apply to a run's image or table, those of the folders above included.
+
+    Parameters
+    ----------
+    config : dict
+    row : dict
+        Row of the run table.
+    """
+    path = row["bold"] or row["table"]
+    if row["table"]:
+        return [str(sidecar_path(path))]
+    root, folder = os.path.normpath(config["data"]["root"]), os.path.dirname(path)
+    found: list[str] = []
+    while True:
+        found += _sidecars(folder)
+        if os.path.normpath(folder) == root or not folder or folder == "/":
+            return found
+        folder = os.path.dirname(folder)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sidecars(folder) -> tuple[str, ...]:
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return ()
+    return tuple(os.path.join(folder, name) for name in names if name.endswith("bold.json"))
 
 
 def _write(rows, state):

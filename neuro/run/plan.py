@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from importlib import metadata
 from pathlib import Path
 
+from neuro.base import record
 from neuro.config import origins
 
 FOLDER = Path("results/provenance")
 COLUMNS = ("stage", "rule", "subject", "needed", "path", "log", "benchmark")
-"""Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job."""
+COLUMNS += ("settings", "temporary")
+"""Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job, `settings`
+is a digest of its parameters, `temporary` names outputs that do not stay."""
 
 
 def write(config, given, jobs=()):
@@ -39,8 +43,19 @@ def write(config, given, jobs=()):
     _table(FOLDER / "plan.tsv", COLUMNS, rows)
 
 
-def finish():
-    """Write the run times of all jobs that have a benchmark to `times.tsv`."""
+def finish(outputs=()) -> list[str]:
+    """Write the run times of all jobs that have a benchmark to `times.tsv`, and look at the end.
+
+    Parameters
+    ----------
+    outputs : iterable of tuple
+        Every file of the plan that stays, and the log of its job, empty where it did not run.
+
+    Returns
+    -------
+    list of str
+        What keeps the run from being complete, one line per file.
+    """
     rows = []
     for path in sorted(Path("results/benchmarks").rglob("*.tsv")):
         measured = benchmark(path)
@@ -48,6 +63,39 @@ def finish():
             parts = path.relative_to("results/benchmarks").parts
             rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
     _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
+    return [*faults(outputs), *record.remember(), *record.altered()]
+
+
+def faults(outputs) -> list[str]:
+    """Planned files that are missing, or empty although no exclusions table says why.
+
+    Parameters
+    ----------
+    outputs : iterable of tuple
+        See :func:`finish`.
+    """
+    lines, excluded, silent = [], None, set()
+    for path, log in outputs:
+        if log and log not in silent and not record.path_of(log).exists():
+            silent.add(log)
+            lines.append(f"{log}: its job left no record; delete {path} and start again")
+        if not os.path.exists(path):
+            lines.append(f"{path}: missing although its job ended; start again")
+        elif not os.path.isdir(path) and not os.path.getsize(path):
+            excluded = _excluded() if excluded is None else excluded
+            name = os.path.basename(path)
+            if not any(name.startswith((f"{what}_", f"sub-{what}_")) for what in excluded):
+                lines.append(f"{path}: empty, and no exclusions table says why; delete it")
+    return lines
+
+
+def _excluded() -> set[str]:
+    """What all exclusions tables name."""
+    found = set()
+    for path in Path("results").rglob("*xclusions*.tsv"):
+        with open(path, newline="", encoding="utf-8") as stream:
+            found |= {row.get("what") or "" for row in csv.DictReader(stream, delimiter="\t")}
+    return found - {""}
 
 
 def benchmark(path) -> dict:
@@ -71,4 +119,4 @@ def _table(path, columns, rows):
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: row[name] or "n/a" for name in columns} for row in rows)
+        writer.writerows({name: row.get(name) or "n/a" for name in columns} for row in rows)

@@ -201,3 +201,15 @@ def test_masks(tmp_path):
     nib.save(nib.Nifti1Image(inside[:4], AFFINE), tmp_path / "small.nii.gz")
     with pytest.raises(InputProblem, match=r"grid 4x6x4 differs from 5x6x4 of the image"):
         load_mask(tmp_path / "small.nii.gz", like=bold.img)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "word"), [([("R", "u1"), ("G", "u1"), ("B", "u1")], "colours"), ("c8", "complex64")]
+)
+def test_colours_and_complex_voxels_are_one_line(tmp_path, dtype, word):
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    for shape, read in (((4, 4, 4, 6), load_bold), ((4, 4, 4), load_mask)):
+        path = tmp_path / f"{len(shape)}.nii.gz"
+        nib.save(nib.Nifti1Image(np.zeros(shape, dtype=dtype), affine), path)
+        with pytest.raises(InputProblem, match=f"voxels hold .*{word}, expected one real number"):
+            read(path)

@@ -1,11 +1,16 @@
 """What every script shares: the log, one-line errors, warnings as lines."""
 
+import errno
+import json
+import os
+import stat
 import types
 import warnings
+from pathlib import Path
 
 import pytest
 
-from neuro.base import job
+from neuro.base import job, record
 from neuro.io.problems import InputProblem
 
 
@@ -18,6 +23,7 @@ def task(tmp_path):
         wildcards={"run_key": "sub-01"},
         params={"seed": 3},
         input=["a.nii.gz"],
+        output=[],
         config={"execution": {"seed": 3}},
     )
 
@@ -51,7 +57,7 @@ def test_a_mistake_of_the_user_is_one_line_and_its_stack_is_in_the_log(task, cap
     assert any(line.startswith("Traceback") for line in lines(task))
 
 
-@pytest.mark.parametrize("kind", [ValueError, ZeroDivisionError, OSError, MemoryError])
+@pytest.mark.parametrize("kind", [ValueError, ZeroDivisionError, OSError])
 def test_an_error_of_ours_is_not_passed_off_as_the_users(task, capsys, kind):
     with pytest.raises(SystemExit) as caught, job.run(task):
         raise kind("shapes (3,) and\n(4,) differ")
@@ -71,3 +77,80 @@ def test_warnings_are_lines_of_the_log_each_once(task, capsys):
     found = [line for line in lines(task) if line.startswith("warning")]
     assert found == ["warning: ages lie outside", "warning: other"]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "x", "results/a.h5"), "results/a.h5: No space left on device; free"),
+        (OSError("Can't write data (errno = 28, 'No space left on device')"), "No space left on"),
+        (OSError(errno.EROFS, "x", "results/a.h5"), "results/a.h5: Read-only file system; make"),
+        (PermissionError(errno.EACCES, "x", "a.h5"), "a.h5: Permission denied; make it readable"),
+        (MemoryError(), "not enough memory; let fewer jobs run at once"),
+    ],
+)
+def test_a_full_disk_and_a_small_memory_are_one_line_with_a_remedy(task, capsys, error, line):
+    with pytest.raises(SystemExit), job.run(task):
+        raise error
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and line in shown and "unexpected" not in shown
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_disk_that_is_full_for_the_log_as_well_is_one_line(task, capsys):
+    with pytest.raises(SystemExit), job.run(task) as log:
+        log.path = Path("/dev/full")
+        with open("/dev/full", "w") as stream:
+            stream.write("x")
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "No space left on device" in shown
+
+
+@pytest.fixture
+def real(task, tmp_path, monkeypatch):
+    """A task whose inputs and outputs are there."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.tsv").write_text("a")
+    task.input, task.output = ["a.tsv"], ["out.tsv"]
+    task.log = ["results/logs/adhd/x.log"]
+    return task
+
+
+def test_a_job_leaves_a_record_of_what_it_read_and_wrote(real):
+    with job.run(real):
+        Path("out.tsv").write_text("b")
+        Path("out.json").write_text("{}")
+    path = record.path_of(real.log[0])
+    assert path == Path("results/provenance/jobs/adhd/x.json")
+    found = record.read(path)
+    assert [file.name for file in found.inputs] == ["a.tsv"]
+    assert [file.name for file in found.outputs] == ["out.tsv", "out.json"]
+    assert all(file.same() for file in found.inputs + found.outputs)
+    content = json.loads(path.read_text())
+    assert content["Parameters"] == real.params
+    with pytest.raises(SystemExit), job.run(real):
+        raise ValueError
+    assert not path.exists(), "a job that failed has no record"
+
+
+@pytest.mark.parametrize("what", ["changed", "vanished"])
+def test_an_input_that_changes_under_the_job_is_one_line(real, capsys, what):
+    with pytest.raises(SystemExit), job.run(real):
+        if what == "changed":
+            Path("a.tsv").write_text("other")
+        else:
+            Path("a.tsv").unlink()
+    assert f"a.tsv: {what} while the job read it" in capsys.readouterr().err
+    assert not record.path_of(real.log[0]).exists()
+
+
+@pytest.mark.parametrize(("shared", "mode"), [(False, 0o640), (True, 0o644)])
+def test_results_are_not_for_everybody(real, shared, mode):
+    real.config = {"execution": {"seed": 0, "shared_results": shared}}
+    before = os.umask(0o022)
+    try:
+        with job.run(real):
+            Path("out.tsv").write_text("b")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path("out.tsv").stat().st_mode) == mode

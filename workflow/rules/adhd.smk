@@ -25,9 +25,10 @@ rule adhd_mask:
         "../../envs/adhd.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=20,
     params:
+        inputs=stamp(atlas_image()),
         atlas=settings("fmri", "atlas", "sphere_mm"),
         regions=config["adhd"]["mask"]["regions"],
         scope=config["adhd"]["mask"]["scope"],
@@ -59,7 +60,7 @@ if voxels():
             "../../envs/adhd.yaml"
         threads: 1
         resources:
-            mem_mb=graph_memory,
+            mem_mb=memory(12, floor=1500),
             runtime=60,
         params:
             tr=per_run(run_tr),

@@ -3,11 +3,6 @@
 PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
 
 
-def graph_memory(wildcards, input, attempt):
-    """Memory of a voxel graph in MB: packed bits grow with the square of the voxels."""
-    return max(1500, int(300 + 12 * megabytes(input) * attempt))
-
-
 def feature_inputs(wildcards):
     """What the features are gathered from, by level."""
     files = {
@@ -79,3 +74,12 @@ def group_volumes():
         ),
         *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
     ]
+
+
+def adhd_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    group = ["adhd_features", "adhd_diagnose", "adhd_summary"]
+    group.append("adhd_mask" if voxels() else "adhd_graph_roi")
+    chunks = [{"chunk": chunk} for chunk in range(PERMUTE_CHUNKS)]
+    graphs = {"adhd_graph": each_run()} if voxels() else {}
+    return dict.fromkeys(group, ONCE) | {"adhd_permute": chunks} | graphs

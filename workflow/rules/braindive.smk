@@ -21,9 +21,10 @@ rule braindive_generator:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=120,
     params:
+        inputs=stamp(braindive_generator_input),
         settings=braindive_generator_settings(),
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),
@@ -50,9 +51,10 @@ rule braindive_encode:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=240,
     params:
+        inputs=stamp(braindive_data, BRAINDIVE_NETWORKS),
         settings=settings(
             "braindive", *BRAINDIVE_DATA, "encoder", "independent", "judge"
         ),
@@ -83,10 +85,11 @@ rule braindive_sample:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=16000 if config["braindive"]["generator"]["type"] != "tiny" else 3000,
+        mem_mb=memory(floor=16000 if BRAINDIVE_LARGE else 3000),
         runtime=240,
         gpu=0 if config["braindive"]["device"] == "cpu" else 1,
     params:
+        inputs=stamp(braindive_table, BRAINDIVE_NETWORKS),
         settings=braindive_sample_settings(),
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],
@@ -123,9 +126,12 @@ rule braindive_judge:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=braindive_memory,
+        mem_mb=memory(12, floor=3000, base=3000),
         runtime=60,
     params:
+        inputs=stamp(
+            braindive_data, braindive_category, braindive_table, BRAINDIVE_NETWORKS
+        ),
         settings=config["braindive"],
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],

@@ -7,6 +7,7 @@ BRAINDIVE_NAMES = {
     braindive_config.slug(name): name
     for name in braindive_config.objectives(config["braindive"])
 }
+BRAINDIVE_LARGE = config["braindive"]["generator"]["type"] != "tiny"
 BRAINDIVE_DATA = ("images", "betas", "rois")
 BRAINDIVE_SAMPLE = (
     "preset",
@@ -104,6 +105,28 @@ def braindive_category(wildcards):
     return [f"{BRAINDIVE}/category.safetensors"] if kind == "cnn" else []
 
 
-def braindive_memory(wildcards, input, attempt):
-    """Memory in MB: images as float32, and the networks."""
-    return int(3000 + 12 * input.size_mb * attempt)
+BRAINDIVE_NETWORKS = [
+    config["braindive"][key] for key in ("guide_decoder_path", "content_filter_path")
+] + [
+    config["braindive"][key]["path"]
+    for key in ("encoder", "independent", "judge", "generator")
+]
+
+
+def braindive_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    own = config["braindive"]
+    top = {"dataset": BRAINDIVE.rpartition("/")[2]}
+    roles = ["encoder", "independent"]
+    roles += ["category"] if own["judge"]["type"] == "cnn" else []
+    blocks = range(-(-own["n_seeds"] // own["seed_block"]))
+    return {
+        "braindive_generator": [top],
+        "braindive_encode": [{**top, "role": role} for role in roles],
+        "braindive_sample": [
+            {**top, "objective": name, "block": block}
+            for name in BRAINDIVE_NAMES
+            for block in blocks
+        ],
+        "braindive_judge": ONCE,
+    }

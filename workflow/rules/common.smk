@@ -2,7 +2,12 @@
 import gc
 import re
 
+from snakemake.io import is_flagged
+
+import neuro.base.job
+import neuro.base.record
 import neuro.run.plan
+import neuro.run.stamps
 from neuro.config import kinds
 from neuro.run.digest import stage_digest as _digest
 
@@ -18,9 +23,13 @@ def stage_digest(*packages):
     return neuro.__version__
 
 
+STAMPS = neuro.run.stamps.Stamps(refresh=workflow.is_main_process)
 INPUTS = neuro.run.inputs.load(config, refresh=workflow.is_main_process)
-if INPUTS.problems:
-    sys.exit("\n".join([*INPUTS.problems, f"{len(INPUTS.problems)} problem(s)"]))
+_problems = INPUTS.problems
+if workflow.is_main_process:
+    _problems = _problems + neuro.base.record.altered()
+if _problems:
+    sys.exit("\n".join([*_problems, f"{len(_problems)} problem(s)"]))
 for _line in neuro.run.inputs.decide(config, INPUTS):
     if workflow.is_main_process:
         print(_line, file=sys.stderr)
@@ -96,14 +105,18 @@ def run_tr(run):
 def megabytes(paths):
     """Size of the input in MB; before it exists Snakemake is told to ask again."""
     # input.size_mb starts an event loop for every job, a fifth of the time of planning
-    return sum(os.path.getsize(path) for path in paths) / 2**20
+    return sum(map(os.path.getsize, neuro.base.record.files(paths))) / 2**20
 
 
-def memory(need, floor=1000):
-    """Memory request in MB: a multiple of the input's size, larger at each attempt."""
+def memory(need=0, floor=1000, base=300):
+    """Memory request in MB, all of it larger at each attempt.
+
+    A base and a multiple of the input's size, but not less than the floor.
+    """
 
     def request(wildcards, input, attempt):
-        return max(floor, int(300 + need * megabytes(input) * attempt))
+        size = megabytes(input) if need else 0
+        return attempt * max(floor, int(base + need * size))
 
     return request
 
@@ -113,9 +126,68 @@ def settings(stage, *keys):
     return {key: config[stage][key] for key in keys}
 
 
-def stage_targets(stage):
-    """Files that make a stage complete."""
+def stamp(*items):
+    """A parameter: what the files from outside are, so that a rule runs again for others.
+
+    Paths, lists of them, and the input functions of the rule.
+    """
+    if any(callable(item) for item in items):
+        return lambda wildcards: STAMPS.of(
+            [item(wildcards) if callable(item) else item for item in items]
+        )
+    return STAMPS.of(items)
+
+
+def run_sidecars(wildcards=None):
+    """Sidecars of a run, or of all runs."""
+    keys = [wildcards.run_key] if hasattr(wildcards, "run_key") else runs()
+    return [neuro.run.inputs.sidecars(config, _RUNS[key]) for key in keys]
+
+
+ONCE = [{}]
+
+
+def each_run():
+    """Wildcards of the jobs of a rule that works on one run."""
+    return [
+        {"folder": run_file("", key, "").split("/func/")[0][8:], "run_key": key}
+        for key in runs()
+    ]
+
+
+def lacking(stage):
+    """Of each job of a stage the first output that is missing, temporary ones aside.
+
+    Snakemake makes a missing file again only where something asks for it. Where nothing of the
+    stage is there yet, its end asks for all.
+    """
+    folder = {"simulate": "simulated"}.get(stage, stage)
+    if not os.path.isdir(f"results/{folder}"):
+        return
+    for name, jobs in globals()[f"{stage}_jobs"]().items():
+        patterns = [
+            path for path in getattr(rules, name).output if not is_flagged(path, "temp")
+        ]
+        for wildcards in jobs:
+            paths = (path.format(**wildcards) for path in patterns)
+            missing = next((path for path in paths if not os.path.exists(path)), None)
+            if missing:
+                yield missing
+
+
+def stage_end(stage):
+    """The file that a stage makes last."""
     return [f"results/{stage}/report.json"] if config[stage]["enabled"] else []
+
+
+def stage_targets(*stages):
+    """Input function: files that make stages complete, none of them forgotten."""
+    return lambda wildcards: [
+        path
+        for stage in stages
+        if config[stage]["enabled"]
+        for path in dict.fromkeys([*stage_end(stage), *lacking(stage)])
+    ]
 
 
 def enabled_stages():
@@ -123,10 +195,12 @@ def enabled_stages():
     return [name for name in neuro.config.STAGES if config[name]["enabled"]]
 
 
-def all_targets():
+def all_targets(wildcards):
     """Targets of the enabled stages and the report."""
     return [
-        *(path for name in enabled_stages() for path in stage_targets(name)),
+        *stage_targets(*enabled_stages())(wildcards),
+        *lacking("simulate"),
+        *lacking("report"),
         "results/report/index.html",
     ]
 
@@ -140,6 +214,15 @@ def participant_targets(wildcards=None):
     return run_files("fmri", f"atlas-{atlas()}_stat-mean_timeseries.tsv")
 
 
+def planned_outputs():
+    """Every file of this run that stays, and the log of its job where the job ran."""
+    for job in workflow.dag.jobs:
+        log = str(job.log[0]) if job.log and workflow.dag.needrun(job) else ""
+        yield from (
+            (str(path), log) for path in job.output if path not in job.temp_output
+        )
+
+
 def planned_jobs():
     """Every job of this run as a row of the plan; rules without output are names only."""
     for job in workflow.dag.jobs:
@@ -150,6 +233,8 @@ def planned_jobs():
         subject = re.search(r"(?:^|/)sub-([a-zA-Z0-9]+)", path)
         name = job.rule.name
         yield {
+            "temporary": " ".join(map(str, job.temp_output)),
+            "settings": neuro.base.record.settings_digest(dict(job.params.items())),
             "stage": name.split("_")[0],
             "rule": name,
             "subject": subject[1] if subject and job.wildcards else "",
@@ -162,11 +247,16 @@ def planned_jobs():
 
 onstart:
     leave_promptly(workflow.scheduler)
-    neuro.run.plan.write(config, USER_CONFIG, planned_jobs())
+    try:
+        STAMPS.save()
+        neuro.run.plan.write(config, USER_CONFIG, planned_jobs())
+    except OSError as error:
+        sys.exit(neuro.base.job.outer(error) or f"results/provenance: {error}")
 
 
 onsuccess:
-    neuro.run.plan.finish()
+    if lines := neuro.run.plan.finish(planned_outputs()):
+        sys.exit("\n".join([*lines, f"{len(lines)} problem(s)"]))
 
 
 onerror:

@@ -85,6 +85,7 @@ rule demovae_sample:
         mem_mb=memory(4, floor=4000),
         runtime=60,
     params:
+        inputs=stamp(config["demovae"]["grid"]),
         cohort=DEMOVAE_COHORT,
         settings=settings("demovae", "n_samples", "psd", "residual_noise"),
         seed=DEMOVAE_SEED,
@@ -197,7 +198,7 @@ rule demovae_planted:
         "../../envs/demovae.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=60,
     params:
         settings=DEMOVAE_MODEL | settings("demovae", "planted"),
@@ -234,7 +235,7 @@ rule demovae_summary:
         "../../envs/demovae.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=15,
     params:
         config={"demovae": config["demovae"]},

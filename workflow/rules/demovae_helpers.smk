@@ -55,3 +55,12 @@ DEMOVAE_MODEL = settings(
 DEMOVAE_SEED = config["execution"]["seed"]
 if config["demovae"]["seed"]:
     DEMOVAE_SEED = seeds.number(DEMOVAE_SEED, "demovae seed", config["demovae"]["seed"])
+
+
+
+def demovae_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    names = ["fit", "features", "sample", "evaluate", "generation", "summary"]
+    names += ["diagnosis"] if config["adhd"]["enabled"] else []
+    names += ["planted"] if config["data"]["kind"] == "simulated" else []
+    return {f"demovae_{name}": ONCE for name in names}

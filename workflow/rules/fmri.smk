@@ -28,9 +28,10 @@ rule fmri_index:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=15,
     params:
+        inputs=stamp(INPUTS.sources),
         data=config["data"],
         kind=INPUTS.kind,
         code=stage_digest("run/layouts"),
@@ -60,9 +61,10 @@ if from_tables():
             "../../envs/fmri.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=memory(floor=2000),
             runtime=60,
         params:
+            inputs=stamp(INPUTS.files, table_beside(), run_sidecars(), atlas_image()),
             data=config["data"],
             kind=INPUTS.kind,
             settings=settings(
@@ -106,6 +108,7 @@ else:
                     mem_mb=memory(12),
                     runtime=30,
                 params:
+                    inputs=stamp(run_input("bold"), run_sidecars),
                     root=config["data"]["root"],
                     tr=per_run(run_tr),
                     voxel_size=config["data"]["voxel_size"],
@@ -139,6 +142,11 @@ else:
                 mem_mb=memory(12),
                 runtime=60,
             params:
+                inputs=stamp(
+                    slice_timed("desc-slicetimed_bold.nii.gz", "bold"),
+                    run_affine(),
+                    config["fmri"]["normalise"]["target"],
+                ),
                 tr=per_run(run_tr),
                 voxel_size=config["data"]["voxel_size"],
                 skip_bad=config["execution"]["skip_bad_subjects"],
@@ -177,6 +185,9 @@ else:
             mem_mb=memory(12),
             runtime=60,
         params:
+            inputs=stamp(
+                *map(run_input, ("bold", "mask", "confounds", "motion", "outliers"))
+            ),
             kind=INPUTS.kind,
             space=per_run(run_space),
             tr=per_run(run_tr),
@@ -227,6 +238,7 @@ else:
             mem_mb=memory(8),
             runtime=30,
         params:
+            inputs=stamp(run_input("bold"), atlas_image()),
             kind=INPUTS.kind,
             tr=per_run(run_tr),
             voxel_size=config["data"]["voxel_size"],

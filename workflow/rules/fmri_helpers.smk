@@ -90,3 +90,24 @@ def qc_inputs(wildcards):
     if INPUTS.kind == "simulated":
         files["truth"] = "results/simulated/truth.json"
     return files
+
+
+def table_beside():
+    """What XCP-D left beside the region tables."""
+    return [
+        [run.get(name) for name in ("outliers", "motion")] for run in _RUNS.values()
+    ]
+
+
+def fmri_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    if from_tables():
+        by_run, group = [], ["fmri_table"]
+    else:
+        by_run, group = ["fmri_clean", "fmri_parcellate"], ["fmri_series"]
+    if from_raw():
+        by_run.append("fmri_realign")
+        if config["fmri"]["slice_timing"] != "off":
+            by_run.append("fmri_slicetime")
+    group += ["fmri_index", "fmri_connectome", "fmri_qc"]
+    return dict.fromkeys(by_run, each_run()) | dict.fromkeys(group, ONCE)

@@ -58,7 +58,7 @@ rule hmmglm_simulate:
         "../../envs/hmmglm.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(floor=1500),
         runtime=10,
     params:
         settings=settings("hmmglm", "simulated", "bin_s"),
@@ -91,6 +91,7 @@ rule hmmglm_bin:
         mem_mb=memory(10, floor=2000),
         runtime=20,
     params:
+        inputs=stamp(hmmglm_bin_inputs),
         settings=hmmglm_settings(*HMMGLM_READ_KEYS),
         run_keys=hmmglm_runs,
         code=stage_digest("hmmglm"),
@@ -160,7 +161,7 @@ if config["hmmglm"]["grid"] == "jobs":
             "../../envs/hmmglm.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(floor=1000),
             runtime=10,
         params:
             settings={},
@@ -302,7 +303,7 @@ rule hmmglm_summary:
         "../../envs/hmmglm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"hmmglm": config["hmmglm"]},

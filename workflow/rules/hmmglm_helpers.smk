@@ -42,3 +42,24 @@ def hmmglm_truth(wildcards):
 def hmmglm_files(name):
     """The same file of all sets."""
     return [f"results/hmmglm/{dataset}/{name}" for dataset in HMMGLM_SETS]
+
+
+def hmmglm_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    own = config["hmmglm"]
+    sets = [{"dataset": name} for name in HMMGLM_SETS]
+    fits = [{**one, "k": k} for one in sets for k in sorted(set(own["n_states"]))]
+    parts = [
+        {**fit, "fold": fold, "start": start}
+        for fit in fits
+        for fold in range(own["folds"])
+        for start in range(own["n_starts"])
+    ]
+    simulated = any(source == "simulated" for source, _ in HMMGLM_SETS.values())
+    return {
+        **dict.fromkeys(["hmmglm_bin", "hmmglm_select", "hmmglm_export"], sets),
+        "hmmglm_fit": fits,
+        **({"hmmglm_fit_one": parts} if own["grid"] == "jobs" else {}),
+        "hmmglm_simulate": ONCE if simulated else [],
+        "hmmglm_summary": ONCE,
+    }

@@ -20,7 +20,7 @@ rule mds_simulate:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=10,
     params:
         settings=config["mds"]["planted"],
@@ -34,7 +34,7 @@ rule mds_simulate:
 
 rule mds_twin:
     input:
-        data=lambda wildcards: MDS_SETS[wildcards.dataset],
+        data=mds_data,
         known=mds_known,
     output:
         twin="results/mds/{dataset}/twin.pt",
@@ -54,6 +54,7 @@ rule mds_twin:
         runtime=240,
         gpu=mds_gpu,
     params:
+        inputs=stamp(mds_data, mds_known, config["mds"]["twin"]["path"]),
         settings=settings("mds", *MDS_DATA, "frame_rate_hz", "device"),
         seed=config["execution"]["seed"],
         code=stage_digest("mds", "encoding"),
@@ -142,7 +143,7 @@ rule mds_present:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         settings=config["mds"]["planted"],
@@ -157,7 +158,7 @@ rule mds_present:
 rule mds_assign:
     input:
         stimuli="results/mds/{dataset}/mds_stimuli.npz",
-        recording=lambda wildcards: mds_typed()[wildcards.dataset],
+        recording=mds_recording,
     output:
         assignments="results/mds/{dataset}/assignments.tsv",
         found="results/mds/{dataset}/assignments_summary.json",
@@ -171,9 +172,10 @@ rule mds_assign:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=10,
     params:
+        inputs=stamp(mds_recording),
         code=stage_digest("mds"),
     message:
         "Typing new cells by the stimuli of {wildcards.dataset}"
@@ -202,7 +204,7 @@ rule mds_summary:
         "../../envs/mds.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"mds": config["mds"]},

@@ -49,3 +49,28 @@ def mds_known(wildcards):
 def mds_gpu(wildcards):
     """Whether a job asks for a graphics card."""
     return 1 if config["mds"]["device"] == "cuda" else 0
+
+
+def mds_data(wildcards):
+    """Responses of a data set."""
+    return MDS_SETS[wildcards.dataset]
+
+
+def mds_recording(wildcards):
+    """Recording of the new cells of a data set."""
+    return mds_typed()[wildcards.dataset]
+
+
+def mds_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    own = config["mds"]
+    sets = [{"dataset": name} for name in MDS_SETS]
+    parts = range(-(-own["n_restarts"] // own["restarts_per_job"]))
+    planted = ONCE if "planted" in MDS_SETS else []
+    return {
+        **dict.fromkeys(["mds_twin", "mds_select"], sets),
+        **dict.fromkeys(["mds_simulate", "mds_present"], planted),
+        "mds_cluster": [{**one, "part": part} for one in sets for part in parts],
+        "mds_assign": [{"dataset": name} for name in mds_typed()],
+        "mds_summary": ONCE,
+    }

@@ -21,7 +21,7 @@ rule ntf_simulate:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         settings=config["ntf"]["simulated"],
@@ -50,9 +50,10 @@ rule ntf_tensor:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_tensor_memory,
+        mem_mb=memory(8, floor=2000, base=1000),
         runtime=60,
     params:
+        inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", *NTF_TENSOR),
         code=stage_digest("ntf"),
@@ -79,7 +80,7 @@ rule ntf_rank:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_fit_memory,
+        mem_mb=memory(1.3, floor=1500, base=1500),
         runtime=240,
         gpu=ntf_gpu,
     params:
@@ -111,7 +112,7 @@ rule ntf_factorize:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_fit_memory,
+        mem_mb=memory(1.3, floor=1500, base=1500),
         runtime=120,
         gpu=ntf_gpu,
     params:
@@ -142,10 +143,11 @@ rule ntf_null:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=ntf_null_memory,
+        mem_mb=memory(30, floor=2000, base=2000),
         runtime=240,
         gpu=ntf_gpu,
     params:
+        inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", "n_null", *NTF_TENSOR, *NTF_MODEL),
         per_chunk=NTF_PER_CHUNK,
@@ -188,6 +190,7 @@ rule ntf_communities:
         mem_mb=memory(3, floor=2000),
         runtime=120,
     params:
+        inputs=stamp(ntf_files, ntf_known),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings("ntf", "communities", "recordings", "identity", "fmri_runs"),
         seed=config["execution"]["seed"],
@@ -215,7 +218,7 @@ rule ntf_summary:
         "../../envs/ntf.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(floor=1000),
         runtime=10,
     params:
         config={"ntf": config["ntf"]},

@@ -60,21 +60,6 @@ def ntf_nulls(wildcards):
     return [f"results/ntf/{wildcards.dataset}/null_{k}.npz" for k in range(chunks)]
 
 
-def ntf_tensor_memory(wildcards, input, attempt):
-    """Memory in MB while affinities are computed: the tensor itself is written to disk."""
-    return max(2000, int(1000 + 8 * input.size_mb * attempt))
-
-
-def ntf_fit_memory(wildcards, input, attempt):
-    """Memory in MB of a fit: the tensor once, and the factors of all starts."""
-    return int(1500 + 1.3 * input.size_mb * attempt)
-
-
-def ntf_null_memory(wildcards, input, attempt):
-    """Memory in MB of surrogates, which hold a tensor of their own: about thirty recordings."""
-    return int(2000 + 30 * input.size_mb * attempt)
-
-
 def ntf_gpu(wildcards):
     """Whether a fit asks for a graphics card."""
     return 1 if config["ntf"]["device"] == "cuda" else 0
@@ -85,3 +70,16 @@ def ntf_community_env(wildcards=None):
     if config["ntf"]["communities"]["backend"] == "graph_tool":
         return "../../envs/graphtool.yaml"
     return "../../envs/ntf.yaml"
+
+
+def ntf_jobs():
+    """Rules of the stage in this run, with the wildcards of their jobs."""
+    sets = [{"dataset": name} for name in NTF_SETS]
+    chunks = range(-(-config["ntf"]["n_null"] // NTF_PER_CHUNK))
+    names = ["ntf_tensor", "ntf_rank", "ntf_factorize", "ntf_communities"]
+    return {
+        **dict.fromkeys(names, sets),
+        "ntf_null": [{**one, "chunk": chunk} for one in sets for chunk in chunks],
+        "ntf_simulate": ONCE if "simulated" in NTF_SETS else [],
+        "ntf_summary": ONCE,
+    }

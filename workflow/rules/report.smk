@@ -1,6 +1,11 @@
+def report_jobs():
+    """The one rule of the report."""
+    return {"report": ONCE}
+
+
 rule report:
     input:
-        stages=[path for name in neuro.config.STAGES for path in stage_targets(name)],
+        stages=[path for name in neuro.config.STAGES for path in stage_end(name)],
         participants=[] if INPUTS.kind == "none" else "results/participants.tsv",
     output:
         page=ensure("results/report/index.html", non_empty=True),
@@ -28,7 +33,7 @@ rule report:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(floor=4000),
         runtime=30,
     params:
         config=config,

@@ -1,5 +1,17 @@
 from neuro.simulate.names import cohort_files
 
+SCENES = "results/simulated/scenes.h5"
+
+
+def simulate_jobs():
+    """What is simulated in this run, as rules with the wildcards of their jobs."""
+    seen = config["braindive"]["enabled"] and SCENES in braindive_data()
+    seen = seen or SCENES in MDS_SETS.values()
+    return {
+        "simulate_fmri": ONCE if INPUTS.kind == "simulated" else [],
+        "simulate_scenes": ONCE if seen else [],
+    }
+
 
 rule simulate_fmri:
     output:
@@ -15,7 +27,7 @@ rule simulate_fmri:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=20,
     params:
         settings={
@@ -41,7 +53,7 @@ rule simulate_scenes:
         "../../envs/fmri.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(floor=2000),
         runtime=20,
     params:
         settings=config["simulate"]["scenes"],

@@ -113,11 +113,10 @@ def region_coordinates(regions, atlas=None) -> pd.DataFrame:
     table = pd.DataFrame({"region": list(regions)}).reindex(columns=["region", "x", "y", "z"])
     if atlas is None:
         return table
-    import nibabel
-
+    from neuro.io.images.header import open_image
     from neuro.io.regions.atlas import label_centroids_mm
 
-    labels, coords, _ = label_centroids_mm(nibabel.load(atlas))
+    labels, coords, _ = label_centroids_mm(open_image(atlas))
     centres = dict(zip(map(str, labels), coords))
     absent = [name for name in regions if name not in centres]
     if absent:

@@ -11,7 +11,6 @@ from neuro.io.problems import InputProblem
 from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynapple
 from neuro.io.spikes.data import merged
 from neuro.io.spikes.reader import check_trials
-from neuro.stats.splits import ordered_folds
 from neuro.stats import splits
 
 COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
@@ -377,4 +376,4 @@ def fold_of(n_sequences: int, n_folds: int, order: str = "blocks", family=None) 
             f"hmmglm: {n_sequences} sequences{more} for {n_folds} folds; use shorter segments or "
             "fewer folds"
         )
-    return ordered_folds(n_apart, n_folds, order)[number]
+    return splits.ordered_folds(n_apart, n_folds, order)[number]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from neuro.io.formats import contained
 from neuro.io.problems import InputProblem
 
 LENGTH = 40
@@ -27,8 +28,10 @@ def readable(path, what: str):
     Raises
     ------
     InputProblem
-        `<path>: <what> (<first words of the error>)`.
+        `<path>: <what> (<first words of the error>)`; before the block where the file reaches
+        outside of its folder or would inflate without end, see :mod:`neuro.io.formats.contained`.
     """
+    contained.check(path)
     try:
         yield
     except InputProblem:

@@ -96,7 +96,7 @@ def open_image(path):
     Raises
     ------
     InputProblem
-        When the file is missing, empty, cut off or not NIfTI.
+        When the file is missing, empty, cut off, not NIfTI, or holds colours or complex numbers.
     """
     import nibabel
 
@@ -110,6 +110,10 @@ def open_image(path):
         shape = tuple(img.shape)
     if not isinstance(img, nibabel.Nifti1Image):
         raise InputProblem(f"{path}: {type(img).__name__}, expected NIfTI (.nii or .nii.gz)")
+    kind = img.get_data_dtype()
+    if kind.kind not in "biuf":
+        what = "colours" if kind.names else f"type {kind}"
+        raise InputProblem(f"{path}: voxels hold {what}, expected one real number each")
     if not shape or min(shape) < 1:
         raise InputProblem(f"{path}: image of shape {shape} holds no voxel; write it again")
     if not np.isfinite(img.affine).all() or np.linalg.matrix_rank(img.affine) < 4:

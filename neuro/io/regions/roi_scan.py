@@ -16,7 +16,7 @@ from neuro.io.bids.names import Name, bad_labels, parse
 from neuro.io.bids.scanner import BETWEEN
 from neuro.io.bids.tree import unknown_labels
 from neuro.io.bids.variants import without_combined
-from neuro.io.formats import sampling
+from neuro.io.formats import contained, sampling
 from neuro.io.formats.tables import read_tsv, subject_label
 from neuro.io.formats.text_tables import SUFFIXES
 from neuro.io.problems import InputProblem
@@ -377,6 +377,7 @@ def _own_interval(path: Path) -> float | None:
         except InputProblem:
             return None  # told about where the table is read
     try:
+        contained.check(path)
         with np.load(path, allow_pickle=False) as content:
             return float(content["tr"].ravel()[0]) if "tr" in content.files else None
     except (OSError, ValueError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import provenance
+from neuro.io.formats import contained
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.regions.region_series import RegionSeries
@@ -257,6 +258,7 @@ def open_h5(path, needed):
     path = Path(path)
     if not path.exists():
         raise InputProblem(f"{path}: no such file")
+    contained.check(path)
     try:
         file = h5py.File(path, "r")
     except OSError:

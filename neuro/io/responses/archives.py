@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats import contained
 from neuro.io.problems import InputProblem
 
 IT_WINDOW = (600, 1000)
@@ -77,6 +78,7 @@ def _files(path, ending) -> dict[str, bytes]:
         with tarfile.open(path, "r:gz") as file:
             for member in file:
                 if member.isfile() and member.name.endswith(ending):
+                    contained.refuse_large(path, member.name, member.size)
                     content = file.extractfile(member)
                     if content is not None:
                         found[member.name.rpartition("/")[2]] = content.read()

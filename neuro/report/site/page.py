@@ -153,7 +153,11 @@ def _subtitle(results: Path, config: dict) -> str:
 
 
 def _footer() -> str:
-    return f"Written by neuro {neuro.__version__} from result files only."
+    from neuro.base import verify
+
+    return (
+        f"Written by neuro {neuro.__version__} from result files only. {verify.sentence()}".strip()
+    )
 
 
 def _participants(results: Path) -> set[str]:

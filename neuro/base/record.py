@@ -1,0 +1,296 @@
+"""The record of a job: what it read and wrote, with checksums, settings, packages and seed.
+
+One JSON file per job in `results/provenance/jobs`, the sidecar of every file that the job wrote.
+It is taken away when the job starts and written when it has ended, so a half-written result has
+none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from neuro.base import provenance
+
+FOLDER = Path("results/provenance/jobs")
+SEEN = Path("results/provenance/outputs.json")
+"""Record, checksum, size and time of every output when the last run ended."""
+PATIENCE = 600_000_000_000
+"""Nanoseconds until Snakemake has seen that a job ended; a cluster is asked every few minutes."""
+PACKAGES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "h5py": "h5py",
+    "nibabel": "nibabel",
+    "nilearn": "nilearn",
+    "numba": "numba",
+    "torch": "torch",
+    "tensorly": "tensorly",
+    "networkx": "networkx",
+    "pynwb": "pynwb",
+    "matplotlib": "matplotlib",
+    "diffusers": "diffusers",
+    "transformers": "transformers",
+    "safetensors": "safetensors",
+}
+"""Modules whose distribution's version is recorded where a job has imported them."""
+_TIMESTAMP = ".snakemake_timestamp"
+
+
+class RecordProblem(ValueError):
+    """A record that cannot be read or written; `problems` holds one line for people."""
+
+    def __init__(self, line: str):
+        self.problems = [line]
+        super().__init__(line)
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One file of a record.
+
+    Attributes
+    ----------
+    name : str
+        Path as the job was given it.
+    checksum : str
+        SHA-256.
+    size : int
+        Bytes.
+    time : int
+        Time of the last change in ns.
+    """
+
+    name: str
+    checksum: str
+    size: int
+    time: int
+
+    def untouched(self, seen) -> bool:
+        """Whether size and time on the disk are as they were.
+
+        Parameters
+        ----------
+        seen : dict
+            From :func:`seen`. Snakemake touches what a job wrote after the record was taken;
+            before the run has ended, a later time of the same size is taken for that.
+        """
+        found = stamp(self.name)
+        if found is None or found[0] != self.size:
+            return False
+        known = seen.get(self.name)
+        if known and known[1] == self.checksum:
+            return list(found) == known[2:]
+        return 0 <= found[1] - self.time <= PATIENCE
+
+    def same(self) -> bool:
+        """Whether the content on the disk is that of the record."""
+        try:
+            return provenance.content_checksum(self.name) == self.checksum
+        except OSError:
+            return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What one job left about itself, see :func:`read`."""
+
+    path: Path
+    rule: str
+    settings: str
+    inputs: tuple[File, ...]
+    outputs: tuple[File, ...]
+    versions: dict
+
+
+def path_of(log) -> Path:
+    """Where the record of the job with this log lies."""
+    below = str(log).removeprefix("results/logs/").removesuffix(".log")
+    return FOLDER / f"{below}.json"
+
+
+def stamp(path) -> tuple[int, int] | None:
+    """Size and time (ns) of a file; None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def files(paths: Iterable) -> Iterator[str]:
+    """The files behind paths of files and folders, sorted within a folder."""
+    for path in map(str, paths):
+        if not os.path.isdir(path):
+            yield path
+            continue
+        for folder, below, names in os.walk(path):
+            below.sort()
+            yield from (os.path.join(folder, n) for n in sorted(names) if n != _TIMESTAMP)
+
+
+def settings_digest(params) -> str:
+    """Digest of a rule's parameters: equal where the settings and the code are."""
+    return provenance.config_hash({"params": dict(params)})
+
+
+def begin(snakemake) -> dict[str, tuple[int, int] | None]:
+    """Forget what an earlier job left; gives size and time of everything that will be read."""
+    if len(snakemake.log):
+        path_of(snakemake.log[0]).unlink(missing_ok=True)
+    return {path: stamp(path) for path in files(snakemake.input)}
+
+
+def end(snakemake, before) -> None:
+    """Write the record of a job that has ended well.
+
+    Parameters
+    ----------
+    snakemake : object
+    before : dict
+        From :func:`begin`.
+
+    Raises
+    ------
+    RecordProblem
+        When an input vanished or changed while the job read it.
+    """
+    changed = [path for path, found in before.items() if stamp(path) != found]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        what = "changed" if os.path.exists(changed[0]) else "vanished"
+        raise RecordProblem(
+            f"{changed[0]}{more}: {what} while the job read it; see to it and start again"
+        )
+    if not len(snakemake.log):
+        return
+    params = dict(snakemake.params.items())
+    content = {
+        "Rule": snakemake.rule,
+        "Settings": settings_digest(params),
+        "Parameters": params,
+        "Seed": snakemake.config.get("execution", {}).get("seed"),
+        "Inputs": [_row(path) for path in before if os.path.isfile(path)],
+        "Outputs": [_row(path) for path in _written(snakemake.output)],
+        "Versions": provenance.versions(*(d for m, d in PACKAGES.items() if m in sys.modules)),
+    }
+    provenance.write_json(path_of(snakemake.log[0]), sealed(content))
+
+
+def _written(outputs) -> list[str]:
+    """Outputs with what belongs to them: sidecars, and what a data set's description is with."""
+    found = dict.fromkeys(files(outputs))
+    for path in list(found):
+        beside = [provenance.sidecar_path(path)]
+        if path.endswith("dataset_description.json"):
+            beside.append(Path(path).with_name(".bidsignore"))
+        found |= dict.fromkeys(str(item) for item in beside if item.is_file())
+    return [path for path in found if os.path.isfile(path)]
+
+
+def _row(path) -> dict:
+    size, time = stamp(path)
+    return {"Name": path, "SHA256": provenance.checksum(path), "Size": size, "Time": time}
+
+
+def sealed(content: dict) -> dict:
+    """A record with the checksum of itself, by which a change of any byte is found."""
+    plain = provenance.plain({**content, "Seal": None})
+    return {**plain, "Seal": provenance.config_hash(plain)}
+
+
+def read(path) -> Record:
+    """Read a record.
+
+    Raises
+    ------
+    RecordProblem
+        When it is no record, or was altered.
+    """
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+        if sealed(content) != content:
+            raise ValueError
+        lists = [
+            tuple(File(*(row[key] for key in ("Name", "SHA256", "Size", "Time"))) for row in rows)
+            for rows in (content["Inputs"], content["Outputs"])
+        ]
+        return Record(Path(path), content["Rule"], content["Settings"], *lists, content["Versions"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RecordProblem(f"{path}: no record of a job, or altered; delete it") from None
+
+
+def records(folder=FOLDER) -> Iterator[Path]:
+    """Paths of all records, sorted."""
+    yield from sorted(Path(folder).rglob("*.json"))
+
+
+def seen() -> dict[str, list]:
+    """What :func:`remember` wrote; empty before the first run has ended."""
+    try:
+        return json.loads(SEEN.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def remember() -> list[str]:
+    """Write size and time of all outputs when a run ends; gives what is wrong already."""
+    before, now, lines = seen(), {}, []
+    for path in records():
+        try:
+            found = read(path)
+        except RecordProblem as problem:
+            lines += problem.problems
+            continue
+        for file in found.outputs:
+            known, disk = before.get(file.name), stamp(file.name)
+            if known and known[1] == file.checksum:
+                now[file.name] = known
+            elif disk and disk[0] == file.size:
+                now[file.name] = [str(path), file.checksum, *disk]
+            elif disk and file.name not in now:
+                lines.append(_ALTERED.format(file.name))
+    _write(now)
+    return lines
+
+
+def altered() -> list[str]:
+    """Outputs that are not what their job wrote, one line each; missing ones are no matter here.
+
+    A file with another time is looked into; one with the size and time of the last run is not.
+    """
+    known = seen()
+    lines, confirmed = [], {}
+    for name, (path, checksum, size, time) in known.items():
+        disk = stamp(name)
+        # without a record the job was started and did not end: Snakemake knows
+        if disk in (None, (size, time)) or not os.path.exists(path):
+            continue
+        try:
+            file = next(file for file in read(path).outputs if file.name == name)
+        except (RecordProblem, StopIteration):
+            lines.append(f"{path}: no record of a job, or altered; delete it and {name}")
+            continue
+        if file.checksum != checksum and file.untouched(known):
+            continue  # made again by a run that did not end
+        if file.same():
+            confirmed[name] = [path, file.checksum, *disk]
+        else:
+            lines.append(_ALTERED.format(name))
+    if confirmed:
+        _write(known | confirmed)
+    return lines
+
+
+_ALTERED = "{}: altered since its job wrote it; delete it and it is made again"
+
+
+def _write(rows) -> None:
+    SEEN.parent.mkdir(parents=True, exist_ok=True)
+    SEEN.write_text(json.dumps(rows, indent=0, sort_keys=True) + "\n", "utf-8")

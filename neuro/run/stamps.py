@@ -1,0 +1,126 @@
+"""Fingerprints of files that come from outside, cheap enough to be taken at every start.
+
+A stamp is among the parameters of the rule that reads the file, so a rule runs again when the
+content changes, whichever way the time goes: backups and `rsync -a` bring files with older times.
+Only the main process looks at the files; jobs read what it found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+STATE = Path("results/provenance/stamps.json")
+SMALL = 1 << 20
+"""Bytes; of a file up to this size the content counts, of a larger one size and time (as in
+Snakemake, which looks into files of up to 1 MB)."""
+RESULTS = "results/"
+DEPTH = 6
+"""Levels of folders that hold runs: data set, subject, session, kind, task."""
+_ELSEWHERE = {"figures", "log", "logs", "sourcedata", "derivatives", "code", "dwi", "fmap"}
+
+
+class Stamps:
+    """Stamps of files by path.
+
+    Parameters
+    ----------
+    refresh : bool
+        Whether files are looked at; False in jobs, which take what the main process saw.
+    """
+
+    def __init__(self, refresh: bool = True):
+        self.refresh = refresh
+        try:
+            self.known = json.loads(STATE.read_text("utf-8"))
+        except (OSError, ValueError):
+            self.known = {}
+
+    def of(self, items) -> str:
+        """Digest of files and folders; whatever lies among the results does not count.
+
+        Parameters
+        ----------
+        items : path, or nested lists and mappings of paths
+        """
+        digest = hashlib.sha256()
+        for path in flat(items):
+            if not path.startswith(RESULTS):
+                digest.update(f"{os.path.basename(path)} {self._one(path)}\n".encode())
+        return digest.hexdigest()[:12]
+
+    def _one(self, path: str) -> str:
+        known = self.known.get(path)
+        if known and not self.refresh:
+            return known[-1]
+        try:
+            stat = os.stat(path)
+        except OSError:
+            return "absent"
+        if os.path.isdir(path):
+            inside = sorted(os.scandir(path), key=lambda entry: entry.name)
+            return self.of([entry.path for entry in inside if not entry.name.startswith(".")])
+        # the time of the last change of the inode betrays a file whose time was set back
+        seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        if not known or known[:-1] != seen:
+            self.known[path] = known = [*seen, _stamp(path, stat)]
+        return known[-1]
+
+    def save(self) -> None:
+        """Write what was seen, for the jobs and for the next start."""
+        STATE.parent.mkdir(parents=True, exist_ok=True)
+        STATE.write_text(json.dumps(self.known, indent=0, sort_keys=True) + "\n", "utf-8")
+
+
+def _stamp(path, stat) -> str:
+    if stat.st_size > SMALL:
+        return f"{stat.st_size}-{stat.st_mtime_ns}"
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return "unreadable"
+
+
+def flat(items) -> Iterable[str]:
+    """Paths in nested lists and mappings."""
+    if isinstance(items, dict):
+        items = list(items.values())
+    if isinstance(items, (list, tuple, set)):
+        for item in items:
+            yield from flat(item)
+    elif items:
+        yield str(items)
+
+
+def tree(root) -> str:
+    """Digest of names, sizes and times of all files that a scan of a data set may look at."""
+    found = []
+    stack = [(str(root), 0)]
+    while stack:
+        folder, level = stack.pop()
+        if not os.path.isdir(folder):
+            found.append(f"{folder} {look(folder)}")
+            continue
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    found.append(entry.path)
+                    if level < DEPTH and entry.name not in _ELSEWHERE:
+                        stack.append((entry.path, level + 1))
+                else:
+                    found.append(f"{entry.path} {look(entry.path)}")
+    return hashlib.sha256("\n".join(sorted(found)).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def look(path):
+    """Size and times of a file; None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -1,0 +1,40 @@
+"""Faults of one rule's job, chosen by the variable NEURO_FAULT: read by every Python at its start.
+
+`<rule>:kill:<seconds>` kills the job with SIGKILL after that time, `<rule>:memory:<MB>` limits its
+address space, `<rule>:lose:<path>` removes a file when it starts. Other processes are left alone.
+"""
+
+import os
+import sys
+
+
+def _kill_after(seconds):
+    import signal
+    import threading
+
+    def kill():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if seconds <= 0:
+        kill()
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    timer.start()
+
+
+def _starve(megabytes):
+    import resource
+
+    limit = int(megabytes * 2**20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+rule, _, rest = os.environ.get("NEURO_FAULT", "").partition(":")
+kind, _, value = rest.partition(":")
+# a job is `python .snakemake/scripts/<random>.<rule>.py`
+if rule and any(item.endswith(f".{rule}.py") for item in sys.orig_argv[1:]):
+    {
+        "kill": lambda: _kill_after(float(value)),
+        "memory": lambda: _starve(float(value)),
+        "lose": lambda: os.remove(value),
+    }[kind]()

@@ -1,0 +1,140 @@
+"""`neuro verify`: every altered byte of inputs and outputs is found, and nothing else."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+from cases.fmri import TABLES, small_tables
+from common import only, report_text, snakemake
+
+from neuro.base import record, verify
+from neuro.command.cli import main
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished run of region tables."""
+    folder = tmp_path_factory.mktemp("run")
+    small_tables(folder / "input")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
+    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def run(done, tmp_path, monkeypatch):
+    """A copy of the finished run, times kept, as working directory."""
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder, copy_function=shutil.copy2)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def everything(folder):
+    """Every input, every file of the results, and every record of a job."""
+    paths = [*(folder / "input").rglob("*"), *(folder / "results").rglob("*")]
+    own = ("results/logs/", "results/benchmarks/", "results/provenance/")
+    found = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        about = name.startswith(own) and not name.startswith(str(record.FOLDER))
+        if path.is_file() and not about and path.name != ".snakemake_timestamp":
+            found.append(name)
+    return sorted(set(found) - set(verify.LISTS[1:]))
+
+
+def flip(path, place):
+    """Another byte at a place, with size and times as they were."""
+    stat = os.stat(path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def findings(**options):
+    return verify.verify(**options).findings
+
+
+def test_an_untouched_run_is_verified(run, capsys):
+    assert findings() == findings(fast=True) == []
+    assert main(["verify"]) == main(["verify", "--fast", "results"]) == 0
+    assert "no problem" in capsys.readouterr().out
+    assert re.search(r"Verified on \d{4}-\d\d-\d\d \d\d:\d\d: \d+ files", report_text(run))
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_every_single_byte_of_every_file_is_found(run, share):
+    names = everything(run)
+    assert len(names) > 40
+    for name in names:
+        path = run / name
+        content, stat = path.read_bytes(), path.stat()
+        if not content:
+            continue
+        flip(path, min(int(share * len(content)), len(content) - 1))
+        assert [f.state for f in findings() if f.what == name], name
+        path.write_bytes(content)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert findings() == []
+
+
+def test_fast_looks_at_size_and_time_first(run):
+    path = run / "results/fmri/connectomes.h5"
+    flip(path, 100)
+    assert findings(fast=True) == []
+    os.utime(path)
+    assert [f.what for f in findings(fast=True)] == ["results/fmri/connectomes.h5"]
+
+
+def test_what_is_lost_what_is_strange_and_what_is_stale(run, capsys):
+    (run / "results/fmri/qc_fc.tsv").unlink()
+    (run / "input/sub-01_task-rest_timeseries.tsv").unlink()
+    (run / "results/fmri/mine.txt").write_text("x")
+    path = record.path_of("results/logs/fmri/fmri_table.log")
+    content = json.loads(path.read_text())
+    content["Versions"]["numpy"] = "0.1"
+    content["Settings"] = "other"
+    row = next(row for row in content["Outputs"] if row["Name"].endswith("timeseries.h5"))
+    row["SHA256"] = "0" * 64
+    path.write_text(json.dumps(record.sealed(content)))
+    assert main(["verify", str(run)]) == 1
+    out = capsys.readouterr().out
+    for line in (
+        "missing         results/fmri/qc_fc.tsv: its job wrote it",
+        "missing         input/sub-01_task-rest_timeseries.tsv: fmri_table read it",
+        "unknown origin  results/fmri/mine.txt: no job has a record of it",
+        "stale           numpy: 0.1 in 1 job(s), now",
+        "stale           results/fmri/connectomes.h5: made from another results/fmri/timeseries.h5",
+        "made with other settings or code",
+    ):
+        assert line in out, out
+
+
+def test_a_job_without_a_record_is_of_unknown_origin(run):
+    record.path_of("results/logs/fmri/fmri_qc.log").unlink()
+    found = {f.what: f.state for f in findings()}
+    assert found["results/fmri/group_qc.tsv"] == "unknown origin"
+    assert "results/fmri/connectomes.h5" not in found
+
+
+def test_a_folder_without_a_run_is_one_line(tmp_path, capsys):
+    assert main(["verify", str(tmp_path)]) == 1
+    assert "no records of jobs" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_file_of_the_demo(tmp_path, monkeypatch):
+    snakemake(tmp_path, "--cores", "2", timeout=1800)
+    monkeypatch.chdir(tmp_path)
+    assert findings() == []
+    names = everything(tmp_path)
+    kept = {name: (tmp_path / name).stat() for name in names}
+    for name, stat in kept.items():
+        if stat.st_size:
+            flip(tmp_path / name, stat.st_size // 2)
+    found = {f.what for f in findings()}
+    assert not [name for name, stat in kept.items() if stat.st_size and name not in found]

@@ -1,0 +1,83 @@
+"""What a rule asks of memory grows with every attempt, whether its floor or its input rules."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from cases.fmri import TABLES, small_tables
+from common import ROOT, only
+
+ASK = """
+include: {snakefile!r}
+import json
+found = {{}}
+for rule in workflow.rules:
+    if rule.norun:
+        continue
+    ask = rule.resources["mem_mb"]
+    ask = getattr(ask, "value", ask)
+    found[rule.name] = [
+        [int(ask(None, [path], attempt=n)) for n in (1, 2, 3)] for path in {paths!r}
+    ]
+with open("asked.json", "w") as stream:
+    json.dump(found, stream)
+"""
+LARGE = 2000
+"""MB."""
+
+
+def asked(folder, settings):
+    """Requests in MB by rule: for a small and a large input, at three attempts."""
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+    for name, size in (("small", 1), ("large", LARGE << 20)):
+        with open(folder / name, "wb") as stream:
+            stream.truncate(size)
+    text = ASK.format(snakefile=str(ROOT / "Snakefile"), paths=["small", "large"])
+    (folder / "Ask").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "Ask"), "--lint"]
+    command += ["--configfile", "mine.yaml", "--directory", str(folder)]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert (folder / "asked.json").exists(), result.stderr[-3000:]
+    return json.loads((folder / "asked.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory):
+    """Requests of every rule with all stages on: images, region tables, fits as jobs."""
+    images = yaml.safe_load((ROOT / "config.yaml").read_text())
+    images["hmmglm"]["grid"] = "jobs"
+    tables = tmp_path_factory.mktemp("tables")
+    small_tables(tables / "input")
+    raw = tmp_path_factory.mktemp("raw")
+    from neuro.simulate.raw import write_raw
+
+    write_raw(raw / "input", n_subjects=1, voxel_mm=12, n_volumes=13, noise=0)
+    bids = {"data": {"kind": "bids", "root": "input"}, "fmri": {"atlas": "a.nii.gz"}}
+    (raw / "a.nii.gz").write_bytes(b"x")
+    return {
+        **asked(tmp_path_factory.mktemp("images"), images),
+        **asked(tables, only(TABLES)),
+        **asked(raw, only({**bids, "adhd": {"enabled": False}})),
+    }
+
+
+def test_every_rule_is_asked(requests):
+    from cases import CASES
+
+    assert set(requests) | {"adhd_graph_roi"} >= set(CASES)
+
+
+def test_every_request_grows_with_every_attempt(requests):
+    for name, rows in requests.items():
+        for first, second, third in rows:
+            assert first < second < third, (name, rows)
+            assert second >= 2 * first - 1, (name, rows)
+
+
+def test_no_request_shrinks_with_the_input(requests):
+    grown = {name for name, (small, large) in requests.items() if large[0] > small[0]}
+    assert all(large[0] >= small[0] for small, large in requests.values())
+    assert {"fmri_clean", "adhd_graph", "ntf_tensor", "braindive_judge"} <= grown
+    assert requests["fmri_clean"][1][0] >= 12 * LARGE

@@ -1,0 +1,183 @@
+"""A run that ends with status 0 holds results of the data that lie on the disk, and of no other."""
+
+import json
+import os
+import shutil
+
+import pytest
+import yaml
+from cases.fmri import TABLES, small_tables
+from common import ROOT, only, snakemake
+from test_rerun import planned
+
+FAULTS = ROOT / "tests/chaos/faults"
+TABLE = "input/sub-01_task-rest_timeseries.tsv"
+DOWNSTREAM = {"fmri_connectome", "fmri_qc", "report"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished small run of region tables."""
+    folder = tmp_path_factory.mktemp("run")
+    small_tables(folder / "input")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
+    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def run(done, tmp_path):
+    """A copy of the finished run, times kept."""
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder, copy_function=shutil.copy2)
+    return folder
+
+
+def start(folder, check=True):
+    return snakemake(folder, "--configfile", "mine.yaml", "--cores", "1", check=check)
+
+
+def change(path):
+    path.write_text(path.read_text().replace(".", ".1", 1))
+
+
+def edges(folder):
+    import h5py
+
+    with h5py.File(folder / "results/fmri/connectomes.h5") as file:
+        return file["edges"][()].tobytes()
+
+
+def killed(folder, rule, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("NEURO_FAULT", f"{rule}:kill:0")
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{FAULTS}")
+        return start(folder, check=False)
+
+
+def test_a_killed_job_is_not_forgotten(run, monkeypatch):
+    before = edges(run)
+    change(run / TABLE)
+    assert killed(run, "fmri_connectome", monkeypatch).returncode == 1
+    assert not (run / "results/fmri/connectomes.h5").exists()
+    assert planned(run) == DOWNSTREAM
+    start(run)
+    assert edges(run) != before
+    assert planned(run) == set()
+
+
+@pytest.mark.parametrize(
+    ("output", "rules"),
+    [
+        ("results/fmri/connectomes.h5", DOWNSTREAM),
+        ("results/fmri/regions.tsv", {"fmri_table", *DOWNSTREAM}),
+        ("results/fmri/table_qc.tsv", {"fmri_table", *DOWNSTREAM}),
+        ("results/fmri/qc_fc.tsv", {"fmri_qc", "report"}),
+        ("results/report/methods.md", {"report"}),
+    ],
+)
+def test_every_kept_output_is_a_target(run, output, rules):
+    (run / output).unlink()
+    assert planned(run) == rules
+
+
+@pytest.mark.parametrize(
+    "output", ["results/fmri/timeseries.h5", "results/fmri/qc_fc.tsv", "results/report/methods.md"]
+)
+@pytest.mark.parametrize("kind", ["truncated", "emptied", "changed"])
+def test_an_output_that_was_altered_stops_the_start(run, output, kind):
+    path = run / output
+    content = path.read_bytes()
+    half = len(content) // 2
+    new = {
+        "truncated": content[:half],
+        "emptied": b"",
+        "changed": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+    }
+    path.write_bytes(new[kind])
+    for _ in range(2):
+        result = start(run, check=False)
+        assert result.returncode == 1
+        line = next(line for line in result.stderr.split("\n") if output in line)
+        assert "altered since" in line and "delete it" in line
+        assert "Traceback" not in result.stderr
+    path.unlink()
+    start(run)
+    assert path.stat().st_size
+    assert planned(run) == set()
+
+
+def test_an_output_with_a_new_time_and_the_same_content_is_taken(run):
+    for path in (run / "results").rglob("*"):
+        if path.is_file():
+            os.utime(path)
+    assert planned(run) <= DOWNSTREAM | {"fmri_table", "fmri_index"}
+    assert start(run).returncode == 0
+
+
+def test_a_copy_of_the_whole_folder_runs_nothing(run, tmp_path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(run, copy, copy_function=shutil.copy2)
+    assert planned(copy) == set()
+
+
+@pytest.mark.parametrize("hours", [-48, 0])
+def test_an_input_with_other_content_is_noticed_whatever_its_time(run, hours):
+    path = run / TABLE
+    stat = path.stat()
+    change(path)
+    when = stat.st_mtime_ns + hours * 3_600_000_000_000
+    os.utime(path, ns=(when, when))
+    assert planned(run) == {"fmri_table", *DOWNSTREAM}
+    start(run)
+    assert planned(run) == set()
+
+
+def test_participants_with_an_older_time_are_noticed(run):
+    path = run / "input/participants.tsv"
+    when = path.stat().st_mtime_ns - 10**15
+    path.write_text(path.read_text().replace("\t9\t", "\t8\t"))
+    os.utime(path, ns=(when, when))
+    assert "fmri_index" in planned(run)
+    start(run)
+    assert "\t8\t" in (run / "results/participants.tsv").read_text()
+    assert planned(run) == set()
+
+
+def nested(folder):
+    """The study with its tables in BIDS folders, and a sidecar for each."""
+    for path in sorted((folder / "input").glob("sub-*.tsv")):
+        func = folder / "input" / path.name.split("_")[0] / "ses-1/func"
+        func.mkdir(parents=True)
+        moved = func / path.name.replace("_task", "_ses-1_task")
+        path.rename(moved)
+        moved.with_suffix(".json").write_text(json.dumps({"RepetitionTime": 2.0}))
+    settings = only({**TABLES, "data": {"kind": "table", "root": "input"}})
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+
+
+def test_a_corrected_sidecar_of_a_nested_table_is_noticed(tmp_path):
+    small_tables(tmp_path / "input")
+    nested(tmp_path)
+    start(tmp_path)
+    assert planned(tmp_path) == set()
+    for path in (tmp_path / "input").rglob("*.json"):
+        stat = path.stat()
+        with open(path, "r+") as stream:
+            stream.write(json.dumps({"RepetitionTime": 3.0}))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert {"fmri_index", "fmri_table"} <= planned(tmp_path)
+    start(tmp_path)
+    assert "\t3\t" in (tmp_path / "results/fmri/runs.tsv").read_text()
+
+
+def test_a_missing_output_never_ends_with_status_0(run, monkeypatch):
+    """Even one that the list of targets forgets: what was planned is looked at in the end."""
+    change(run / TABLE)
+    with monkeypatch.context() as patch:
+        patch.setenv("NEURO_FAULT", f"report:lose:{run / 'results/fmri/qc_fc.tsv'}")
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{FAULTS}")
+        result = start(run, check=False)
+    assert result.returncode == 1
+    assert "results/fmri/qc_fc.tsv: missing although its job ended" in result.stderr
+    assert "Traceback" not in result.stderr
