@@ -51,6 +51,7 @@ if voxels():
             cycle3="results/adhd/{folder}/func/{run_key}_stat-cycle3_boldmap.nii.gz",
             clustering="results/adhd/{folder}/func/{run_key}_stat-clustering_boldmap.nii.gz",
             graph="results/adhd/{folder}/func/{run_key}_desc-graph.json",
+            **cycle4_map(),
         log:
             "results/logs/adhd/{folder}/func/{run_key}_adhd_graph.log",
         benchmark:

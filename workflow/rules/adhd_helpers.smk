@@ -8,6 +8,12 @@ def graph_memory(wildcards, input, attempt):
     return max(1500, int(300 + 12 * megabytes(input) * attempt))
 
 
+def cycle4_map():
+    """The map of 4-cycles, where it is asked for."""
+    path = "results/adhd/{folder}/func/{run_key}_stat-cycle4_boldmap.nii.gz"
+    return {"cycle4": path} if config["adhd"]["cycles4"] else {}
+
+
 def feature_inputs(wildcards):
     """What the features are gathered from, by level."""
     files = {

@@ -126,7 +126,7 @@ rule braindive_judge:
         mem_mb=braindive_memory,
         runtime=60,
     params:
-        settings=config["braindive"],
+        settings=braindive_judge_settings(),
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),
