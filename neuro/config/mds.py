@@ -52,7 +52,6 @@ class MadeCells:
     filter_noise: float = option(
         0.1, "number", "Noise of a cell's filter, relative to the filter.", low=0
     )
-    gain_sd: float = option(0.3, "number", "SD of a cell's log gain.", low=0)
 
 
 @dataclasses.dataclass(frozen=True)

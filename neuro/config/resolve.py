@@ -344,6 +344,11 @@ def _across(config):
             "or drop leave_site_out from adhd.schemes"
         )
     features = primary_maps(adhd)
+    if adhd["primary"].endswith("+mask") and adhd["mask"]["rule"] == "none":
+        problems.append(
+            f"adhd.primary: got '{adhd['primary']}', but adhd.mask.rule is 'none'; declare "
+            f"'{'+'.join(features)}'"
+        )
     if features in (["fc"], ["tangent"]):
         problems.append(
             f"adhd.primary: '{features[0]}' is the linear reference; declare a graph map"

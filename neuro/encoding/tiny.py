@@ -197,8 +197,9 @@ def train(
     batch = min(recipe.batch, n)
     steps = max(1, round(recipe.epochs * n / batch))
     optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-2)
+    # of five steps the rise would be none, and the schedule divides by its length
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=steps + 1, pct_start=0.2
+        optimiser, recipe.rate, total_steps=max(steps + 1, 6), pct_start=0.2
     )
     net.train()
     order = np.empty(0, int)

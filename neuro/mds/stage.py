@@ -164,9 +164,7 @@ def unit_table(data, twin, settings, seed):
     source = np.flatnonzero(~bad)
     made = settings["made_cells"]
     if made["per_unit"] and twin.kind == "temporal":
-        twin, origin = twin.make_cells(
-            made["per_unit"], made["filter_noise"], made["gain_sd"], random_state=seed
-        )
+        twin, origin = twin.make_cells(made["per_unit"], made["filter_noise"], random_state=seed)
         kept = np.flatnonzero(~bad[origin])
         number = np.tile(np.arange(1, made["per_unit"] + 1), len(corr))
         names = [f"{data.unit[origin[k]]}_made{number[k]:02d}" for k in kept]

@@ -204,6 +204,11 @@ def make_model(tensor, rank, settings, seed):
     -------
     NonNegativeCP or ConcatenatedNMF
         Concatenated where animals share no clock, and for a single animal.
+
+    Raises
+    ------
+    InputProblem
+        When something was not observed and the solver has no mask.
     """
     torch = settings["device"] != "cpu"
     options = {
@@ -217,6 +222,12 @@ def make_model(tensor, rank, settings, seed):
     }
     if is_concatenated(tensor):
         return ConcatenatedNMF(rank, **options)
+    masks = [mask for mask in (tensor.pair_mask, tensor.frame_mask) if mask is not None]
+    if settings["solver"] != "hals" and not all(mask.all() for mask in masks):
+        raise InputProblem(
+            f"ntf.solver: '{settings['solver']}' needs every pair in every bin, "
+            f"{sum(int((~mask).sum()) for mask in masks)} are not observed; use hals"
+        )
     return NonNegativeCP(rank, solver=settings["solver"], **options)
 
 

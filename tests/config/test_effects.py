@@ -23,6 +23,7 @@ TABLES = {"data.kind": "table", "data.root": "."}
 NONE = {"data.kind": "none"}
 SCENES = {"mds.enabled": False, "braindive.enabled": True, "braindive.images": "planted"}
 FILE = str(ROOT / "config.yaml")
+ARRAYS = str(ROOT / "tests/unit/mds_twin/data/input/flicker.npz")
 OWN = {"mds.input": [FILE], "mds.stimulus_space": "discrete"}
 RAW = {"data.kind": "bids", "data.root": ".", "fmri.normalise.affine": "affine.txt"}
 PAPER = {"hmmglm.solver": "paper", "hmmglm.input": ["simulated"]}
@@ -59,13 +60,18 @@ CASES = [
     ("fmri.filter", TABLES, {**TABLES, "fmri.clean_tables": True}),
     ("fmri.clean_tables", IMAGES, TABLES),
     ("fmri.sphere_mm", {"fmri.atlas": "simulated"}, {"fmri.atlas": "power264"}),
-    ("adhd.mask.cut", {"adhd.mask.rule": "none"}, {"adhd.mask.rule": "top"}),
+    (
+        "adhd.mask.cut",
+        {"adhd.mask.rule": "none", "adhd.primary": "cycle3"},
+        {"adhd.mask.rule": "top"},
+    ),
     ("adhd.transductive", {}, {"adhd.harmonise": "location_scale", "adhd.transductive": True}),
     ("adhd.outer_folds", {"adhd.schemes": ["leave_site_out"]}, {"adhd.schemes": ["pooled"]}),
     ("adhd.block", {"adhd.level": "roi"}, {"adhd.level": "voxel"}),
     ("demovae.weights.", {"demovae.mode": "linear"}, {"demovae.mode": "network"}),
     ("demovae.patience", {"demovae.validation": 0}, {"demovae.validation": 0.2}),
     ("demovae.latent_dims", {"adhd.enabled": False}, {}),
+    ("demovae.unseen", {}, {"demovae.grid": FILE}),
     ("demovae.planted.", IMAGES, {}),
     ("demovae.psd", {"fmri.connectome": "partial"}, {"fmri.connectome": "pearson"}),
     (
@@ -85,6 +91,7 @@ CASES = [
         {"ntf.sources": ["simulated"]},
     ),
     ("ntf.ranks", {"ntf.rank": 3}, {"ntf.rank": None}),
+    ("ntf.solver", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
     ("ntf.communities.weights", {"ntf.communities.beside": []}, {}),
     (
         "ntf.communities.transform",
@@ -111,6 +118,7 @@ CASES = [
     ("hmmglm.decay", {"hmmglm.basis": "raised_cosine"}, {"hmmglm.basis": "exponential"}),
     ("hmmglm.rule", {"hmmglm.n_states": [3, 3]}, {"hmmglm.n_states": [3, 4]}),
     ("mds.planted.", {"mds.input": ["voxels"]}, {"mds.input": ["planted"]}),
+    ("mds.variable", {"mds.input": [ARRAYS]}, {"mds.input": [ARRAYS, FILE]}),
     ("mds.variable", {"mds.input": ["planted"]}, {"mds.input": ["planted", FILE]}),
     (
         "mds.made_cells.filter_noise",
@@ -135,6 +143,11 @@ CASES = [
         for key, silent in (("epochs", "gabor"), ("path", "gabor"))
     ),
     (
+        "braindive.encoder.antialias",
+        {},
+        {"braindive.encoder.backbone": "pixels"},
+    ),
+    (
         "braindive.encoder.n_augment",
         {"braindive.encoder.readout": "adamw_reference"},
         {"braindive.encoder.readout": "ridge"},
@@ -156,6 +169,7 @@ CASES = [
         {"braindive.guide_decoder": "pooled"},
         {"braindive.guide_decoder": "small", "braindive.guide_decoder_path": "."},
     ),
+    ("braindive.content_filter", {}, {"braindive.content_filter_path": str(ROOT / "tests")}),
     ("braindive.content_filter_path", {"braindive.content_filter": "off"}, {}),
 ]
 
@@ -227,7 +241,7 @@ def test_a_row_fires_when_it_should_and_not_otherwise(row, case):
             "follows it (fmri.scrub: false)",
         ),
         (
-            {"adhd.mask.rule": "none", "adhd.mask.cut": 0.5},
+            {"adhd.mask.rule": "none", "adhd.primary": "cycle3", "adhd.mask.cut": 0.5},
             "adhd.mask.cut: no effect, only rule top cuts (adhd.mask.rule: none)",
         ),
         (

@@ -28,6 +28,11 @@ def problems(section, **keys):
             {"site_groups": {"a": ["x", "y"], "b": ["z", "x"]}},
             "adhd.site_groups.b: site 'x' is in group 'a' as well; name it once",
         ),
+        (
+            "adhd",
+            {"mask": {"rule": "none"}},
+            "adhd.primary: got 'cycle3+mask', but adhd.mask.rule is 'none'; declare 'cycle3'",
+        ),
         ("simulate", {"sites": []}, "simulate.sites: empty; name at least one"),
         ("demovae", {"latent_dims": []}, "demovae.latent_dims: empty; name at least one"),
         ("ntf", {"sources": []}, "ntf.sources: empty; name one of simulated, recordings, fmri"),

@@ -46,6 +46,7 @@ if voxels():
             bold="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
             mask="results/adhd/group_mask.nii.gz",
         output:
+            **cycle4_map(),
             degree="results/adhd/{folder}/func/{run_key}_stat-degree_boldmap.nii.gz",
             weighteddegree="results/adhd/{folder}/func/{run_key}_stat-weighteddegree_boldmap.nii.gz",
             distdegree="results/adhd/{folder}/func/{run_key}_stat-distdegree_boldmap.nii.gz",

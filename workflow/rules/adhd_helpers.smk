@@ -3,6 +3,12 @@
 PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
 
 
+def cycle4_map():
+    """The map of 4-cycles, where it is asked for."""
+    path = "results/adhd/{folder}/func/{run_key}_stat-cycle4_boldmap.nii.gz"
+    return {"cycle4": path} if config["adhd"]["cycles4"] else {}
+
+
 def feature_inputs(wildcards):
     """What the features are gathered from, by level."""
     files = {

@@ -132,7 +132,7 @@ rule braindive_judge:
         inputs=stamp(
             braindive_data, braindive_category, braindive_table, BRAINDIVE_NETWORKS
         ),
-        settings=config["braindive"],
+        settings=braindive_judge_settings(),
         names=BRAINDIVE_NAMES,
         seed=config["execution"]["seed"],
         code=stage_digest("braindive", "encoding"),

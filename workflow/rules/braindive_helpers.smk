@@ -72,6 +72,16 @@ def braindive_sample_settings():
     }
 
 
+def braindive_judge_settings():
+    """What the judges read: images, which voxels make an objective, and where weights are."""
+    own = config["braindive"]
+    keys = (*BRAINDIVE_DATA, "min_cv_r", "n_prefer", "early_areas")
+    return {
+        **settings("braindive", *keys),
+        **{role: {"path": own[role]["path"]} for role in ("encoder", "independent")},
+    }
+
+
 def braindive_reconstructions(wildcards):
     """Small networks learn the decoder's pictures too; other backbones need no generator."""
     role = "judge" if wildcards.role == "category" else wildcards.role

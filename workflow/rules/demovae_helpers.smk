@@ -57,7 +57,6 @@ if config["demovae"]["seed"]:
     DEMOVAE_SEED = seeds.number(DEMOVAE_SEED, "demovae seed", config["demovae"]["seed"])
 
 
-
 def demovae_jobs():
     """Rules of the stage in this run, with the wildcards of their jobs."""
     names = ["fit", "features", "sample", "evaluate", "generation", "summary"]

@@ -31,7 +31,7 @@ def main(snakemake):
             "tr": bold.tr,
             "dof": run_graphs.degrees_of_freedom(row["n_volumes"], bold.tr, band),
         }
-        for name in run_graphs.MAPS:
+        for name in outputs.keys() - {"graph"}:
             if maps[name].ndim == 1:
                 nifti.write_map(outputs[name], maps[name], mask)
             else:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from neuro.demovae.coding.schema import POOLED, Column, level_names, missing, numbers
+from neuro.io.problems import InputProblem
 from neuro.stats.ties import facing
 
 BASES = ("spline", "poly", "linear", "raw")
@@ -232,7 +233,7 @@ class DemographicCoder:
 
         Raises
         ------
-        ValueError
+        InputProblem
             When a level is unseen and `unseen` is 'error'.
 
         Warns
@@ -265,7 +266,7 @@ class DemographicCoder:
                 )
             blocks.append(term.transform(names))
         if problems:
-            raise ValueError("\n".join(problems))
+            raise InputProblem(problems)
         return np.hstack(blocks).astype(np.float32)
 
     def reference(self, column: Column) -> np.ndarray:

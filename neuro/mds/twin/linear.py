@@ -170,16 +170,16 @@ class TemporalTwin(Regression):
         """Rectified responses to windows (n, n_lags, c) of deviations; nothing to crop."""
         return _Rectified(self.filters_)
 
-    def make_cells(self, n_per_unit=10, noise=0.1, gain_sd=0.3, random_state=0):
-        """Cells made from every unit: filters with noise, log-normal gains. Not recorded cells.
+    def make_cells(self, n_per_unit=10, noise=0.1, random_state=0):
+        """Cells made from every unit: filters with noise. Not recorded cells.
+
+        Filters get length 1 for the search, so cells that differ in gain would be the same.
 
         Parameters
         ----------
         n_per_unit : int, default 10
         noise : float, default 0.1
             Of the filter, relative to its root mean square.
-        gain_sd : float, default 0.3
-            Of the log gain.
         random_state : int, default 0
 
         Returns
@@ -197,7 +197,6 @@ class TemporalTwin(Regression):
         made.offset, made.bias_ = self.offset, self.bias_[source]
         made.penalty_, made.scale_ = self.penalty_, self.scale_[source]
         made.filters_ = filters
-        made.gain = np.exp(rng.normal(0, gain_sd, len(source)))
         made.test_correlation_ = self.test_correlation_[source]
         return made, source
 
