@@ -158,6 +158,26 @@ def test_the_reference_recipe_fits_on_augmented_images(scenes, voxels, tmp_path)
     assert np.array_equal(read.coef_, encoder.coef_) and np.isnan(read.alpha_).all()
 
 
+@pytest.mark.parametrize("readout", ["adamw_reference", "ridge"])
+def test_the_seed_reaches_every_random_step_of_the_fit(readout, scenes, voxels, monkeypatch):
+    from neuro.encoding import adamw, augment, ridge
+
+    seen = {}
+    homes = {"fit_adamw": adamw, "fit_ridge": ridge, "augmented_features": augment}
+    for name, module in homes.items():
+        whole = getattr(module, name)
+
+        def noted(*args, name=name, whole=whole, **options):
+            seen[name] = options.get("random_state", args[-1])
+            return whole(*args, **options)
+
+        monkeypatch.setattr(module, name, noted)
+    model = VoxelEncoder("pixels", readout=readout, n_augment=2, random_state=5)
+    model.fit(scenes.images[:64], voxels.responses[:64])
+    used = {"adamw_reference": {"fit_adamw"}, "ridge": {"fit_ridge", "augmented_features"}}
+    assert seen == dict.fromkeys(used[readout], 5)
+
+
 def test_ceiling_of_planted_repeats():
     rng = np.random.default_rng(0)
     signal = rng.standard_normal((400, 30))

@@ -204,3 +204,19 @@ def test_quality_row():
     assert row["minutes_kept"] == pytest.approx(0.1)
     assert row["median_tsnr"] is None
     assert row["mean_std_dvars"] == pytest.approx(1.0 / 3)
+
+
+def test_what_a_quality_row_is_told_stands_in_it():
+    told = {
+        "participant_id": "07",
+        "site": "north",
+        "n_constant": 3,
+        "min_coverage": 0.4,
+        "dof_left": 12.5,
+    }
+    row = run_qc(run_key="sub-07", kept=np.ones(4, bool), tr=1.5, realign_failed=True, **told)
+    assert {name: row[name] for name in told} == told
+    assert row["realign_failed"] == 1 and row["n_volumes"] == row["n_kept"] == 4
+    assert row["run_key"] == "sub-07" and row["minutes_kept"] == pytest.approx(0.1)
+    plain = run_qc(run_key="sub-07", kept=np.ones(4, bool), tr=1.5)
+    assert plain["realign_failed"] == 0 and plain["site"] is None

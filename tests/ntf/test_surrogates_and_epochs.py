@@ -180,6 +180,8 @@ def test_the_tensor_that_never_exists_gives_the_same_products(kind):
         assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
     rows, pairs = slice(1, None, 3), np.arange(0, 1770, 7)
     np.testing.assert_allclose(free.gather(rows, pairs), dense.gather(rows, pairs), atol=1e-5)
+    for animal in range(3):
+        np.testing.assert_allclose(free.animal(animal), dense.animal(animal), atol=1e-5)
     a, b = (ConcatenatedNMF(3, n_starts=2, random_state=0).fit(x) for x in (free, dense))
     np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-3)
 
