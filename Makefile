@@ -30,8 +30,8 @@ test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cor
 test-all: $(STAMP) ## all tests, slow ones and real data included
 	python -m pytest -n auto -m "not cluster and not gpu"
 
-test-realdata: $(STAMP) ## tests on the real recordings, slow ones included
-	python -m pytest -n auto -m realdata
+test-realdata: $(STAMP) ## tests on the real recordings, slow ones included (MARK="realdata and not slow")
+	python -m pytest -n auto -m "$(or $(MARK),realdata)"
 
 test-kernels: $(STAMP) ## rules and one seed per stage under other processors' kernels (KERNELS="...")
 	python tests/kernels/kernels.py $(KERNELS)
