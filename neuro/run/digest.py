@@ -139,8 +139,8 @@ def _lazy(tree) -> dict[str, str]:
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "attach":
-            table = node.args[1]
-            table = tables.get(table.id) if isinstance(table, ast.Name) else table
+            given = node.args[1]
+            table = tables.get(given.id) if isinstance(given, ast.Name) else given
             return {} if table is None else ast.literal_eval(table)
     return {}
 
