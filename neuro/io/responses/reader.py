@@ -124,8 +124,9 @@ def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusRe
         `train` and `test` that hold a stimulus and a response array with one time axis; an
         `.nwb` file (stimulus template, trial table, rates or spike times); a folder with
         `images/*.npy`, `responses/*.npy` and `tiers.npy`, or with `stimuli.npy` and
-        `responses.npy`; or one of three public archives, unpacked or as `.tar.gz`: bipolar-cell
-        chirps, IT rasters, digits with fMRI.
+        `responses.npy`; a subject of Algonauts 2023, NSD, BOLD5000 or THINGS-fMRI as downloaded
+        (:mod:`neuro.io.responses.downloads`); or one of three public archives, unpacked or as
+        `.tar.gz`: bipolar-cell chirps, IT rasters, digits with fMRI.
     variable : str, optional
         Which of several recordings: `green` (default) or `uv` for the bipolar cells.
     discrete : bool, default False
@@ -150,6 +151,7 @@ def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusRe
 
 def _load(path: Path, variable, discrete) -> dict:
     from neuro.io.responses import archives as responses_archives
+    from neuro.io.responses import downloads
     from neuro.io.responses import folder as responses_folder
 
     name = path.name
@@ -157,6 +159,9 @@ def _load(path: Path, variable, discrete) -> dict:
     if known:
         return known(path, variable)
     if path.is_dir():
+        download = downloads.recognise(path)
+        if download:
+            return download(path)
         return responses_folder.load_folder(path, discrete)
     if name.endswith(".npz"):
         return parts.load_npz(path)
