@@ -180,7 +180,7 @@ def _folder(path) -> set[str]:
             return {"voxels"}
         if has(*FOLDERS):
             return {"spikes"}
-        if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or path.suffix == ".zarr":
+        if has("F.npy", "plane[0-9]*/F.npy", "suite2p", "*.zarr") or path.suffix == ".zarr":
             return {"recordings"}
         if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
             return {"responses"}

@@ -32,7 +32,7 @@ __all__ = [
     "finite",
     "read_stimulus_response",
 ]
-TIERS = ("train", "validation", "test", "unused")
+TIERS = tiers.TIERS
 BLOCK = 1000
 """Trials that are looked at together."""
 
@@ -237,6 +237,11 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
             )
     if stimuli is not None and not discrete:
         problems += _stimulus_problems(stimuli, n_trials, names, path)
+    if n_trials == n_units and content.get("unit") is None and not discrete:
+        problems.append(
+            f"{path}: as many trials as units ({n_units}): nothing says which axis of the "
+            "responses is which; name the columns in 'unit', one name per unit"
+        )
     units, wrong = _units(content, n_units, path)
     problems += wrong
     trials = {}
@@ -247,7 +252,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         trials[key] = given
         if given is not None and len(given) != n_trials:
             problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
-    tier = trials.pop("tier")
+    tier, renamed = tiers.in_our_words(trials.pop("tier"), responses)
     unknown = sorted(set() if tier is None else set(tier.tolist()) - set(TIERS))
     if unknown:
         problems.append(
@@ -261,7 +266,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     if problems:
         raise InputProblem(problems)
-    notes = list(content.get("notes", []))
+    notes = [*content.get("notes", []), *renamed]
     family, place, window, kind = None, None, 0, "discrete"
     if not discrete and stimuli is not None:
         how = layout(stimuli, names.get("stimuli", str(path)), fs=content.get("fs"))
