@@ -298,7 +298,7 @@ ROWS = [
         "set recordings.variable to one of: C, F_dff, S",
     ),
     ("broken", "CaImAn, no HDF5", file(b"no hdf5", "m1.hdf5"), "not a readable HDF5 file"),
-    ("odd", "minian Zarr", zarr, "a Zarr folder, which is not read"),
+    ("odd", "minian Zarr", zarr, "a Zarr folder (minian), which is not read"),
     ("right", "NWB, one series", nwb([("F", "x")]), {"frames": 40, "neurons": 6, "hz": 4.0}),
     ("odd", "NWB, three series of a name", nwb(BOXES), "set recordings.variable to one of"),
     (

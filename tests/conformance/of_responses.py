@@ -301,6 +301,61 @@ ROWS = [
     ("broken", "archive, cut off", file(b"nothing", "x.tar.gz"), "cut off or damaged"),
     ("broken", "unknown suffix", file(b"1", "x.csv"), "unknown kind"),
 ]
+
+
+def competition(words, kind="images", withheld=0):
+    """Sensorium's folder with the tiers of a competition, or its videos."""
+
+    def make(folder):
+        rng = np.random.default_rng(7)
+        root = folder / "mouse"
+        for k in range(12):
+            shape = (1, 9, 16) if kind == "images" else (9, 16, 30)
+            parts = {kind: rng.random(shape)}
+            parts["responses"] = rng.random(5) * (k < 12 - withheld)
+            for name, values in parts.items():
+                (root / "data" / name).mkdir(parents=True, exist_ok=True)
+                np.save(root / "data" / name / f"{k}.npy", values)
+        (root / "meta" / "trials").mkdir(parents=True)
+        np.save(root / "meta" / "trials" / "tiers.npy", np.array(words))
+        return responses(root), None
+
+    return make
+
+
+EIGHT = ["train"] * 6 + ["validation"] * 2
+ROWS += [
+    (
+        "right",
+        "Sensorium, tiers of the competition",
+        competition([*EIGHT, *["live_test_main"] * 2, *["final_test_bonus"] * 2]),
+        {"tiers": ["test", "train", "validation"], "trials": 12, "shared": 0},
+    ),
+    (
+        "odd",
+        "Sensorium, answers of the test withheld",
+        competition([*EIGHT, *["test"] * 2, *["final_test"] * 2], withheld=2),
+        {"tiers": ["test", "train", "unused", "validation"], "trials": 12},
+    ),
+    (
+        "odd",
+        "Sensorium, tiers in other words",
+        competition(["Training"] * 8 + ["val"] * 4),
+        {"tiers": ["train", "validation"]},
+    ),
+    (
+        "broken",
+        "Sensorium, a tier nobody knows",
+        competition([*EIGHT, *(["hold"] * 4)]),
+        "unknown tier 'hold'",
+    ),
+    (
+        "odd",
+        "Sensorium 2023, videos",
+        competition([*EIGHT, *(["oracle"] * 4)], "videos"),
+        "videos with responses per frame",
+    ),
+]
 PAIR = {"images": 30, "size": (3, 16, 16), "voxels": 3, "test": 3, "shared": 0}
 BOTH = "v00000\tFFA\nv00000\tEBA\nv00001\tFFA\n"
 VOXELS = [

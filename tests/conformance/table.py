@@ -15,6 +15,7 @@ ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "what_is_read.md"
 sys.path[:0] = [str(HERE), str(ROOT)]
 
+import of_downloads  # noqa: E402
 import of_found  # noqa: E402
 import of_listed  # noqa: E402
 import of_recordings  # noqa: E402
@@ -24,7 +25,10 @@ import of_spikes  # noqa: E402
 import of_trees  # noqa: E402
 from conformance_cases import DATA, run  # noqa: E402
 
-MODULES = (of_trees, of_listed, of_found, of_regions, of_spikes, of_recordings, of_responses)
+MODULES = (
+    *(of_trees, of_listed, of_found, of_regions, of_spikes, of_recordings, of_responses),
+    of_downloads,
+)
 CASES = [case for module in MODULES for case in module.CASES]
 
 

@@ -309,7 +309,7 @@ def test_caiman_components(tmp_path):
 
 def test_zarr_is_one_line(tmp_path):
     (tmp_path / "minian.zarr").mkdir()
-    assert "a Zarr folder, which is not read; save the traces as .npz" in refused(
+    assert "a Zarr folder (minian), which is not read; save its traces" in refused(
         tmp_path / "minian.zarr", fs=1.0
     )
 

@@ -233,7 +233,7 @@ def test_lengths_that_differ_name_both_files(tmp_path):
 def test_all_problems_at_once(tmp_path):
     path = tmp_path / "x.npz"
     tier = TIER.copy()
-    tier[0], tier[1] = "live", "oracle"
+    tier[0], tier[1] = "live", "later"
     bad = STIMULI.copy()
     bad[4] = np.nan
     np.savez(path, stimuli=bad, responses=RESPONSES, tier=tier, unit=["a", "a", "b"])
@@ -241,7 +241,7 @@ def test_all_problems_at_once(tmp_path):
     assert [line.split(": ", 1)[1] for line in lines] == [
         "1 stimuli hold NaN or infinity (first: trial 4); repair or remove them",
         "unit name 'a' is repeated; names must differ",
-        "unknown tier 'live', 'oracle'; expected train, validation, test, unused",
+        "unknown tier 'later', 'live'; expected train, validation, test, unused",
     ]
 
 

@@ -86,7 +86,7 @@ def voxels(folder: Path) -> None:
     """`images.npy`, `betas.npy` and `rois.tsv`: coloured pictures, voxels that like one colour."""
     rng = np.random.default_rng(5)
     kind = rng.integers(0, 2, 240)
-    images = rng.random((240, 3, 32, 32)).astype(np.float32) * 0.4
+    images = rng.random((240, 3, 16, 16)).astype(np.float32) * 0.4
     images[kind == 0, 0] += 0.5
     images[kind == 1, 2] += 0.5
     betas = (kind[:, None] == np.repeat([0, 1], 25)) + 0.5 * rng.standard_normal((240, 50))

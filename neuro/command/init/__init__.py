@@ -7,6 +7,7 @@ from pathlib import Path
 from neuro.command.init import bold, glance, responses, spikes, tables, traces
 from neuro.command.init.found import Found, compose
 from neuro.io.problems import InputProblem
+from neuro.io.responses import downloads
 
 RECOGNISERS = (bold.recognise, tables.recognise)
 """Asked in this order. Each gets a path and the wishes of the command line, and gives a
@@ -69,6 +70,9 @@ def _recognise(path, wishes) -> Found | None:
             wishes.get("hint"), "file or folder"
         )
         raise InputProblem(f"{path}: no such {what}")
+    if not wishes.get("hint") and not any(path.glob("sub-*/")) and downloads.recognise(path):
+        # its tables are no region tables
+        return None
     for recognise in RECOGNISERS:
         found = recognise(path, **wishes)
         if found is not None:

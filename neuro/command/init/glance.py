@@ -173,10 +173,14 @@ def _folder(path) -> set[str]:
     def has(*patterns):
         return any(any(path.glob(pattern)) for pattern in patterns)
 
+    from neuro.io.responses import downloads
+
     try:
+        if downloads.recognise(path):
+            return {"voxels"}
         if has(*FOLDERS):
             return {"spikes"}
-        if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or path.suffix == ".zarr":
+        if has("F.npy", "plane[0-9]*/F.npy", "suite2p", "*.zarr") or path.suffix == ".zarr":
             return {"recordings"}
         if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
             return {"responses"}

@@ -7,6 +7,8 @@ from collections import Counter
 from neuro.command.init import asked
 from neuro.command.init.found import Found, comment, counts, few, quoted
 
+LEAST = 20
+"""Regions of fewer voxels are no objectives; default of braindive.min_voxels."""
 ANSWERS = {"set mds.variable": "variable: {choice}"}
 
 
@@ -53,7 +55,8 @@ def recognise_voxels(places) -> Found:
     Parameters
     ----------
     places : sequence of pathlib.Path or of tuple
-        Folders with images.npy, betas.npy and perhaps rois.tsv, or these three files.
+        Folders with images.npy, betas.npy and perhaps rois.tsv, or these three files, or
+        downloads that hold all.
 
     Returns
     -------
@@ -65,10 +68,13 @@ def recognise_voxels(places) -> Found:
         When the files do not belong together.
     """
     from neuro.braindive.dataset import BETWEEN, read_data
+    from neuro.io.responses import downloads
 
     def three(place):
         if isinstance(place, tuple):
             return place
+        if downloads.recognise(place):
+            return place, None, None
         rois = place / "rois.tsv"
         return place / "images.npy", place / "betas.npy", rois if rois.is_file() else None
 
@@ -79,14 +85,20 @@ def recognise_voxels(places) -> Found:
         names = Counter(name for entry in data.roi for name in entry.split(BETWEEN))
         size = " x ".join(map(str, data.images.shape[1:]))
         first = f"{len(data.images)} images ({size}), {len(data.unit)} voxels"
-        trials = f"trials: {len(data.trial_image)}, every tenth image a test image"
-        return first, [f"regions: {counts(names)}", f"{trials}; a row per image", *data.notes]
+        trials = f"trials: {len(data.trial_image)}, {int(data.test.sum())} images for tests"
+        return first, [f"regions: {counts(names)}", f"{trials}; a row per trial", *data.notes]
 
     found, questions = asked.read_all([three(place) for place in places], read, {})
     images, betas, rois = found[0][0]
-    lines = ["  enabled: true", f"  images: {quoted(images)}", f"  betas: {quoted(betas)}"]
+    lines = ["  enabled: true", f"  images: {quoted(images)}"]
+    lines += [f"  betas: {quoted(betas)}"] if betas else []
     if rois:
         lines.append(f"  rois: {quoted(rois)}")
+    elif not betas:
+        known = Counter(name for entry in found[0][1].roi for name in entry.split(BETWEEN))
+        known.pop("none", None)
+        large = [name for name, count in sorted(known.items()) if count >= LEAST]
+        lines += [f"  objectives: [{', '.join(map(quoted, large or sorted(known) or ['all']))}]"]
     else:
         lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
         lines += ["  objectives: [all]"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.command.init import asked
+from neuro.command.init import asked, glance
 from neuro.command.init.found import Found, comment, quoted
 from neuro.io.problems import InputProblem
 
@@ -41,6 +41,11 @@ def recognise(places) -> Found:
     if len(rates) > 1:
         text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
         lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
+    if all(path.suffix.lower() in glance.TEXT for path, _ in found) and not any(
+        data.names for data in known
+    ):
+        text = "numbers without names: if they are regions of brains (volumes x regions) and not "
+        lines += [comment(f"{text}calcium traces, use: neuro init --table {found[0][0].parent}")]
     lines += _events(found)
     lines += [line[2:] for line in questions]
     title = f"{len(found)} recordings of traces, one per animal"

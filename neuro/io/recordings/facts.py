@@ -18,6 +18,8 @@ ROUNDED = 0.06
 """The same for a long column, whose times may have been rounded when they were written."""
 LONG = 20
 CLOCK = "clock:"
+FASTEST_HZ = 100.0
+"""A clock without a unit that is faster is asked for one; such are minutes of 2 Hz and more."""
 """Put before the name of a first column, so that the parser of region tables leaves it to us."""
 LOOK = 64
 """So many frames are looked at first, to see which columns may be clocks."""
@@ -25,6 +27,7 @@ _TIME = re.compile(r"(time|timestamps?|t|sec|secs|seconds)([ _.\[(].*)?", re.IGN
 _FRAME = re.compile(r"(frames?|index|volume|tr|sample|unnamed: 0)([ _.\[(#].*)?|", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d?[:/.]\d\d[:/.]\d\d")
 _MS = re.compile(r"[ _.\[(](ms|msec|milli\w*)\b", re.IGNORECASE)
+_UNIT = re.compile(r"[ _.\[(](s|secs?|seconds?|ms|msec|milli\w*|min|minutes?)\b|^sec", re.I)
 _MIN = re.compile(r"[ _.\[(](min|minutes?)\b", re.IGNORECASE)
 
 
@@ -128,6 +131,12 @@ def without_clocks(path, values, names, fs):
             )
         if fs is None and rate is not None:
             too_slow(path, 1 / rate)
+            if rate > FASTEST_HZ and not _UNIT.search(labels[column] or ""):
+                raise InputProblem(
+                    f"{path}: '{label}' says no unit and would be {rate:g} Hz in seconds, faster "
+                    "than calcium is imaged; name the column time_s if that is right, time_min if "
+                    "it holds minutes"
+                )
             fs = rate
         kind = "frame numbers" if rate is None else f"a clock of {rate:g} Hz"
         notes.append(f"'{label}' is {kind}, not a neuron")

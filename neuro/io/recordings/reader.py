@@ -28,6 +28,9 @@ TEXT = (".csv", ".tsv", ".txt")
 HDF5 = (".hdf5", ".h5")
 SUFFIXES = (*TEXT, ".npy", ".npz", ".mat", ".nwb", *HDF5)
 
+ZARR = (".zgroup", ".zarray", "zarr.json")
+"""What marks a folder of Zarr."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
@@ -201,9 +204,11 @@ def _load(path: Path, variable) -> dict:
     from neuro.io.recordings import pipelines
 
     if path.is_dir():
-        if path.suffix == ".zarr" or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+        marks = (path, *sorted(path.glob("*.zarr")))
+        if path.suffix == ".zarr" or any((item / mark).exists() for item in marks for mark in ZARR):
             raise InputProblem(
-                f"{path}: a Zarr folder, which is not read; save the traces as .npz or .nwb"
+                f"{path}: a Zarr folder (minian), which is not read; save its traces once with "
+                "xarray: np.savez('animal.npz', traces=C.T, fs=30.0) with C (unit_id, frame)"
             )
         return pipelines.load_suite2p(path, variable)
     suffix = path.suffix.lower()

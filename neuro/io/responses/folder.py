@@ -47,6 +47,11 @@ def load_folder(path, discrete=False) -> dict:
     """
     root = Path(path)
     data = root / "data" if (root / "data" / "responses").is_dir() else root
+    if (data / "videos").is_dir() and not (data / "images").is_dir():
+        raise InputProblem(
+            f"{root}: videos with responses per frame (Sensorium 2023) are not read; give pictures "
+            "(images/), or one value per unit and clip as .npz with 'stimuli' (n, t, c, h, w)"
+        )
     content, names = {}, {}
     if (data / "responses").is_dir():
         content["responses"], content["stimuli"] = _per_trial(data, root, discrete)

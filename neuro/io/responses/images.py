@@ -108,6 +108,12 @@ def _axes(shape, where, fs):
     """Kind, order of axes, whether a channel is added, and what to say about it."""
     last = "channels stood last and were turned to (n, c, h, w)"
     if len(shape) == 2:
+        if shape[1] > CHANNELS and fs is None:
+            raise InputProblem(
+                f"{where}: shape {shape} may be images that were made flat, or samples of "
+                f"{shape[1]} channels; give images as (n, c, h, w), or say with 'fs' (samples per "
+                "s) that a row is a sample"
+            )
         return "temporal", None, False, ""
     if len(shape) == 3:
         if fs is not None or shape[2] <= CHANNELS:

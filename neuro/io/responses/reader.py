@@ -32,7 +32,7 @@ __all__ = [
     "finite",
     "read_stimulus_response",
 ]
-TIERS = ("train", "validation", "test", "unused")
+TIERS = tiers.TIERS
 BLOCK = 1000
 """Trials that are looked at together."""
 
@@ -124,8 +124,9 @@ def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusRe
         `train` and `test` that hold a stimulus and a response array with one time axis; an
         `.nwb` file (stimulus template, trial table, rates or spike times); a folder with
         `images/*.npy`, `responses/*.npy` and `tiers.npy`, or with `stimuli.npy` and
-        `responses.npy`; or one of three public archives, unpacked or as `.tar.gz`: bipolar-cell
-        chirps, IT rasters, digits with fMRI.
+        `responses.npy`; a subject of Algonauts 2023, NSD, BOLD5000 or THINGS-fMRI as downloaded
+        (:mod:`neuro.io.responses.downloads`); or one of three public archives, unpacked or as
+        `.tar.gz`: bipolar-cell chirps, IT rasters, digits with fMRI.
     variable : str, optional
         Which of several recordings: `green` (default) or `uv` for the bipolar cells.
     discrete : bool, default False
@@ -150,6 +151,7 @@ def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusRe
 
 def _load(path: Path, variable, discrete) -> dict:
     from neuro.io.responses import archives as responses_archives
+    from neuro.io.responses import downloads
     from neuro.io.responses import folder as responses_folder
 
     name = path.name
@@ -157,6 +159,9 @@ def _load(path: Path, variable, discrete) -> dict:
     if known:
         return known(path, variable)
     if path.is_dir():
+        download = downloads.recognise(path)
+        if download:
+            return download(path)
         return responses_folder.load_folder(path, discrete)
     if name.endswith(".npz"):
         return parts.load_npz(path)
@@ -232,6 +237,11 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
             )
     if stimuli is not None and not discrete:
         problems += _stimulus_problems(stimuli, n_trials, names, path)
+    if n_trials == n_units and content.get("unit") is None and not discrete:
+        problems.append(
+            f"{path}: as many trials as units ({n_units}): nothing says which axis of the "
+            "responses is which; name the columns in 'unit', one name per unit"
+        )
     units, wrong = _units(content, n_units, path)
     problems += wrong
     trials = {}
@@ -242,7 +252,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         trials[key] = given
         if given is not None and len(given) != n_trials:
             problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
-    tier = trials.pop("tier")
+    tier, renamed = tiers.in_our_words(trials.pop("tier"), responses)
     unknown = sorted(set() if tier is None else set(tier.tolist()) - set(TIERS))
     if unknown:
         problems.append(
@@ -256,7 +266,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     if problems:
         raise InputProblem(problems)
-    notes = list(content.get("notes", []))
+    notes = [*content.get("notes", []), *renamed]
     family, place, window, kind = None, None, 0, "discrete"
     if not discrete and stimuli is not None:
         how = layout(stimuli, names.get("stimuli", str(path)), fs=content.get("fs"))

@@ -7,6 +7,51 @@ import numpy as np
 from neuro.io.problems import InputProblem
 from neuro.stats import splits
 
+TIERS = ("train", "validation", "test", "unused")
+
+WORDS = {
+    **dict.fromkeys(("training", "tr"), "train"),
+    **dict.fromkeys(("val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("testing", "oracle", "final_test", "live_test"), "test"),
+    **dict.fromkeys(("none", "nan", ""), "unused"),
+}
+"""What others call the tiers; competitions add `_main` and `_bonus` to theirs."""
+
+
+def in_our_words(tier, responses):
+    """Tiers by our names, without trials whose responses are withheld.
+
+    Parameters
+    ----------
+    tier : ndarray of str or None, shape (n_trials,)
+    responses : array, shape (n_trials, n_units)
+
+    Returns
+    -------
+    tier : ndarray of str, or None
+        Unknown words are left as they are.
+    notes : list of str
+    """
+    if tier is None:
+        return None, []
+    given = dict.fromkeys(tier.tolist())
+    ours = {}
+    for word in given:
+        plain = word.strip().lower()
+        for ending in ("_main", "_bonus", "_ood"):
+            plain = plain.removesuffix(ending)
+        ours[word] = WORDS.get(plain, plain if plain in TIERS else word)
+    out = np.array([ours[word] for word in tier.tolist()])
+    said = [f"'{word}' as {name}" for word, name in ours.items() if word != name]
+    notes = [f"Tiers were read: {', '.join(said)}."] if said else []
+    values = np.asarray(responses, float)
+    # of a competition's test the answers are kept back
+    withheld = (np.isnan(values) | (values == 0)).all(axis=1) & (out == "test")
+    if withheld.any() and values[out == "train"].any():
+        out[withheld] = "unused"
+        notes.append(f"{int(withheld.sum())} test trials have no responses and are not used.")
+    return out, notes
+
 
 def of_trials(tier, kind, family, n_trials):
     """Tiers of the trials, drawn where the file has none, and what to say about them.
