@@ -145,10 +145,23 @@ def settings_digest(params) -> str:
 
 
 def begin(snakemake) -> dict[str, tuple[int, int] | None]:
-    """Forget what an earlier job left; gives size and time of everything that will be read."""
+    """Forget what an earlier job left; gives size and time of everything that will be read.
+
+    Raises
+    ------
+    RecordProblem
+        When an input vanished after the job was planned.
+    """
     if len(snakemake.log):
         path_of(snakemake.log[0]).unlink(missing_ok=True)
-    return {path: stamp(path) for path in files(snakemake.input)}
+    found = {path: stamp(path) for path in files(snakemake.input)}
+    lost = [path for path, seen in found.items() if seen is None]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise RecordProblem(
+            f"{lost[0]}{more}: vanished before the job read it; see to it and start again"
+        )
+    return found
 
 
 def end(snakemake, before) -> None:
@@ -194,7 +207,8 @@ def _written(outputs) -> dict[str, str]:
         beside = [provenance.sidecar_path(path)]
         if path.endswith("dataset_description.json"):
             beside.append(Path(path).with_name(".bidsignore"))
-        found = {str(item): output for item in beside if item.is_file()} | found
+        for item in beside:
+            found.setdefault(str(item), output)
     return {path: output for path, output in found.items() if os.path.isfile(path)}
 
 
