@@ -32,12 +32,16 @@ from cases import braindive, fmri, hmmglm, mds, ntf  # noqa: E402
 from common import ROOT, Difference, compare, files, only  # noqa: E402
 
 from neuro.base import record  # noqa: E402
+from neuro.simulate.raw import write_raw  # noqa: E402
 
 STUDIES = {
     "tables": fmri.TABLES,
     "region graphs": fmri.ROI,
     "images": fmri.IMAGES,
-    "raw": fmri.RAW,
+    "raw": {
+        **fmri.RAW,
+        "fmri": {**fmri.RAW["fmri"], "min_seconds": 30, "strategy": "6P", "scrub": False},
+    },
     "simulated": fmri.SIMULATED,
     "demovae": {
         "data": {"kind": "simulated"},
@@ -80,7 +84,7 @@ def make_study(name: str, folder: Path) -> Path:
     if kind == "table":
         fmri.small_tables(folder / "input")
     elif kind == "bids":
-        fmri.raw_run(folder / "input")
+        write_raw(folder / "input", n_subjects=2, voxel_mm=12, n_volumes=40, noise=0.5)
     elif kind not in ("simulated", "none"):
         fmri.crop_cohort(folder / "input")
     text = yaml.safe_dump(only({"adhd": {"enabled": False}} | settings))
