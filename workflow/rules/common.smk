@@ -149,10 +149,11 @@ ONCE = [{}]
 
 def each_run():
     """Wildcards of the jobs of a rule that works on one run."""
-    return [
-        {"folder": "/".join(run_file("", key, "").split("/")[1:-2]), "run_key": key}
-        for key in runs()
-    ]
+    found = []
+    for key in runs():
+        folder = os.path.dirname(os.path.dirname(run_file("", key, "")))
+        found.append({"folder": os.path.relpath(folder, "results"), "run_key": key})
+    return found
 
 
 def simulate_jobs():
