@@ -42,12 +42,11 @@ STUDIES = {
         **fmri.RAW,
         "fmri": {**fmri.RAW["fmri"], "min_seconds": 30, "strategy": "6P", "scrub": False},
     },
-    "simulated": fmri.SIMULATED,
     "demovae": {
         "data": {"kind": "simulated"},
         "simulate": {"n_subjects": 24, "voxel_mm": 12, "n_volumes": 60},
         "fmri": {"atlas": "simulated", "min_seconds": 60, "strategy": "6P", "scrub": False},
-        "adhd": {**fmri.IMAGES["adhd"], "features": ["fc"], "primary": "fc", "level": "roi"},
+        "adhd": {**fmri.IMAGES["adhd"], "features": ["degree", "fc"], "level": "roi"},
         "demovae": {
             **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
             **{"n_samples": 12, "permutations": 3, "folds": 3},
@@ -305,13 +304,15 @@ RULES = {
         *("adhd_features", "adhd_diagnose", "adhd_permute", "adhd_summary"),
     },
     "raw": {"fmri_slicetime", "fmri_realign"},
-    "simulated": {"simulate_fmri"},
     "demovae": {
-        f"demovae_{name}"
-        for name in (
-            *("fit", "features", "sample", "evaluate", "generation", "diagnosis", "planted"),
-            "summary",
-        )
+        "simulate_fmri",
+        *(
+            f"demovae_{name}"
+            for name in (
+                *("fit", "features", "sample", "evaluate", "generation", "diagnosis"),
+                *("planted", "summary"),
+            )
+        ),
     },
     "motifs": {
         f"ntf_{name}"
