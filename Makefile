@@ -1,6 +1,7 @@
 # Plain `make` prints this help. Nothing needs to be activated: the recipes use .venv/bin.
 PYTHON ?= python3
 CORES ?= 2
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -8,7 +9,7 @@ EXTRAS := dev,braindive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-realdata test-kernels mutants check format bench constraints docs cluster-test clean
+.PHONY: help demo test test-all test-realdata test-kernels mutants check format bench constraints docs cluster-test chaos clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -86,6 +87,9 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; Slurm by apt)
 	python tests/cluster/slurm_cluster.py install
 	python -m pytest -n 6 --dist=worksteal -m "cluster and not slow" tests/cluster
+
+chaos: $(STAMP) ## break small studies in a random sample of ways, start again and compare (SEED=N)
+	python tests/chaos/chaos.py --seed $(SEED) --minutes 8
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock

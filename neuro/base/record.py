@@ -40,6 +40,7 @@ PACKAGES = {
     "safetensors": "safetensors",
 }
 """Modules whose distribution's version is recorded where a job has imported them."""
+_KEYS = ("Name", "SHA256", "Size", "Time", "Of")
 _TIMESTAMP = ".snakemake_timestamp"
 
 
@@ -65,12 +66,15 @@ class File:
         Bytes.
     time : int
         Time of the last change in ns.
+    of : str
+        The declared output that it belongs to: itself, or a folder, or what it is a sidecar of.
     """
 
     name: str
     checksum: str
     size: int
     time: int
+    of: str
 
     def untouched(self, seen) -> bool:
         """Whether size and time on the disk are as they were.
@@ -141,10 +145,23 @@ def settings_digest(params) -> str:
 
 
 def begin(snakemake) -> dict[str, tuple[int, int] | None]:
-    """Forget what an earlier job left; gives size and time of everything that will be read."""
+    """Forget what an earlier job left; gives size and time of everything that will be read.
+
+    Raises
+    ------
+    RecordProblem
+        When an input vanished after the job was planned.
+    """
     if len(snakemake.log):
         path_of(snakemake.log[0]).unlink(missing_ok=True)
-    return {path: stamp(path) for path in files(snakemake.input)}
+    found = {path: stamp(path) for path in files(snakemake.input)}
+    lost = [path for path, seen in found.items() if seen is None]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise RecordProblem(
+            f"{lost[0]}{more}: vanished before the job read it; see to it and start again"
+        )
+    return found
 
 
 def end(snakemake, before) -> None:
@@ -176,27 +193,29 @@ def end(snakemake, before) -> None:
         "Settings": settings_digest(params),
         "Parameters": params,
         "Seed": snakemake.config.get("execution", {}).get("seed"),
-        "Inputs": [_row(path) for path in before if os.path.isfile(path)],
-        "Outputs": [_row(path) for path in _written(snakemake.output)],
+        "Inputs": [_row(path, path) for path in before if os.path.isfile(path)],
+        "Outputs": [_row(*item) for item in _written(snakemake.output).items()],
         "Versions": provenance.versions(*(d for m, d in PACKAGES.items() if m in sys.modules)),
     }
     provenance.write_json(path_of(snakemake.log[0]), sealed(content))
 
 
-def _written(outputs) -> list[str]:
-    """Outputs with what belongs to them: sidecars, and what a data set's description is with."""
-    found = dict.fromkeys(files(outputs))
-    for path in list(found):
+def _written(outputs) -> dict[str, str]:
+    """Outputs and what belongs to them (sidecars, what a description is with), each with whose."""
+    found = {path: str(output) for output in outputs for path in files([output])}
+    for path, output in list(found.items()):
         beside = [provenance.sidecar_path(path)]
         if path.endswith("dataset_description.json"):
             beside.append(Path(path).with_name(".bidsignore"))
-        found |= dict.fromkeys(str(item) for item in beside if item.is_file())
-    return [path for path in found if os.path.isfile(path)]
+        for item in beside:
+            found.setdefault(str(item), output)
+    return {path: output for path, output in found.items() if os.path.isfile(path)}
 
 
-def _row(path) -> dict:
+def _row(path, of) -> dict:
     size, time = stamp(path)
-    return {"Name": path, "SHA256": provenance.checksum(path), "Size": size, "Time": time}
+    checksum = provenance.checksum(path)
+    return {"Name": path, "SHA256": checksum, "Size": size, "Time": time, "Of": of}
 
 
 def sealed(content: dict) -> dict:
@@ -218,12 +237,14 @@ def read(path) -> Record:
         if sealed(content) != content:
             raise ValueError
         lists = [
-            tuple(File(*(row[key] for key in ("Name", "SHA256", "Size", "Time"))) for row in rows)
+            tuple(File(*(row[key] for key in _KEYS)) for row in rows)
             for rows in (content["Inputs"], content["Outputs"])
         ]
         return Record(Path(path), content["Rule"], content["Settings"], *lists, content["Versions"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise RecordProblem(f"{path}: no record of a job, or altered; delete it") from None
+        raise RecordProblem(
+            f"{path}: no record of a job, or altered; delete {path} and start again"
+        ) from None
 
 
 def records(folder=FOLDER) -> Iterator[Path]:
@@ -255,40 +276,45 @@ def remember() -> list[str]:
             elif disk and disk[0] == file.size:
                 now[file.name] = [str(path), file.checksum, *disk]
             elif disk and file.name not in now:
-                lines.append(_ALTERED.format(file.name))
+                lines.append(_line(file, "altered"))
     _write(now)
     return lines
 
 
 def altered() -> list[str]:
-    """Outputs that are not what their job wrote, one line each; missing ones are no matter here.
+    """Outputs that are not what their job wrote, one line each.
 
-    A file with another time is looked into; one with the size and time of the last run is not.
+    A file with another time is looked into; one with the size and time of the last run is not. A
+    missing output is no matter here, for it is a target; a missing sidecar is.
     """
     known = seen()
     lines, confirmed = [], {}
     for name, (path, checksum, size, time) in known.items():
         disk = stamp(name)
         # without a record the job was started and did not end: Snakemake knows
-        if disk in (None, (size, time)) or not os.path.exists(path):
+        if disk == (size, time) or not os.path.exists(path):
             continue
         try:
             file = next(file for file in read(path).outputs if file.name == name)
         except (RecordProblem, StopIteration):
-            lines.append(f"{path}: no record of a job, or altered; delete it and {name}")
+            lines.append(f"{path}: no record of a job, or altered; delete {path} and start again")
             continue
-        if file.checksum != checksum and file.untouched(known):
+        if disk is None:
+            lost = file.of != name and os.path.exists(file.of)
+            lines += [_line(file, "missing")] if lost else []
+        elif file.checksum != checksum and file.untouched(known):
             continue  # made again by a run that did not end
-        if file.same():
+        elif file.same():
             confirmed[name] = [path, file.checksum, *disk]
         else:
-            lines.append(_ALTERED.format(name))
+            lines.append(_line(file, "altered"))
     if confirmed:
         _write(known | confirmed)
     return lines
 
 
-_ALTERED = "{}: altered since its job wrote it; delete it and it is made again"
+def _line(file, what) -> str:
+    return f"{file.name}: {what} since its job wrote it; delete {file.of} and start again"
 
 
 def _write(rows) -> None:

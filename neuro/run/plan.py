@@ -85,7 +85,8 @@ def faults(outputs) -> list[str]:
             excluded = _excluded() if excluded is None else excluded
             name = os.path.basename(path)
             if not any(name.startswith((f"{what}_", f"sub-{what}_")) for what in excluded):
-                lines.append(f"{path}: empty, and no exclusions table says why; delete it")
+                why = "empty, and no exclusions table says why"
+                lines.append(f"{path}: {why}; delete {path} and start again")
     return lines
 
 

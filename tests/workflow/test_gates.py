@@ -69,6 +69,35 @@ def test_a_planted_gap_is_seen(word):
     assert any(line.startswith("fmri_qc: no ") for line in faults(text.replace(block, cut)))
 
 
+OUTSIDE = re.compile(
+    r"INPUTS\.(files|sources)|run_input|(raw_file|slice_timed)\(.*, \"|run_affine|atlas_image|"
+    r"ntf_(files|known)|hmmglm_bin_inputs|mds_(data|known|recording)|"
+    r"braindive_(data|table|category|generator_input)|config\[\"demovae\"\]\[\"grid\"\]"
+)
+"""Inputs that may come from outside of the results."""
+
+
+def unstamped(text):
+    """Rules that read files from outside without a digest of them among their parameters."""
+    found = []
+    for name, block in rules(text).items():
+        given = re.search(r"^\s*input:\n(.*?)^\s*output:", block, re.MULTILINE | re.DOTALL)
+        if given and OUTSIDE.search(given[1]) and "inputs=stamp(" not in block:
+            found.append(name)
+    return found
+
+
+def test_rules_that_read_from_outside_have_a_digest_of_what_they_read():
+    n_stamped = 0
+    for path in FILES:
+        text = path.read_text("utf-8")
+        assert unstamped(text) == [], path
+        n_stamped += text.count("inputs=stamp(")
+        bare = re.sub(r"inputs=stamp\(", "other=(", text)
+        assert len(unstamped(bare)) == text.count("inputs=stamp(")
+    assert n_stamped == 18
+
+
 def test_no_cluster_words_in_the_rules():
     for path in FILES:
         assert not re.search(r"slurm|gres|sbatch|qos", path.read_text("utf-8")), path

@@ -15,7 +15,9 @@ from neuro.io.problems import InputProblem
 
 
 @pytest.fixture
-def task(tmp_path):
+def task(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.nii.gz").touch()
     return types.SimpleNamespace(
         threads=1,
         log=[str(tmp_path / "logs" / "x.log")],
@@ -141,6 +143,10 @@ def test_an_input_that_changes_under_the_job_is_one_line(real, capsys, what):
         else:
             Path("a.tsv").unlink()
     assert f"a.tsv: {what} while the job read it" in capsys.readouterr().err
+    if what == "vanished":
+        with pytest.raises(SystemExit), job.run(real):
+            raise AssertionError
+        assert "a.tsv: vanished before the job read it" in capsys.readouterr().err
     assert not record.path_of(real.log[0]).exists()
 
 

@@ -99,11 +99,26 @@ def test_an_output_that_was_altered_stops_the_start(run, output, kind):
         result = start(run, check=False)
         assert result.returncode == 1
         line = next(line for line in result.stderr.split("\n") if output in line)
-        assert "altered since" in line and "delete it" in line
+        assert "altered since" in line and f"delete {output} and start again" in line
         assert "Traceback" not in result.stderr
     path.unlink()
     start(run)
     assert path.stat().st_size
+    assert planned(run) == set()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_sidecar_that_was_altered_or_lost_names_the_output_to_delete(run, lost):
+    path = run / "results/fmri/connectomes.json"
+    path.unlink() if lost else path.write_text("{}")
+    result = start(run, check=False)
+    assert result.returncode == 1
+    state = "missing" if lost else "altered"
+    line = f"results/fmri/connectomes.json: {state} since its job wrote it; "
+    assert f"{line}delete results/fmri/connectomes.h5 and start again" in result.stderr
+    (run / "results/fmri/connectomes.h5").unlink()
+    start(run)
+    assert len(path.read_text()) > 100
     assert planned(run) == set()
 
 

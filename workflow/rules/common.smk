@@ -149,10 +149,27 @@ ONCE = [{}]
 
 def each_run():
     """Wildcards of the jobs of a rule that works on one run."""
-    return [
-        {"folder": run_file("", key, "").split("/func/")[0][8:], "run_key": key}
-        for key in runs()
-    ]
+    found = []
+    for key in runs():
+        folder = os.path.dirname(os.path.dirname(run_file("", key, "")))
+        found.append({"folder": os.path.relpath(folder, "results"), "run_key": key})
+    return found
+
+
+def simulate_jobs():
+    """What is simulated in this run, as rules with the wildcards of their jobs."""
+    scenes = ["results/simulated/scenes.h5"]
+    seen = config["braindive"]["enabled"] and braindive_data() == scenes
+    seen = seen or scenes[0] in MDS_SETS.values()
+    return {
+        "simulate_fmri": ONCE if INPUTS.kind == "simulated" else [],
+        "simulate_scenes": ONCE if seen else [],
+    }
+
+
+def report_jobs():
+    """The one rule of the report."""
+    return {"report": ONCE}
 
 
 def lacking(stage):

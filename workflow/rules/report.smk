@@ -1,8 +1,3 @@
-def report_jobs():
-    """The one rule of the report."""
-    return {"report": ONCE}
-
-
 rule report:
     input:
         stages=[path for name in neuro.config.STAGES for path in stage_end(name)],

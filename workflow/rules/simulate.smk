@@ -1,17 +1,5 @@
 from neuro.simulate.names import cohort_files
 
-SCENES = "results/simulated/scenes.h5"
-
-
-def simulate_jobs():
-    """What is simulated in this run, as rules with the wildcards of their jobs."""
-    seen = config["braindive"]["enabled"] and SCENES in braindive_data()
-    seen = seen or SCENES in MDS_SETS.values()
-    return {
-        "simulate_fmri": ONCE if INPUTS.kind == "simulated" else [],
-        "simulate_scenes": ONCE if seen else [],
-    }
-
 
 rule simulate_fmri:
     output:

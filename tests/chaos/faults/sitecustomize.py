@@ -2,6 +2,7 @@
 
 `<rule>:kill:<seconds>` kills the job with SIGKILL after that time, `<rule>:memory:<MB>` limits its
 address space, `<rule>:lose:<path>` removes a file when it starts. Other processes are left alone.
+`*:deny:<path>` lets no Python open a file, as its permissions would for anybody but root.
 """
 
 import os
@@ -29,10 +30,20 @@ def _starve(megabytes):
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def _deny(path):
+    def refuse(event, arguments):
+        if event == "open" and str(arguments[0]).endswith(path) and os.path.exists(path):
+            raise PermissionError(13, "Permission denied", path)
+
+    sys.addaudithook(refuse)
+
+
 rule, _, rest = os.environ.get("NEURO_FAULT", "").partition(":")
 kind, _, value = rest.partition(":")
 # a job is `python .snakemake/scripts/<random>.<rule>.py`
-if rule and any(item.endswith(f".{rule}.py") for item in sys.orig_argv[1:]):
+if rule == "*":
+    _deny(value)
+elif rule and any(item.endswith(f".{rule}.py") for item in sys.orig_argv[1:]):
     {
         "kill": lambda: _kill_after(float(value)),
         "memory": lambda: _starve(float(value)),

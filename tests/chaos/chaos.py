@@ -1,0 +1,398 @@
+"""Break every rule of every stage in every way, start again as a user would, and look.
+
+    python tests/chaos/chaos.py [--seed N] [--all] [--only STUDY] [--out docs/chaos.md]
+
+A case is a small finished study, one rule of it and one fault. It passes when the next starts give
+what the undisturbed study gives, or end with a status other than 0 and a line that names a file and
+what to do; when that is done, the results must be the same again. Without `--all` cases are drawn
+with the seed until the time is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "unit")]
+from cases import braindive, fmri, hmmglm, mds, ntf  # noqa: E402
+from common import ROOT, Difference, compare, files, only  # noqa: E402
+
+from neuro.base import record  # noqa: E402
+from neuro.simulate.raw import write_raw  # noqa: E402
+
+STUDIES = {
+    "tables": fmri.TABLES,
+    "region graphs": fmri.ROI,
+    "images": fmri.IMAGES,
+    "raw": {
+        **fmri.RAW,
+        "fmri": {**fmri.RAW["fmri"], "min_seconds": 30, "strategy": "6P", "scrub": False},
+    },
+    "demovae": {
+        "data": {"kind": "simulated"},
+        "simulate": {"n_subjects": 24, "voxel_mm": 12, "n_volumes": 60},
+        "fmri": {"atlas": "simulated", "min_seconds": 60, "strategy": "6P", "scrub": False},
+        "adhd": {**fmri.IMAGES["adhd"], "features": ["degree", "fc"], "level": "roi"},
+        "demovae": {
+            **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
+            **{"n_samples": 12, "permutations": 3, "folds": 3},
+            "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
+        },
+    },
+    "motifs": ntf.MOTIFS,
+    "states": {**hmmglm.SWITCHING, "hmmglm": {**hmmglm.SWITCHING["hmmglm"], "grid": "jobs"}},
+    "cells": mds.PLANTED_CELLS,
+    "scenes": braindive.IMAGINED,
+}
+FAULTS = (
+    *("kill", "memory", "truncate", "empty", "unreadable"),
+    *("vanish", "full disk", "SIGTERM", "SIGINT"),
+)
+REMEDY = re.compile(
+    r"delete|start again|free space|make it|let fewer|copy it|get the file|mend|set "
+)
+SKIPPED = ("results/inputs.json",)
+
+
+class Failure(AssertionError):
+    """A case that did not pass."""
+
+
+def make_study(name: str, folder: Path) -> Path:
+    """A finished study; made once, copied for every case."""
+    if (folder / "done").exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    settings = STUDIES[name]
+    kind = settings["data"]["kind"]
+    if kind == "table":
+        fmri.small_tables(folder / "input")
+    elif kind == "bids":
+        write_raw(folder / "input", n_subjects=2, voxel_mm=12, n_volumes=40, noise=0.5)
+    elif kind not in ("simulated", "none"):
+        fmri.crop_cohort(folder / "input")
+    text = yaml.safe_dump(only({"adhd": {"enabled": False}} | settings))
+    (folder / "mine.yaml").write_text(text)
+    status, output = Start(folder).wait()
+    if status:
+        raise Failure(f"{name}: the undisturbed study fails\n{output[-3000:]}")
+    (folder / "done").touch()
+    return folder
+
+
+class Start:
+    """`snakemake --cores 1` in a folder, with a fault for one of its jobs."""
+
+    def __init__(self, folder: Path, fault: str = ""):
+        path = os.pathsep.join([str(ROOT), str(HERE / "faults")])
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        environment |= {"PYTHONPATH": path, "NEURO_FAULT": fault}
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(folder), "--configfile", str(folder / "mine.yaml")]
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [*command, "--cores", "1"],
+            cwd=folder,
+            env=environment,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait(self, timeout: float = 900) -> tuple[int, str]:
+        """Status and everything that was printed."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise Failure("the start does not end") from None
+        self.output.seek(0)
+        return status, self.output.read()
+
+
+def jobs(folder: Path) -> list[dict]:
+    """Rows of the study's plan."""
+    with open(folder / "results/provenance/plan.tsv", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+class Case:
+    """One job of a copy of a study, and what happens to it."""
+
+    def __init__(self, study: Path, folder: Path, rule: str, fault: str, seed: str):
+        self.study, self.folder, self.rule, self.fault = study, folder, rule, fault
+        self.random = random.Random(seed)
+        shutil.copytree(study, folder, copy_function=shutil.copy2, dirs_exist_ok=True)
+        row = self.random.choice([row for row in jobs(folder) if row["rule"] == rule])
+        with contextlib.chdir(folder):
+            self.record = record.read(record.path_of(row["log"]))
+        self.log, self.seconds = row["log"], self._seconds(row)
+        temporary = row["temporary"].split(" ")
+        names = [f.name for f in self.record.outputs if f.name not in temporary and f.size]
+        self.output = self.random.choice(names)
+
+    def _seconds(self, row):
+        text = (self.folder / row["benchmark"]).read_text().split("\n")
+        return float(text[1].split("\t")[0])
+
+    def undo(self):
+        """Take away what the job wrote, so that the next start does it again."""
+        for file in self.record.outputs:
+            (self.folder / file.name).unlink(missing_ok=True)
+
+    def change(self, how):
+        path = self.folder / self.output
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2] if how == "truncate" else b"")
+
+    def signalled(self, number):
+        self.undo()
+        log = self.folder / self.log
+        log.unlink(missing_ok=True)
+        start = Start(self.folder)
+        while not log.exists() and start.process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(self.random.uniform(0, self.seconds))
+        if start.process.poll() is None:
+            start.process.send_signal(number)
+        return start.wait()
+
+    def full(self):
+        """The same on a file system of its own that has some KB left."""
+        self.undo()
+        filler = self.folder / "filler"
+        left = self.random.choice([0, 8, 32]) << 10
+        free = os.statvfs(self.folder).f_bavail * os.statvfs(self.folder).f_frsize
+        with open(filler, "wb") as stream:
+            stream.write(bytes(max(free - left, 0)))
+        found = Start(self.folder).wait()
+        filler.unlink()
+        return found
+
+    def disturb(self) -> tuple[int, str]:
+        """Let the fault happen; status and output of the start in which it does."""
+        if self.fault == "kill":
+            self.undo()
+            fault = f"{self.rule}:kill:{self.random.uniform(0, 1.1 * self.seconds):.3f}"
+        elif self.fault == "memory":
+            self.undo()
+            fault = f"{self.rule}:memory:{self.random.choice([120, 250, 500])}"
+        elif self.fault in ("truncate", "empty"):
+            self.change(self.fault)
+            fault = ""
+        elif self.fault == "unreadable":
+            (self.folder / self.output).chmod(0)
+            fault = f"*:deny:{self.output}"
+        elif self.fault == "vanish":
+            names = [file.name for file in self.record.inputs] or [""]
+            self.output = self.random.choice(names)
+            self.undo()
+            fault = f"{self.rule}:lose:{self.output}" if self.output else ""
+        elif self.fault == "full disk":
+            return self.full()
+        else:
+            return self.signalled(getattr(signal, self.fault))
+        return Start(self.folder, fault).wait()
+
+    def mend(self, text: str = ""):
+        """Do what the lines say: delete what they name; bring back an input that is lost."""
+        lost = self.folder / self.output
+        if not lost.exists() and not self.output.startswith("results/") and self.output:
+            shutil.copy2(self.study / self.output, lost)
+        for name in re.findall(r"delete (results/\S+) and", text):
+            path = self.folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if self.fault == "unreadable" and lost.exists():
+            lost.chmod(0o644)
+
+    def run(self) -> str:
+        """`equal`, or `line, then equal`.
+
+        Raises
+        ------
+        Failure
+            When the case does not pass.
+        """
+        status, text = self.disturb()
+        verdict = "equal"
+        if status:
+            if "Traceback" in text and "sitecustomize" not in text:
+                raise Failure(f"a traceback: {text[text.index('Traceback') :][:1500]}")
+            verdict = "line, then equal"
+            self.told(text)
+        self.mend(text)
+        for _ in range(2):
+            status, text = Start(self.folder).wait()
+            if not status:
+                break
+            self.told(text)
+            self.mend(text)
+        if status:
+            raise Failure(f"still fails after what it says was done: {text[-1500:]}")
+        self.same()
+        return verdict
+
+    def told(self, text):
+        if self.fault.startswith("SIG"):
+            return  # who stops a run knows why it ended
+        lines = [line for line in text.split("\n") if REMEDY.search(line)]
+        named = self.rule in text or self.output in text
+        if not named or not (lines or self.log in text):
+            raise Failure(f"status without a line that says what to do: {text[-1500:]}")
+
+    def same(self):
+        """Compare with the undisturbed study."""
+        if files(self.study) != files(self.folder):
+            odd = sorted(files(self.study) ^ files(self.folder))
+            raise Failure(f"other files than undisturbed: {odd[:5]}")
+        for name in sorted(files(self.study)):
+            ours, theirs = self.folder / name, self.study / name
+            if not name.startswith("results/") or name in SKIPPED:
+                continue
+            if ours.read_bytes() != theirs.read_bytes():
+                try:
+                    compare(ours, theirs)
+                except Difference as found:
+                    raise Failure(f"other results than undisturbed: {name}: {found}") from None
+
+
+@contextlib.contextmanager
+def place(fault: str, study: Path):
+    """A new folder; for a full disk a small file system of its own."""
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top) / "run"
+        folder.mkdir()
+        if fault != "full disk":
+            yield folder
+            return
+        used = sum(path.stat().st_size + 8192 for path in study.rglob("*") if path.is_file())
+        size = f"size={used // 1024 * 2 + 4096}k"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def all_cases(studies) -> list[tuple[str, str, str]]:
+    """Every rule of each study with every fault."""
+    return [
+        (name, rule, fault) for name in studies for rule in sorted(RULES[name]) for fault in FAULTS
+    ]
+
+
+RULES = {
+    "tables": {"fmri_table", "fmri_index", "fmri_connectome", "fmri_qc", "report"},
+    "region graphs": {"adhd_graph_roi"},
+    "images": {
+        *("fmri_clean", "fmri_parcellate", "fmri_series", "adhd_mask", "adhd_graph"),
+        *("adhd_features", "adhd_diagnose", "adhd_permute", "adhd_summary"),
+    },
+    "raw": {"fmri_slicetime", "fmri_realign"},
+    "demovae": {
+        "simulate_fmri",
+        *(
+            f"demovae_{name}"
+            for name in (
+                *("fit", "features", "sample", "evaluate", "generation", "diagnosis"),
+                *("planted", "summary"),
+            )
+        ),
+    },
+    "motifs": {
+        f"ntf_{name}"
+        for name in (
+            *("simulate", "tensor", "rank", "factorize", "null", "communities", "summary"),
+        )
+    },
+    "states": {
+        f"hmmglm_{name}"
+        for name in ("simulate", "bin", "fit_one", "fit", "select", "export", "summary")
+    },
+    "cells": {
+        f"mds_{name}"
+        for name in ("simulate", "twin", "cluster", "select", "present", "assign", "summary")
+    },
+    "scenes": {
+        "simulate_scenes",
+        *(f"braindive_{name}" for name in ("generator", "encode", "sample", "judge")),
+    },
+}
+"""Rules that are broken in each study; every rule of the workflow stands in one."""
+
+
+def table(results) -> str:
+    """Markdown: a row per rule, a column per fault."""
+    cells: dict[str, dict[str, str]] = {}
+    for (_, rule, fault), verdict in results.items():
+        cells.setdefault(rule, {})[fault] = verdict
+    lines = [f"| rule | {' | '.join(FAULTS)} |", "|---" * (len(FAULTS) + 1) + "|"]
+    for rule, row in sorted(cells.items()):
+        lines.append(f"| `{rule}` | {' | '.join(row.get(fault, '') for fault in FAULTS)} |")
+    return "\n".join(lines)
+
+
+def main(arguments=None) -> int:
+    """Run cases; 1 when one did not pass."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--all", action="store_true", help="every combination, for hours")
+    parser.add_argument("--only", choices=STUDIES, action="append", help="cases of these studies")
+    parser.add_argument("--rule", action="append", help="cases of these rules")
+    parser.add_argument("--fault", choices=FAULTS, action="append")
+    parser.add_argument("--work", type=Path, help="folder that keeps the finished studies")
+    parser.add_argument("--out", type=Path, help="write the table there")
+    options = parser.parse_args(arguments)
+    end = time.monotonic() + 60 * options.minutes
+    cases = all_cases(options.only or STUDIES)
+    cases = [case for case in cases if not options.rule or case[1] in options.rule]
+    cases = [case for case in cases if not options.fault or case[2] in options.fault]
+    if os.geteuid() != 0:
+        cases = [case for case in cases if case[2] != "full disk"]
+        print("full disk: left out, a file system of its own needs root")
+    random.Random(options.seed).shuffle(cases)
+    results: dict[tuple, str] = {}
+    with tempfile.TemporaryDirectory() as top:
+        work = options.work or Path(top)
+        for case in cases:
+            if not options.all and time.monotonic() > end:
+                break
+            name, rule, fault = case
+            study = make_study(name, work / name.replace(" ", "_"))
+            began = time.monotonic()
+            with place(fault, study) as folder:
+                try:
+                    one = Case(study, folder, rule, fault, f"{options.seed} {case}")
+                    results[case] = one.run()
+                except Failure as failure:
+                    results[case] = "FAILED"
+                    print(f"{name}, {rule}, {fault} (seed {options.seed}): {failure}", flush=True)
+            took = time.monotonic() - began
+            print(f"{name}, {rule}, {fault}: {results[case]} ({took:.0f} s)", flush=True)
+    failed = sum(verdict == "FAILED" for verdict in results.values())
+    print(f"{len(results)} of {len(cases)} cases, {failed} failed, seed {options.seed}")
+    if options.out:
+        text = options.out.read_text("utf-8") if options.out.exists() else ""
+        head = text.partition("<!-- table -->")[0] or "# Chaos\n\n"
+        options.out.write_text(f"{head}<!-- table -->\n\n{table(results)}\n", "utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
