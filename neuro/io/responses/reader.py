@@ -274,9 +274,6 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         raise InputProblem(
             f"{path}: all {n_units} units are excluded ({excluded[0][1]}); nothing to type"
         )
-    with readable(path, "its sampling rate 'fs' is no number"):
-        fs = content.get("fs")
-        rate = None if fs is None else float(np.asarray(fs).item())
     return StimulusResponses(
         stimuli=None if kind == "discrete" else stimuli,
         responses=np.ascontiguousarray(responses[:, keep]),
@@ -284,12 +281,18 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         units={key: [v for v, k in zip(values, keep) if k] for key, values in units.items()},
         kind=kind,
         family=family,
-        fs=rate,
+        fs=_rate(content.get("fs"), path),
         excluded=excluded,
         notes=notes,
         path=str(path),
         **trials,
     )
+
+
+def _rate(fs, path):
+    """Samples per second, where the file says them."""
+    with readable(path, "its sampling rate 'fs' is no number"):
+        return None if fs is None else float(np.asarray(fs).item())
 
 
 def _tiers(tier, kind, family, n_trials):
