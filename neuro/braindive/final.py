@@ -56,8 +56,10 @@ def judge(given, out, params, log) -> None:
             [tables.read_tsv(path, dtype=dict.fromkeys(FILTERS, str)) for path in paths],
             ignore_index=True,
         )
-        for seed in rows.loc[~rows["finite"], "seed"]:
-            exclusions.append(tables.exclusion(f"{name} seed {seed}", "sample", "not finite"))
+        lost = rows.loc[~rows["finite"], "seed"]
+        exclusions += [
+            tables.exclusion(f"{name} seed {seed}", "sample", "not finite") for seed in lost
+        ]
         for unit in objective.missing:
             exclusions.append(tables.exclusion(unit, "objective", f"{name}: encoder lacks it"))
         rows = rows[rows["finite"]].reset_index(drop=True)
@@ -79,22 +81,8 @@ def judge(given, out, params, log) -> None:
         scores.append(part)
         natural = _natural(data, guide, other, objective, category, preferred, out, slug)
         naturals += [{"objective": name, **row} for row in natural]
-        means = pd.DataFrame(natural).groupby("chosen_by")[["A", "B", "J"]].mean()
-        summaries.append(
-            {
-                "objective": name,
-                "folder": slug,
-                **summary,
-                "correction_ratio": rows["correction_ratio"].mean(),
-                "n_voxels": len(objective.own_units),
-                "natural_A": means.loc["prediction", "A"],
-                "natural_B": means.loc["prediction", "B"],
-                "natural_beta_B": means.loc["response", "B"],
-                "n_flagged": int((rows["filter"] == FLAGGED).sum()),
-                "filtered": bool((rows["filter"] != NONE).any()),
-                "mds_verdict": objective.verdict,
-            }
-        )
+        summary = {"objective": name, "folder": slug, **summary}
+        summaries.append(summary | _about(rows, natural, objective))
         log(
             f"{name}: gain A {summary['gain_A']:.3f}, B {summary['gain_B']:.3f} (t "
             f"{summary['t']:.1f}), category {100 * summary['J']:.0f} % against "
@@ -113,6 +101,21 @@ def judge(given, out, params, log) -> None:
     provenance.dataset_description(
         "results/braindive", name="neuro braindive: preferred images", config=settings
     )
+
+
+def _about(rows, natural, objective):
+    """What an objective's images and the natural ones beside them sum up to."""
+    means = pd.DataFrame(natural).groupby("chosen_by")[["A", "B", "J"]].mean()
+    return {
+        "correction_ratio": rows["correction_ratio"].mean(),
+        "n_voxels": len(objective.own_units),
+        "natural_A": means.loc["prediction", "A"],
+        "natural_B": means.loc["prediction", "B"],
+        "natural_beta_B": means.loc["response", "B"],
+        "n_flagged": int((rows["filter"] == FLAGGED).sum()),
+        "filtered": bool((rows["filter"] != NONE).any()),
+        "mds_verdict": objective.verdict,
+    }
 
 
 def _read(path, data):

@@ -125,11 +125,11 @@ def planted_connectomes(
         "sex": (people["sex"] == "M").to_numpy(float),
         "dx": people["dx"].to_numpy(float),
     }
-    place = people["site"].map({name: i for i, name in enumerate(sites)}).to_numpy()
+    site_of = people["site"].map({name: i for i, name in enumerate(sites)}).to_numpy()
     sigma = np.resize(np.asarray(noise, dtype=float), len(sites))
     upper = np.triu_indices(n_regions, 1)
     edges = np.empty((n_subjects, len(upper[0])), dtype=np.float32)
-    loadings = np.tensordot(factors, patterns, 1) + base + site_maps[place]
+    loadings = np.tensordot(factors, patterns, 1) + base + site_maps[site_of]
     for name, value in weights.items():
         loadings += value[:, None, None] * maps[name]
     for i, loading in enumerate(loadings):
@@ -137,43 +137,41 @@ def planted_connectomes(
         own = np.random.default_rng([random_state, 8, i])
         signals = own.standard_normal((n_timepoints, n_signals), dtype=np.float32)
         series = signals @ loading.T.astype(np.float32)
-        series += sigma[place[i]] * own.standard_normal(series.shape, dtype=np.float32)
+        series += sigma[site_of[i]] * own.standard_normal(series.shape, dtype=np.float32)
         series -= series.mean(axis=0)
         series /= np.sqrt((series**2).sum(axis=0))
         edges[i] = (series.T @ series)[upper]
-    some = slice(0, _AVERAGED)
-    effects = {
-        name: np.mean(
-            [
-                _expected(loading + 0.5 * part, sigma[where])
-                - _expected(loading - 0.5 * part, sigma[where])
-                for loading, where in zip(loadings[some], place[some])
-            ],
-            axis=0,
-        )
-        for name, part in maps.items()
-    }
-    levels = np.stack(
-        [
-            np.mean(
-                [
-                    _expected(loading - site_maps[where] + part, noise_sd)
-                    for loading, where in zip(loadings[some], place[some])
-                ],
-                axis=0,
-            )[upper]
-            for part, noise_sd in zip(site_maps, sigma)
-        ]
-    )
-    maps = {name: effect[upper].astype(np.float32) for name, effect in effects.items()}
-    maps["site"] = (levels - levels.mean(axis=0)).astype(np.float32)
     truth = {
         "factors": factors,
-        "maps": maps,
+        "maps": _effects(loadings[:_AVERAGED], site_of[:_AVERAGED], maps, site_maps, sigma, upper),
         "noise": dict(zip(sites, sigma.tolist())),
         "random_state": random_state,
     }
     return PlantedConnectomes(edges, people, [f"R{i + 1:03d}" for i in range(n_regions)], truth)
+
+
+def _effects(loadings, site_of, maps, site_maps, sigma, upper):
+    """What each cause changes in the expected correlations, averaged over some subjects.
+
+    Sites: shape (n_sites, n_edges), deviations from their mean.
+    """
+    found = {}
+    for name, change in maps.items():
+        differences = [
+            _expected(loading + 0.5 * change, sigma[site])
+            - _expected(loading - 0.5 * change, sigma[site])
+            for loading, site in zip(loadings, site_of)
+        ]
+        found[name] = np.mean(differences, axis=0)[upper].astype(np.float32)
+    levels = []
+    for own, noise_sd in zip(site_maps, sigma):
+        moved = [
+            _expected(loading - site_maps[site] + own, noise_sd)
+            for loading, site in zip(loadings, site_of)
+        ]
+        levels.append(np.mean(moved, axis=0)[upper])
+    found["site"] = (np.stack(levels) - np.mean(levels, axis=0)).astype(np.float32)
+    return found
 
 
 def _smooth(rng, shape, network):

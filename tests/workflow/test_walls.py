@@ -134,3 +134,22 @@ def test_light_import(command):
     code = f"import sys; {command}; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+KERNELS = ("spike_slab_sweeps",)
+"""Compiled loops over arrays that only make sense together: arguments would be all there is."""
+
+
+def long_functions():
+    """Functions of more than 80 lines, the docstring aside."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = node.body[0]
+                said = first.end_lineno - first.lineno + 1 if ast.get_docstring(node) else 0
+                if node.end_lineno - node.lineno + 1 - said > 80:
+                    yield node.name
+
+
+def test_functions_stay_readable():
+    assert sorted(long_functions()) == sorted(KERNELS)

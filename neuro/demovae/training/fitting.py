@@ -120,6 +120,13 @@ def fit_linear(X, D, remove, settings, groups, seed) -> Fitted:
     return Fitted(space, codec, noise_sd, noise_edge, [], 0)
 
 
+_RECIPE = (
+    *("weights", "n_epochs", "lr", "weight_decay", "batch_size", "shuffle", "centred", "target"),
+    *("normalised_decor", "guide_reduction", "guide_average"),
+)
+"""Settings that are fields of the recipe as they are."""
+
+
 def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None) -> Fitted:
     """Train the network of a preset.
 
@@ -177,19 +184,9 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
         _start_linear(model, axes, P, D[keep], coder.remove_, settings)
     device = pick_device(settings["device"])
     recipe = train.Recipe(
-        weights=settings["weights"],
-        n_epochs=settings["n_epochs"],
-        lr=lr,
         lr_outer=lr_outer,
-        weight_decay=settings["weight_decay"],
-        batch_size=settings["batch_size"],
-        shuffle=settings["shuffle"],
         patience=settings["patience"] or None,
-        centred=settings["centred"],
-        target=settings["target"],
-        normalised_decor=settings["normalised_decor"],
-        guide_reduction=settings["guide_reduction"],
-        guide_average=settings["guide_average"],
+        **{name: settings[name] for name in _RECIPE},
     )
     requests = guidance.Requests(coder, demographics[keep], D[keep], settings["guide_draw"])
     history, n_epochs = train.train(

@@ -161,13 +161,7 @@ def train(
         (item.name, tensor(item.weights), tensor(item.intercept), bool(item.levels))
         for item in readouts
     ]
-    outer = [*network.enc1.parameters(), *network.dec2.parameters()]
-    inner = [*network.enc2.parameters(), *network.dec1.parameters()]
-    optimizer = torch.optim.Adam(
-        [{"params": outer, "lr": recipe.lr_outer}, {"params": inner, "lr": recipe.lr}],
-        weight_decay=recipe.weight_decay,
-        fused=device == "cpu" or device.startswith("cuda"),
-    )
+    optimizer = _optimizer(network, recipe, device)
     check = (
         None
         if held_out is None
@@ -192,11 +186,7 @@ def train(
                     n_edges,
                     outside[index].sum() / (len(part) * n_edges),
                 ),
-                "cov": losses.centred_covariance(z, float(min(size, len(rows))), recipe.target)
-                if recipe.centred
-                else losses.covariance(z, recipe.target),
-                "mean": losses.means(z),
-                "decor": losses.decorrelation(z, removed[index], recipe.normalised_decor),
+                **_on_latents(z, removed[index], recipe, float(min(size, len(rows)))),
                 "guide": _guide(network, frozen, requests, rng, recipe, tensor),
             }
             total = sum(recipe.weights[name] * terms[name] for name in TERMS)
@@ -225,6 +215,31 @@ def train(
         network.load_state_dict(best_state)
     network.to("cpu")
     return history, best_epoch
+
+
+def _optimizer(network, recipe, device):
+    """Adam with a rate of its own for the layers that touch the edges."""
+    outer = [*network.enc1.parameters(), *network.dec2.parameters()]
+    inner = [*network.enc2.parameters(), *network.dec1.parameters()]
+    return torch.optim.Adam(
+        [{"params": outer, "lr": recipe.lr_outer}, {"params": inner, "lr": recipe.lr}],
+        weight_decay=recipe.weight_decay,
+        fused=device == "cpu" or device.startswith("cuda"),
+    )
+
+
+def _on_latents(z, removed, recipe, n):
+    """Terms that latents of a minibatch of `n` rows alone decide."""
+    covariance = (
+        losses.centred_covariance(z, n, recipe.target)
+        if recipe.centred
+        else losses.covariance(z, recipe.target)
+    )
+    return {
+        "cov": covariance,
+        "mean": losses.means(z),
+        "decor": losses.decorrelation(z, removed, recipe.normalised_decor),
+    }
 
 
 def _error(network, x, told, outside, n_edges) -> float:

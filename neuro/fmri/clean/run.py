@@ -146,63 +146,29 @@ def denoise_run(
         raise InputProblem(f"{run_key}: {drop} volumes to drop, the run has {n_volumes}")
     before = series[drop:]
     notes = [f"{drop} volumes at the start removed"] if drop else []
-    if table is not None:
-        where = table.attrs.get("path", run_key)
-        table = table.iloc[drop:].reset_index(drop=True)
-        table.attrs["path"] = where
+    table = _without(table, drop, run_key)
     fd, std_dvars, sources = _traces(before, table, mask_img is not None)
     if fd is None and settings["scrub"]:
         notes.append("no head motion given: volumes are not censored for displacement")
-    failed = None
-    if table is not None and FAILED in table.columns:
-        failed = table[FAILED].to_numpy(dtype=float) > 0
-        if failed.any():
-            notes.append(f"{int(failed.sum())} volumes could not be realigned and are left out")
-    if realign_failed is None:
-        realign_failed = 0 if failed is None else int(failed.sum())
-    censoring = censor(
-        len(before),
-        tr,
-        fd=fd,
-        std_dvars=std_dvars,
-        fd_mm=settings["fd_mm"],
-        max_std_dvars=settings["std_dvars"],
-        scrub=settings["scrub"],
-        min_segment=settings["min_segment"],
-        min_seconds=settings["min_seconds"],
-        failed=failed,
-        what=run_key,
-    )
+    failed, n_failed = _failed(table, notes)
+    limits = {name: settings[name] for name in ("fd_mm", "scrub", "min_segment", "min_seconds")}
+    limits["max_std_dvars"] = settings["std_dvars"]
+    traces = {"fd": fd, "std_dvars": std_dvars, "failed": failed}
+    censoring = censor(len(before), tr, **traces, **limits, what=run_key)
     chosen = _select(table, meta, settings, tr, before, mask_img, tissue_masks)
     notes += chosen.notes if chosen is not None else ()
     notes += _filtered_before(before, settings, tr, run_key)
-    denoiser = Denoiser(
-        low=settings["band"][0],
-        high=settings["band"][1],
-        filter=settings["filter"],
-        order=settings["order"],
-        sequential=settings["strategy"] == "athena",
-        detrend=settings["strategy"] != "athena",
-        min_segment=settings["min_segment"] if settings["scrub"] else 1,
-    )
-    excluded, exclusions = censoring.excluded, list(censoring.rows)
-    try:
-        denoised = denoiser.fit_transform(before, confounds=chosen, tr=tr, keep=censoring.kept)
-        notes += denoiser.notes_
-        constant = denoiser.constant_series_
-    except NoDegreesOfFreedom as problem:
-        dof = getattr(denoiser, "dof_left_", None)
-        excluded = problem.problems[0]
-        if censoring.kept.any():
-            exclusions.append(exclusion(run_key, "clean", "no degrees of freedom left", dof, 0))
-        denoised = np.empty((0, before.shape[1]), dtype=np.float32)
-        constant = np.zeros(before.shape[1], dtype=bool)
+    denoiser = _denoiser(settings)
+    denoised, constant, why = _cleaned(denoiser, before, chosen, tr, censoring.kept)
+    dof, exclusions = getattr(denoiser, "dof_left_", None), list(censoring.rows)
+    if why and censoring.kept.any():
+        exclusions.append(exclusion(run_key, "clean", "no degrees of freedom left", dof, 0))
+    notes += [] if why else denoiser.notes_
     smoothed = None
     if mask_img is not None and settings["smooth_mm"] > 0:
         smoothed = smooth_series(denoised, mask_img, settings["smooth_mm"], use=~constant)
-    kept = np.zeros(n_volumes, dtype=bool)
-    kept[drop:] = getattr(denoiser, "kept_", censoring.kept)
-    fd, std_dvars = (_whole_run(trace, drop, n_volumes) for trace in (fd, std_dvars))
+    kept = np.r_[np.zeros(drop, dtype=bool), getattr(denoiser, "kept_", censoring.kept)]
+    whole = {name: _whole_run(traces[name], drop, n_volumes) for name in ("fd", "std_dvars")}
     ratio = tsnr(before) if mask_img is not None else None
     qc = run_qc(
         run_key=run_key,
@@ -210,33 +176,74 @@ def denoise_run(
         site=site,
         kept=kept,
         tr=tr,
-        fd=fd,
-        std_dvars=std_dvars,
+        **whole,
         fd_mm=settings["fd_mm"],
         tsnr_map=ratio,
         after=denoised,
         band=settings["band"],
-        dof_left=getattr(denoiser, "dof_left_", None),
+        dof_left=dof,
         n_constant=int(constant.sum()),
-        realign_failed=realign_failed,
+        realign_failed=n_failed if realign_failed is None else realign_failed,
     )
     return RunResult(
         denoised=denoised,
         smoothed=smoothed,
         kept=kept,
         outliers=_outliers(kept, censoring, drop),
-        traces=pd.DataFrame({"framewise_displacement": fd, "std_dvars": std_dvars}),
+        traces=pd.DataFrame(whole).rename(columns={"fd": "framewise_displacement"}),
         confounds=chosen,
         n_dropped=int(drop),
         constant=constant,
         qc=qc,
-        excluded=excluded,
+        excluded=why or censoring.excluded,
         exclusions=exclusions,
         notes=notes,
         parameters=_parameters(settings, tr, kept, drop, sources, denoiser, constant),
         figures=figure_data(
-            before, denoised, fd, std_dvars, kept, mask_img, tr, drop=drop, tsnr_map=ratio
+            before, denoised, *whole.values(), kept, mask_img, tr, drop=drop, tsnr_map=ratio
         ),
+    )
+
+
+def _without(table, drop, run_key):
+    """The table without the volumes at the start; it keeps its path."""
+    if table is None:
+        return None
+    kept = table.iloc[drop:].reset_index(drop=True)
+    kept.attrs["path"] = table.attrs.get("path", run_key)
+    return kept
+
+
+def _failed(table, notes):
+    """Volumes that could not be realigned (None where nobody knows) and how many, for `notes`."""
+    if table is None or FAILED not in table.columns:
+        return None, 0
+    failed = table[FAILED].to_numpy(dtype=float) > 0
+    if failed.any():
+        notes.append(f"{int(failed.sum())} volumes could not be realigned and are left out")
+    return failed, int(failed.sum())
+
+
+def _cleaned(denoiser, series, confounds, tr, keep):
+    """Clean series, which of them are constant, and why there are none at all."""
+    try:
+        denoised = denoiser.fit_transform(series, confounds=confounds, tr=tr, keep=keep)
+    except NoDegreesOfFreedom as problem:
+        nothing = np.empty((0, series.shape[1]), dtype=np.float32)
+        return nothing, np.zeros(series.shape[1], dtype=bool), problem.problems[0]
+    return denoised, denoiser.constant_series_, ""
+
+
+def _denoiser(settings) -> Denoiser:
+    athena = settings["strategy"] == "athena"
+    return Denoiser(
+        low=settings["band"][0],
+        high=settings["band"][1],
+        filter=settings["filter"],
+        order=settings["order"],
+        sequential=athena,
+        detrend=not athena,
+        min_segment=settings["min_segment"] if settings["scrub"] else 1,
     )
 
 

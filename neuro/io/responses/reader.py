@@ -244,14 +244,8 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     units, wrong = _units(content, n_units, path)
     problems += wrong
-    trials = {}
-    for key in TRIAL_KEYS:
-        values = content.get(key)
-        with readable(path, f"the values of '{key}' are no labels"):
-            given = None if values is None else parts.labels(values)
-        trials[key] = given
-        if given is not None and len(given) != n_trials:
-            problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
+    trials, wrong = _trials(content, n_trials, path)
+    problems += wrong
     tier, renamed = tiers.in_our_words(trials.pop("tier"), responses)
     unknown = sorted(set() if tier is None else set(tier.tolist()) - set(TIERS))
     if unknown:
@@ -269,20 +263,12 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     notes = [*content.get("notes", []), *renamed]
     family, place, window, kind = None, None, 0, "discrete"
     if not discrete and stimuli is not None:
-        how = layout(stimuli, names.get("stimuli", str(path)), fs=content.get("fs"))
+        where = names.get("stimuli", str(path))
+        stimuli, how, family, place, window = _shown(
+            stimuli, trials["stimulus_id"], where, content.get("fs")
+        )
         kind = how.kind
         notes += how.notes
-        if kind != "temporal":
-            family = splits.content_ids(stimuli)
-            if kind in ("movie", "clips"):
-                place, window = splits.window_places(stimuli), stimuli.shape[1]
-            if trials["stimulus_id"] is not None:
-                family = splits.families(trials["stimulus_id"], family)
-        stimuli = (
-            LazyStimuli(stimuli.path, stimuli.name, how)
-            if isinstance(stimuli, LazyStimuli)
-            else how.apply(np.asarray(stimuli))
-        )
     tier, said = (
         tiers.of_trials(tier, kind, family, n_trials)
         if place is None
@@ -295,9 +281,6 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         raise InputProblem(
             f"{path}: all {n_units} units are excluded ({excluded[0][1]}); nothing to type"
         )
-    with readable(path, "its sampling rate 'fs' is no number"):
-        fs = content.get("fs")
-        rate = None if fs is None else float(np.asarray(fs).item())
     return StimulusResponses(
         stimuli=None if kind == "discrete" else stimuli,
         responses=np.ascontiguousarray(responses[:, keep]),
@@ -307,12 +290,46 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         family=family,
         place=place,
         window=window,
-        fs=rate,
+        fs=_rate(content.get("fs"), path),
         excluded=excluded,
         notes=notes,
         path=str(path),
         **trials,
     )
+
+
+def _shown(stimuli, stimulus_id, where, fs):
+    """How stimuli lie in the file, which repeat each other, and which windows overlap."""
+    how = layout(stimuli, where, fs=fs)
+    family, place, window = None, None, 0
+    if how.kind != "temporal":
+        family = splits.content_ids(stimuli)
+        if how.kind in ("movie", "clips"):
+            place, window = splits.window_places(stimuli), stimuli.shape[1]
+        if stimulus_id is not None:
+            family = splits.families(stimulus_id, family)
+    if isinstance(stimuli, LazyStimuli):
+        return LazyStimuli(stimuli.path, stimuli.name, how), how, family, place, window
+    return how.apply(np.asarray(stimuli)), how, family, place, window
+
+
+def _trials(content, n_trials, path):
+    """What the file says of each trial, by key; None where it says nothing."""
+    trials, problems = {}, []
+    for key in TRIAL_KEYS:
+        values = content.get(key)
+        with readable(path, f"the values of '{key}' are no labels"):
+            given = None if values is None else parts.labels(values)
+        trials[key] = given
+        if given is not None and len(given) != n_trials:
+            problems.append(f"{path}: {len(given):,} values of '{key}' for {n_trials:,} trials")
+    return trials, problems
+
+
+def _rate(fs, path):
+    """Samples per second, where the file says them."""
+    with readable(path, "its sampling rate 'fs' is no number"):
+        return None if fs is None else float(np.asarray(fs).item())
 
 
 def _stimulus_problems(stimuli, n_trials, names, path):

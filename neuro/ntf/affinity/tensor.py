@@ -168,13 +168,6 @@ def build_tensor(
         for which in signs
     ]
     _check_observed(mask, frames, animals)
-    time_map = {
-        "start_s": np.repeat(np.array([bins.start_s for bins in axis.bins]), len(signs), 0).T,
-        "condition": np.array(axis.condition, dtype=str),
-        "epoch": axis.epoch,
-        "offset_s": axis.offset_s,
-        "on": axis.on,
-    }
     if out is not None:
         values.flush()
     rate = items[0].fs if isinstance(items[0], PairKernels) else 1.0 / bin_s
@@ -185,7 +178,7 @@ def build_tensor(
         names=names,
         animals=animals,
         fs=rate,
-        time_map=time_map,
+        time_map=_time_map(axis, len(signs)),
         kind="kernel" if isinstance(items[0], PairKernels) else kind,
         sign=sign,
         time_alignment=chosen,
@@ -193,6 +186,17 @@ def build_tensor(
         unobserved={name: found for name, found in gaps.items() if found},
         notes=notes,
     )
+
+
+def _time_map(axis, n_signs):
+    """Where each bin lies on the clock of each animal, and what was shown in it."""
+    return {
+        "start_s": np.repeat(np.array([bins.start_s for bins in axis.bins]), n_signs, 0).T,
+        "condition": np.array(axis.condition, dtype=str),
+        "epoch": axis.epoch,
+        "offset_s": axis.offset_s,
+        "on": axis.on,
+    }
 
 
 def _alignment(wanted, events, n_items):

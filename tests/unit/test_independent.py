@@ -1,0 +1,283 @@
+"""Beside each stored case a check that is not the code's own: stages fmri and adhd.
+
+Stored outputs are compared with a slow obvious version, a planted truth or a library; no rule runs.
+:data:`CHECKS` names the check of every rule, here or where the rule's function is tested.
+"""
+
+import ast
+import json
+
+import numpy as np
+import pytest
+from cases import CASES
+from stored import HERE, RUN, at, data_sets, image, pairs, table, texts
+
+TESTS = HERE.parent
+STAGES = "unit/test_independent_stages.py"
+OWN = "unit/test_independent.py"
+HEADLINES = "unit/test_headlines.py"
+CHECKS = {
+    "simulate_fmri": ("simulate/test_cohort.py", ""),
+    "simulate_scenes": (STAGES, "test_scenes_drive_the_voxels_of_their_region"),
+    "fmri_index": (OWN, "test_index_lists_every_run_and_participant_once"),
+    "fmri_slicetime": ("fmri/test_slice_timing_shift.py", ""),
+    "fmri_realign": (OWN, "test_realignment_recovers_the_planted_motion"),
+    "fmri_clean": (OWN, "test_framewise_displacement_is_the_sum_of_its_parts"),
+    "fmri_parcellate": (OWN, "test_a_region_is_the_mean_of_its_voxels"),
+    "fmri_series": (OWN, "test_gathered_series_are_those_of_the_runs"),
+    "fmri_table": (OWN, "test_tables_are_read_as_they_stand"),
+    "fmri_connectome": (OWN, "test_connectomes_are_those_of_nilearn"),
+    "fmri_qc": (OWN, "test_quality_of_runs_is_gathered_unchanged"),
+    "adhd_mask": (OWN, "test_coverage_is_the_mean_of_the_masks"),
+    "adhd_graph": (OWN, "test_voxel_graph_is_that_of_networkx"),
+    "adhd_graph_roi": (OWN, "test_region_graphs_are_those_of_networkx"),
+    "adhd_features": (OWN, "test_features_are_the_voxels_of_the_maps"),
+    "adhd_diagnose": (OWN, "test_every_held_out_subject_is_scored_once_in_its_own_fold"),
+    "adhd_permute": (OWN, "test_permuted_scores_are_possible_ones"),
+    "adhd_summary": (HEADLINES, "test_adhd"),
+    "demovae_fit": ("demovae/test_demovae_planted.py", ""),
+    "demovae_features": ("demovae/test_demovae_linear.py", ""),
+    "demovae_sample": (STAGES, "test_samples_are_correlation_matrices_of_the_asked_people"),
+    "demovae_evaluate": (STAGES, "test_reconstruction_from_components_is_that_of_scikit_learn"),
+    "demovae_generation": (STAGES, "test_generation_compares_the_real_connectomes"),
+    "demovae_diagnosis": (HEADLINES, "test_demovae"),
+    "demovae_planted": (HEADLINES, "test_demovae"),
+    "demovae_summary": (HEADLINES, "test_demovae"),
+    "ntf_simulate": (STAGES, "test_planted_neurons_follow_their_epochs"),
+    "ntf_tensor": ("ntf/test_pair_tensor.py", ""),
+    "ntf_rank": (STAGES, "test_errors_of_the_sweep_fall_with_the_rank"),
+    "ntf_factorize": (STAGES, "test_error_of_the_factors_is_that_of_tensorly"),
+    "ntf_null": (STAGES, "test_surrogates_explain_less_than_the_recordings"),
+    "ntf_communities": (HEADLINES, "test_ntf"),
+    "ntf_summary": (HEADLINES, "test_ntf"),
+    "hmmglm_simulate": (STAGES, "test_log_likelihood_of_planted_spikes_is_the_forward_sum"),
+    "hmmglm_bin": (STAGES, "test_counts_are_those_of_a_histogram"),
+    "hmmglm_fit": (STAGES, "test_held_out_log_likelihood_is_the_forward_sum"),
+    "hmmglm_fit_one": (STAGES, "test_one_start_is_that_of_the_batch"),
+    "hmmglm_select": (STAGES, "test_curve_is_the_mean_over_folds"),
+    "hmmglm_export": (HEADLINES, "test_hmmglm"),
+    "hmmglm_summary": (HEADLINES, "test_hmmglm"),
+    "mds_simulate": ("mds/test_mds_typing.py", ""),
+    "mds_twin": (STAGES, "test_twin_predicts_as_ridge_regression_does"),
+    "mds_cluster": (STAGES, "test_units_join_the_stimulus_that_drives_them_most"),
+    "mds_select": (HEADLINES, "test_mds"),
+    "mds_present": (STAGES, "test_new_cells_respond_most_to_the_stimulus_of_their_type"),
+    "mds_assign": (STAGES, "test_new_cells_are_typed_by_their_largest_response"),
+    "mds_summary": (HEADLINES, "test_mds"),
+    "braindive_generator": ("braindive/test_guided_parts.py", ""),
+    "braindive_encode": (STAGES, "test_r2_of_the_readout_is_that_of_its_weights"),
+    "braindive_sample": (STAGES, "test_guided_images_differ_from_their_twins_by_little"),
+    "braindive_judge": (HEADLINES, "test_braindive"),
+    "report": ("report/test_pages_fmri_to_demovae.py", ""),
+}
+"""Rule to the file and test that checks it independently; no name where the whole file does."""
+
+
+def test_every_rule_has_an_independent_check():
+    assert set(CHECKS) == set(CASES)
+    for path, name in set(CHECKS.values()):
+        tree = ast.parse((TESTS / path).read_text())
+        names = {item.name for item in tree.body if isinstance(item, ast.FunctionDef)}
+        assert name in names if name else any(item.startswith("test_") for item in names), name
+
+
+def test_index_lists_every_run_and_participant_once():
+    runs = table("fmri_index", "expected", "fmri/runs.tsv", dtype=str)
+    people = table("fmri_index", "expected", "participants.tsv", dtype=str)
+    given = (HERE / "fmri_index/data/input/participants.tsv").read_text().split("\n")[1:]
+    labels = [line.split("\t")[0].removeprefix("sub-") for line in given if line]
+    assert people.participant_id.tolist() == sorted(labels)
+    assert runs.participant_id.tolist() == sorted(labels)
+    assert (runs.run_key == "sub-" + runs.participant_id + "_task-rest").all()
+    ages = {line.split("\t")[0][4:]: line.split("\t")[2] for line in given if line}
+    assert all(float(ages[row.participant_id]) == float(row.age) for row in people.itertuples())
+
+
+def test_realignment_recovers_the_planted_motion():
+    truth = json.loads((HERE / "fmri_realign/data/input/truth.json").read_text())
+    planted = np.array(truth["motion"]["sub-01_task-rest"])
+    motion = table("fmri_realign", "expected", f"fmri/{RUN}_desc-motion_timeseries.tsv")
+    found = motion.iloc[:, :6].to_numpy()
+    assert np.abs(found[:, :3] - planted[:, :3]).max() < 0.1 * np.abs(planted[:, :3]).max() + 0.05
+    assert np.corrcoef(found.ravel(), planted.ravel())[0, 1] > 0.99
+    steps = np.abs(np.diff(found, axis=0))
+    fd = steps[:, :3].sum(axis=1) + 50 * steps[:, 3:].sum(axis=1)
+    assert np.allclose(motion.framewise_displacement[1:], fd, rtol=1e-5)
+
+
+def test_framewise_displacement_is_the_sum_of_its_parts():
+    motion = table("fmri_clean", "expected", f"fmri/{RUN}_desc-confounds_timeseries.tsv")
+    given = HERE / f"fmri_clean/data/input/{RUN}_desc-confounds_timeseries.tsv"
+    quality = table("fmri_clean", "expected", f"fmri/{RUN}_desc-qc.tsv").iloc[0]
+    columns = dict(
+        zip(given.read_text().split("\n")[0].split("\t"), np.genfromtxt(given, skip_header=1).T)
+    )
+    fd = np.zeros(len(motion))
+    for time in range(1, len(motion)):
+        for axis in "xyz":
+            fd[time] += abs(columns[f"trans_{axis}"][time] - columns[f"trans_{axis}"][time - 1])
+            fd[time] += 50 * abs(columns[f"rot_{axis}"][time] - columns[f"rot_{axis}"][time - 1])
+    assert quality.mean_fd == pytest.approx(fd.mean(), rel=1e-4)
+    assert quality.max_fd == pytest.approx(fd.max(), rel=1e-4)
+    # what six columns of motion explain is gone from every voxel
+    mask = image(at("fmri_clean", "expected", f"fmri/{RUN}_desc-brain_mask.nii.gz")) > 0
+    bold = image(at("fmri_clean", "expected", f"fmri/{RUN}_desc-denoised_bold.nii.gz"))[mask]
+    assert bold.shape[1] == len(motion)
+    spectrum = np.abs(np.fft.rfft(bold - bold.mean(axis=1, keepdims=True), axis=1)) ** 2
+    hertz = np.fft.rfftfreq(len(motion), 2.0)
+    inside = (hertz >= 0.01) & (hertz <= 0.15)
+    assert spectrum[:, inside].sum() > 0.8 * spectrum.sum()
+
+
+def test_a_region_is_the_mean_of_its_voxels():
+    case = "fmri_parcellate"
+    bold = image(at(case, "data", f"fmri/{RUN}_desc-denoised_bold.nii.gz"))
+    mask = image(at(case, "data", f"fmri/{RUN}_desc-brain_mask.nii.gz")) > 0
+    labels = image(HERE / case / "data/input/atlas.nii.gz")
+    series = table(case, "expected", f"fmri/{RUN}_atlas-atlas_stat-mean_timeseries.tsv")
+    numbers = sorted(set(labels[labels > 0].ravel().tolist()))
+    assert len(numbers) == series.shape[1]
+    for column, number in zip(series, numbers):
+        voxels = [bold[tuple(at_)] for at_ in np.argwhere((labels == number) & mask)]
+        mean = [sum(values) / len(values) for values in zip(*voxels)]
+        assert np.allclose(series[column], mean, rtol=1e-4, atol=1e-4 * np.ptp(mean))
+
+
+def test_gathered_series_are_those_of_the_runs():
+    found = data_sets(at("fmri_series", "expected", "fmri/timeseries.h5"))
+    assert len(found["run_key"]) == 10
+    for number, key in enumerate(texts(found["run_key"])):
+        path = f"fmri/{key[:6]}/func/{key}_atlas-atlas_stat-mean_timeseries.tsv"
+        run = table("fmri_series", "data", path)
+        assert list(run) == texts(found["region"])
+        assert np.allclose(found[f"series/{key}"], run, rtol=1e-5, equal_nan=True)
+        assert found["n_volumes"][number] == len(run)
+
+
+def test_tables_are_read_as_they_stand():
+    found = data_sets(at("fmri_table", "expected", "fmri/timeseries.h5"))
+    # the third run is 44 s long, 60 s are needed
+    assert texts(found["participant_id"]) == ["01", "02"]
+    for key in texts(found["run_key"]):
+        given = HERE / f"fmri_table/data/input/{key}_timeseries.tsv"
+        values = np.genfromtxt(given, skip_header=1)
+        assert np.allclose(found[f"series/{key}"], values, rtol=1e-6)
+    left_out = table("fmri_table", "expected", "fmri/exclusions_table.tsv", dtype=str)
+    assert left_out.iloc[:, 0].tolist() == ["sub-03_task-rest"]
+
+
+def test_connectomes_are_those_of_nilearn():
+    from nilearn.connectome import ConnectivityMeasure
+    from sklearn.covariance import EmpiricalCovariance
+
+    given = data_sets(at("fmri_connectome", "data", "fmri/timeseries.h5"))
+    found = data_sets(at("fmri_connectome", "expected", "fmri/connectomes.h5"))
+    series = [given[f"series/{key}"].astype(float) for key in texts(found["run_key"])]
+    measure = ConnectivityMeasure(EmpiricalCovariance(), kind="correlation")
+    for edges, matrix in zip(found["edges"], measure.fit_transform(series)):
+        expected = [np.arctanh(matrix[i, j]) for i, j in pairs(len(matrix))]
+        assert np.allclose(edges, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_quality_of_runs_is_gathered_unchanged():
+    group = table("fmri_qc", "expected", "fmri/group_qc.tsv", dtype={"participant_id": str})
+    for row in group.itertuples():
+        own = table("fmri_qc", "data", f"fmri/{row.run_key[:6]}/func/{row.run_key}_desc-qc.tsv")
+        for name in ("mean_fd", "n_kept", "dof_left", "median_tsnr"):
+            assert getattr(row, name) == pytest.approx(own[name].iloc[0], rel=1e-6), name
+
+
+def test_coverage_is_the_mean_of_the_masks():
+    folder = at("adhd_mask", "data", "fmri")
+    masks = [image(path) > 0 for path in sorted(folder.rglob("*_desc-brain_mask.nii.gz"))]
+    assert len(masks) == 10
+    share = sum(mask.astype(float) for mask in masks) / len(masks)
+    group = image(at("adhd_mask", "expected", "adhd/group_mask.nii.gz")) > 0
+    coverage = image(at("adhd_mask", "expected", "adhd/group_coverage.nii.gz"))
+    assert np.allclose(coverage[group], share[group])
+    assert group[share == 1].all() and not group[share == 0].any()
+
+
+def graph_of(series, density):
+    """The graph of the largest correlations, by networkx."""
+    import networkx
+
+    r = np.corrcoef(series.astype(np.float64).T)
+    every = sorted((r[i, j] for i, j in pairs(len(r))), reverse=True)
+    threshold = every[round(density * len(every)) - 1]
+    graph = networkx.empty_graph(len(r))
+    graph.add_edges_from((i, j) for i, j in pairs(len(r)) if r[i, j] >= threshold - 1e-12)
+    return graph
+
+
+def test_voxel_graph_is_that_of_networkx():
+    import networkx
+
+    mask = image(at("adhd_graph", "data", "adhd/group_mask.nii.gz")) > 0
+    bold = image(at("adhd_graph", "data", f"fmri/{RUN}_desc-denoisedSmoothed_bold.nii.gz"))
+    facts = json.loads(at("adhd_graph", "expected", f"adhd/{RUN}_desc-graph.json").read_text())
+    graph = graph_of(bold[mask].T, facts["density"])
+    maps = {
+        name: image(at("adhd_graph", "expected", f"adhd/{RUN}_stat-{name}_boldmap.nii.gz"))[mask]
+        for name in ("degree", "cycle3", "clustering", "distdegree")
+    }
+    assert graph.number_of_edges() == facts["n_edges"]
+    assert maps["degree"].tolist() == [n for _, n in graph.degree()]
+    assert maps["cycle3"].tolist() == list(networkx.triangles(graph).values())
+    assert np.allclose(maps["clustering"], list(networkx.clustering(graph).values()), atol=1e-6)
+    assert np.array_equal(maps["distdegree"].sum(axis=-1), maps["degree"])
+
+
+def test_region_graphs_are_those_of_networkx():
+    import networkx
+
+    given = data_sets(at("adhd_graph_roi", "data", "fmri/timeseries.h5"))
+    found = data_sets(at("adhd_graph_roi", "expected", "adhd/roi_maps.h5"))
+    rows = table("adhd_graph_roi", "expected", "adhd/graphs_roi.tsv")
+    for number, key in enumerate(texts(found["run_key"])):
+        graph = graph_of(given[f"series/{key}"], rows.density[number])
+        assert graph.number_of_edges() == rows.n_edges[number]
+        assert found["maps/degree"][number].tolist() == [n for _, n in graph.degree()]
+        triangles = list(networkx.triangles(graph).values())
+        assert found["maps/cycle3"][number].tolist() == triangles
+
+
+def test_features_are_the_voxels_of_the_maps():
+    found = data_sets(at("adhd_features", "expected", "adhd/features.h5"))
+    mask = image(at("adhd_features", "data", "adhd/group_mask.nii.gz")) > 0
+    names = np.array(texts(found["feature"]))
+    for number, label in enumerate(texts(found["participant_id"])):
+        for name in ("degree", "cycle3"):
+            path = f"adhd/sub-{label}/func/sub-{label}_task-rest_stat-{name}_boldmap.nii.gz"
+            values = image(at("adhd_features", "data", path))[mask]
+            assert np.allclose(found["X"][number, names == name], values)
+    edges = data_sets(at("adhd_features", "data", "fmri/connectomes.h5"))["edges"]
+    assert np.allclose(found["X"][:, names == "fc"], edges, atol=1e-6)
+
+
+def test_every_held_out_subject_is_scored_once_in_its_own_fold():
+    seen = table("adhd_diagnose", "expected", "adhd/predictions.tsv", dtype={"participant_id": str})
+    folds = table("adhd_diagnose", "data", "adhd/folds.tsv", dtype={"participant_id": str})
+    people = table("adhd_diagnose", "data", "adhd/subjects.tsv", dtype={"participant_id": str})
+    dx = people.set_index("participant_id").dx
+    for (scheme, name, rule), rows in seen.groupby(["scheme", "input", "mask"]):
+        assert not rows.duplicated(["participant_id", "repeat"]).any(), (scheme, name, rule)
+        both = rows.merge(folds, on=["participant_id", "scheme", "repeat"], suffixes=("", "_dealt"))
+        assert len(both) == len(rows)
+        assert (both.fold == both.fold_dealt).all()
+        assert (rows.y.to_numpy() == dx[rows.participant_id].to_numpy()).all()
+
+
+def test_permuted_scores_are_possible_ones():
+    """Balanced accuracies of ten subjects are means of two shares of whole people."""
+    null = table("adhd_permute", "expected", "adhd/permutations/chunk-0.tsv")
+    people = table("adhd_permute", "data", "adhd/subjects.tsv")
+    cases, controls = (people.dx == 1).sum(), (people.dx == 0).sum()
+    possible = {
+        (a / cases + b / controls) / 2 for a in range(cases + 1) for b in range(controls + 1)
+    }
+    scores = null[null.metric == "balanced_accuracy"]
+    for value in scores["value"]:
+        assert min(abs(value - item) for item in possible) < 1e-6
+    counted = scores.groupby(["scheme", "input", "mask"]).permutation.agg(["size", "nunique"])
+    assert (counted["size"] == counted["nunique"]).all()
