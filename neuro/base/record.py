@@ -213,7 +213,7 @@ def _written(outputs) -> dict[str, str]:
 
 
 def _row(path, of) -> dict:
-    size, time = stamp(path)
+    size, time = stamp(path) or (0, 0)
     checksum = provenance.checksum(path)
     return {"Name": path, "SHA256": checksum, "Size": size, "Time": time, "Of": of}
 
@@ -236,11 +236,12 @@ def read(path) -> Record:
         content = json.loads(Path(path).read_text("utf-8"))
         if sealed(content) != content:
             raise ValueError
-        lists = [
-            tuple(File(*(row[key] for key in _KEYS)) for row in rows)
-            for rows in (content["Inputs"], content["Outputs"])
-        ]
-        return Record(Path(path), content["Rule"], content["Settings"], *lists, content["Versions"])
+        inputs, outputs = (
+            tuple(File(*(row[key] for key in _KEYS)) for row in content[name])
+            for name in ("Inputs", "Outputs")
+        )
+        settings, versions = content["Settings"], content["Versions"]
+        return Record(Path(path), content["Rule"], settings, inputs, outputs, versions)
     except (OSError, ValueError, KeyError, TypeError):
         raise RecordProblem(
             f"{path}: no record of a job, or altered; delete {path} and start again"

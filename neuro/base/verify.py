@@ -165,7 +165,7 @@ def _packages(jobs) -> Iterator[Finding]:
 
 
 def _unknown(made, plan, writing) -> Iterator[Finding]:
-    own = OWN
+    own: tuple[str, ...] = OWN
     if writing:
         own += tuple(
             f"{os.path.dirname(row['path'])}/" for row in plan.values() if row["rule"] == writing

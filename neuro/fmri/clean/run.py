@@ -169,6 +169,7 @@ def denoise_run(
         smoothed = smooth_series(denoised, mask_img, settings["smooth_mm"], use=~constant)
     kept = np.r_[np.zeros(drop, dtype=bool), getattr(denoiser, "kept_", censoring.kept)]
     whole = {name: _whole_run(traces[name], drop, n_volumes) for name in ("fd", "std_dvars")}
+    shown = {"fd": whole["fd"], "std_dvars": whole["std_dvars"], "mask_img": mask_img, "tr": tr}
     ratio = tsnr(before) if mask_img is not None else None
     qc = run_qc(
         run_key=run_key,
@@ -199,9 +200,7 @@ def denoise_run(
         exclusions=exclusions,
         notes=notes,
         parameters=_parameters(settings, tr, kept, drop, sources, denoiser, constant),
-        figures=figure_data(
-            before, denoised, *whole.values(), kept, mask_img, tr, drop=drop, tsnr_map=ratio
-        ),
+        figures=figure_data(before, denoised, kept=kept, drop=drop, tsnr_map=ratio, **shown),
     )
 
 

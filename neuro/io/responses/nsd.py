@@ -78,12 +78,12 @@ def load(path) -> dict:
     inside, masks = _masks(root, sessions[0])
     values, ids = [], []
     for file in sessions:
-        number = int(re.search(r"session(\d+)", file.name)[1])
+        session = int(re.sub(r".*session(\d+).*", r"\1", file.name))
         part = _betas(file, inside)
-        first = (number - 1) * PER_SESSION
+        first = (session - 1) * PER_SESSION
         if len(part) != PER_SESSION or first + len(part) > len(shown):
             raise InputProblem(
-                f"{file}: {len(part)} trials, session {number} of the design has {PER_SESSION}"
+                f"{file}: {len(part)} trials, session {session} of the design has {PER_SESSION}"
             )
         sd = part.std(axis=0)
         values.append((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1))

@@ -220,8 +220,7 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
     ------
     InputProblem
     """
-    names = content.get("names", {})
-    problems = []
+    names, problems = content.get("names", {}), []
     responses = np.asarray(content.get("responses"))
     if responses.ndim != 2 or responses.dtype.kind not in "fiub":
         raise InputProblem(
@@ -260,8 +259,8 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         )
     if problems:
         raise InputProblem(problems)
-    notes = [*content.get("notes", []), *renamed]
-    family, place, window, kind = None, None, 0, "discrete"
+    notes, kind = [*content.get("notes", []), *renamed], "discrete"
+    family, place, window = None, None, 0
     if not discrete and stimuli is not None:
         where = names.get("stimuli", str(path))
         stimuli, how, family, place, window = _shown(
