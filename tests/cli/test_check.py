@@ -287,20 +287,22 @@ def test_a_file_that_was_mended_in_place_is_looked_at_again(here, capsys):
     assert code == 1 and "2.1 s in the sidecar but 2 s in the header" in err[0]
 
 
-def test_a_scan_is_cached_until_the_folders_change_or_it_is_asked_for(here, capsys):
+def test_a_scan_is_cached_until_a_file_changes_or_it_is_asked_for(here, capsys):
     datasets.tiny(here / "prep", ["01", "02"])
     settings()
     assert main(["scan", "--config", "mine.yaml"]) == 0
     assert capsys.readouterr().out == "results/inputs.tsv: 2 runs of 2 subjects (fmriprep)\n"
     table = Path("results/inputs.tsv")
     first = table.read_text()
+    before = table.stat().st_mtime_ns
+    assert main(["scan", "--config", "mine.yaml"]) == 0
+    assert table.stat().st_mtime_ns == before, "from the cache"
+    assert main(["scan", "--config", "mine.yaml", "--refresh"]) == 0
+    assert table.read_text() == first and table.stat().st_mtime_ns > before
     side = datasets.file_of(here / "prep", "01", "_bold.json")
     side.write_text(side.read_text().replace("2.0", "2.001"))
     assert main(["scan", "--config", "mine.yaml"]) == 0
-    assert table.read_text() == first, "from the cache"
-    before = table.stat().st_mtime_ns
-    assert main(["scan", "--config", "mine.yaml", "--refresh"]) == 0
-    assert "2.001" in table.read_text() and table.stat().st_mtime_ns > before
+    assert "2.001" in table.read_text(), "a sidecar that was corrected in place"
     func = here / "prep/sub-03/func"
     func.mkdir(parents=True)
     for path in (here / "prep/sub-02/func").iterdir():

@@ -36,6 +36,8 @@ class Key:
     work : bool
         The key cuts the work and must not change the result: the rule is given it, and writes
         the same.
+    elsewhere : str
+        Test that sees it act, `file::function`, where every job does the same with it.
     given : bool
         What the rule is given is compared, and nothing runs: rounding would decide.
     then : (str, str)
@@ -54,3 +56,4 @@ class Key:
     work: bool = False
     then: tuple = ()
     given: bool = False
+    elsewhere: str = ""

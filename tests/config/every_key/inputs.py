@@ -194,6 +194,9 @@ KEYS = {
     "execution.skip_bad_subjects": Key(
         "fmri_clean", False, base=True, prepare=short_table, refused="confounds_timeseries"
     ),
+    "execution.shared_results": Key(
+        "all", True, elsewhere="workflow/test_job.py::test_results_are_not_for_everybody"
+    ),
     "simulate.n_subjects": Key("simulate_fmri", 5),
     "simulate.n_volumes": Key("simulate_fmri", 41),
     "simulate.tr": Key("simulate_fmri", 2.5),

@@ -176,7 +176,7 @@ NTF = {
     "ntf.affinity.kind": tensor("product"),
     "ntf.affinity.smooth_s": tensor(2.0),
     "ntf.affinity.floor": tensor(0.5),
-    "ntf.affinity.snr_min": tensor(50.0),
+    "ntf.affinity.snr_min": tensor(8.0),
     "ntf.affinity.bin_s": tensor(2.0),
     "ntf.affinity.window_s": tensor(10.0, **{"ntf.affinity.kind": "sliding_window"}),
     "ntf.affinity.sign": tensor("blind", **{"ntf.affinity.kind": "edge_ts"}),
