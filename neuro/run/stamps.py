@@ -53,7 +53,9 @@ class Stamps:
         return digest.hexdigest()[:12]
 
     def _one(self, path: str) -> str:
-        known = self.known.get(path)
+        # results may be handed on: they name no folder of the machine
+        key = hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:16]
+        known = self.known.get(key)
         if known and not self.refresh:
             return known[-1]
         try:
@@ -66,7 +68,7 @@ class Stamps:
         # the time of the last change of the inode betrays a file whose time was set back
         seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         if not known or known[:-1] != seen:
-            self.known[path] = known = [*seen, _stamp(path, stat)]
+            self.known[key] = known = [*seen, _stamp(path, stat)]
         return known[-1]
 
     def save(self) -> None:

@@ -340,7 +340,7 @@ def repeats(binned: Binned) -> np.ndarray:
     ]
     content = {key: number for number, key in enumerate(dict.fromkeys(alike))}
     # sequences of a file of counts have a clock each
-    own = table["label"].str.extract(r"^(sequence \d+)", expand=False).fillna("")
+    own = table["label"].str.findall(r"^sequence \d+").str.join("")
     return splits.families(
         splits.overlapping(table["source"] + " " + own, table["start_s"], stop),
         [content[key] for key in alike],

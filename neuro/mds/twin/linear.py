@@ -106,6 +106,11 @@ class TemporalTwin(Regression):
         Returns
         -------
         self
+
+        Raises
+        ------
+        InputProblem
+            When windows of `n_lags` samples leave no test sample apart from the training.
         """
         stimuli = np.asarray(stimuli[:], np.float32)
         responses = np.asarray(responses, np.float64)
