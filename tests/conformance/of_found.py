@@ -491,7 +491,7 @@ FILES = [
         "odd",
         "npz, tiers as numbers",
         stimuli_as(np.array, tier=np.arange(60) % 2),
-        "unknown tier 0, 1",
+        "unknown tier '0', '1'",
     ),
     (
         "Stimuli and responses",
