@@ -46,7 +46,7 @@ STUDIES = {
         "data": {"kind": "simulated"},
         "simulate": {"n_subjects": 24, "voxel_mm": 12, "n_volumes": 60},
         "fmri": {"atlas": "simulated", "min_seconds": 60, "strategy": "6P", "scrub": False},
-        "adhd": {**fmri.IMAGES["adhd"], "features": ["degree", "fc"], "level": "roi"},
+        "adhd": {**fmri.IMAGES["adhd"], "level": "roi"},
         "demovae": {
             **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
             **{"n_samples": 12, "permutations": 3, "folds": 3},
