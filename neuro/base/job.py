@@ -17,9 +17,16 @@ from neuro.base import record, threads
 
 
 class Log:
-    """The log of one job; also shown on stderr when the job fails."""
+    """The log of one job; also shown on stderr when the job fails.
+
+    Attributes
+    ----------
+    beside : list of path
+        Files that the job wrote beside its first output; its record lists them, too.
+    """
 
     def __init__(self, path):
+        self.beside: list[Path] = []
         self.path = Path(path) if path else None
         self.lines: list[str] = []
         if self.path:
@@ -81,7 +88,7 @@ def run(snakemake):
         before = record.begin(snakemake)
         with _warnings_to(log):
             yield log
-        record.end(snakemake, before)
+        record.end(snakemake, before, log.beside)
     except Exception as error:
         log(traceback.format_exc())
         text = " ".join(str(error).split())

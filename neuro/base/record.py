@@ -164,7 +164,7 @@ def begin(snakemake) -> dict[str, tuple[int, int] | None]:
     return found
 
 
-def end(snakemake, before) -> None:
+def end(snakemake, before, beside=()) -> None:
     """Write the record of a job that has ended well.
 
     Parameters
@@ -172,6 +172,8 @@ def end(snakemake, before) -> None:
     snakemake : object
     before : dict
         From :func:`begin`.
+    beside : iterable of path
+        What it wrote beside its first output, undeclared.
 
     Raises
     ------
@@ -194,20 +196,21 @@ def end(snakemake, before) -> None:
         "Parameters": params,
         "Seed": snakemake.config.get("execution", {}).get("seed"),
         "Inputs": [_row(path, path) for path in before if os.path.isfile(path)],
-        "Outputs": [_row(*item) for item in _written(snakemake.output).items()],
+        "Outputs": [_row(*item) for item in _written(snakemake.output, beside).items()],
         "Versions": provenance.versions(*(d for m, d in PACKAGES.items() if m in sys.modules)),
     }
     provenance.write_json(path_of(snakemake.log[0]), sealed(content))
 
 
-def _written(outputs) -> dict[str, str]:
+def _written(outputs, beside=()) -> dict[str, str]:
     """Outputs and what belongs to them (sidecars, what a description is with), each with whose."""
     found = {path: str(output) for output in outputs for path in files([output])}
+    found |= {str(path): str(outputs[0]) for path in beside}
     for path, output in list(found.items()):
-        beside = [provenance.sidecar_path(path)]
+        own = [provenance.sidecar_path(path)]
         if path.endswith("dataset_description.json"):
-            beside.append(Path(path).with_name(".bidsignore"))
-        for item in beside:
+            own.append(Path(path).with_name(".bidsignore"))
+        for item in own:
             found.setdefault(str(item), output)
     return {path: output for path, output in found.items() if os.path.isfile(path)}
 

@@ -130,6 +130,14 @@ def test_a_job_leaves_a_record_of_what_it_read_and_wrote(real):
     assert all(file.same() for file in found.inputs + found.outputs)
     content = json.loads(path.read_text())
     assert content["Parameters"] == real.params
+    with job.run(real) as log:
+        Path("picture.png").write_text("p")
+        log.beside = ["picture.png"]
+    found = record.read(path).outputs
+    assert [(file.name, file.of) for file in found][1:] == [
+        ("picture.png", "out.tsv"),
+        ("out.json", "out.tsv"),
+    ]
     with pytest.raises(SystemExit), job.run(real):
         raise ValueError
     assert not path.exists(), "a job that failed has no record"

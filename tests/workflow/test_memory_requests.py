@@ -16,8 +16,7 @@ found = {{}}
 for rule in workflow.rules:
     if rule.norun:
         continue
-    ask = rule.resources["mem_mb"]
-    ask = getattr(ask, "value", ask)
+    ask = rule.resources["mem_mb"]._evaluator
     found[rule.name] = [
         [int(ask(None, [path], attempt=n)) for n in (1, 2, 3)] for path in {paths!r}
     ]

@@ -5,10 +5,15 @@ from neuro.base import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        from neuro.braindive import stage
+        from pathlib import Path
 
-        params = snakemake.params
-        stage.sample(snakemake.wildcards, snakemake.input, snakemake.output[0], params, log)
+        from neuro.braindive import stage
+        from neuro.io.formats import tables
+
+        params, out = snakemake.params, Path(snakemake.output[0])
+        stage.sample(snakemake.wildcards, snakemake.input, out, params, log)
+        seeds = tables.read_tsv(out)["seed"]
+        log.beside = [path for seed in seeds for path in out.parent.glob(f"seed-{seed}[._]*")]
 
 
 if "snakemake" in globals():
