@@ -138,8 +138,7 @@ def denoise_run(
         When tables do not fit the image, columns are missing, or a strategy needs confounds
         and there are none.
     """
-    settings = settings_of(settings)
-    n_volumes = len(series)
+    settings, n_volumes = settings_of(settings), len(series)
     table = _table(confounds, motion, settings["strategy"], n_volumes, run_key)
     drop = max(settings["drop_volumes"], 0 if table is None else n_steady_state(table))
     if drop >= n_volumes:
@@ -168,8 +167,7 @@ def denoise_run(
     if mask_img is not None and settings["smooth_mm"] > 0:
         smoothed = smooth_series(denoised, mask_img, settings["smooth_mm"], use=~constant)
     kept = np.r_[np.zeros(drop, dtype=bool), getattr(denoiser, "kept_", censoring.kept)]
-    whole = {name: _whole_run(traces[name], drop, n_volumes) for name in ("fd", "std_dvars")}
-    shown = {"fd": whole["fd"], "std_dvars": whole["std_dvars"], "mask_img": mask_img, "tr": tr}
+    fd, std_dvars = (_whole_run(trace, drop, n_volumes) for trace in (fd, std_dvars))
     ratio = tsnr(before) if mask_img is not None else None
     qc = run_qc(
         run_key=run_key,
@@ -177,7 +175,8 @@ def denoise_run(
         site=site,
         kept=kept,
         tr=tr,
-        **whole,
+        fd=fd,
+        std_dvars=std_dvars,
         fd_mm=settings["fd_mm"],
         tsnr_map=ratio,
         after=denoised,
@@ -191,7 +190,7 @@ def denoise_run(
         smoothed=smoothed,
         kept=kept,
         outliers=_outliers(kept, censoring, drop),
-        traces=pd.DataFrame(whole).rename(columns={"fd": "framewise_displacement"}),
+        traces=pd.DataFrame({"framewise_displacement": fd, "std_dvars": std_dvars}),
         confounds=chosen,
         n_dropped=int(drop),
         constant=constant,
@@ -200,7 +199,9 @@ def denoise_run(
         exclusions=exclusions,
         notes=notes,
         parameters=_parameters(settings, tr, kept, drop, sources, denoiser, constant),
-        figures=figure_data(before, denoised, kept=kept, drop=drop, tsnr_map=ratio, **shown),
+        figures=figure_data(
+            before, denoised, fd, std_dvars, kept, mask_img, tr, drop=drop, tsnr_map=ratio
+        ),
     )
 
 
