@@ -34,6 +34,7 @@ def in_our_words(tier, responses):
     """
     if tier is None:
         return None, []
+    tier = np.asarray(tier).astype(str)
     given = dict.fromkeys(tier.tolist())
     ours = {}
     for word in given:
