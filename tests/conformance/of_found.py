@@ -164,6 +164,37 @@ def rates(folder):
     return spikes(folder / "a.npz"), None
 
 
+def wide_bins(folder):
+    """Bins whose width is given in ms."""
+    np.savez(folder / "a.npz", counts=RNG(0).poisson(0.5, (80, 3)), bin_s=50.0)
+    return spikes(folder / "a.npz"), None
+
+
+def interval_for_rate(folder):
+    """0.0333 s from frame to frame, given as a rate."""
+    np.savez(folder / "a.npz", traces=RNG(0).random((80, 3)), fs=0.0333)
+    return recording(folder / "a.npz"), None
+
+
+def correlations(folder):
+    np.savez(folder / "a.npz", traces=np.corrcoef(RNG(0).random((9, 50))), fs=4.0)
+    return recording(folder / "a.npz"), None
+
+
+def connectome_table(folder):
+    np.save(folder / "x.npy", np.corrcoef(RNG(0).random((30, 90))))
+    return table(folder / "x.npy", tr=2.0), None
+
+
+def encoded(code):
+    def make(folder):
+        text = "Präcuneus\tb\tc\td\te\tf\n" + of_regions.body(of_regions.smooth())
+        (folder / "x.tsv").write_bytes(text.encode(code))
+        return table(folder / "x.tsv", tr=2.0), None
+
+    return make
+
+
 def turned_responses(folder):
     """Responses (units, trials) beside images (trials, ...)."""
     np.savez(folder / "x.npz", stimuli=of_responses.PICTURES, responses=of_responses.RATES.T)
@@ -446,6 +477,38 @@ ROWS = [
     ),
 ]
 FILES = [
+    (
+        "Spikes",
+        "odd",
+        "text, minutes in the header",
+        text_spikes(lambda t, k: f"{t / 60:.5f},{k}", "time_min,unit"),
+        "write the times in s",
+    ),
+    (
+        "Spikes",
+        "odd",
+        "text, microseconds in the header",
+        text_spikes(lambda t, k: f"{t * 1e6:.1f},{k}", "time_us,unit"),
+        "write the times in s",
+    ),
+    ("Spikes", "odd", "npz, bins of 50 ms as 50", wide_bins, "0.05 s may be meant"),
+    ("Traces", "odd", "npz, an interval for a rate", interval_for_rate, "it may be an interval"),
+    ("Traces", "odd", "npz, a matrix of correlations", correlations, "a connectome, no traces"),
+    ("Region tables", "odd", "a connectome", connectome_table, "a connectome, no series"),
+    (
+        "Region tables",
+        "odd",
+        "names in cp1252",
+        encoded("cp1252"),
+        {"regions": ["Präcuneus", *"bcdef"]},
+    ),
+    (
+        "Region tables",
+        "odd",
+        "a table in UTF-16",
+        encoded("utf-16"),
+        {"regions": ["Präcuneus", *"bcdef"]},
+    ),
     ("Traces", "odd", "CSV with a column of text", deconvolved, "is not a number"),
     ("Traces", "odd", "CSV, decimal commas and semicolons", decimal_commas, "is not a number"),
     ("Traces", "odd", "suffix in capitals", upper, of_recordings.PAIR),

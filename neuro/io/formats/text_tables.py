@@ -224,3 +224,41 @@ def _numbers(lines, mark, path, skip) -> np.ndarray:
                 f"{path}: data row {row + 1}, column {place + 1 + skip}: '{shown}' is not a number"
             )
     return np.array(table, dtype=np.float64)
+
+
+def text_of(path) -> str:
+    """Text of a file in UTF-8, in UTF-16 with its mark, or else as Windows writes it (cp1252).
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+    """
+    data = path.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def symmetric_ones(values) -> bool:
+    """Whether a matrix is symmetric with ones on its diagonal: a connectome, and no series.
+
+    Parameters
+    ----------
+    values : array, shape (n_rows, n_columns)
+
+    Returns
+    -------
+    bool
+    """
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or len(values) < 3:
+        return False
+    with np.errstate(invalid="ignore"):
+        ones = np.allclose(np.diag(values), 1, atol=1e-4)
+        return bool(ones and np.allclose(values, values.T, atol=1e-5, equal_nan=True))

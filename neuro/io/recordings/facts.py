@@ -222,9 +222,9 @@ def load_text(path: Path) -> dict:
     InputProblem
         As :func:`neuro.io.formats.text_tables.parse_table`.
     """
-    from neuro.io.formats.text_tables import parse_table
+    from neuro.io.formats.text_tables import parse_table, text_of
 
-    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    lines = text_of(path).splitlines()
     lines = [line for line in lines if line.strip()]
     comments = [line for line in lines if line.lstrip().startswith(("#", "%"))]
     body = [line for line in lines if not line.lstrip().startswith(("#", "%"))]

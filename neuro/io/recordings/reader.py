@@ -10,8 +10,9 @@ import numpy as np
 
 from neuro.base import provenance
 from neuro.io.formats import sampling
+from neuro.io.formats.text_tables import symmetric_ones
 from neuro.io.problems import InputProblem
-from neuro.io.recordings.arrays import arrays_of, choose
+from neuro.io.recordings.arrays import LONGEST_S, arrays_of, choose
 from neuro.io.recordings.atlas import PairKernels, read_assemblies, read_kernels
 from neuro.io.recordings.facts import load_text, only_cells, oriented, without_clocks
 
@@ -28,6 +29,8 @@ TEXT = (".csv", ".tsv", ".txt")
 HDF5 = (".hdf5", ".h5")
 SUFFIXES = (*TEXT, ".npy", ".npz", ".mat", ".nwb", *HDF5)
 
+RATES_HZ = (1 / LONGEST_S, 2000.0)
+"""What a sampling rate of traces may be."""
 ZARR = (".zgroup", ".zarray", "zarr.json")
 """What marks a folder of Zarr."""
 
@@ -122,8 +125,13 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
             f"{path.name.removesuffix(path.suffix)}: no sampling rate in the file; set "
             "recordings.fs_hz"
         )
-    elif rate is not None and not 0 < rate < np.inf:
-        problems.append(f"{path}: sampling rate {rate:g} Hz, expected a number > 0")
+    elif rate is not None and not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        problems.append(
+            f"{path}: sampling rate {rate:g} Hz, expected {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz; "
+            "it may be an interval, or in another unit"
+        )
+    if symmetric_ones(np.asarray(values, float)):
+        problems.append(f"{path}: symmetric with ones on the diagonal: a connectome, no traces")
     mask = content.get("mask")
     if mask is not None:
         mask = np.asarray(mask).ravel() != 0

@@ -13,7 +13,7 @@ from neuro.base import provenance
 from neuro.io.bids.names import DERIVED_ENTITIES
 from neuro.io.formats import sampling
 from neuro.io.formats.damaged import readable
-from neuro.io.formats.text_tables import SUFFIXES, parse_table
+from neuro.io.formats.text_tables import SUFFIXES, parse_table, symmetric_ones, text_of
 from neuro.io.problems import InputProblem
 from neuro.io.regions.cifti import read_parcels
 from neuro.io.regions.region_series import RegionSeries
@@ -86,6 +86,8 @@ def read_roi_table(
             f"{path}: {values.shape[0]} x {values.shape[1]} looks transposed (smooth along rows, "
             "not along columns); expected one row per volume; turn it or set time_axis"
         )
+    if symmetric_ones(values):
+        raise InputProblem(f"{path}: symmetric with ones on the diagonal: a connectome, no series")
     regions = names or [str(number) for number in range(1, values.shape[1] + 1)]
     problems += [f"{path}: {line}" for line in series_problems(values, regions, min_volumes)]
     flat = constant_columns(values)
@@ -271,7 +273,7 @@ def _load(path: Path, time_axis, header):
     if path.suffix in (".npy", ".npz"):
         values, names, tr = _load_numpy(path)
     else:
-        text = path.read_text("utf-8-sig", errors="replace")
+        text = text_of(path)
         values, names, turned = parse_table(text, path, header)
         if turned and time_axis != 1:
             raise InputProblem(

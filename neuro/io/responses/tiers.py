@@ -46,6 +46,8 @@ def in_our_words(tier, responses):
     said = [f"'{word}' as {name}" for word, name in ours.items() if word != name]
     notes = [f"Tiers were read: {', '.join(said)}."] if said else []
     values = np.asarray(responses, float)
+    if len(out) != len(values):
+        return out, notes  # the reader says so
     # of a competition's test the answers are kept back
     withheld = (np.isnan(values) | (values == 0)).all(axis=1) & (out == "test")
     if withheld.any() and values[out == "train"].any():

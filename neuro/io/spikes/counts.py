@@ -13,6 +13,9 @@ from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import CountData, SpikeData
 
+LONGEST_S = 20.0
+"""Longer bins are taken for ms that are not said."""
+
 
 def read_counts(path) -> CountData:
     """Read binned counts.
@@ -81,6 +84,10 @@ def read_counts(path) -> CountData:
     if width.size != 1 or width.dtype.kind not in "fiu" or not 0 < width.item() < np.inf:
         raise InputProblem(
             f"{path}: bin_s {' '.join(str(width).split())[:20]}, expected seconds > 0"
+        )
+    if width.item() > LONGEST_S:
+        raise InputProblem(
+            f"{path}: bin_s {width.item():g} s; {width.item() / 1000:g} s may be meant"
         )
     units = pd.DataFrame({"unit": labels})
     return CountData(sequences, float(width.item()), units, str(path), notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData, from_ids
 
+_OTHER_UNIT = re.compile(r"[ _.\[(](min|minutes?|us|µs|usec|micro\w*|h|hours?)\b", re.IGNORECASE)
 RULES = {1: "right", 2: "light", 3: "left", 4: "dark"}
 SIDES = {0: "left", 1: "right"}
 WINDOW = (5.0, 10.0)
@@ -56,6 +58,12 @@ def _numbers(path, n_columns):
         raise InputProblem(f"{path}: not a readable text file") from None
     lines = [line.replace(",", " ") for line in lines if line and not line.startswith(("#", "%"))]
     if lines and not _is_number(lines[0].split()[0]):
+        unit = _OTHER_UNIT.search(lines[0].split()[0])
+        if unit:
+            raise InputProblem(
+                f"{path}: the header says '{lines[0].split()[0]}'; write the times in s (or in ms, "
+                "with hmmglm.time_unit: ms)"
+            )
         lines = lines[1:]
     if not lines:
         raise InputProblem(f"{path}: no rows; expected {n_columns} columns of numbers")
