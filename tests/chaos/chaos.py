@@ -1,6 +1,6 @@
 """Break every rule of every stage in every way, start again as a user would, and look.
 
-    python tests/chaos/chaos.py [--seed N] [--all] [--only STUDY] [--out docs/chaos.md]
+    python tests/chaos/chaos.py [--seed N] [--all] [--only STUDY] [--out docs/verify.md]
 
 A case is a small finished study, one rule of it and one fault. It passes when the next starts give
 what the undisturbed study gives, or end with a status other than 0 and a line that names a file and
