@@ -45,13 +45,13 @@ if voxels():
             bold="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
             mask="results/adhd/group_mask.nii.gz",
         output:
+            **cycle4_map(),
             degree="results/adhd/{folder}/func/{run_key}_stat-degree_boldmap.nii.gz",
             weighteddegree="results/adhd/{folder}/func/{run_key}_stat-weighteddegree_boldmap.nii.gz",
             distdegree="results/adhd/{folder}/func/{run_key}_stat-distdegree_boldmap.nii.gz",
             cycle3="results/adhd/{folder}/func/{run_key}_stat-cycle3_boldmap.nii.gz",
             clustering="results/adhd/{folder}/func/{run_key}_stat-clustering_boldmap.nii.gz",
             graph="results/adhd/{folder}/func/{run_key}_desc-graph.json",
-            **cycle4_map(),
         log:
             "results/logs/adhd/{folder}/func/{run_key}_adhd_graph.log",
         benchmark:

@@ -90,6 +90,10 @@ class BrainGuidedSampler:
         torch's default compiler, a text names another back end.
     log : callable, optional
 
+    Notes
+    -----
+    Arguments are those of the section `braindive` by the same names, so they stay flat.
+
     References
     ----------
     Luo, Henderson, Wehbe, Tarr (2023). Brain Diffusion for Visual Exploration. NeurIPS.
