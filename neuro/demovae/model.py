@@ -34,6 +34,8 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     decorrelated from demographics, and whose decoder is told the demographics [1]_. Despite its
     name there is no evidence lower bound and no sampling in the encoder.
 
+    Arguments are flat, because grid searches and saved models name each of them.
+
     Parameters
     ----------
     preset : {'robust', 'paper', 'paper_notebook'}, default 'robust'

@@ -93,6 +93,10 @@ class BrainGuidedSampler:
         Of the start noise of all images.
     log : callable, optional
 
+    Notes
+    -----
+    Arguments are those of the section `braindive` by the same names, so they stay flat.
+
     References
     ----------
     Luo, Henderson, Wehbe, Tarr (2023). Brain Diffusion for Visual Exploration. NeurIPS.

@@ -26,6 +26,8 @@ class MostDiscriminativeStimuli(Fitted):
 
     MDS never means multidimensional scaling here.
 
+    Arguments are flat, because `set_params` and saved models name each of them.
+
     Parameters
     ----------
     preset : {"robust", "paper"}
