@@ -120,6 +120,11 @@ class TemporalTwin(Regression):
         Returns
         -------
         self
+
+        Raises
+        ------
+        InputProblem
+            When windows are so long that no test sample lies apart from training.
         """
         stimuli = np.asarray(stimuli[:], np.float32)
         responses = np.asarray(responses, np.float64)
