@@ -30,7 +30,7 @@ HDF5 = (".hdf5", ".h5")
 SUFFIXES = (*TEXT, ".npy", ".npz", ".mat", ".nwb", *HDF5)
 
 RATES_HZ = (1 / LONGEST_S, 2000.0)
-"""What a sampling rate of traces may be."""
+"""What a file may state as a sampling rate; in the settings any goes."""
 ZARR = (".zgroup", ".zarray", "zarr.json")
 """What marks a folder of Zarr."""
 
@@ -125,10 +125,12 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
             f"{path.name.removesuffix(path.suffix)}: no sampling rate in the file; set "
             "recordings.fs_hz"
         )
-    elif rate is not None and not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+    elif rate is not None and not 0 < rate < np.inf:
+        problems.append(f"{path}: sampling rate {rate:g} Hz, expected a number > 0")
+    elif rate is not None and fs is None and not RATES_HZ[0] <= rate <= RATES_HZ[1]:
         problems.append(
             f"{path}: sampling rate {rate:g} Hz, expected {RATES_HZ[0]:g} to {RATES_HZ[1]:g} Hz; "
-            "it may be an interval, or in another unit"
+            "it may be an interval, or in another unit; correct it there"
         )
     if symmetric_ones(np.asarray(values, float)):
         problems.append(f"{path}: symmetric with ones on the diagonal: a connectome, no traces")

@@ -78,7 +78,7 @@ def load(path) -> dict:
     inside, masks = _masks(root, sessions[0])
     values, ids = [], []
     for file in sessions:
-        session = int(re.sub(r".*session(\d+).*", r"\1", file.name))
+        session = int(re.sub(r"\D", "", file.stem))
         part = _betas(file, inside)
         first = (session - 1) * PER_SESSION
         if len(part) != PER_SESSION or first + len(part) > len(shown):
@@ -88,13 +88,13 @@ def load(path) -> dict:
         sd = part.std(axis=0)
         values.append((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1))
         ids.append(shown[first : first + len(part)])
-    number = np.concatenate(ids)
-    unique, place = np.unique(number, return_inverse=True)
-    tier = np.where(np.isin(number, shared), "test", "train")
+    shown_ids = np.concatenate(ids)
+    unique, place = np.unique(shown_ids, return_inverse=True)
+    tier = np.where(np.isin(shown_ids, shared), "test", "train")
     return {
         "stimuli": _pictures(root, unique)[place],
         "responses": np.concatenate(values).astype(np.float32),
-        "stimulus_id": np.array([f"nsd-{k}" for k in number]),
+        "stimulus_id": np.array([f"nsd-{k}" for k in shown_ids]),
         **({"tier": tier} if len(set(tier)) == 2 else {}),
         "unit": ["v" + "_".join(map(str, xyz)) for xyz in np.argwhere(inside)],
         **({"roi": regions(masks)} if masks else {}),

@@ -110,7 +110,7 @@ class TemporalTwin(Regression):
         Raises
         ------
         InputProblem
-            When windows of `n_lags` samples leave no test sample apart from the training.
+            When windows are so long that no test sample lies apart from training.
         """
         stimuli = np.asarray(stimuli[:], np.float32)
         responses = np.asarray(responses, np.float64)
