@@ -12,8 +12,17 @@ from neuro.base import record
 from neuro.config import origins
 
 FOLDER = Path("results/provenance")
-COLUMNS: tuple[str, ...] = ("stage", "rule", "subject", "needed", "path", "log", "benchmark")
-COLUMNS += ("settings", "temporary")
+COLUMNS = (
+    "stage",
+    "rule",
+    "subject",
+    "needed",
+    "path",
+    "log",
+    "benchmark",
+    "settings",
+    "temporary",
+)
 """Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job, `settings`
 is a digest of its parameters, `temporary` names outputs that do not stay."""
 
