@@ -89,7 +89,7 @@ cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; 
 	python -m pytest -n 6 --dist=worksteal -m "cluster and not slow" tests/cluster
 
 chaos: $(STAMP) ## break small studies in a random sample of ways, start again and compare (SEED=N)
-	python tests/chaos/chaos.py --seed $(SEED) --minutes 8
+	python tests/chaos/chaos.py --seed $(SEED) --minutes $(or $(MINUTES),8)
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock
