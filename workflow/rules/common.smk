@@ -2,7 +2,7 @@
 import gc
 import re
 
-from snakemake.io import is_flagged
+from snakemake.io import is_flagged, strip_wildcard_constraints
 
 import neuro.base.job
 import neuro.base.record
@@ -182,8 +182,11 @@ def lacking(stage):
     if not os.path.isdir(f"results/{folder}"):
         return
     for name, jobs in globals()[f"{stage}_jobs"]().items():
+        # not those of `rules.name`, which have lost their flags
         patterns = [
-            path for path in getattr(rules, name).output if not is_flagged(path, "temp")
+            strip_wildcard_constraints(path)
+            for path in workflow.get_rule(name).output
+            if not is_flagged(path, "temp")
         ]
         for wildcards in jobs:
             paths = (path.format(**wildcards) for path in patterns)
