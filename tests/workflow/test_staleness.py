@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import jobs_alone
 import pytest
 import yaml
 from cases.fmri import TABLES, small_tables
@@ -196,3 +197,14 @@ def test_a_missing_output_never_ends_with_status_0(run, monkeypatch):
     assert result.returncode == 1
     assert "results/fmri/qc_fc.tsv: missing although its job ended" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_temporary_files_are_no_targets(tmp_path):
+    """Else a second start of a finished study would make them, and what follows, again."""
+    settings = jobs_alone.only({"data": {"kind": "none"}, "fmri": {"enabled": False}})
+    settings |= {"adhd": {"enabled": False}, "ntf": {"enabled": True, "sources": ["simulated"]}}
+    (tmp_path / "results/ntf/simulated").mkdir(parents=True)
+    jobs = jobs_alone.plan(tmp_path, settings, ["all"], "")
+    (wanted,) = [set(job.input) for job in jobs if job.rule == "all"]
+    assert {"results/ntf/simulated/axes.npz", "results/ntf/simulated/null_0.npz"} <= wanted
+    assert "results/ntf/simulated/tensor.npy" not in wanted
