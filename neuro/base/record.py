@@ -303,9 +303,10 @@ def altered() -> list[str]:
         except (RecordProblem, StopIteration):
             lines.append(f"{path}: no record of a job, or altered; delete {path} and start again")
             continue
+        if not os.path.exists(file.of):
+            continue  # a target: its job writes what lies beside it, too
         if disk is None:
-            lost = file.of != name and os.path.exists(file.of)
-            lines += [_line(file, "missing")] if lost else []
+            lines += [_line(file, "missing")] if file.of != name else []
         elif file.checksum != checksum and file.untouched(known):
             continue  # made again by a run that did not end
         elif file.same():
