@@ -14,6 +14,7 @@ from neuro.adhd.diagnosis.scores import (
     recovered_regions,
     score_predictions,
 )
+from neuro.base import seeds
 
 
 @pytest.fixture
@@ -49,7 +50,8 @@ def test_bootstrap_equals_resampling_by_hand(decided):
     groups = np.repeat(np.arange(25), 2)  # two runs per subject
     label = y[::2, 0].repeat(2)
     samples = bootstrap_metrics(label, decision, groups, 40, random_state=3)
-    drawn = np.random.default_rng([3, 25]).multinomial(25, np.full(25, 1 / 25), size=40)
+    rng = seeds.generator(3, "bootstrap of subjects")
+    drawn = rng.multinomial(25, np.full(25, 1 / 25), size=40)
     # numpy sorts subjects as text
     order = np.argsort(np.arange(25).astype(str))
     for row in range(40):
