@@ -11,6 +11,7 @@ from neuro.adhd.features.graph_features import GraphFeatures, covariance_table, 
 from neuro.adhd.features.table import FeatureTable, join_features
 from neuro.io.formats import excluded, tables
 from neuro.io.images import graph_maps, nifti
+from neuro.io.problems import InputProblem
 from neuro.io.regions import connectomes, series
 
 
@@ -35,14 +36,14 @@ def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, 
 
     Raises
     ------
-    ValueError
+    InputProblem
         When a map was not computed; `distdegree` needs coordinates of the regions.
     """
     content = graph_maps.read_graph_maps(maps_path)
     absent = [name for name in names if name not in content.maps]
     if absent:
         hint = "; give fmri.atlas a label image with the regions" if "distdegree" in absent else ""
-        raise ValueError(f"adhd.features: no map '{absent[0]}' was computed{hint}")
+        raise InputProblem(f"adhd.features: no map '{absent[0]}' was computed{hint}")
     stack = [
         {name: content.maps[name][number] for name in names}
         for number in range(len(content.run_key))

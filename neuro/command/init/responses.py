@@ -102,6 +102,9 @@ def recognise_voxels(places) -> Found:
     else:
         lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
         lines += ["  objectives: [all]"]
+    if found[0][1].condition is None:
+        lines.append(comment("no labels of the images: no judge of categories", 2))
+        lines.append("  judge: {type: none}")
     lines += [comment(f"another set: {files[0]}", 2) for files, _ in found[1:]]
     title = f"{len(found)} sets of images and voxels"
     found = [(files[0], data) for files, data in found]
