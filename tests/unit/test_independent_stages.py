@@ -258,14 +258,33 @@ def test_units_join_the_stimulus_that_drives_them_most():
         assert np.array_equal(driven.argmax(axis=1), runs[f"labels_{run}"])
 
 
-def test_new_cells_respond_most_to_the_stimulus_of_their_type():
+def test_new_cells_respond_most_to_the_stimulus_that_fits_their_type():
+    """Cells of linear types: the shown picture with the larger product with their filter."""
     found = arrays("mds_present", "expected", "simulated/mds/new_cells.npz")
-    n_repeats, n_stimuli, n_cells = found["responses"].shape
-    assert (n_repeats, n_cells) == (2, 4)
-    assert len(set(found["known_type"])) == 2
-    mean = sum(found["responses"]) / n_repeats
-    assert mean.shape == (n_stimuli, n_cells) and np.isfinite(mean).all()
-    assert not np.array_equal(found["responses"][0], found["responses"][1])
+    truth = arrays("mds_present", "data", "simulated/mds/truth.npz")
+    stimuli = arrays("mds_present", "data", "mds/planted/mds_stimuli.npz")["stimuli"][:, 0]
+    counts = found["responses"]
+    assert counts.shape == (2, len(stimuli), 4)
+    assert (counts == np.round(counts)).all() and (counts >= 0).all()
+    # repeats are draws of their own
+    assert not np.array_equal(counts[0], counts[1])
+    size, side = int(truth["size"]), stimuli.shape[-1]
+    start = (size - side) // 2
+    best = {}
+    for kind in np.unique(truth["types"]):
+        rows = np.flatnonzero(truth["types"] == kind)
+        assert not truth["energy"][rows].any()
+        filters = []
+        for row in rows:
+            image = truth["even"][row].reshape(size, size)
+            # a filter of these types is largest at its centre
+            row_at, column_at = np.unravel_index(np.abs(image).argmax(), image.shape)
+            centred = np.roll(image, (size // 2 - row_at, size // 2 - column_at), (0, 1))
+            filters.append(centred[start : start + side, start : start + side])
+        best[f"type {kind}"] = int(np.argmax(np.tensordot(stimuli, np.mean(filters, axis=0))))
+    assert len(set(best.values())) == 2
+    for cell, kind in enumerate(found["known_type"]):
+        assert counts.sum(axis=0)[:, cell].argmax() == best[kind]
 
 
 def test_new_cells_are_typed_by_their_largest_response():
