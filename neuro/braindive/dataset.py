@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.problems import InputProblem
 from neuro.io.responses.images import layout
 from neuro.io.responses.parts import mapped
@@ -148,7 +149,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         values,
         test[first],
         content["unit"],
-        regions(rois, content["unit"], content["roi"]),
+        regions(rois, content["unit"], content["roi"], [name for name, _ in content["excluded"]]),
         None if condition is None else np.asarray(condition)[first].astype(str),
         content["excluded"],
         content["notes"],
@@ -230,15 +231,31 @@ def _two_files(path, betas):
         )
     family = content_ids(stored)
     how = layout(stored, str(path))
+    values = np.asarray(values)
+    unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
+    values, notes = without_codes(values, unit, "voxel")
+    notes += twice(same_columns(values), unit, "voxels")
+    seen = np.ones(len(unit), bool)
+    if unit and values.dtype.kind in "fiub":
+        seen = np.isfinite(values).all(axis=0)
+    if len(unit) and not seen.any():
+        raise InputProblem(f"{betas}: no voxel has a finite response to every image")
+    lacking = (~np.isfinite(values[:, ~seen])).sum(axis=0) if not seen.all() else []
+    excluded = [
+        (unit[k], f"{int(count)} responses are not finite")
+        for k, count in zip(np.flatnonzero(~seen), lacking)
+    ]
+    if excluded:
+        notes.append(f"{len(excluded)} voxels without a finite response to every image: left out")
     return {
         "images": how.apply(np.asarray(stored)),
-        "betas": np.asarray(values),
+        "betas": values if seen.all() else values[:, seen],
         "family": family,
         # Every tenth image is a test image, with all its repeats.
         "tier": np.where(family % 10 == 9, "test", "train"),
-        "unit": [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)],
-        "excluded": [],
-        "notes": list(how.notes),
+        "unit": [name for name, use in zip(unit, seen) if use],
+        "excluded": excluded,
+        "notes": [*how.notes, *notes],
         **dict.fromkeys(("condition", "roi", "size")),
     }
 
@@ -258,8 +275,10 @@ def in_region(roi, name) -> np.ndarray:
     return np.array([name in entry.split(BETWEEN) for entry in roi], dtype=bool)
 
 
-def regions(path, unit, roi) -> list[str]:
+def regions(path, unit, roi, excluded=()) -> list[str]:
     """Regions of each voxel, joined by `|`, from a table where there is one.
+
+    The table may name voxels that were left out (`excluded`).
 
     Raises
     ------
@@ -281,14 +300,15 @@ def regions(path, unit, roi) -> list[str]:
     if digits and all(re.fullmatch(r"v\d{5,}", name) for name in unit):
         # columns have no names of their own: their number, from 0, is one
         number = table["voxel"].str.lstrip("v").astype(int)
-        if number.max() == len(unit) and number.min() > 0:
+        n_voxels = len(unit) + len(excluded)
+        if number.max() == n_voxels and number.min() > 0:
             raise InputProblem(
                 f"{path}: voxels are numbered 1 to {number.max()}; number the columns of the "
-                f"responses from 0 (0 to {len(unit) - 1})"
+                f"responses from 0 (0 to {n_voxels - 1})"
             )
         table = table.assign(voxel=[f"v{k:05d}" for k in number])
     known = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
-    inside = set(unit)
+    inside = {*unit, *excluded}
     strangers = [name for name in known if name not in inside]
     if strangers:
         raise InputProblem(

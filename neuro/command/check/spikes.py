@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.formats.codes import twice
 from neuro.io.problems import InputProblem
 
 MOST = 0.8
@@ -11,6 +12,8 @@ MOST = 0.8
 REFRACTORY_S = 0.002
 VIOLATIONS = 0.02
 """Share of intervals between spikes below the refractory time that is worth a line."""
+FEW = 5
+"""Fewer spikes may be at the same times by chance, in whole ms."""
 NAMED = 5
 """So many units are named in a line."""
 
@@ -101,6 +104,7 @@ def spike_doubts(data) -> list[str]:
             f"more than {VIOLATIONS:.0%} of the intervals are below {1000 * REFRACTORY_S:g} ms "
             f"(refractory) in {_named(labels, close)}"
         )
+    lines += twice(same_trains(data.times), labels, "units")
     if data.observed is not None:
         never = [not len(item) for item in data.observed]
         if any(never):
@@ -109,6 +113,15 @@ def spike_doubts(data) -> list[str]:
     if outside:
         lines.append(f"{outside} spikes lie outside of the observed time and do not count")
     return lines
+
+
+def same_trains(times) -> list[list[int]]:
+    """Groups of units whose spikes are at the same times, all of them."""
+    alike: dict[bytes, list[int]] = {}
+    for number, train in enumerate(times):
+        if len(train) >= FEW:
+            alike.setdefault(np.asarray(train, np.float64).tobytes(), []).append(number)
+    return [group for group in alike.values() if len(group) > 1]
 
 
 def count_doubts(data) -> list[str]:

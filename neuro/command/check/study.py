@@ -101,6 +101,7 @@ def _series(kind, config, rows, notes, show=None):
     notes += _dead(runs)
     for run in runs if show else []:
         show(run.path, run)
+    notes += _copies(runs)
     found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
         found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
@@ -116,6 +117,22 @@ def _series(kind, config, rows, notes, show=None):
             if line.startswith((f"{run.path}:", f"{run.run_key}:")):
                 found[run.run_key][2].append(line)
     return found
+
+
+def _copies(runs) -> list[str]:
+    """A line for runs that hold the same series, under whatever names."""
+    alike: dict = {}
+    for run in runs:
+        alike.setdefault((run.series.shape, run.series.tobytes()[:4096]), []).append(run)
+    groups: dict = {}
+    for members in alike.values():
+        for run in members if len(members) > 1 else []:
+            groups.setdefault(run.series.tobytes(), []).append(run.run_key)
+    return [
+        f"{' = '.join(keys)}: the same series, given {len(keys)} times"
+        for keys in groups.values()
+        if len(keys) > 1
+    ]
 
 
 def _dead(runs) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.io.formats import people
+from neuro.io.formats.codes import without_codes
 from neuro.io.formats.damaged import reason
 from neuro.io.problems import InputProblem
 
@@ -162,6 +163,11 @@ def read_participants(path, columns=None) -> pd.DataFrame:
         else:
             table[name] = pd.to_numeric(text, errors="coerce")
             found = people.not_numbers(text, table[name], path, name)
+            if not found:
+                # 999 where all others are 70 to 140 was not measured
+                known, said = without_codes(table[[name]].to_numpy(float), [name])
+                table[name] = known[:, 0]
+                notes += [f"{path}: {line}" for line in said]
         problems += found
     if problems:
         raise InputProblem(problems)

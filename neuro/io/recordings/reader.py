@@ -10,6 +10,7 @@ import numpy as np
 
 from neuro.base import provenance
 from neuro.io.formats import sampling
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.text_tables import symmetric_ones
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.arrays import LONGEST_S, arrays_of, choose
@@ -144,7 +145,9 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
         problems.append(f"{path}: {len(names)} neuron names for {values.shape[1]} traces")
         names = None
     values, names, numbers, found = only_cells(path, values, names, content.get("cells"))
+    values, coded = without_codes(values, names, "neuron")
     traces = np.ascontiguousarray(values, dtype=np.float32)
+    found = [*found, *coded, *twice(same_columns(traces), names, "neurons")]
     problems += [f"{path}: {line}" for line in recording_problems(traces, names, mask)]
     if problems:
         raise InputProblem(problems)

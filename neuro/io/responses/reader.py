@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.responses import parts, tiers
@@ -274,7 +275,9 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         else tiers.of_windows(tier, place, window, path)
     )
     notes += said
+    responses, coded = without_codes(responses, units["unit"], "unit")
     responses = responses.astype(np.float32)
+    notes += [*coded, *twice(same_columns(responses), units["unit"], "units")]
     keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)
     if not keep.any():
         raise InputProblem(

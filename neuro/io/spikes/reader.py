@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import missing_codes
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData
 
@@ -101,7 +102,7 @@ def read_spikes(
         data = found
     if factor != 1 and kind not in ("folder", "phy"):
         data = data.seconds(factor)
-    data = in_order(data)
+    data = in_order(without_coded_times(data))
     check_spikes(data)
     if unit_filter:
         data = filter_units(data, unit_filter)
@@ -130,6 +131,22 @@ def _factor(path, time_unit, sampling_hz) -> float:
             f"{path}: time_unit is 'samples', but no sampling rate; set hmmglm.sampling_hz"
         )
     return {"s": 1.0, "ms": 1e-3}.get(time_unit) or 1 / sampling_hz
+
+
+def without_coded_times(data: SpikeData) -> SpikeData:
+    """The same spikes without times that say that there was none, such as -999 in a padded table.
+
+    Such a number is a time where the others of the recording surround it.
+    """
+    every = np.concatenate([np.asarray(train, np.float64) for train in data.times] or [[]])
+    mask, _ = missing_codes(every[:, None])
+    if mask is None:
+        return data
+    codes = np.unique(every[mask[:, 0]])
+    times = [train[~np.isin(train, codes)] for train in data.times]
+    listed = ", ".join(f"{code:g}" for code in codes)
+    note = f"{int(mask.sum())} spike times are {listed}: no times, left out"
+    return dataclasses.replace(data, times=times, notes=[*data.notes, note])
 
 
 def in_order(data: SpikeData) -> SpikeData:
