@@ -164,5 +164,5 @@ def test_degree_by_distance_is_left_out_and_listed_where_no_place_is_known(tmp_p
     assert [row["what"] for row in left_out] == ["distdegree"]
     assert region_features(*files, ["degree"], "mean")[2] == []
     for names in (["distdegree"], ["degree", "clustering"]):
-        with pytest.raises(InputProblem, match="no map 'distdegree'|no map 'clustering'"):
+        with pytest.raises(InputProblem, match=r"no map 'distdegree'|no map 'clustering'"):
             region_features(*files, names, "mean")

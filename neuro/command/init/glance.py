@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 
 KINDS = ("spikes", "recordings", "responses", "voxels")
@@ -175,6 +176,14 @@ def _folder(path) -> set[str]:
 
     from neuro.io.responses import downloads
 
+    types = types_of(path)
+    if types:
+        kinds = {kind for what in types for kind in NWB.get(what, ())}
+        if (path / "stimulus" / "templates").is_dir() and (path / "intervals" / "trials").is_dir():
+            # a folder that holds nothing but its mark is an empty group
+            inside = _inside(path / "stimulus" / "templates")
+            kinds |= {"responses"} if inside else set()
+        return kinds or {"spikes"}
     try:
         if downloads.recognise(path):
             return {"voxels"}
@@ -235,6 +244,10 @@ def _mat(path) -> set[str]:
     return {"spikes"} if cells == {"cell"} else {"recordings"}
 
 
+NWB = {"Units": {"spikes"}, "RoiResponseSeries": {"recordings"}}
+"""Types of tables in NWB files, and what they hold."""
+
+
 def _nwb(path) -> set[str]:
     import h5py
 
@@ -243,7 +256,7 @@ def _nwb(path) -> set[str]:
     def visit(_, item):
         what = item.attrs.get("neurodata_type", b"")
         what = what.decode() if isinstance(what, bytes) else str(what)
-        kinds.update({"Units": {"spikes"}, "RoiResponseSeries": {"recordings"}}.get(what, set()))
+        kinds.update(NWB.get(what, set()))
 
     with h5py.File(path) as file:
         file.visititems(visit)

@@ -140,7 +140,7 @@ def same_columns(values) -> list[list[int]]:
         exact: dict[bytes, list[int]] = {}
         for column in columns if len(columns) > 1 else []:
             x = np.ascontiguousarray(values[:, column])
-            if x.dtype.kind == "f" and np.isnan(x).all() or (x == x[0]).all():
+            if (x.dtype.kind == "f" and np.isnan(x).all()) or (x == x[0]).all():
                 continue
             exact.setdefault(x.tobytes(), []).append(column)
         groups += [group for group in exact.values() if len(group) > 1]

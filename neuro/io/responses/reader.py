@@ -20,6 +20,7 @@ import numpy as np
 
 from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 from neuro.io.responses import parts, tiers
 from neuro.io.responses.images import layout
@@ -159,6 +160,10 @@ def _load(path: Path, variable, discrete) -> dict:
     known = responses_archives.recognise(path)
     if known:
         return known(path, variable)
+    if name.endswith(".nwb") or types_of(path):
+        from neuro.io.responses.nwb import load_nwb
+
+        return load_nwb(path, variable)
     if path.is_dir():
         download = downloads.recognise(path)
         if download:
@@ -166,10 +171,6 @@ def _load(path: Path, variable, discrete) -> dict:
         return responses_folder.load_folder(path, discrete)
     if name.endswith(".npz"):
         return parts.load_npz(path)
-    if name.endswith(".nwb"):
-        from neuro.io.responses.nwb import load_nwb
-
-        return load_nwb(path, variable)
     if name.endswith((".h5", ".hdf5")):
         return _load_h5(path, discrete)
     raise InputProblem(

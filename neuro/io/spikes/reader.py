@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro.io.formats.codes import missing_codes
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData
 
@@ -37,9 +38,9 @@ def read_spikes(
     Parameters
     ----------
     path : path-like
-        `.nwb`, `.mat`, `.npz` of pynapple, `.npz` or `.npy` with counts, a text table of (time,
-        unit), or a folder: of Kilosort or Phy, of ALF files, or with `*_SpikeData.dat` and
-        `*_Behavior.dat`.
+        `.nwb` (HDF5, or a folder of Zarr), `.mat`, `.npz` of pynapple, `.npz` or `.npy` with
+        counts, a text table of (time, unit), or a folder: of Kilosort or Phy, of ALF files, or
+        with `*_SpikeData.dat` and `*_Behavior.dat`.
     kind : {'auto', 'nwb', 'mat', 'table', 'folder', 'counts', 'phy', 'alf', 'pynapple'}
         'auto' goes by the name.
     time_unit : {'s', 'ms', 'samples'}
@@ -171,6 +172,8 @@ def detect(path) -> str:
     """
     path = Path(path)
     if path.is_dir():
+        if types_of(path):
+            return "nwb"
         for pattern, kind in FOLDERS.items():
             if any(path.glob(pattern)):
                 return kind
