@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.problems import InputProblem
 from neuro.io.responses.images import layout
-from neuro.io.responses.parts import mapped
+from neuro.io.responses.parts import LazyStimuli, mapped
 from neuro.stats.splits import content_ids, shared_groups
 
 BETWEEN = "|"
@@ -26,7 +27,7 @@ class ImageData:
 
     Attributes
     ----------
-    images : ndarray of float32, shape (n_images, c, h, w)
+    images : ndarray of float32, or Pictures, shape (n_images, c, h, w)
     betas : ndarray of float32, shape (n_images, n_voxels)
         Mean over the repeats of an image.
     trial_image : ndarray of int, shape (n_trials,)
@@ -44,7 +45,7 @@ class ImageData:
         Size of what an image shows, in a file that holds it; small networks learn it as well.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Pictures
     betas: np.ndarray
     trial_image: np.ndarray
     trial_betas: np.ndarray
@@ -117,7 +118,8 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
         keep = np.flatnonzero(found.tier != "unused")
         content = {
-            "images": np.asarray(found.stimuli)[keep],
+            "images": found.stimuli,
+            "rows": keep,
             "betas": found.responses[keep],
             "tier": found.tier[keep],
             "family": np.asarray(found.family)[keep],
@@ -128,8 +130,10 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             "notes": found.notes,
             "size": _sizes(path, keep),
         }
-    pictures = check_images(content["images"], str(path))
-    values = check_betas(content["betas"], len(pictures), str(betas or path))
+    pictures, rows = content["images"], content["rows"]
+    for block in _blocks(pictures):
+        check_images(block, str(path))
+    values = check_betas(content["betas"], len(rows), str(betas or path))
     name = content["family"]
     test = content["tier"] == "test"
     if not test.any() or test.all():
@@ -138,12 +142,11 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         # Test data are scaled with the statistics of the training trials.
         mean, sd = values[~test].mean(axis=0), values[~test].std(axis=0)
         values = ((values - mean) / np.where(sd > 0, sd, 1)).astype(np.float32)
-    pictures = padded(pictures)
     mean, first, _ = average_repeats(values, name)
     _, start, number = np.unique(name, return_index=True, return_inverse=True)
     condition = content["condition"]
     return ImageData(
-        pictures[first],
+        _at(pictures, rows[first]),
         mean,
         np.argsort(np.argsort(start))[number],
         values,
@@ -155,6 +158,53 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         content["notes"],
         None if content["size"] is None else content["size"][first],
     )
+
+
+class Pictures:
+    """Images that stay in their file until some are asked for, as float32 in [0, 1], padded.
+
+    Parameters
+    ----------
+    source : LazyStimuli
+    rows : ndarray of int, shape (n_images,)
+        Which of its images.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 4
+
+    def __init__(self, source, rows):
+        self.source, self.rows = source, np.asarray(rows)
+        self.shape = (len(self.rows), *_edge(source.shape[1:]))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, wanted):
+        """Images in the order asked for."""
+        rows = self.rows[wanted]
+        if np.ndim(rows) == 0:
+            return padded(self.source[[rows]])[0]
+        return padded(self.source[rows])
+
+    def __array__(self, dtype=None, copy=None):
+        values = self[:]
+        return values if dtype is None else values.astype(dtype)
+
+
+def _at(images, rows):
+    """Padded images of these rows; those of a file stay there."""
+    if isinstance(images, LazyStimuli):
+        return Pictures(images, rows)
+    whole = len(rows) == len(images) and np.array_equal(rows, np.arange(len(rows)))
+    return padded(images if whole else images[rows])
+
+
+def _blocks(images, size=1 << 25):
+    """The images piece by piece, in so many bytes; at least one piece."""
+    step = max(1, size // (4 * max(1, math.prod(images.shape[1:]))))
+    for first in range(0, max(len(images), 1), step):
+        yield images[first : first + step]
 
 
 def _sizes(path, keep):
@@ -184,7 +234,7 @@ def padded(images, multiple=8):
         The images themselves where their shape fits.
     """
     height, width = images.shape[-2:]
-    size = -(-max(height, width) // multiple) * multiple
+    size = _edge(images.shape[1:], multiple)[-1]
     if (height, width) == (size, size):
         return images
     out = np.empty((*images.shape[:2], size, size), images.dtype)
@@ -192,6 +242,12 @@ def padded(images, multiple=8):
     top, left = (size - height) // 2, (size - width) // 2
     out[..., top : top + height, left : left + width] = images
     return out
+
+
+def _edge(shape, multiple=8):
+    """Shape (c, h, w) of a padded image."""
+    size = -(-max(shape[-2:]) // multiple) * multiple
+    return (shape[0], size, size)
 
 
 def preferences(betas, condition) -> dict:
@@ -248,7 +304,8 @@ def _two_files(path, betas):
     if excluded:
         notes.append(f"{len(excluded)} voxels without a finite response to every image: left out")
     return {
-        "images": how.apply(np.asarray(stored)),
+        "images": LazyStimuli(path, layout=how),
+        "rows": np.arange(len(stored)),
         "betas": values if seen.all() else values[:, seen],
         "family": family,
         # Every tenth image is a test image, with all its repeats.

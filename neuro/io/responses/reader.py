@@ -14,6 +14,7 @@ The common layout, in `.npz` and HDF5 files alike:
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ __all__ = [
     "read_stimulus_response",
 ]
 TIERS = tiers.TIERS
-BLOCK = 1000
-"""Trials that are looked at together."""
+BLOCK = 1 << 22
+"""Values of stimuli that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -367,8 +368,10 @@ def finite(stimuli, where) -> list[str]:
     list of str
     """
     bad: list[int] = []
-    for first in range(0, 0 if stimuli is None else len(stimuli), BLOCK):
-        wrong = ~np.isfinite(stimuli[first : first + BLOCK])
+    n = 0 if stimuli is None else len(stimuli)
+    step = max(1, BLOCK // max(1, math.prod(stimuli.shape[1:]))) if n else 1
+    for first in range(0, n, step):
+        wrong = ~np.isfinite(stimuli[first : first + step])
         rows = wrong.reshape(len(wrong), -1).any(axis=1)
         bad += (first + np.flatnonzero(rows)).tolist()
     if not bad:
