@@ -291,27 +291,15 @@ def _two_files(path, betas):
     unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
     values, notes = without_codes(values, unit, "voxel")
     notes += twice(same_columns(values), unit, "voxels")
-    seen = np.ones(len(unit), bool)
-    if unit and values.dtype.kind in "fiub":
-        seen = np.isfinite(values).all(axis=0)
-    if len(unit) and not seen.any():
-        raise InputProblem(f"{betas}: no voxel has a finite response to every image")
-    lacking = (~np.isfinite(values[:, ~seen])).sum(axis=0) if not seen.all() else []
-    excluded = [
-        (unit[k], f"{int(count)} responses are not finite")
-        for k, count in zip(np.flatnonzero(~seen), lacking)
-    ]
-    if excluded:
-        notes.append(f"{len(excluded)} voxels without a finite response to every image: left out")
     return {
         "images": LazyStimuli(path, layout=how),
         "rows": np.arange(len(stored)),
-        "betas": values if seen.all() else values[:, seen],
+        "betas": values,
         "family": family,
         # Every tenth image is a test image, with all its repeats.
         "tier": np.where(family % 10 == 9, "test", "train"),
-        "unit": [name for name, use in zip(unit, seen) if use],
-        "excluded": excluded,
+        "unit": unit,
+        "excluded": [],
         "notes": [*how.notes, *notes],
         **dict.fromkeys(("condition", "roi", "size")),
     }

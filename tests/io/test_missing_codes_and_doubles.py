@@ -176,11 +176,17 @@ def test_responses_and_voxels(tmp_path):
     (tmp_path / "rois.tsv").write_text(
         "voxel\troi\n" + "".join(f"{k}\t{'FFA' if k < 3 else 'PPA'}\n" for k in range(6))
     )
-    data = read_data(tmp_path / "images.npy", tmp_path / "betas.npy", tmp_path / "rois.tsv")
-    assert data.unit == ["v00000", "v00001", "v00003", "v00004", "v00005"]
-    assert data.roi == ["FFA", "FFA", "PPA", "PPA", "PPA"]
-    assert data.excluded == [("v00002", "1 responses are not finite")]
-    assert np.isfinite(data.betas).all() and len(data.notes) >= 2
+    files = [tmp_path / name for name in ("images.npy", "betas.npy", "rois.tsv")]
+    with pytest.raises(InputProblem, match="1 voxels hold values that are not finite"):
+        read_data(*files)
+    np.save(files[1], np.delete(values, 2, axis=1))
+    files[2].write_text("voxel\troi\n" + "".join(f"{k}\tFFA\n" for k in range(5)))
+    data = read_data(*files)
+    assert "voxels that hold the same values, given twice: v00000 = v00004" in data.notes
+    # a file of its own leaves the unit out, and the table of regions may still name it
+    files[2].write_text("voxel\troi\n" + "".join(f"u{k}\tFFA\n" for k in range(1, 7)))
+    data = read_data(tmp_path / "cells.npz", rois=files[2])
+    assert data.unit == ["u1", "u2", "u4", "u5", "u6"] and data.roi == ["FFA"] * 5
 
 
 def test_spikes_and_counts(tmp_path):

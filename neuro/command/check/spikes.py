@@ -64,6 +64,15 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
             lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
             lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
+            if (
+                isinstance(data, CountData)
+                and no_counts(data)
+                and section["emission"] != "gaussian"
+            ):
+                problems.append(
+                    f"{path}: values below 0 or between whole numbers are no counts; write NaN for "
+                    "missing bins, or set hmmglm.emission: gaussian"
+                )
     return lines, problems
 
 
@@ -126,10 +135,19 @@ def same_trains(times) -> list[list[int]]:
 
 def count_doubts(data) -> list[str]:
     """The same of counts: dead units, one that holds most of all, values that are no counts."""
-    arrays = [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
-    if any((item < 0).any() or (item != np.round(item)).any() for item in arrays):
+    arrays = _arrays(data)
+    if no_counts(data):
         return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
     return _sizes(list(data.units["unit"]), sum(item.sum(axis=0) for item in arrays))
+
+
+def _arrays(data):
+    return [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
+
+
+def no_counts(data) -> bool:
+    """Whether binned values are below 0 or between whole numbers."""
+    return any((item < 0).any() or (item != np.round(item)).any() for item in _arrays(data))
 
 
 def _sizes(labels, sizes):

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.text_tables import decoded, with_points
 from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 
@@ -18,6 +19,8 @@ DEEP = 2
 MOST = 2000
 """So many recordings are looked at."""
 HDF5 = (".h5", ".hdf5")
+HEAD = 1 << 18
+"""Bytes of a text that are looked at."""
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 
 
@@ -283,8 +286,11 @@ def _archive(path) -> set[str]:
 
 def _text(path) -> set[str]:
     """A table (time, unit) holds spikes; other tables of numbers hold traces."""
-    with path.open(encoding="utf-8-sig") as stream:
-        lines = [line.strip() for line in itertools.islice(stream, 200)]
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    # the last line may be cut
+    text, _ = with_points(decoded(head if len(head) < HEAD else head[: head.rfind(b"\n")]))
+    lines = [line.strip() for line in text.splitlines()[:200]]
     lines = [line for line in lines if line and not line.startswith(("#", "%"))]
     marks = next((mark for mark in "\t,;" if lines and mark in lines[0]), None)
     rows = []

@@ -48,6 +48,13 @@ def read_tsv(path, *, dtype=None) -> pd.DataFrame:
     sep = "," if path.suffix == ".csv" else "\t"
     table = parse_csv(path, sep=sep, dtype=dtype, na_values=list(MISSING))
     table.columns = [str(name).strip() for name in table.columns]
+    other = next((mark for mark in (",", ";", "\t") if mark in table.columns[0]), None)
+    if len(table.columns) == 1 and other:
+        names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+        raise InputProblem(
+            f"{path}: its columns are separated by {names[other]}, expected {names[sep]}; save it "
+            "with tabs, as .tsv"
+        )
     return table
 
 
@@ -68,7 +75,9 @@ def parse_csv(path, **options) -> pd.DataFrame:
         raise InputProblem(
             f"{path}: rows hold more values than the header has names; give every column a name"
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError) as error:
+    except UnicodeError:
+        raise InputProblem(f"{path}: not UTF-8; save it as text in UTF-8") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise InputProblem(f"{path}: not a readable table ({reason(error)})") from None
 
 

@@ -119,7 +119,7 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     problems = [problem] if problem else []
     known = stated if stated is not None else fs
     values, names, rate, found = without_clocks(path, values, content.get("names"), known)
-    notes += found
+    notes += [*content.get("notes", []), *found]
     if rate is None and not problem:
         problems.append(
             f"{path.name.removesuffix(path.suffix)}: no sampling rate in the file; set "
