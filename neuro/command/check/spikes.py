@@ -12,6 +12,8 @@ MOST = 0.8
 REFRACTORY_S = 0.002
 VIOLATIONS = 0.02
 """Share of intervals between spikes below the refractory time that is worth a line."""
+FASTEST_HZ = 300.0
+"""Hardly a unit fires faster for a whole recording."""
 FEW = 5
 """Fewer spikes may be at the same times by chance, in whole ms."""
 NAMED = 5
@@ -138,7 +140,16 @@ def count_doubts(data) -> list[str]:
     arrays = _arrays(data)
     if no_counts(data):
         return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
-    return _sizes(list(data.units["unit"]), sum(item.sum(axis=0) for item in arrays))
+    labels = list(data.units["unit"])
+    total = sum(item.sum(axis=0) for item in arrays)
+    rate = total / (sum(map(len, arrays)) * data.bin_s)
+    lines = _sizes(labels, total)
+    if (rate > FASTEST_HZ).any():
+        lines.append(
+            f"{rate.max():.0f} spikes per s in {_named(labels, rate > FASTEST_HZ)}: are these "
+            f"counts in bins of {data.bin_s:g} s, or traces?"
+        )
+    return lines
 
 
 def _arrays(data):

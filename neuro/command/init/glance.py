@@ -19,6 +19,8 @@ DEEP = 2
 MOST = 2000
 """So many recordings are looked at."""
 HDF5 = (".h5", ".hdf5")
+MOST_SPIKES = 50.0
+"""More than so many spikes in a mean bin are no counts."""
 HEAD = 1 << 18
 """Bytes of a text that are looked at."""
 TEXT = (".csv", ".tsv", ".txt", ".dat")
@@ -192,7 +194,8 @@ def _folder(path) -> set[str]:
             return {"voxels"}
         if has(*FOLDERS):
             return {"spikes"}
-        if has("F.npy", "plane[0-9]*/F.npy", "suite2p", "*.zarr") or path.suffix == ".zarr":
+        stores = [item for item in path.glob("*.zarr") if not types_of(item)]
+        if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or stores or path.suffix == ".zarr":
             return {"recordings"}
         if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
             return {"responses"}
@@ -223,7 +226,9 @@ def _npy(path) -> set[str]:
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     whole = values.dtype.kind in "iub"
     if values.ndim == 2 and min(values.shape) > 1:
-        return {"spikes"} if whole else {"recordings"}
+        # a camera's numbers are whole as well, and larger than any count of spikes
+        counts = whole and float(np.mean(values[:1000])) < MOST_SPIKES
+        return {"spikes"} if counts else {"recordings"}
     return {"spikes"} if values.ndim == 3 and whole and values.dtype != np.uint8 else set()
 
 
