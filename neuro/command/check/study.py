@@ -62,7 +62,7 @@ def inputs(config, rows, notes=None, show=None):
             problems += found
     if kind not in ("simulated", "none"):
         problems += check_images.check_settings(config)
-        problems += _people(config, kind, table)
+        problems += _people(config, kind, table, notes)
     return table, exclusions, problems
 
 
@@ -153,7 +153,7 @@ def _dead(runs) -> list[str]:
     return found
 
 
-def _people(config, kind, table):
+def _people(config, kind, table, notes):
     """Problems of the participants table: ids on one side only, classes that are missing."""
     from neuro.io.formats.tables import unmatched
     from neuro.run import layouts
@@ -189,7 +189,31 @@ def _people(config, kind, table):
             f"participants: {int(counts.min())} subjects in the smaller class, adhd.outer_folds "
             f"needs {needed}"
         )
+    else:
+        problems += _diagnosed(config["adhd"], used, notes)
     return problems
+
+
+def _diagnosed(own, people, notes):
+    """What would stop the choice of who is diagnosed; what is left out becomes a note."""
+    from neuro.stats.subjects import make_folds, possible_schemes, select_subjects
+
+    try:
+        chosen, rows = select_subjects(
+            people,
+            site_groups=own["site_groups"],
+            keep_single_class_sites=own["keep_single_class_sites"],
+        )
+        schemes, impossible = possible_schemes(chosen, own["schemes"])
+        make_folds(chosen, schemes=schemes, outer_folds=own["outer_folds"], repeats=1)
+    except InputProblem as problem:
+        return [
+            line if line.startswith("participants") else f"adhd.{line}" for line in problem.problems
+        ]
+    for reason, number in Counter(row["reason"] for row in rows).items():
+        notes.append(f"adhd: {number} subjects are not diagnosed: {reason}")
+    notes += [f"adhd: {row['what']} is left out: {row['reason']}" for row in impossible]
+    return []
 
 
 def _removable(config, people):
@@ -200,6 +224,13 @@ def _removable(config, people):
     groups = config["adhd"]["site_groups"]
     merged = {old: name for name, members in groups.items() for old in members}
     words = {name: str(text).split() for name, text in own["columns"].items()}
+    if own["missing"] == "error":
+        from neuro.demovae.coding import cohort
+
+        columns = cohort.columns_from_text(own["columns"])
+        lines = cohort.lacking(people, cohort.usable_columns(columns, people, []))
+        if lines:
+            return lines
     names = [name for name, text in words.items() if text[1:2] in ([], ["remove"])]
     for name in names:
         if name in people and people[name].replace(merged).nunique() > 1:
