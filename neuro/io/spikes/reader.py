@@ -139,7 +139,7 @@ def without_coded_times(data: SpikeData) -> SpikeData:
 
     Such a number is a time where the others of the recording surround it.
     """
-    every = np.concatenate([np.asarray(train, np.float64) for train in data.times] or [[]])
+    every = np.concatenate([np.empty(0), *data.times])
     mask, _ = missing_codes(every[:, None])
     if mask is None:
         return data
