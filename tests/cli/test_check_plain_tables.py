@@ -9,6 +9,8 @@ from neuro.run import layouts
 
 SETTINGS = """data: {kind: table, root: my_tables, tr: 2.0}
 """
+FEW = "demovae: {latent_dim: 1, missing: drop}\n"
+OFF = "demovae: {enabled: false}\n"
 WHO = ("site", "age", "sex", "dx")
 
 
@@ -65,15 +67,15 @@ def set_to(name, value):
     ],
 )
 def test_defaults_go_on_without_what_is_not_known(change, note, cohort, monkeypatch, capsys):
-    status, notes, problems = checked(cohort, monkeypatch, capsys, change)
+    status, notes, problems = checked(cohort, monkeypatch, capsys, change, OFF)
     assert (status, problems) == (0, []) and note in notes
 
 
 @pytest.mark.parametrize(
     ("change", "more", "note"),
     [
-        (empty("site"), "demovae: {missing: drop}\n", "1 subjects are not diagnosed: no site"),
-        (empty("dx"), "demovae: {missing: drop}\n", "1 subjects are not diagnosed: no diagnosis"),
+        (empty("site"), FEW, "1 subjects are not diagnosed: no site"),
+        (empty("dx"), FEW, "1 subjects are not diagnosed: no diagnosis"),
     ],
 )
 def test_who_lacks_a_value_is_left_out_with_a_note(change, more, note, cohort, monkeypatch, capsys):
@@ -85,13 +87,18 @@ def test_who_lacks_a_value_is_left_out_with_a_note(change, more, note, cohort, m
     ("change", "more", "line"),
     [
         (empty("age"), "", "column 'age' has 1 missing values (rows: 3); set demovae.missing to"),
+        (lambda table: table, "", "demovae.latent_dim: 60, but half of the 24 runs has directions"),
         (
             lambda table: table.assign(site=np.where(table["dx"] == "1", "A", "B")),
-            "",
+            OFF,
             "only one class is left for the diagnosis",
         ),
-        (set_to("site", "A"), "adhd: {schemes: [leave_site_out]}\n", "use schemes: [pooled]"),
-        (lambda table: table, "adhd: {primary: distdegree+mask}\n", "fmri.atlas a label image"),
+        (set_to("site", "A"), OFF + "adhd: {schemes: [leave_site_out]}\n", "use schemes: [pooled]"),
+        (
+            lambda table: table,
+            OFF + "adhd: {primary: distdegree+mask}\n",
+            "fmri.atlas a label image",
+        ),
     ],
 )
 def test_what_a_job_would_refuse_is_a_problem_of_check(

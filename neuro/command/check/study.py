@@ -175,7 +175,7 @@ def _people(config, kind, table, notes):
     problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
     used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
     if len(used):
-        problems += _removable(config, used)
+        problems += _removable(config, used, len(runs))
     if not config["adhd"]["enabled"]:
         return problems
     counts = used["dx"].value_counts()
@@ -216,25 +216,26 @@ def _diagnosed(own, people, notes):
     return []
 
 
-def _removable(config, people):
-    """A line where the stage demovae finds no demographic column to remove."""
+def _removable(config, people, n_runs):
+    """Lines where the stage demovae finds no column to remove, gaps in one, or too few runs."""
     own = config["demovae"]
     if not own["enabled"]:
         return []
+    from neuro.demovae.coding import cohort
+    from neuro.demovae.evaluation.fold_features import few_runs
+
     groups = config["adhd"]["site_groups"]
     merged = {old: name for name, members in groups.items() for old in members}
     words = {name: str(text).split() for name, text in own["columns"].items()}
+    columns = cohort.usable_columns(cohort.columns_from_text(own["columns"]), people, [])
     if own["missing"] == "error":
-        from neuro.demovae.coding import cohort
-
-        columns = cohort.columns_from_text(own["columns"])
-        lines = cohort.lacking(people, cohort.usable_columns(columns, people, []))
+        lines = cohort.lacking(people, columns)
         if lines:
             return lines
     names = [name for name, text in words.items() if text[1:2] in ([], ["remove"])]
     for name in names:
         if name in people and people[name].replace(merged).nunique() > 1:
-            return []
+            return few_runs(own, n_runs, columns, people)
     return [
         f"participants: none of {', '.join(names)} has two values; demovae has nothing to remove: "
         "change demovae.columns or set demovae.enabled to false"
