@@ -178,7 +178,7 @@ TRACE_ROWS = [
 ]
 SPIKE_ROWS = [
     ("odd", "text, decimal commas between semicolons", spike_text(";", comma), {"spikes": 120}),
-    ("odd", "text in UTF-16", spike_text("\t", encoding="utf-16"), {"spikes": 120}),
+    ("odd", "text in UTF-16, tabs", spike_text("\t", encoding="utf-16"), {"spikes": 120}),
     (
         "odd",
         "text, decimal commas and tabs",
@@ -232,12 +232,6 @@ RESPONSE_ROWS = [
         "npz, a unit named twice",
         cells_of(nothing, unit=np.array([1, 2, 3, 3, 4])),
         "unit name '3' is repeated",
-    ),
-    (
-        "broken",
-        "npz, tiers as numbers",
-        cells_of(nothing, tier=np.repeat([0, 1, 2], 20)),
-        "unknown tier '0', '1', '2'",
     ),
 ]
 VOXEL_ROWS = [

@@ -14,7 +14,6 @@ The common layout, in `.npz` and HDF5 files alike:
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 from neuro.io.responses import parts, tiers
 from neuro.io.responses.images import layout
-from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, usable
+from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, finite, usable
 from neuro.stats import splits
 
 __all__ = [
@@ -36,8 +35,6 @@ __all__ = [
     "read_stimulus_response",
 ]
 TIERS = tiers.TIERS
-BLOCK = 1 << 22
-"""Values of stimuli that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -352,34 +349,6 @@ def _stimulus_problems(stimuli, n_trials, names, path):
         ]
     # Those that stay in their file are looked at where they are read.
     return [] if isinstance(stimuli, LazyStimuli) else finite(stimuli, names.get("stimuli", path))
-
-
-def finite(stimuli, where) -> list[str]:
-    """A line for stimuli with values that are not finite, read in blocks; empty without.
-
-    Parameters
-    ----------
-    stimuli : array or LazyStimuli, trials or samples first, or None
-    where : str
-        File that is named.
-
-    Returns
-    -------
-    list of str
-    """
-    bad: list[int] = []
-    n = 0 if stimuli is None else len(stimuli)
-    step = max(1, BLOCK // max(1, math.prod(stimuli.shape[1:]))) if n else 1
-    for first in range(0, n, step):
-        wrong = ~np.isfinite(stimuli[first : first + step])
-        rows = wrong.reshape(len(wrong), -1).any(axis=1)
-        bad += (first + np.flatnonzero(rows)).tolist()
-    if not bad:
-        return []
-    return [
-        f"{where}: {len(bad):,} stimuli hold NaN or infinity (first: trial {bad[0]}); repair or "
-        "remove them"
-    ]
 
 
 def _units(content, n_units, path):
