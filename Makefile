@@ -80,6 +80,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
 	python benchmarks/mds_recovery.py --out benchmarks/results/mds_recovery.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
+	python benchmarks/reading.py --out benchmarks/results/reading.md
 	python benchmarks/braindive.py --out benchmarks/results/braindive.md
 	python benchmarks/equality.py
 	python docs/benchmarks.py

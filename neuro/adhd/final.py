@@ -35,7 +35,8 @@ def analyses(features: FeatureTable, people: pd.DataFrame, settings, seed):
     """
     imaging = imaging_variants(
         features,
-        inputs=settings["features"],
+        # Gathering left out, and listed, what the input cannot give.
+        inputs=[name for name in settings["features"] if name in features.feature],
         primary=settings["primary"],
         log1p=settings["log1p"],
         mask_rule=settings["mask"]["rule"],

@@ -106,6 +106,7 @@ def group_maps(
     site,
     *,
     n_permutations: int = 1000,
+    coverage: float = 0.9,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Mean maps of cases and controls, and their difference with a within-site permutation p.
@@ -117,11 +118,12 @@ def group_maps(
     Parameters
     ----------
     X : array, shape (n_subjects, n_nodes)
-        One map; NaN where a subject has no value. A node that some subject lacks has no
-        difference.
+        One map; NaN where a subject has no value. A node is compared in the subjects that have
+        it; one that fewer than `coverage` of them have has no difference.
     y : array of 0 and 1, shape (n_subjects,)
     groups, site : array of str, shape (n_subjects,)
     n_permutations : int, default 1000
+    coverage : float, default 0.9 (ours, as for the classifier)
     random_state : int, default 0
 
     Returns
@@ -147,24 +149,15 @@ def group_maps(
             for number in range(n_permutations)
         ]
     ).astype(np.float64)
-    # label minus its site's mean: orthogonal to every site indicator
-    for name in np.unique(site):
-        rows = site == name
-        labels[rows] -= labels[rows].mean(axis=0)
-    spread = (labels**2).sum(axis=0)
-    usable = known.all(axis=0)
     difference = np.full(X.shape[1], np.nan)
     p = np.full(X.shape[1], np.nan)
-    if spread[0] > 0:
-        weights = labels / np.where(spread > 0, spread, 1.0)
-        difference[usable] = weights[:, 0] @ filled[:, usable]
-        if n_permutations:
-            beyond = np.zeros(X.shape[1], dtype=int)
-            size = np.abs(difference) * (1 - 1e-9)
-            for low in range(1, n_permutations + 1, 100):
-                found = np.abs(weights[:, low : low + 100].T @ filled)
-                beyond += (found >= size).sum(axis=0)
-            p = np.where(usable, (beyond + 1) / (n_permutations + 1), np.nan)
+    # nodes that the same subjects have share their labels
+    patterns, member = np.unique(known, axis=1, return_inverse=True)
+    for number, rows in enumerate(patterns.T):
+        if rows.mean() >= coverage:
+            nodes = np.flatnonzero(np.ravel(member) == number)
+            part = X[np.ix_(rows, nodes)]
+            difference[nodes], p[nodes] = _compared(part, labels[rows], site[rows])
     return pd.DataFrame(
         {
             "case": means[0],
@@ -174,3 +167,24 @@ def group_maps(
             "q": adjusted_p(p),
         }
     )
+
+
+def _compared(X, labels, site):
+    """Site-centred difference of each column and its p, from the true labels and permuted ones."""
+    # label minus its site's mean: orthogonal to every site indicator
+    labels = labels.copy()
+    for name in np.unique(site):
+        rows = site == name
+        labels[rows] -= labels[rows].mean(axis=0)
+    spread = (labels**2).sum(axis=0)
+    if not spread[0] > 0:
+        return np.nan, np.nan
+    weights = labels / np.where(spread > 0, spread, 1.0)
+    difference = weights[:, 0] @ X
+    beyond = np.zeros(X.shape[1], dtype=int)
+    size = np.abs(difference) * (1 - 1e-9)
+    n_permutations = labels.shape[1] - 1
+    for low in range(1, n_permutations + 1, 100):
+        found = np.abs(weights[:, low : low + 100].T @ X)
+        beyond += (found >= size).sum(axis=0)
+    return difference, (beyond + 1) / (n_permutations + 1) if n_permutations else np.nan

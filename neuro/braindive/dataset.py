@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.problems import InputProblem
 from neuro.io.responses.images import layout
-from neuro.io.responses.parts import mapped
+from neuro.io.responses.parts import LazyStimuli, mapped
 from neuro.stats.splits import content_ids, shared_groups
 
 BETWEEN = "|"
@@ -25,7 +27,7 @@ class ImageData:
 
     Attributes
     ----------
-    images : ndarray of float32, shape (n_images, c, h, w)
+    images : ndarray of float32, or Pictures, shape (n_images, c, h, w)
     betas : ndarray of float32, shape (n_images, n_voxels)
         Mean over the repeats of an image.
     trial_image : ndarray of int, shape (n_trials,)
@@ -43,7 +45,7 @@ class ImageData:
         Size of what an image shows, in a file that holds it; small networks learn it as well.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Pictures
     betas: np.ndarray
     trial_image: np.ndarray
     trial_betas: np.ndarray
@@ -116,7 +118,8 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
         keep = np.flatnonzero(found.tier != "unused")
         content = {
-            "images": np.asarray(found.stimuli)[keep],
+            "images": found.stimuli,
+            "rows": keep,
             "betas": found.responses[keep],
             "tier": found.tier[keep],
             "family": np.asarray(found.family)[keep],
@@ -127,8 +130,10 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             "notes": found.notes,
             "size": _sizes(path, keep),
         }
-    pictures = check_images(content["images"], str(path))
-    values = check_betas(content["betas"], len(pictures), str(betas or path))
+    pictures, rows = content["images"], content["rows"]
+    for block in _blocks(pictures):
+        check_images(block, str(path))
+    values = check_betas(content["betas"], len(rows), str(betas or path))
     name = content["family"]
     test = content["tier"] == "test"
     if not test.any() or test.all():
@@ -137,23 +142,69 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         # Test data are scaled with the statistics of the training trials.
         mean, sd = values[~test].mean(axis=0), values[~test].std(axis=0)
         values = ((values - mean) / np.where(sd > 0, sd, 1)).astype(np.float32)
-    pictures = padded(pictures)
     mean, first, _ = average_repeats(values, name)
     _, start, number = np.unique(name, return_index=True, return_inverse=True)
     condition = content["condition"]
     return ImageData(
-        pictures[first],
+        _at(pictures, rows[first]),
         mean,
         np.argsort(np.argsort(start))[number],
         values,
         test[first],
         content["unit"],
-        regions(rois, content["unit"], content["roi"]),
+        regions(rois, content["unit"], content["roi"], [name for name, _ in content["excluded"]]),
         None if condition is None else np.asarray(condition)[first].astype(str),
         content["excluded"],
         content["notes"],
         None if content["size"] is None else content["size"][first],
     )
+
+
+class Pictures:
+    """Images that stay in their file until some are asked for, as float32 in [0, 1], padded.
+
+    Parameters
+    ----------
+    source : LazyStimuli
+    rows : ndarray of int, shape (n_images,)
+        Which of its images.
+    """
+
+    dtype = np.dtype(np.float32)
+    ndim = 4
+
+    def __init__(self, source, rows):
+        self.source, self.rows = source, np.asarray(rows)
+        self.shape = (len(self.rows), *_edge(source.shape[1:]))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, wanted):
+        """Images in the order asked for."""
+        rows = self.rows[wanted]
+        if np.ndim(rows) == 0:
+            return padded(self.source[[rows]])[0]
+        return padded(self.source[rows])
+
+    def __array__(self, dtype=None, copy=None):
+        values = self[:]
+        return values if dtype is None else values.astype(dtype)
+
+
+def _at(images, rows):
+    """Padded images of these rows; those of a file stay there."""
+    if isinstance(images, LazyStimuli):
+        return Pictures(images, rows)
+    whole = len(rows) == len(images) and np.array_equal(rows, np.arange(len(rows)))
+    return padded(images if whole else images[rows])
+
+
+def _blocks(images, size=1 << 25):
+    """The images piece by piece, in so many bytes; at least one piece."""
+    step = max(1, size // (4 * max(1, math.prod(images.shape[1:]))))
+    for first in range(0, max(len(images), 1), step):
+        yield images[first : first + step]
 
 
 def _sizes(path, keep):
@@ -183,7 +234,7 @@ def padded(images, multiple=8):
         The images themselves where their shape fits.
     """
     height, width = images.shape[-2:]
-    size = -(-max(height, width) // multiple) * multiple
+    size = _edge(images.shape[1:], multiple)[-1]
     if (height, width) == (size, size):
         return images
     out = np.empty((*images.shape[:2], size, size), images.dtype)
@@ -191,6 +242,12 @@ def padded(images, multiple=8):
     top, left = (size - height) // 2, (size - width) // 2
     out[..., top : top + height, left : left + width] = images
     return out
+
+
+def _edge(shape, multiple=8):
+    """Shape (c, h, w) of a padded image."""
+    size = -(-max(shape[-2:]) // multiple) * multiple
+    return (shape[0], size, size)
 
 
 def preferences(betas, condition) -> dict:
@@ -230,15 +287,20 @@ def _two_files(path, betas):
         )
     family = content_ids(stored)
     how = layout(stored, str(path))
+    values = np.asarray(values)
+    unit = [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)]
+    values, notes = without_codes(values, unit, "voxel")
+    notes += twice(same_columns(values), unit, "voxels")
     return {
-        "images": how.apply(np.asarray(stored)),
-        "betas": np.asarray(values),
+        "images": LazyStimuli(path, layout=how),
+        "rows": np.arange(len(stored)),
+        "betas": values,
         "family": family,
         # Every tenth image is a test image, with all its repeats.
         "tier": np.where(family % 10 == 9, "test", "train"),
-        "unit": [f"v{k:05d}" for k in range(values.shape[1] if values.ndim == 2 else 0)],
+        "unit": unit,
         "excluded": [],
-        "notes": list(how.notes),
+        "notes": [*how.notes, *notes],
         **dict.fromkeys(("condition", "roi", "size")),
     }
 
@@ -258,8 +320,10 @@ def in_region(roi, name) -> np.ndarray:
     return np.array([name in entry.split(BETWEEN) for entry in roi], dtype=bool)
 
 
-def regions(path, unit, roi) -> list[str]:
+def regions(path, unit, roi, excluded=()) -> list[str]:
     """Regions of each voxel, joined by `|`, from a table where there is one.
+
+    The table may name voxels that were left out (`excluded`).
 
     Raises
     ------
@@ -281,14 +345,15 @@ def regions(path, unit, roi) -> list[str]:
     if digits and all(re.fullmatch(r"v\d{5,}", name) for name in unit):
         # columns have no names of their own: their number, from 0, is one
         number = table["voxel"].str.lstrip("v").astype(int)
-        if number.max() == len(unit) and number.min() > 0:
+        n_voxels = len(unit) + len(excluded)
+        if number.max() == n_voxels and number.min() > 0:
             raise InputProblem(
                 f"{path}: voxels are numbered 1 to {number.max()}; number the columns of the "
-                f"responses from 0 (0 to {len(unit) - 1})"
+                f"responses from 0 (0 to {n_voxels - 1})"
             )
         table = table.assign(voxel=[f"v{k:05d}" for k in number])
     known = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
-    inside = set(unit)
+    inside = {*unit, *excluded}
     strangers = [name for name in known if name not in inside]
     if strangers:
         raise InputProblem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from neuro.config import kinds
 from neuro.config.model import enabled, group, option, preset
 
 FEATURES = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering", "fc", "tangent")
@@ -178,13 +179,15 @@ def describe(config):
         edges = f"the {100 * adhd['density']:g} % largest correlations"
     else:
         edges = "the 2 % (voxels) or 10 % (regions) largest correlations"
+    places = kinds.knows_positions(config["data"]["kind"], config)
+    bins = ", degree in distance bins" if places else ""
     mask = {
         "top": f"the {100 * adhd['mask']['cut']:g} % of regions that classified best",
         "se": "the regions that classified above chance by one standard error",
         "none": "all regions",
     }[adhd["mask"]["rule"]]
     sentences = [
-        f"Graphs joined nodes by {edges}; degree, degree in distance bins and the number of "
+        f"Graphs joined nodes by {edges}; degree{bins} and the number of "
         "3-cycles through each node were counted exactly [@dey2012].",
         f"Features were standardised, reduced by PCA and classified by LDA [@dey2012]; with a "
         f"mask, {mask} on training subjects were used.",

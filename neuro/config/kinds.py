@@ -73,7 +73,7 @@ def problems(kind, config, *, has_tables=True, space="") -> list[str]:
         One line per problem, each with the key and what to do.
     """
     fmri = config["fmri"]
-    found = _normalise(kind, fmri["normalise"])
+    found = _normalise(kind, fmri["normalise"]) + _without_positions(kind, config)
     wanted = fmri["strategy"]
     if kind == DENOISED and wanted not in ("auto", "none"):
         found.append(
@@ -103,6 +103,59 @@ def problems(kind, config, *, has_tables=True, space="") -> list[str]:
                 f"or give {way}"
             )
     return found
+
+
+def knows_positions(kind, config) -> bool:
+    """Whether the places of the regions are known.
+
+    Parameters
+    ----------
+    kind : str
+        The layout, after detection.
+    config : dict
+        Resolved settings.
+
+    Returns
+    -------
+    bool
+        False for region tables without a label image in `fmri.atlas`.
+    """
+    return kind not in TABLES or ".nii" in (config["fmri"]["atlas"] or "")
+
+
+def left_out(kind, config) -> list[str]:
+    """What the settings ask for and a kind of input cannot give, so that it is left out.
+
+    Parameters
+    ----------
+    kind : str
+        The layout, after detection.
+    config : dict
+        Resolved settings.
+
+    Returns
+    -------
+    list of str
+        One line each, with the key and what would bring it back.
+    """
+    adhd = config["adhd"]
+    if not adhd["enabled"] or "distdegree" not in adhd["features"] or knows_positions(kind, config):
+        return []
+    return [
+        "adhd.features: distdegree is left out, the tables do not say where their regions lie; "
+        "fmri.atlas with a label image does"
+    ]
+
+
+def _without_positions(kind, config):
+    """A line where nothing is left of the maps, or of the primary one, without positions."""
+    adhd = config["adhd"]
+    if kind == "auto" or not left_out(kind, config):
+        return []
+    way = "; give fmri.atlas a label image with the regions, or name another map"
+    if "distdegree" in adhd["primary"]:
+        return [f"adhd.primary: '{adhd['primary']}' needs to know where the regions lie{way}"]
+    return []
 
 
 def _normalise(kind, normalise):

@@ -197,7 +197,7 @@ def decide(config, inputs) -> list[str]:
     if why and inputs.kind not in kinds.TABLES:
         lines.append(f"fmri.strategy: auto is {name} ({why})")
     config["fmri"]["strategy"] = name
-    return lines
+    return lines + [f"note: {line}" for line in kinds.left_out(inputs.kind, config)]
 
 
 def read(path=TABLE) -> list[dict]:

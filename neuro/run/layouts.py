@@ -325,6 +325,10 @@ _READERS = {
 }
 
 
+ONE_SITE = "all"
+"""Everybody's site where none is known."""
+
+
 def participants(config, kind, rows):
     """The participants table of the input, standard columns first.
 
@@ -339,7 +343,8 @@ def participants(config, kind, rows):
     Returns
     -------
     pandas.DataFrame
-        Columns participant_id, site, age (years), sex, dx (0 control, 1 case), then others.
+        Columns participant_id, site, age (years), sex, dx (0 control, 1 case), then others. Where
+        no site is known, everybody is in :data:`ONE_SITE`.
     """
     import pandas as pd
 
@@ -358,5 +363,8 @@ def participants(config, kind, rows):
             table = pd.DataFrame({"participant_id": ids}).reindex(columns=PARTICIPANT_COLUMNS)
         else:
             table = read_participants(sources[0], config["data"]["columns"])
+    if len(table) and table["site"].isna().all():
+        # nothing tells them apart: splits and permutations know one site
+        table["site"] = ONE_SITE
     first = list(PARTICIPANT_COLUMNS)
     return table[first + [name for name in table.columns if name not in first]]

@@ -65,7 +65,7 @@ def select_subjects(
     ------
     InputProblem
         All problems at once: a column is missing, a subject has two rows that disagree, a `dx`
-        that is neither 0 nor 1, a subject without a site, or one class only.
+        that is neither 0 nor 1, nobody has a site, or one class only.
     """
     problems = [
         f"participants: no column '{name}'; found {', '.join(map(str, participants.columns[:12]))}"
@@ -87,12 +87,16 @@ def select_subjects(
         rows.append(exclusion(who, step, "no diagnosis"))
     known = participants[dx.isin((0, 1))].copy()
     known["dx"] = dx[known.index].astype(int)
-    nowhere = known["participant_id"][known["site"].isna()]
-    if len(nowhere):
+    nowhere = known["site"].isna()
+    if len(known) and nowhere.all():
         problems.append(
-            f"participants: no site for {len(nowhere)} subjects, first '{nowhere.iloc[0]}'; "
-            "give every subject a site (one name for all is fine)"
+            f"participants: no site for {len(known)} subjects, first "
+            f"'{known['participant_id'].iloc[0]}'; give every subject a site (one name for all is "
+            "fine)"
         )
+    else:
+        rows += [exclusion(who, step, "no site") for who in known["participant_id"][nowhere]]
+        known = known[~nowhere]
     for name in ("site", "dx"):
         several = known.groupby("participant_id")[name].nunique()
         if (several > 1).any():
@@ -118,6 +122,30 @@ def select_subjects(
             f"controls (dx 0) within a site; sites: {found}"
         )
     return known.reset_index(drop=True), rows
+
+
+def possible_schemes(selected, schemes, step: str = "adhd_features"):
+    """Schemes that the selected subjects allow: one site cannot be left out.
+
+    Parameters
+    ----------
+    selected : pandas.DataFrame
+        See :func:`select_subjects`.
+    schemes : sequence of str
+    step : str
+
+    Returns
+    -------
+    schemes : list of str
+        All that were asked for where it is one only, which is then refused by its own line.
+    exclusions : list of dict
+    """
+    n_sites = selected["site_group"].nunique()
+    if n_sites > 1 or "leave_site_out" not in schemes or len(schemes) < 2:
+        return list(schemes), []
+    reason = "needs 2 sites with cases and controls, there is one"
+    kept = [name for name in schemes if name != "leave_site_out"]
+    return kept, [exclusion("scheme leave_site_out", step, reason, n_sites, 2)]
 
 
 def make_folds(

@@ -1,6 +1,7 @@
 """Feature tables: layout, runs of a subject, files, selection, parcels."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neuro.adhd.features.graph_features import GraphFeatures, combine_runs, edge_table
@@ -145,3 +146,23 @@ def test_parcels_are_compact_and_reproducible():
         assert np.linalg.norm(inside - inside.mean(0), axis=1).max() < 16
     with pytest.raises(ValueError, match="got 300 for 216 voxels"):
         parcels(coords, 300)
+
+
+def test_degree_by_distance_is_left_out_and_listed_where_no_place_is_known(tmp_path):
+    from neuro.adhd.features.gather import region_features
+    from neuro.io.formats.tables import write_tsv
+    from neuro.io.images.graph_maps import GraphMaps, write_graph_maps
+
+    rng = np.random.default_rng(1)
+    maps = {name: rng.random((3, 4)) for name in ("degree", "cycle3")}
+    keys = [f"sub-{k}" for k in range(3)]
+    write_graph_maps(tmp_path / "maps.h5", GraphMaps(maps, keys, list("abc"), list("wxyz")))
+    write_tsv(tmp_path / "graphs.tsv", pd.DataFrame({"run_key": keys, "participant_id": keys}))
+    files = tmp_path / "maps.h5", tmp_path / "graphs.tsv"
+    table, _, left_out = region_features(*files, ["degree", "distdegree", "cycle3"], "mean")
+    assert set(table.feature) == {"degree", "cycle3"}
+    assert [row["what"] for row in left_out] == ["distdegree"]
+    assert region_features(*files, ["degree"], "mean")[2] == []
+    for names in (["distdegree"], ["degree", "clustering"]):
+        with pytest.raises(InputProblem, match=r"no map 'distdegree'|no map 'clustering'"):
+            region_features(*files, names, "mean")

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from neuro.io.problems import InputProblem
 from neuro.stats.splits import stratified_group_folds
-from neuro.stats.subjects import iterate_folds, make_folds, merged_sites, select_subjects
+from neuro.stats.subjects import (
+    iterate_folds,
+    make_folds,
+    merged_sites,
+    possible_schemes,
+    select_subjects,
+)
 
 PEKING = {"Peking": ["Peking_1", "Peking_2"]}
 
@@ -133,7 +139,7 @@ def test_merged_sites_count_as_one():
         (lambda t: t.drop(columns=["site", "dx"]), "no column 'dx'"),
         (lambda t: t.assign(dx=t["dx"].replace(1.0, -999)), "is -999.0; expected 0"),
         (lambda t: t.assign(dx=0), r"only one class is left .* sites: NYU \(15\)"),
-        (lambda t: t.assign(site=[None] + ["a"] * 59), "no site for 1 subjects, first '0000'"),
+        (lambda t: t.assign(site=None), "no site for 60 subjects, first '0000'"),
         (
             lambda t: pd.concat([t, t.iloc[[3]].assign(dx=1 - t["dx"].iloc[3])]),
             "'0003' has 2 values of 'dx'",
@@ -151,11 +157,29 @@ def test_bad_participants_tables(change, message):
 
 
 def test_all_problems_come_at_once():
-    table = people().assign(site=[None] * 2 + ["a"] * 58)
+    table = people().assign(site=None)
     table.loc[5, "dx"] = 2
     with pytest.raises(InputProblem) as caught:
         select_subjects(table)
     assert len(caught.value.problems) == 2
+
+
+def test_who_has_no_site_is_left_out_and_listed():
+    table = people()
+    whole, _ = select_subjects(table)
+    table.loc[[0, 7], "site"] = None
+    chosen, rows = select_subjects(table)
+    assert [row["what"] for row in rows if row["reason"] == "no site"] == ["0000", "0007"]
+    assert set(whole["participant_id"]) - set(chosen["participant_id"]) == {"0000", "0007"}
+
+
+def test_one_site_leaves_a_scheme_out_unless_it_is_the_only_one():
+    one, _ = select_subjects(people(40, ("NYU",)))
+    schemes, rows = possible_schemes(one, ["pooled", "leave_site_out"])
+    assert schemes == ["pooled"] and [row["what"] for row in rows] == ["scheme leave_site_out"]
+    assert possible_schemes(one, ["leave_site_out"]) == (["leave_site_out"], [])
+    several, _ = select_subjects(people())
+    assert possible_schemes(several, ["pooled", "leave_site_out"])[1] == []
 
 
 def test_one_site_cannot_be_left_out():

@@ -43,13 +43,23 @@ def test_planted_nodes_are_found_and_site_differences_are_not(planted):
     pd.testing.assert_frame_equal(found, again)
 
 
-def test_missing_values_leave_the_means_and_drop_the_difference(planted):
+def test_a_node_is_compared_in_the_subjects_that_have_it(planted):
     X, y, groups, site = planted
-    X[4, 7] = np.nan
+    whole = group_maps(X, y, groups, site, n_permutations=20)
+    X[[4, 11, 30], 7] = np.nan
+    X[:7, 9] = np.nan
     found = group_maps(X, y, groups, site, n_permutations=20)
-    assert np.isfinite(found.loc[7, ["case", "control"]]).all()
-    assert found.loc[7, ["difference", "p", "q"]].isna().all()
-    assert found.drop(index=7).notna().all(axis=None)
+    pd.testing.assert_frame_equal(
+        found.drop(index=[7, 9], columns="q"), whole.drop(index=[7, 9], columns="q")
+    )
+    rows = np.isfinite(X[:, 7])
+    design = np.column_stack([y, *[site == name for name in "abc"]]).astype(float)
+    slope = np.linalg.lstsq(design[rows], X[rows, 7], rcond=None)[0][0]
+    np.testing.assert_allclose(found["difference"][7], slope, atol=1e-10)
+    assert found.loc[7].notna().all() and found["p"][7] < 0.1
+    # too few have it: the means stay, nothing is compared
+    assert np.isfinite(found.loc[9, ["case", "control"]]).all()
+    assert found.loc[9, ["difference", "p", "q"]].isna().all()
 
 
 def test_sites_of_one_class_have_no_difference(planted):

@@ -226,7 +226,9 @@ def test_nothing_to_remove_for_demovae_is_one_line(here, capsys):
     )
     assert len(err[0]) <= 160
     settings(data={"subjects": ["01", "02"]}, demovae={"enabled": True})
-    assert check(capsys)[0] == 0, "two sites are two values"
+    code, _, err = check(capsys)
+    # two sites are two values; two runs are too few all the same
+    assert code == 1 and len(err) == 2 and err[0].startswith("demovae.latent_dim: 60, but half")
 
 
 def test_a_wrong_command_line_is_2(capsys):

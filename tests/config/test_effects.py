@@ -60,6 +60,8 @@ CASES = [
     ("fmri.filter", TABLES, {**TABLES, "fmri.clean_tables": True}),
     ("fmri.clean_tables", IMAGES, TABLES),
     ("fmri.sphere_mm", {"fmri.atlas": "simulated"}, {"fmri.atlas": "power264"}),
+    ("adhd.distance_bins", TABLES, {"adhd.level": "roi"}),
+    ("fmri.atlas", TABLES, IMAGES),
     (
         "adhd.mask.cut",
         {"adhd.mask.rule": "none", "adhd.primary": "cycle3"},

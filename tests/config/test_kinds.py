@@ -131,3 +131,33 @@ def test_motion_alone_cannot_serve_36_parameters():
     lines = kinds.problems("nifti", mapping, has_tables=False)
     assert len(lines) == 1 and "use 24P" in lines[0]
     assert kinds.problems("nifti", mapping, has_tables=True) == []
+
+
+@pytest.mark.parametrize("atlas", ["power264", "regions.nii.gz"])
+@pytest.mark.parametrize("kind", ["table", "adhd200", "fmriprep"])
+def test_degree_by_distance_is_left_out_where_regions_have_no_places(kind, atlas, tmp_path):
+    (tmp_path / "regions.nii.gz").write_bytes(b"x")
+    path = str(tmp_path / atlas) if ".nii" in atlas else atlas
+    mapping, _ = resolved(
+        data={"kind": kind, "root": "."}, adhd={"enabled": True}, fmri={"atlas": path}
+    )
+    known = kind == "fmriprep" or ".nii" in atlas
+    assert kinds.knows_positions(kind, mapping) == known
+    notes = kinds.left_out(kind, mapping)
+    assert [line.split(":")[0] for line in notes] == ([] if known else ["adhd.features"])
+    # the default settings go on without it, only a result that was declared is missed
+    assert kinds.problems(kind, mapping) == []
+    mapping["adhd"]["primary"] = "distdegree+mask"
+    lines = kinds.problems(kind, mapping)
+    assert len(lines) == (0 if known else 1)
+    assert all("fmri.atlas a label image" in line for line in lines)
+    mapping["adhd"]["enabled"] = False
+    assert kinds.left_out(kind, mapping) == kinds.problems(kind, mapping) == []
+
+
+def test_methods_count_degrees_by_distance_only_where_they_were_counted():
+    mapping, _ = resolved(data={"kind": "table", "root": "."}, adhd={"enabled": True})
+    said = str(config.methods(mapping))
+    assert "degree and the number of 3-cycles" in said and "distance bins" not in said
+    mapping["data"]["kind"] = "fmriprep"
+    assert "degree in distance bins" in str(config.methods(mapping))

@@ -510,7 +510,7 @@ FILES = [
         {"regions": ["Präcuneus", *"bcdef"]},
     ),
     ("Traces", "odd", "CSV with a column of text", deconvolved, "is not a number"),
-    ("Traces", "odd", "CSV, decimal commas and semicolons", decimal_commas, "is not a number"),
+    ("Traces", "odd", "CSV, decimal commas and semicolons", decimal_commas, of_recordings.PAIR),
     ("Traces", "odd", "suffix in capitals", upper, of_recordings.PAIR),
     (
         "Traces",

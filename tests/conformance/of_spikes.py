@@ -349,10 +349,10 @@ ROWS = [
     ),
     ("broken", "text of no bytes", text("", times=None), "no rows"),
     (
-        "broken",
+        "odd",
         "text in UTF-16",
-        text(lines().encode("utf-16"), times=None),
-        "not a readable text file",
+        text(lines().encode("utf-16")),
+        {"units": ["1", "2"], "spikes": 7},
     ),
     ("right", "maze folder", maze, {"units": ["1", "2"], "spikes": 3, "trials": 2}),
     (

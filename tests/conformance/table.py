@@ -22,12 +22,14 @@ import of_recordings  # noqa: E402
 import of_regions  # noqa: E402
 import of_responses  # noqa: E402
 import of_spikes  # noqa: E402
+import of_strangers  # noqa: E402
 import of_trees  # noqa: E402
 from conformance_cases import DATA, run  # noqa: E402
 
 MODULES = (
     *(of_trees, of_listed, of_found, of_regions, of_spikes, of_recordings, of_responses),
     of_downloads,
+    of_strangers,
 )
 CASES = [case for module in MODULES for case in module.CASES]
 

@@ -152,7 +152,7 @@ def test_hands_in_words(tmp_path):
 def test_another_encoding_is_one_line(tmp_path, code):
     path = tmp_path / "participants.tsv"
     path.write_bytes("participant_id\tsite\n01\tMünchen\n".encode(code))
-    with pytest.raises(InputProblem, match="not a readable table"):
+    with pytest.raises(InputProblem, match="not UTF-8; save it as text in UTF-8"):
         read_participants(path)
 
 

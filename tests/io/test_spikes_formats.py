@@ -381,6 +381,10 @@ def test_doubtful_units_are_listed():
         SpikeData([steady, steady[:3], steady[:5], steady[:9]], units, None, None, "x")
     )
     assert lines == ["unit a holds 99% of all spikes"]
-    assert spike_doubts(SpikeData([steady] * 4, units, None, None, "x")) == []
+    others = [steady + 0.003 * k for k in range(4)]
+    assert spike_doubts(SpikeData(others, units, None, None, "x")) == []
+    others[3] = steady
+    (line,) = spike_doubts(SpikeData(others, units, None, None, "x"))
+    assert line == "units that hold the same values, given twice: a = d"
     counts = CountData([np.array([[1.0, 0, np.nan]] * 9)], 0.1, units[:3], "x")
     assert count_doubts(counts)[0] == "no spike in unit b, c"

@@ -81,3 +81,82 @@ def test_a_dead_region_of_one_animal_is_masked_there_and_listed():
     assert [(row["what"], row["value"]) for row in rows if "missing" in row["reason"]] == [
         ("set: w1 b", 0.0)
     ]
+
+
+OPTIONS = {"threshold": None, "density": 0.2, "distance_bins": (0, 20, np.inf), "cycles4": True}
+
+
+@pytest.mark.parametrize("settings", [OPTIONS, OPTIONS | {"density": None, "threshold": 0.2}])
+def test_dead_regions_leave_the_graph_of_the_others(settings):
+    """The living regions have the graph that they have without the dead ones."""
+    from neuro.adhd.graph.runs import run_graph
+
+    rng = np.random.default_rng(3)
+    series = rng.standard_normal((90, 30)) + rng.standard_normal((90, 1))
+    coords = rng.uniform(0, 60, (30, 3))
+    dead = np.arange(30) % 5 == 2
+    alone, _ = run_graph(series[:, ~dead], coords[~dead], settings)
+    series[:, dead] = np.nan
+    series[:, 7] = 3.25
+    assert dead[7]
+    maps, row = run_graph(series, coords, settings)
+    for name, values in maps.items():
+        assert np.isnan(values[dead]).all(), name
+        np.testing.assert_array_equal(values[~dead], alone[name], err_msg=name)
+    assert row["n_constant"] == 6 and row["n_nodes"] == 30
+    if settings["density"]:
+        assert row["n_edges"] == round(0.2 * 24 * 23 / 2)
+
+
+def planted_children(n=80, n_regions=25):
+    """Cases have one community more; each region is dead in one or two children."""
+    rng = np.random.default_rng(11)
+    y = np.arange(n) % 2
+    series = []
+    for child, case in enumerate(y):
+        values = rng.standard_normal((140, n_regions))
+        values[:, :5] += 0.9 * case * rng.standard_normal((140, 1))
+        values[:, child % n_regions] = np.nan if child % 3 else values[:, child % n_regions]
+        series.append(values)
+    return series, y
+
+
+def test_the_diagnosis_keeps_everybody_and_finds_what_was_planted():
+    """60 of 80 children lack a region: all are judged, the regions' difference is found."""
+    from neuro.adhd.features.graph_features import GraphFeatures, covariance_table, edge_table
+    from neuro.adhd.graph.runs import run_graph
+    from neuro.adhd.maps import group_maps
+    from neuro.fmri.regions.connectome import Connectome
+
+    series, y = planted_children()
+    names = [f"{k:02d}" for k in range(len(y))]
+    regions = [f"R{k:02d}" for k in range(25)]
+    graphs = [run_graph(values, None, OPTIONS)[0] for values in series]
+    table = GraphFeatures(("degree", "cycle3"), regions).table(graphs, names)
+    assert len(table) == 80 and np.isnan(table.X).any(axis=1).sum() == 53
+    found = group_maps(
+        table.select("degree").X, y, names, ["a"] * 80, n_permutations=200, random_state=1
+    )
+    assert found["difference"].notna().all()
+    # the other regions lose what these gain: the density is fixed
+    assert set(found["difference"].nlargest(5).index) == set(range(5))
+    assert (found["q"][:5] < 0.05).all() and found["difference"][5:].max() < 0.2
+    edges = Connectome().fit_transform(series)
+    assert len(edge_table(edges, names)) == 80
+    # every region is dead in somebody: a tangent space has none left, and says so
+    with pytest.raises(ValueError, match="'tangent' needs regions that every run covers; 0 of 25"):
+        covariance_table(series, names)
+
+
+def test_a_tangent_space_loses_regions_and_no_people():
+    from neuro.adhd.features.graph_features import covariance_table
+
+    rng = np.random.default_rng(4)
+    series = [rng.standard_normal((60, 12)) for _ in range(30)]
+    for child in range(8):
+        series[child][:, child % 4] = np.nan
+    series[29][:, 1:] = np.nan  # a run of nothing costs itself
+    names = [f"{k:02d}" for k in range(30)]
+    table = covariance_table(series, names)
+    assert table.participant_id.tolist() == names[:29]
+    assert table.X.shape == (29, 8 * 9 // 2)

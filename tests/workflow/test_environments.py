@@ -78,6 +78,8 @@ OPTIONAL = {
     "graph_tool": "a back end with an environment file of its own",
     "igraph": "one back end of communities, in envs/ntf.yaml",
     "pynapple": "an extra, for notebooks",
+    "hdmf_zarr": "an extra, for NWB in Zarr",
+    "numcodecs": "comes with hdmf_zarr",
     "diffusers": "an extra, in envs/braindive.yaml",
     "transformers": "an extra, in envs/braindive.yaml",
     "safetensors": "an extra; weights of networks alone",
@@ -185,7 +187,7 @@ def test_the_whole_environment_holds_everything():
     needed = set()
     for path in (ROOT / "neuro").rglob("*.py"):
         needed |= third_party(path)
-    assert needed - there - {"graph_tool", "igraph", "pynapple"} == set()
+    assert needed - there - {"graph_tool", "igraph", "pynapple", "hdmf_zarr", "numcodecs"} == set()
 
 
 def test_a_package_that_is_lacking_is_found():

@@ -16,8 +16,11 @@ def main(snakemake):
         given, settings = snakemake.input, snakemake.params.settings
         rows = {row["run_key"]: row for row in inputs.read(given.runs)}
         names = [name for name in settings["features"] if name not in ("fc", "tangent")]
+        left_out = []
         if given.get("maps"):
-            table, graphs = stage.region_features(given.maps, given.graphs, names, settings["runs"])
+            table, graphs, left_out = stage.region_features(
+                given.maps, given.graphs, names, settings["runs"]
+            )
         else:
             keys = snakemake.params.run_keys
             files = {name: dict(zip(keys, given[name])) for name in names}
@@ -34,7 +37,8 @@ def main(snakemake):
         if given.get("connectomes"):
             table = stage.with_edges(table, given.connectomes, settings["runs"])
         if given.get("series"):
-            table = stage.with_covariances(table, given.series, settings["runs"])
+            table, without = stage.with_covariances(table, given.series, settings["runs"])
+            left_out += without
         people = tables.read_participants(given.participants)
         qc = tables.read_tsv(given.qc, dtype={"participant_id": str, "run_key": str})
         cohort = subjects.gather(table.participant_id, people, qc, settings, snakemake.params.seed)
@@ -45,7 +49,7 @@ def main(snakemake):
         graphs = pd.DataFrame(graphs)
         graphs["site"] = graphs["participant_id"].map(sites)
         tables.write_tsv(snakemake.output.graphs, graphs)
-        tables.write_exclusions(snakemake.output.exclusions, cohort.exclusions)
+        tables.write_exclusions(snakemake.output.exclusions, left_out + cohort.exclusions)
         for path in (snakemake.output.features, snakemake.output.folds):
             provenance.sidecar(
                 path,

@@ -15,8 +15,10 @@ from neuro.io.problems import InputProblem
 from neuro.io.regions import connectomes, series
 
 
-def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, list[dict]]:
-    """Features of region graphs.
+def region_features(
+    maps_path, graphs_path, names, runs
+) -> tuple[FeatureTable, list[dict], list[dict]]:
+    """Features of region graphs; degree by distance only where the regions' places are known.
 
     Parameters
     ----------
@@ -33,16 +35,26 @@ def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, 
     table : FeatureTable
     graphs : list of dict
         One row per run.
+    exclusions : list of dict
+        A row for `distdegree` where it is asked for and the places are not known.
 
     Raises
     ------
     InputProblem
-        When a map was not computed; `distdegree` needs coordinates of the regions.
+        When a map was not computed, or nothing is left.
     """
     content = graph_maps.read_graph_maps(maps_path)
     absent = [name for name in names if name not in content.maps]
-    if absent:
-        hint = "; give fmri.atlas a label image with the regions" if "distdegree" in absent else ""
+    left_out = [
+        tables.exclusion(
+            name, "adhd_features", "map not computed: the tables do not say where the regions lie"
+        )
+        for name in absent
+        if name == "distdegree"
+    ]
+    names = [name for name in names if name != "distdegree" or name in content.maps]
+    if len(absent) > len(left_out) or not names:
+        hint = "; give fmri.atlas a label image with the regions" if left_out else ""
         raise InputProblem(f"adhd.features: no map '{absent[0]}' was computed{hint}")
     stack = [
         {name: content.maps[name][number] for name in names}
@@ -50,7 +62,7 @@ def region_features(maps_path, graphs_path, names, runs) -> tuple[FeatureTable, 
     ]
     graphs = tables.read_tsv(graphs_path, dtype={"participant_id": str, "run_key": str})
     table = GraphFeatures(names, content.region).table(stack, content.participant_id, runs)
-    return table, graphs.to_dict("records")
+    return table, graphs.to_dict("records"), left_out
 
 
 def voxel_features(
@@ -102,11 +114,20 @@ def voxel_features(
     return table, graphs
 
 
-def with_covariances(table: FeatureTable, path, runs) -> FeatureTable:
-    """The table with the covariances of the region series as further features, named `tangent`."""
+def with_covariances(table: FeatureTable, path, runs) -> tuple[FeatureTable, list[dict]]:
+    """The table with the covariances of the region series as further features, named `tangent`.
+
+    Also a row of exclusions for every subject that lacks most regions in all of its runs.
+    """
     cohort = series.read_timeseries_h5(path)
     covariances = covariance_table(cohort.series, cohort.participant_id, runs)
-    return join_features([table, covariances.rows(table.participant_id)])
+    known = [who for who in table.participant_id if who in set(covariances.participant_id)]
+    left_out = [
+        tables.exclusion(who, "adhd_features", "most regions are missing: no tangent space")
+        for who in table.participant_id
+        if who not in set(known)
+    ]
+    return join_features([table.rows(known), covariances.rows(known)]), left_out
 
 
 def with_edges(table: FeatureTable, path, runs) -> FeatureTable:

@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from neuro.adhd.features.table import FeatureTable
 from neuro.base.estimator import Tagged
+from neuro.io.problems import InputProblem
 from neuro.stats.fisher import fisher_z
+from neuro.stats.observed import usable_block
 from neuro.stats.tangent import pack, shrunk_correlation
 
 MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
@@ -254,22 +256,25 @@ def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable
     Returns
     -------
     FeatureTable
-        Upper triangles with the diagonal; regions that a run lacks are left out of all runs.
+        Upper triangles with the diagonal. A run that lacks most regions is left out; regions
+        that another run lacks are left out of all runs.
 
     Raises
     ------
-    ValueError
-        When fewer than two regions are covered in every run.
+    InputProblem
+        When fewer than two regions are covered in every other run.
     """
     series = [np.asarray(values, dtype=np.float64) for values in series]
-    known = np.all([np.isfinite(x).all(axis=0) & (np.ptp(x, axis=0) > 0) for x in series], axis=0)
-    if known.sum() < 2:
-        raise ValueError(
-            f"adhd.features: 'tangent' needs regions that every run covers; {known.sum()} of "
-            f"{known.size} are"
+    dead = np.array([~np.isfinite(x).all(axis=0) | (np.ptp(x, axis=0) == 0) for x in series])
+    known, good = usable_block(dead, limit=0.0)
+    if known.sum() < 2 or not good.any():
+        raise InputProblem(
+            "adhd.features: 'tangent' needs regions that every run covers; "
+            f"{(~dead).all(axis=0).sum()} of {known.size} are"
         )
-    X = pack(np.stack([shrunk_correlation(values[:, known]) for values in series]))
-    X, participant_id = combine_runs(X, participant_id, runs)
+    rows = np.flatnonzero(good)
+    X = pack(np.stack([shrunk_correlation(series[row][:, known]) for row in rows]))
+    X, participant_id = combine_runs(X, np.asarray(participant_id)[rows], runs)
     n_values = X.shape[1]
     return FeatureTable(
         X=X,

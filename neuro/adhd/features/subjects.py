@@ -10,7 +10,7 @@ import pandas as pd
 from neuro.adhd.features.table import FeatureTable
 from neuro.io.formats.tables import read_tsv
 from neuro.io.problems import InputProblem
-from neuro.stats.subjects import make_folds, select_subjects
+from neuro.stats.subjects import make_folds, possible_schemes, select_subjects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,7 @@ def gather(participant_ids, participants, qc, settings, seed) -> Subjects:
     Raises
     ------
     InputProblem
-        When no subject with features is in the participants table, one class is left, or a site
-        is missing.
+        When no subject with features is in the participants table, or one class is left.
     """
     known = participants[participants["participant_id"].isin(set(participant_ids))]
     if known.empty:
@@ -72,9 +71,11 @@ def gather(participant_ids, participants, qc, settings, seed) -> Subjects:
         site_groups=settings["site_groups"],
         keep_single_class_sites=settings["keep_single_class_sites"],
     )
+    schemes, impossible = possible_schemes(chosen, settings["schemes"])
+    left_out += impossible
     folds = make_folds(
         chosen,
-        schemes=settings["schemes"],
+        schemes=schemes,
         outer_folds=settings["outer_folds"],
         repeats=settings["repeats"],
         random_state=seed,

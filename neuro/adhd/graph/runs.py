@@ -37,7 +37,7 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
     Parameters
     ----------
     series : ndarray, shape (n_timepoints, n_nodes)
-        A node that is NaN throughout has no edges.
+        A node that is NaN throughout, or constant, was not observed.
     coords_mm : ndarray, shape (n_nodes, 3), or None
     options : dict
         See :func:`graph_options`.
@@ -47,8 +47,10 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
 
     Returns
     -------
-    maps : dict of ndarray
-        Keys :data:`MAPS` (and `cycle4`), shape (n_nodes,), `distdegree` (n_nodes, n_bins).
+    maps : dict of ndarray of float64
+        Keys :data:`MAPS` (and `cycle4`), shape (n_nodes,), `distdegree` (n_nodes, n_bins); NaN
+        where nothing was observed. Such a node costs the others nothing: their graph is the one
+        without it, and a density counts the pairs that were observed.
     row : dict
         Numbers of nodes, edges, triangles, constant nodes; density, threshold, seconds.
     """
@@ -61,11 +63,12 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
                 f"adhd.truncate_to: {truncate_to} volumes, but a run has {len(series)}"
             )
         series = series[:truncate_to]
-    missing = np.isnan(series).all(axis=0)
-    if missing.any():
-        series = np.where(missing, np.float32(0), series)
+    seen = ~np.isnan(series).all(axis=0) & (series != series[:1]).any(axis=0)
     start = time.process_time()
-    graph = VoxelGraph(**options, n_threads=n_threads).fit(series, coords_mm=coords_mm)
+    graph = VoxelGraph(**options, n_threads=n_threads).fit(
+        series if seen.all() else series[:, seen],
+        coords_mm=None if coords_mm is None else np.asarray(coords_mm)[seen],
+    )
     maps = {
         "degree": graph.degree_,
         "weighteddegree": graph.weighted_degree_,
@@ -76,6 +79,9 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
         maps["distdegree"] = graph.distance_degree_
     if options["cycles4"]:
         maps["cycle4"] = graph.cycles4_
+    for name, values in maps.items():
+        maps[name] = np.full((len(seen), *values.shape[1:]), np.nan)
+        maps[name][seen] = values
     row = {
         "n_volumes": len(series),
         "n_nodes": series.shape[1],
@@ -83,7 +89,7 @@ def run_graph(series, coords_mm, options, *, truncate_to=None, n_threads=1):
         "threshold": graph.threshold_,
         "n_edges": graph.n_edges_,
         "n_triangles": graph.n_triangles_,
-        "n_constant": graph.n_constant_,
+        "n_constant": int((~seen).sum()) + graph.n_constant_,
         "seconds": round(time.process_time() - start, 3),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
@@ -128,10 +134,7 @@ def region_graphs(runs, coords_mm, settings, band):
     rows = []
     for number, series in enumerate(runs.series):
         maps, row = run_graph(series, coords_mm, options, truncate_to=settings["truncate_to"])
-        missing = np.isnan(series).all(axis=0)
         for name, values in maps.items():
-            values = np.array(values, dtype=np.float64)
-            values[missing] = np.nan
             stacks.setdefault(name, []).append(values)
         tr = float(runs.tr[number])
         rows.append(

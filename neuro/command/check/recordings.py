@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from neuro.io.problems import InputProblem
@@ -47,6 +49,12 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
         if not isinstance(items[-1], PairKernels):
             doubts = [*items[-1].notes, *_doubts(items[-1], unobserved(items[-1]))]
             lines += [f"{path}: note: {line}" for line in doubts]
+    recorded = [item for item in items if not isinstance(item, PairKernels)]
+    lines += [
+        f"note: the same traces are given {len(group)} times: "
+        f"{', '.join(str(recorded[k].path) for k in group)}"
+        for group in _same([item.traces for item in recorded])
+    ]
     if problems or not items:
         return lines, problems
     identity = tensor_options("recordings", section, items)["identity"]
@@ -59,6 +67,15 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
     except InputProblem as problem:
         problems += problem.problems
     return lines, problems
+
+
+def _same(arrays) -> list[list[int]]:
+    """Groups of recordings that hold the same numbers."""
+    alike: dict = {}
+    for number, values in enumerate(arrays):
+        key = (values.shape, hashlib.sha256(values.tobytes()).digest())
+        alike.setdefault(key, []).append(number)
+    return [group for group in alike.values() if len(group) > 1]
 
 
 def what(item):

@@ -74,7 +74,7 @@ def _data(path, section, name, show):
         f"{name}: {path}: {len(data.unit)} units, {len(tiers)} trials ({', '.join(counts)}), "
         f"{data.kind}{shape}{left_out}"
     )
-    return [what], problems
+    return [what, *(f"{name}: {path}: note: {note}" for note in data.notes)], problems
 
 
 def _twin(data, section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.io.formats.codes import twice
 from neuro.io.problems import InputProblem
 
 MOST = 0.8
@@ -11,6 +12,10 @@ MOST = 0.8
 REFRACTORY_S = 0.002
 VIOLATIONS = 0.02
 """Share of intervals between spikes below the refractory time that is worth a line."""
+FASTEST_HZ = 300.0
+"""Hardly a unit fires faster for a whole recording."""
+FEW = 5
+"""Fewer spikes may be at the same times by chance, in whole ms."""
 NAMED = 5
 """So many units are named in a line."""
 
@@ -61,6 +66,15 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
             lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
             lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
+            if (
+                isinstance(data, CountData)
+                and no_counts(data)
+                and section["emission"] != "gaussian"
+            ):
+                problems.append(
+                    f"{path}: values below 0 or between whole numbers are no counts; write NaN for "
+                    "missing bins, or set hmmglm.emission: gaussian"
+                )
     return lines, problems
 
 
@@ -101,6 +115,7 @@ def spike_doubts(data) -> list[str]:
             f"more than {VIOLATIONS:.0%} of the intervals are below {1000 * REFRACTORY_S:g} ms "
             f"(refractory) in {_named(labels, close)}"
         )
+    lines += twice(same_trains(data.times), labels, "units")
     if data.observed is not None:
         never = [not len(item) for item in data.observed]
         if any(never):
@@ -111,12 +126,39 @@ def spike_doubts(data) -> list[str]:
     return lines
 
 
+def same_trains(times) -> list[list[int]]:
+    """Groups of units whose spikes are at the same times, all of them."""
+    alike: dict[bytes, list[int]] = {}
+    for number, train in enumerate(times):
+        if len(train) >= FEW:
+            alike.setdefault(np.asarray(train, np.float64).tobytes(), []).append(number)
+    return [group for group in alike.values() if len(group) > 1]
+
+
 def count_doubts(data) -> list[str]:
     """The same of counts: dead units, one that holds most of all, values that are no counts."""
-    arrays = [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
-    if any((item < 0).any() or (item != np.round(item)).any() for item in arrays):
+    arrays = _arrays(data)
+    if no_counts(data):
         return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
-    return _sizes(list(data.units["unit"]), sum(item.sum(axis=0) for item in arrays))
+    labels = list(data.units["unit"])
+    total = sum(item.sum(axis=0) for item in arrays)
+    rate = total / (sum(map(len, arrays)) * data.bin_s)
+    lines = _sizes(labels, total)
+    if (rate > FASTEST_HZ).any():
+        lines.append(
+            f"{rate.max():.0f} spikes per s in {_named(labels, rate > FASTEST_HZ)}: are these "
+            f"counts in bins of {data.bin_s:g} s, or traces?"
+        )
+    return lines
+
+
+def _arrays(data):
+    return [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
+
+
+def no_counts(data) -> bool:
+    """Whether binned values are below 0 or between whole numbers."""
+    return any((item < 0).any() or (item != np.round(item)).any() for item in _arrays(data))
 
 
 def _sizes(labels, sizes):

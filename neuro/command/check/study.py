@@ -62,7 +62,7 @@ def inputs(config, rows, notes=None, show=None):
             problems += found
     if kind not in ("simulated", "none"):
         problems += check_images.check_settings(config)
-        problems += _people(config, kind, table)
+        problems += _people(config, kind, table, notes)
     return table, exclusions, problems
 
 
@@ -101,6 +101,7 @@ def _series(kind, config, rows, notes, show=None):
     notes += _dead(runs)
     for run in runs if show else []:
         show(run.path, run)
+    notes += _copies(runs)
     found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
         found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
@@ -116,6 +117,22 @@ def _series(kind, config, rows, notes, show=None):
             if line.startswith((f"{run.path}:", f"{run.run_key}:")):
                 found[run.run_key][2].append(line)
     return found
+
+
+def _copies(runs) -> list[str]:
+    """A line for runs that hold the same series, under whatever names."""
+    alike: dict = {}
+    for run in runs:
+        alike.setdefault((run.series.shape, run.series.tobytes()[:4096]), []).append(run)
+    groups: dict = {}
+    for members in alike.values():
+        for run in members if len(members) > 1 else []:
+            groups.setdefault(run.series.tobytes(), []).append(run.run_key)
+    return [
+        f"{' = '.join(keys)}: the same series, given {len(keys)} times"
+        for keys in groups.values()
+        if len(keys) > 1
+    ]
 
 
 def _dead(runs) -> list[str]:
@@ -136,7 +153,7 @@ def _dead(runs) -> list[str]:
     return found
 
 
-def _people(config, kind, table):
+def _people(config, kind, table, notes):
     """Problems of the participants table: ids on one side only, classes that are missing."""
     from neuro.io.formats.tables import unmatched
     from neuro.run import layouts
@@ -158,7 +175,7 @@ def _people(config, kind, table):
     problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
     used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
     if len(used):
-        problems += _removable(config, used)
+        problems += _removable(config, used, len(runs))
     if not config["adhd"]["enabled"]:
         return problems
     counts = used["dx"].value_counts()
@@ -172,21 +189,53 @@ def _people(config, kind, table):
             f"participants: {int(counts.min())} subjects in the smaller class, adhd.outer_folds "
             f"needs {needed}"
         )
+    else:
+        problems += _diagnosed(config["adhd"], used, notes)
     return problems
 
 
-def _removable(config, people):
-    """A line where the stage demovae finds no demographic column to remove."""
+def _diagnosed(own, people, notes):
+    """What would stop the choice of who is diagnosed; what is left out becomes a note."""
+    from neuro.stats.subjects import make_folds, possible_schemes, select_subjects
+
+    try:
+        chosen, rows = select_subjects(
+            people,
+            site_groups=own["site_groups"],
+            keep_single_class_sites=own["keep_single_class_sites"],
+        )
+        schemes, impossible = possible_schemes(chosen, own["schemes"])
+        make_folds(chosen, schemes=schemes, outer_folds=own["outer_folds"], repeats=1)
+    except InputProblem as problem:
+        return [
+            line if line.startswith("participants") else f"adhd.{line}" for line in problem.problems
+        ]
+    for reason, number in Counter(row["reason"] for row in rows).items():
+        notes.append(f"adhd: {number} subjects are not diagnosed: {reason}")
+    notes += [f"adhd: {row['what']} is left out: {row['reason']}" for row in impossible]
+    return []
+
+
+def _removable(config, people, n_runs):
+    """Lines where the stage demovae finds no column to remove, gaps in one, or too few runs."""
     own = config["demovae"]
     if not own["enabled"]:
         return []
+    from neuro.demovae.coding import cohort
+    from neuro.demovae.evaluation.fold_features import few_runs
+
     groups = config["adhd"]["site_groups"]
     merged = {old: name for name, members in groups.items() for old in members}
     words = {name: str(text).split() for name, text in own["columns"].items()}
+    columns = cohort.usable_columns(cohort.columns_from_text(own["columns"]), people, [])
+    if own["missing"] == "error":
+        lines = cohort.lacking(people, columns)
+        if lines:
+            return lines
     names = [name for name, text in words.items() if text[1:2] in ([], ["remove"])]
     for name in names:
         if name in people and people[name].replace(merged).nunique() > 1:
-            return []
+            return few_runs(own, n_runs, columns, people)
     return [
         f"participants: none of {', '.join(names)} has two values; demovae has nothing to remove: "
         "change demovae.columns or set demovae.enabled to false"

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.text_tables import decoded, with_points
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 
 KINDS = ("spikes", "recordings", "responses", "voxels")
@@ -17,6 +19,10 @@ DEEP = 2
 MOST = 2000
 """So many recordings are looked at."""
 HDF5 = (".h5", ".hdf5")
+MOST_SPIKES = 50.0
+"""More than so many spikes in a mean bin are no counts."""
+HEAD = 1 << 18
+"""Bytes of a text that are looked at."""
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 
 
@@ -175,12 +181,21 @@ def _folder(path) -> set[str]:
 
     from neuro.io.responses import downloads
 
+    types = types_of(path)
+    if types:
+        kinds = {kind for what in types for kind in NWB.get(what, ())}
+        if (path / "stimulus" / "templates").is_dir() and (path / "intervals" / "trials").is_dir():
+            # a folder that holds nothing but its mark is an empty group
+            inside = _inside(path / "stimulus" / "templates")
+            kinds |= {"responses"} if inside else set()
+        return kinds or {"spikes"}
     try:
         if downloads.recognise(path):
             return {"voxels"}
         if has(*FOLDERS):
             return {"spikes"}
-        if has("F.npy", "plane[0-9]*/F.npy", "suite2p", "*.zarr") or path.suffix == ".zarr":
+        stores = [item for item in path.glob("*.zarr") if not types_of(item)]
+        if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or stores or path.suffix == ".zarr":
             return {"recordings"}
         if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
             return {"responses"}
@@ -211,7 +226,9 @@ def _npy(path) -> set[str]:
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     whole = values.dtype.kind in "iub"
     if values.ndim == 2 and min(values.shape) > 1:
-        return {"spikes"} if whole else {"recordings"}
+        # a camera's numbers are whole as well, and larger than any count of spikes
+        counts = whole and float(np.mean(values[:1000])) < MOST_SPIKES
+        return {"spikes"} if counts else {"recordings"}
     return {"spikes"} if values.ndim == 3 and whole and values.dtype != np.uint8 else set()
 
 
@@ -235,6 +252,10 @@ def _mat(path) -> set[str]:
     return {"spikes"} if cells == {"cell"} else {"recordings"}
 
 
+NWB = {"Units": {"spikes"}, "RoiResponseSeries": {"recordings"}}
+"""Types of tables in NWB files, and what they hold."""
+
+
 def _nwb(path) -> set[str]:
     import h5py
 
@@ -243,7 +264,7 @@ def _nwb(path) -> set[str]:
     def visit(_, item):
         what = item.attrs.get("neurodata_type", b"")
         what = what.decode() if isinstance(what, bytes) else str(what)
-        kinds.update({"Units": {"spikes"}, "RoiResponseSeries": {"recordings"}}.get(what, set()))
+        kinds.update(NWB.get(what, set()))
 
     with h5py.File(path) as file:
         file.visititems(visit)
@@ -270,8 +291,11 @@ def _archive(path) -> set[str]:
 
 def _text(path) -> set[str]:
     """A table (time, unit) holds spikes; other tables of numbers hold traces."""
-    with path.open(encoding="utf-8-sig") as stream:
-        lines = [line.strip() for line in itertools.islice(stream, 200)]
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    # the last line may be cut
+    text, _ = with_points(decoded(head if len(head) < HEAD else head[: head.rfind(b"\n")]))
+    lines = [line.strip() for line in text.splitlines()[:200]]
     lines = [line for line in lines if line and not line.startswith(("#", "%"))]
     marks = next((mark for mark in "\t,;" if lines and mark in lines[0]), None)
     rows = []

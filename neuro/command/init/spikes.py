@@ -30,18 +30,28 @@ def recognise(places) -> Found:
     InputProblem
         When none can be read.
     """
+    from neuro.io.formats.zarr_folders import types_of
     from neuro.io.spikes.reader import read_spikes
 
     found, questions = asked.read_all(places, read_spikes, ANSWERS)
     sets: dict = {}
     for path, data in found:
-        labels = tuple(data.units["unit"]) if data is not None else (path,)
+        # a sorter numbers its units in every folder anew
+        own = data is None or (path.is_dir() and not types_of(path))
+        labels = (path,) if own else tuple(data.units["unit"])
         sets.setdefault(labels, []).append(path.as_posix())
     lines, taken = ["  input: [spikes]", "  sets:"], list[str]()
     for members in sets.values():
         taken.append(asked.name_of(Path(members[0]), taken))
         listed = ", ".join(map(quoted, members))
         lines.append(f"    {taken[-1]}: {listed if len(members) == 1 else f'[{listed}]'}")
+    joined = [labels for labels, members in sets.items() if len(members) > 1]
+    if any(all(str(label).isdigit() for label in labels) for labels in joined):
+        text = (
+            "In doubt: units of several files are taken for the same ones by their numbers; where "
+            "they are not, give every file a set of its own."
+        )
+        lines.append(comment(text, 4))
     if any(getattr(data, "trials", None) is not None for _, data in found):
         lines += [
             comment("Trials were found; to make one sequence of each, not of 30 s each:", 2),

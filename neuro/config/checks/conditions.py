@@ -87,6 +87,11 @@ def no_filter(config):
     return tiny and not own["content_filter_path"]
 
 
+def no_positions(key):
+    """Region tables whose regions could lie anywhere."""
+    return When(key, lambda config: not kinds.knows_positions(config["data"]["kind"], config))
+
+
 def one_recording(config):
     own = set(config["mds"]["input"]) - set(NAMED)
     return bool(own) and all(path.endswith((".npz", ".h5", ".hdf5")) for path in own)

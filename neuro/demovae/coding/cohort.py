@@ -154,7 +154,7 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
     for key in np.array(keys)[~complete]:
         left_out.append(exclusion(key, STEP, "a region of the others has no signal"))
 
-    used = _usable(columns, people, left_out)
+    used = usable_columns(columns, people, left_out)
     if not any(column.role == "remove" for column in used):
         names = ", ".join(column.name for column in columns if column.role == "remove")
         raise InputProblem(
@@ -164,12 +164,7 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
     table_problems = []
     absent = np.zeros(len(people), dtype=bool)
     if missing_rule == "error":
-        table_problems = [
-            line.replace("demographics:", "participants.tsv:").replace(
-                "set missing=", "set demovae.missing to "
-            )
-            for line in check_demographics(people[complete], used)
-        ]
+        table_problems = lacking(people[complete], used)
     elif missing_rule == "drop":
         for column in used:
             gone = missing(people[column.name], column.type) & complete & ~absent
@@ -194,12 +189,33 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
         [name for name, ok in zip(connectomes.region, regions) if ok],
         connectomes.kind,
         # rows that went may have held the only other value
-        tuple(_usable(used, people, left_out)),
+        tuple(usable_columns(used, people, left_out)),
         left_out,
     )
 
 
-def _usable(columns, people, left_out) -> list[Column]:
+def lacking(people, columns) -> list[str]:
+    """Missing demographics, one line per column, where they stop the stage (`missing: error`).
+
+    Parameters
+    ----------
+    people : pandas.DataFrame
+    columns : sequence of Column
+        Those that vary.
+
+    Returns
+    -------
+    list of str
+    """
+    return [
+        line.replace("demographics:", "participants.tsv:").replace(
+            "set missing=", "set demovae.missing to "
+        )
+        for line in check_demographics(people, columns)
+    ]
+
+
+def usable_columns(columns, people, left_out) -> list[Column]:
     """Columns that vary; the others are listed."""
     kept = []
     for column in columns:

@@ -166,6 +166,34 @@ def largest_latent_dim(n_rows: int, columns, demographics) -> int:
     return max(n_rows - 1 - coded, 0)
 
 
+def few_runs(settings, n_runs: int, columns, demographics) -> list[str]:
+    """A line where half of the runs, as the evaluation takes them, cannot hold the latents.
+
+    Parameters
+    ----------
+    settings : dict
+        Keys `latent_dim` and `validation`.
+    n_runs : int
+    columns : sequence of Column
+        Those that vary.
+    demographics : pandas.DataFrame
+
+    Returns
+    -------
+    list of str
+    """
+    half = n_runs // 2
+    removed = [column for column in columns if column.role == "remove"]
+    limit = largest_latent_dim(int(half * (1 - settings["validation"])), removed, demographics)
+    if settings["latent_dim"] <= limit:
+        return []
+    way = f"set it to {limit} or less" if limit else "there are too few runs"
+    return [
+        f"demovae.latent_dim: {settings['latent_dim']}, but half of the {n_runs} runs has "
+        f"directions for {limit}; {way}, or set demovae.enabled to false"
+    ]
+
+
 def fit_cohort(model, people):
     """Fit an estimator on all rows of a cohort.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuro.io.adhd200.phenotypes import read_motion_maxima, read_phenotypes
 from neuro.io.formats.archives import Entry
+from neuro.io.formats.codes import without_codes
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
 from neuro.io.regions import roi
@@ -53,7 +54,9 @@ def parse_table(data: bytes, row, constant: str = "nan") -> tuple[np.ndarray, li
     except ValueError as error:
         reason = str(error).splitlines()[0][:60]
         raise InputProblem(f"{name}: a cell is not a number ({reason})") from None
+    values, notes = without_codes(values, regions, "region")
     problems = roi.series_problems(values, regions)
+    problems += notes if problems else []
     flat = roi.constant_columns(values)
     if constant == "raise" and flat.any():
         listed = ", ".join(np.array(regions)[flat][:3])

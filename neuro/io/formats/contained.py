@@ -52,7 +52,8 @@ def refuse_large(path, name: str, size: int) -> None:
         raise InputProblem(f"{path}: member '{name}' has {size} bytes, at most {LARGEST} are read")
 
 
-def _refuse_inflated(path, name, size, stored):
+def refuse_inflated(path, name, size, stored):
+    """Refuse an array of :data:`LARGEST` bytes and more that is stored in next to nothing."""
     if size > LARGEST and size > RATIO * stored:
         raise InputProblem(
             f"{path}: '{name}' would inflate from {max(stored, 1) >> 10} KiB to {size >> 20} MiB, "
@@ -67,9 +68,9 @@ def _zip(path):
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return  # damage is told by the reader
     for member in members:
-        _refuse_inflated(path, member.filename, member.file_size, member.compress_size)
+        refuse_inflated(path, member.filename, member.file_size, member.compress_size)
     stored = os.path.getsize(path)
-    _refuse_inflated(path, "all arrays", sum(member.file_size for member in members), stored)
+    refuse_inflated(path, "all arrays", sum(member.file_size for member in members), stored)
 
 
 @functools.lru_cache(maxsize=256)
@@ -116,7 +117,7 @@ def _dataset(path, item):
             _refuse_outside(path, item.name, name)
     if not files:
         stored = item.id.get_storage_size()
-        _refuse_inflated(path, item.name, item.size * item.dtype.itemsize, stored)
+        refuse_inflated(path, item.name, item.size * item.dtype.itemsize, stored)
 
 
 def _refuse_outside(path, what, name):

@@ -6,12 +6,13 @@ import contextlib
 import warnings
 
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.zarr_folders import is_zarr, open_zarr
 from neuro.io.problems import InputProblem
 
 
 @contextlib.contextmanager
 def open_nwb(path):
-    """Read an NWB file; its data stay on disk until they are asked for.
+    """Read an NWB file, in HDF5 or Zarr; its data stay on disk until they are asked for.
 
     Parameters
     ----------
@@ -28,6 +29,12 @@ def open_nwb(path):
     """
     import h5py
 
+    if is_zarr(path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with readable(path, "not a readable NWB folder"), open_zarr(path) as nwb:
+                yield nwb
+        return
     try:
         from pynwb import NWBHDF5IO
     except ImportError:

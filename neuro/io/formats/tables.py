@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.io.formats import people
+from neuro.io.formats.codes import without_codes
 from neuro.io.formats.damaged import reason
 from neuro.io.problems import InputProblem
 
@@ -47,6 +48,13 @@ def read_tsv(path, *, dtype=None) -> pd.DataFrame:
     sep = "," if path.suffix == ".csv" else "\t"
     table = parse_csv(path, sep=sep, dtype=dtype, na_values=list(MISSING))
     table.columns = [str(name).strip() for name in table.columns]
+    other = next((mark for mark in (",", ";", "\t") if mark in table.columns[0]), None)
+    if len(table.columns) == 1 and other:
+        names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+        raise InputProblem(
+            f"{path}: its columns are separated by {names[other]}, expected {names[sep]}; save it "
+            "with tabs, as .tsv"
+        )
     return table
 
 
@@ -67,7 +75,9 @@ def parse_csv(path, **options) -> pd.DataFrame:
         raise InputProblem(
             f"{path}: rows hold more values than the header has names; give every column a name"
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError) as error:
+    except UnicodeError:
+        raise InputProblem(f"{path}: not UTF-8; save it as text in UTF-8") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise InputProblem(f"{path}: not a readable table ({reason(error)})") from None
 
 
@@ -162,6 +172,11 @@ def read_participants(path, columns=None) -> pd.DataFrame:
         else:
             table[name] = pd.to_numeric(text, errors="coerce")
             found = people.not_numbers(text, table[name], path, name)
+            if not found:
+                # 999 where all others are 70 to 140 was not measured
+                known, said = without_codes(table[[name]].to_numpy(float), [name])
+                table[name] = known[:, 0]
+                notes += [f"{path}: {line}" for line in said]
         problems += found
     if problems:
         raise InputProblem(problems)

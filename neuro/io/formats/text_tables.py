@@ -19,6 +19,13 @@ _LABELS = re.compile(r'ColumnLabels\s*=\s*"([^"]*)"')
 _MISSING = re.compile(r"(?<![^\t,; ])(?:n/a|N/A|NA|)(?=[\t,;]|$)", re.MULTILINE)
 
 
+_POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
+_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_COMMAS = re.compile(
+    r"((?:^|;)[ \t\"]*[-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?=[ \t\r\"]*(?:;|$))", re.MULTILINE
+)
+
+
 def parse_table(text: str, path, header: bool | None = None):
     """Parse a text table of region series.
 
@@ -51,6 +58,9 @@ def parse_table(text: str, path, header: bool | None = None):
     UserWarning
         When a first line of distinct whole numbers was read as data.
     """
+    text, replaced = with_points(text)
+    if replaced:
+        warnings.warn(f"{path}: {POINTS}", stacklevel=2)
     everything = [line for line in text.splitlines() if line.strip()]
     lines = [line for line in everything if not line.startswith("#")]
     if not lines:
@@ -226,6 +236,32 @@ def _numbers(lines, mark, path, skip) -> np.ndarray:
     return np.array(table, dtype=np.float64)
 
 
+def with_points(text: str) -> tuple[str, bool]:
+    """Decimal points in place of the commas that a spreadsheet writes between semicolons.
+
+    Only where semicolons separate and no number has a point: then a comma is one.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    text : str
+    replaced : bool
+    """
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip() and line[0] != "#"]
+    if not lines or not all(";" in line for line in lines[:-1] or lines):
+        return text, False
+    cells = [_clean(cell) for line in lines[:200] for cell in line.split(";")]
+    if any(_POINT.fullmatch(cell) for cell in cells) or not any(map(_COMMA.fullmatch, cells)):
+        return text, False
+    return _COMMAS.sub(r"\1.\2", text), True
+
+
+POINTS = "commas between digits were read as decimal points"
+
+
 def text_of(path) -> str:
     """Text of a file in UTF-8, in UTF-16 with its mark, or else as Windows writes it (cp1252).
 
@@ -237,7 +273,11 @@ def text_of(path) -> str:
     -------
     str
     """
-    data = path.read_bytes()
+    return decoded(path.read_bytes())
+
+
+def decoded(data: bytes) -> str:
+    """The text that these bytes are, see :func:`text_of`."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", errors="replace")
     try:

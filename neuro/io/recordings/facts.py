@@ -222,9 +222,10 @@ def load_text(path: Path) -> dict:
     InputProblem
         As :func:`neuro.io.formats.text_tables.parse_table`.
     """
-    from neuro.io.formats.text_tables import parse_table, text_of
+    from neuro.io.formats.text_tables import POINTS, parse_table, text_of, with_points
 
-    lines = text_of(path).splitlines()
+    text, replaced = with_points(text_of(path))
+    lines = text.splitlines()
     lines = [line for line in lines if line.strip()]
     comments = [line for line in lines if line.lstrip().startswith(("#", "%"))]
     body = [line for line in lines if not line.lstrip().startswith(("#", "%"))]
@@ -245,10 +246,15 @@ def load_text(path: Path) -> dict:
             "since the first frame in their place"
         )
     if turned:
-        return {"values": values.T, "names": names, "time_axis": (0, "labels of the rows")}
+        return {
+            "values": values.T,
+            "names": names,
+            "time_axis": (0, "labels of the rows"),
+            "notes": [POINTS] if replaced else [],
+        }
     if names is None and comments:
         names = _commented(comments[-1], values.shape[1])
-    content = {"values": values, "names": names}
+    content = {"values": values, "names": names, "notes": [POINTS] if replaced else []}
     if header:
         content["time_axis"] = (0, "the header")
     return content

@@ -10,7 +10,9 @@ import numpy as np
 
 from neuro.base import provenance
 from neuro.io.formats import sampling
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.text_tables import symmetric_ones
+from neuro.io.formats.zarr_folders import is_zarr, types_of
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.arrays import LONGEST_S, arrays_of, choose
 from neuro.io.recordings.atlas import PairKernels, read_assemblies, read_kernels
@@ -31,8 +33,6 @@ SUFFIXES = (*TEXT, ".npy", ".npz", ".mat", ".nwb", *HDF5)
 
 RATES_HZ = (1 / LONGEST_S, 2000.0)
 """What a file may state as a sampling rate; in the settings any goes."""
-ZARR = (".zgroup", ".zarray", "zarr.json")
-"""What marks a folder of Zarr."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +83,8 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     ----------
     path : path-like
         Text (one row per frame, a header of neuron names is optional), numpy, MATLAB (v5 to v7
-        and v7.3), NWB (a `RoiResponseSeries`; names from the table of its regions), HDF5 of
-        CaImAn, or a folder of suite2p.
+        and v7.3), NWB in HDF5 or Zarr (a `RoiResponseSeries`; names from the table of its
+        regions), HDF5 of CaImAn, or a folder of suite2p.
     fs : float, optional
         Sampling rate in Hz, for files that do not state it.
     variable : str, optional
@@ -119,7 +119,7 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     problems = [problem] if problem else []
     known = stated if stated is not None else fs
     values, names, rate, found = without_clocks(path, values, content.get("names"), known)
-    notes += found
+    notes += [*content.get("notes", []), *found]
     if rate is None and not problem:
         problems.append(
             f"{path.name.removesuffix(path.suffix)}: no sampling rate in the file; set "
@@ -144,7 +144,9 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
         problems.append(f"{path}: {len(names)} neuron names for {values.shape[1]} traces")
         names = None
     values, names, numbers, found = only_cells(path, values, names, content.get("cells"))
+    values, coded = without_codes(values, names, "neuron")
     traces = np.ascontiguousarray(values, dtype=np.float32)
+    found = [*found, *coded, *twice(same_columns(traces), names, "neurons")]
     problems += [f"{path}: {line}" for line in recording_problems(traces, names, mask)]
     if problems:
         raise InputProblem(problems)
@@ -214,8 +216,11 @@ def _load(path: Path, variable) -> dict:
     from neuro.io.recordings import pipelines
 
     if path.is_dir():
-        marks = (path, *sorted(path.glob("*.zarr")))
-        if path.suffix == ".zarr" or any((item / mark).exists() for item in marks for mark in ZARR):
+        if types_of(path):
+            from neuro.io.recordings.nwb import load_nwb
+
+            return load_nwb(path, variable)
+        if path.suffix == ".zarr" or any(map(is_zarr, (path, *path.glob("*.zarr")))):
             raise InputProblem(
                 f"{path}: a Zarr folder (minian), which is not read; save its traces once with "
                 "xarray: np.savez('animal.npz', traces=C.T, fs=30.0) with C (unit_id, frame)"

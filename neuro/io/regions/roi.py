@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from neuro.base import provenance
 from neuro.io.bids.names import DERIVED_ENTITIES
 from neuro.io.formats import sampling
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.damaged import readable
 from neuro.io.formats.text_tables import SUFFIXES, parse_table, symmetric_ones, text_of
 from neuro.io.problems import InputProblem
@@ -89,7 +91,13 @@ def read_roi_table(
     if symmetric_ones(values):
         raise InputProblem(f"{path}: symmetric with ones on the diagonal: a connectome, no series")
     regions = names or [str(number) for number in range(1, values.shape[1] + 1)]
-    problems += [f"{path}: {line}" for line in series_problems(values, regions, min_volumes)]
+    notes: list[str] = []
+    if constant != "keep":
+        whole = len(regions) == values.shape[1]
+        values, notes = without_codes(values, regions if whole else None, "region")
+    wrong = series_problems(values, regions, min_volumes)
+    # what was read as missing explains a gap
+    problems += [f"{path}: {line}" for line in wrong + (notes if wrong else [])]
     flat = constant_columns(values)
     if constant == "raise" and flat.any():
         listed = _few([name for name, bad in zip(regions, flat) if bad])
@@ -111,6 +119,10 @@ def read_roi_table(
     problems += [problem] if problem else []
     if problems:
         raise InputProblem(problems)
+    if constant != "keep":
+        notes += twice(same_columns(values), regions, "regions")
+    for line in notes:
+        warnings.warn(f"{path}: {line}", stacklevel=2)
     key, participant = _key(path)
     return RegionSeries(
         run_key=key,

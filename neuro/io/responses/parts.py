@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import numpy as np
 
@@ -15,6 +16,10 @@ KEYS = ("stimuli", "responses", *TRIAL_KEYS, *UNIT_KEYS, "fs")
 STIMULUS = ("stimulus", "stimuli", "images")
 RESPONSE = ("response", "responses")
 RATES = ("firing_rate_10ms", "firing_rate", "rates", "responses")
+
+
+BLOCK = 1 << 22
+"""Values of stimuli that are looked at together."""
 
 
 class LazyStimuli:
@@ -68,6 +73,34 @@ class LazyStimuli:
     def __array__(self, dtype=None, copy=None):
         values = self[:]
         return values if dtype is None else values.astype(dtype)
+
+
+def finite(stimuli, where) -> list[str]:
+    """A line for stimuli with values that are not finite, read in blocks; empty without.
+
+    Parameters
+    ----------
+    stimuli : array or LazyStimuli, trials or samples first, or None
+    where : str
+        File that is named.
+
+    Returns
+    -------
+    list of str
+    """
+    bad: list[int] = []
+    n = 0 if stimuli is None else len(stimuli)
+    step = max(1, BLOCK // max(1, math.prod(stimuli.shape[1:]))) if n else 1
+    for first in range(0, n, step):
+        wrong = ~np.isfinite(stimuli[first : first + step])
+        rows = wrong.reshape(len(wrong), -1).any(axis=1)
+        bad += (first + np.flatnonzero(rows)).tolist()
+    if not bad:
+        return []
+    return [
+        f"{where}: {len(bad):,} stimuli hold NaN or infinity (first: trial {bad[0]}); repair or "
+        "remove them"
+    ]
 
 
 def mapped(path) -> np.ndarray:

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.damaged import readable
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 from neuro.io.responses import parts, tiers
 from neuro.io.responses.images import layout
-from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, usable
+from neuro.io.responses.parts import TRIAL_KEYS, UNIT_KEYS, LazyStimuli, finite, usable
 from neuro.stats import splits
 
 __all__ = [
@@ -33,8 +35,6 @@ __all__ = [
     "read_stimulus_response",
 ]
 TIERS = tiers.TIERS
-BLOCK = 1000
-"""Trials that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +158,10 @@ def _load(path: Path, variable, discrete) -> dict:
     known = responses_archives.recognise(path)
     if known:
         return known(path, variable)
+    if name.endswith(".nwb") or types_of(path):
+        from neuro.io.responses.nwb import load_nwb
+
+        return load_nwb(path, variable)
     if path.is_dir():
         download = downloads.recognise(path)
         if download:
@@ -165,10 +169,6 @@ def _load(path: Path, variable, discrete) -> dict:
         return responses_folder.load_folder(path, discrete)
     if name.endswith(".npz"):
         return parts.load_npz(path)
-    if name.endswith(".nwb"):
-        from neuro.io.responses.nwb import load_nwb
-
-        return load_nwb(path, variable)
     if name.endswith((".h5", ".hdf5")):
         return _load_h5(path, discrete)
     raise InputProblem(
@@ -274,7 +274,9 @@ def build(content: dict, path="", *, discrete=False) -> StimulusResponses:
         else tiers.of_windows(tier, place, window, path)
     )
     notes += said
+    responses, coded = without_codes(responses, units["unit"], "unit")
     responses = responses.astype(np.float32)
+    notes += [*coded, *twice(same_columns(responses), units["unit"], "units")]
     keep, excluded = usable(responses, units["unit"], tier, trials["condition"], kind)
     if not keep.any():
         raise InputProblem(
@@ -347,32 +349,6 @@ def _stimulus_problems(stimuli, n_trials, names, path):
         ]
     # Those that stay in their file are looked at where they are read.
     return [] if isinstance(stimuli, LazyStimuli) else finite(stimuli, names.get("stimuli", path))
-
-
-def finite(stimuli, where) -> list[str]:
-    """A line for stimuli with values that are not finite, read in blocks; empty without.
-
-    Parameters
-    ----------
-    stimuli : array or LazyStimuli, trials or samples first, or None
-    where : str
-        File that is named.
-
-    Returns
-    -------
-    list of str
-    """
-    bad: list[int] = []
-    for first in range(0, 0 if stimuli is None else len(stimuli), BLOCK):
-        wrong = ~np.isfinite(stimuli[first : first + BLOCK])
-        rows = wrong.reshape(len(wrong), -1).any(axis=1)
-        bad += (first + np.flatnonzero(rows)).tolist()
-    if not bad:
-        return []
-    return [
-        f"{where}: {len(bad):,} stimuli hold NaN or infinity (first: trial {bad[0]}); repair or "
-        "remove them"
-    ]
 
 
 def _units(content, n_units, path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import CountData, SpikeData
@@ -89,8 +90,19 @@ def read_counts(path) -> CountData:
         raise InputProblem(
             f"{path}: bin_s {width.item():g} s; {width.item() / 1000:g} s may be meant"
         )
+    sequences, found = _seen(sequences, labels)
     units = pd.DataFrame({"unit": labels})
-    return CountData(sequences, float(width.item()), units, str(path), notes)
+    return CountData(sequences, float(width.item()), units, str(path), notes + found)
+
+
+def _seen(sequences, labels):
+    """Counts with NaN where a code for missing stood; what is odd in the columns."""
+    notes: list[str] = []
+    for number, item in enumerate(sequences):
+        sequences[number], found = without_codes(item, labels, "unit")
+        notes += found
+    notes += twice(same_columns(np.concatenate(sequences)), labels, "units")
+    return sequences, notes
 
 
 def read_pynapple(path) -> SpikeData | CountData:
@@ -131,9 +143,11 @@ def read_pynapple(path) -> SpikeData | CountData:
     step = float(np.median(steps)) if steps.size else 0.0
     if step <= 0 or np.abs(steps - step).max() > 0.01 * step:
         raise InputProblem(f"{path}: samples are not evenly spaced; use its bin_average first")
-    units = pd.DataFrame({"unit": [str(k + 1) for k in range(values.shape[1])]})
+    labels = [str(k + 1) for k in range(values.shape[1])]
     notes = ["names of columns are pickled and not read: units are numbered from 1"]
-    return CountData([values[piece] for piece in pieces], step, units, str(path), notes)
+    sequences, found = _seen([values[piece] for piece in pieces], labels)
+    units = pd.DataFrame({"unit": labels})
+    return CountData(sequences, step, units, str(path), notes + found)
 
 
 def _group(path, arrays, spans):

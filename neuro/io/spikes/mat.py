@@ -55,6 +55,7 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
     cells = _fields(value)
     if "times" in cells:
         return _from_cellinfo(path, cells)
+    _refuse_matrix(path, key, value)
     trains: list[tuple[str, np.ndarray]] = []
     _collect(value, (), trains)
     if not trains:
@@ -64,6 +65,18 @@ def read_mat(path, mat_key: str | None = None) -> SpikeData:
         )
     units = pd.DataFrame({"unit": [name for name, _ in trains]})
     return SpikeData([train for _, train in trains], units, None, None, str(path))
+
+
+def _refuse_matrix(path, key, value):
+    """A matrix of cells with times could be units by trials, or units by electrodes."""
+    if not isinstance(value, np.ndarray) or value.dtype != object or value.ndim != 2:
+        return
+    plain = all(np.asarray(item).dtype.kind in "fiu" for item in value.ravel())
+    if min(value.shape) > 1 and plain:
+        raise InputProblem(
+            f"{path}: '{key}' is a cell of {value.shape[0]} x {value.shape[1]} vectors: units by "
+            "trials? Give a cell with one vector of times in s per unit, on one clock"
+        )
 
 
 def _fields(value) -> dict:
@@ -167,6 +180,11 @@ def _decode(file, item):
         return np.empty((0, 0))
     value = item[()]
     if item.dtype == h5py.ref_dtype:
-        return [_decode(file, file[reference]) for reference in np.ravel(value.T)]
+        cells = [_decode(file, file[reference]) for reference in np.ravel(value.T)]
+        if value.ndim != 2 or min(value.shape) < 2:
+            return cells
+        matrix = np.empty(len(cells), object)
+        matrix[:] = cells
+        return matrix.reshape(value.T.shape)
     # MATLAB writes column by column
     return np.asarray(value).T

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.io.formats.codes import missing_codes
+from neuro.io.formats.zarr_folders import types_of
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData
 
@@ -36,9 +38,9 @@ def read_spikes(
     Parameters
     ----------
     path : path-like
-        `.nwb`, `.mat`, `.npz` of pynapple, `.npz` or `.npy` with counts, a text table of (time,
-        unit), or a folder: of Kilosort or Phy, of ALF files, or with `*_SpikeData.dat` and
-        `*_Behavior.dat`.
+        `.nwb` (HDF5, or a folder of Zarr), `.mat`, `.npz` of pynapple, `.npz` or `.npy` with
+        counts, a text table of (time, unit), or a folder: of Kilosort or Phy, of ALF files, or
+        with `*_SpikeData.dat` and `*_Behavior.dat`.
     kind : {'auto', 'nwb', 'mat', 'table', 'folder', 'counts', 'phy', 'alf', 'pynapple'}
         'auto' goes by the name.
     time_unit : {'s', 'ms', 'samples'}
@@ -101,7 +103,7 @@ def read_spikes(
         data = found
     if factor != 1 and kind not in ("folder", "phy"):
         data = data.seconds(factor)
-    data = in_order(data)
+    data = in_order(without_coded_times(data))
     check_spikes(data)
     if unit_filter:
         data = filter_units(data, unit_filter)
@@ -132,6 +134,22 @@ def _factor(path, time_unit, sampling_hz) -> float:
     return {"s": 1.0, "ms": 1e-3}.get(time_unit) or 1 / sampling_hz
 
 
+def without_coded_times(data: SpikeData) -> SpikeData:
+    """The same spikes without times that say that there was none, such as -999 in a padded table.
+
+    Such a number is a time where the others of the recording surround it.
+    """
+    every = np.concatenate([np.empty(0), *data.times])
+    mask, _ = missing_codes(every[:, None])
+    if mask is None:
+        return data
+    codes = np.unique(every[mask[:, 0]])
+    times = [train[~np.isin(train, codes)] for train in data.times]
+    listed = ", ".join(f"{code:g}" for code in codes)
+    note = f"{int(mask.sum())} spike times are {listed}: no times, left out"
+    return dataclasses.replace(data, times=times, notes=[*data.notes, note])
+
+
 def in_order(data: SpikeData) -> SpikeData:
     """The same spikes with the times of every unit in order, and a note where they were not."""
     late = [number for number, train in enumerate(data.times) if (np.diff(train) < 0).any()]
@@ -154,6 +172,8 @@ def detect(path) -> str:
     """
     path = Path(path)
     if path.is_dir():
+        if types_of(path):
+            return "nwb"
         for pattern, kind in FOLDERS.items():
             if any(path.glob(pattern)):
                 return kind

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuro.io.formats.text_tables import text_of, with_points
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData, from_ids
 
@@ -53,23 +54,27 @@ def _numbers(path, n_columns):
     """A numeric text table with at least so many columns."""
     path = Path(path)
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError):
+        text, _ = with_points(text_of(path))
+    except OSError:
         raise InputProblem(f"{path}: not a readable text file") from None
-    lines = [line.replace(",", " ") for line in lines if line and not line.startswith(("#", "%"))]
-    if lines and not _is_number(lines[0].split()[0]):
-        unit = _OTHER_UNIT.search(lines[0].split()[0])
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", "%"))]
+    # a comma beside another separator is no separator but part of a number
+    mark = next((mark for mark in "\t;," if lines and mark in lines[0]), None)
+    table = [[cell.strip().strip('"') for cell in line.split(mark)] for line in lines]
+    if table and not _is_number(table[0][0]):
+        first = table[0][0]
+        unit = _OTHER_UNIT.search(first)
         if unit:
             raise InputProblem(
-                f"{path}: the header says '{lines[0].split()[0]}'; write the times in s (or in ms, "
+                f"{path}: the header says '{first}'; write the times in s (or in ms, "
                 "with hmmglm.time_unit: ms)"
             )
-        lines = lines[1:]
-    if not lines:
+        table, lines = table[1:], lines[1:]
+    if not table:
         raise InputProblem(f"{path}: no rows; expected {n_columns} columns of numbers")
     rows = []
-    for number, line in enumerate(lines):
-        cells = line.split()
+    for number, (cells, line) in enumerate(zip(table, lines, strict=True)):
         if len(cells) < n_columns or not all(map(_is_number, cells[:n_columns])):
             raise InputProblem(
                 f"{path}: row {number + 1}: '{line[:40]}', expected {n_columns} numbers"
