@@ -51,6 +51,9 @@ class PairTensor:
     unobserved : dict of str to dict of str to float
         Per animal the neurons that were left out because of their gaps, with the share of frames
         in which they have a value.
+    observed : ndarray of bool, shape (n_bins, n_animals, n_pairs), or None
+        False where a pair was not observed in a bin, though it was in others; None where the two
+        masks say everything.
     """
 
     values: np.ndarray
@@ -66,6 +69,7 @@ class PairTensor:
     silent: dict
     notes: list[str]
     unobserved: dict = dataclasses.field(default_factory=dict)
+    observed: np.ndarray | None = None
 
     @property
     def concatenated(self) -> bool:
