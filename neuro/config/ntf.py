@@ -7,8 +7,17 @@ import dataclasses
 from neuro.config.model import enabled, group, option, preset
 
 SOURCES = ("simulated", "recordings", "fmri")
-KINDS = ("auto", "differential", "product", "root", "edge_ts", "sliding_window", "phase")
-SIGNED = ("edge_ts", "sliding_window", "phase")
+KINDS = (
+    "auto",
+    "excess",
+    "differential",
+    "product",
+    "root",
+    "edge_ts",
+    "sliding_window",
+    "phase",
+)
+SIGNED = ("excess", "edge_ts", "sliding_window", "phase")
 BACKENDS = ("networkx", "igraph", "sbm", "graph_tool")
 
 
@@ -118,8 +127,34 @@ class Affinity:
         above=0,
         nullable=True,
     )
-    window_s: float = option(
-        30.0, "number", "Length of the window of 'sliding_window'.", unit="s", above=0
+    window_s: float | None = option(
+        None,
+        "number",
+        "Length of a window; null is 20 s for 'excess' (60 s for BOLD) and 30 s for "
+        "'sliding_window'.",
+        unit="s",
+        above=0,
+        nullable=True,
+    )
+    signal: str = option(
+        "auto",
+        "string",
+        "What 'excess' correlates: the smoothed derivative, or the trace less its slow drift, for "
+        "slow indicators; 'auto' is derivative for calcium and level for BOLD.",
+        choices=("auto", "derivative", "level"),
+    )
+    lags_s: list = option(
+        [],
+        "numbers",
+        "Lags that stand for chance in 'excess', used with both signs; empty is 5, 10, 15, 20 s "
+        "(20, 40, 60 s for BOLD).",
+        unit="s",
+        above=0,
+    )
+    common: bool = option(
+        True,
+        "boolean",
+        "Whether 'excess' takes off what all pairs of a window share.",
     )
     sign: str = option(
         "positive",
@@ -304,7 +339,11 @@ def describe(config):
         "product": "the product of their absolute scaled derivatives",
         "root": "the root of the product of their absolute scaled derivatives",
         "edge_ts": "the product of their z-scores (edge time series)",
-        "sliding_window": f"their correlation in tapered windows of {affinity['window_s']:g} s",
+        "excess": "their correlation in windows of "
+        f"{affinity['window_s'] or (60 if ntf['sources'] == ['fmri'] else 20):g} s beyond that of "
+        "windows some seconds apart, in standard deviations over these lags (our definition)",
+        "sliding_window": "their correlation in tapered windows of "
+        f"{affinity['window_s'] or 30:g} s",
         "phase": "the cosine of the difference of their phases",
     }
     wanted = [affinity["kind"]]

@@ -10,6 +10,7 @@ from neuro.base import seeds
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import Recording, read_kernels, read_recording
 from neuro.ntf.affinity.alignment import read_events
+from neuro.ntf.affinity.excess import BOLD_LAGS_S, LAGS_S
 from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
@@ -18,6 +19,8 @@ from neuro.stats import splits
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
+WINDOW_S = 20.0
+BOLD_WINDOW_S = 60.0
 
 
 def load(source, files, settings, runs="first") -> list:
@@ -132,7 +135,10 @@ def tensor_options(source, settings, items) -> dict:
     kind = given["kind"]
     if kind == "auto":
         kind = "edge_ts" if bold else "differential"
-    bin_s = given["bin_s"]
+    window_s, bin_s = given["window_s"], given["bin_s"]
+    if kind == "excess":
+        window_s = window_s or (BOLD_WINDOW_S if bold else WINDOW_S)
+        bin_s = bin_s or window_s / 2
     if bin_s is None:
         rate = settings["recordings"]["resample_hz"] or items[0].fs
         bin_s = BOLD_BIN_TR / rate if bold else max(CALCIUM_BIN_S, 1.0 / rate)
@@ -143,7 +149,12 @@ def tensor_options(source, settings, items) -> dict:
         "smooth_s": given["smooth_s"],
         "floor": given["floor"],
         "snr_min": given["snr_min"],
-        "window_s": given["window_s"],
+        "window_s": window_s,
+        "signal": _signal(given["signal"], bold),
+        "lags_s": given["lags_s"] or (BOLD_LAGS_S if bold else LAGS_S),
+        "common": given["common"],
+        # what all regions share is taken off, or every motif of BOLD is nearly of rank one
+        "global_mean": bold,
         "scale": given["scale"] if source == "recordings" else "none",
         "resample_hz": settings["recordings"]["resample_hz"],
         "pre_s": settings["epoch"]["pre_s"],
@@ -155,6 +166,11 @@ def tensor_options(source, settings, items) -> dict:
             settings["identity"]["complete"],
         ),
     }
+
+
+def _signal(wanted, bold):
+    """What is correlated: BOLD is too slow for derivatives."""
+    return ("level" if bold else "derivative") if wanted == "auto" else wanted
 
 
 def make_tensor(source, items, settings, events=None, out=None):

@@ -71,7 +71,7 @@ def back_projection(items, factors, found, identity, resample_hz=None):
 
 def _binned(items, factors, identity, resample_hz):
     """z-scored traces of each recording, averaged over the bins: (n_bins, n_names)."""
-    items = [present(item) for item in items]
+    items = [present(item, factors.kind == "excess") for item in items]
     if any(isinstance(item, PairKernels) for item in items):
         return None
     if resample_hz is not None:
@@ -82,8 +82,8 @@ def _binned(items, factors, identity, resample_hz):
     for place, (item, member) in enumerate(zip(items, members)):
         x = np.asarray(item.traces, np.float64)
         seen = x if item.frame_mask is None else x[item.frame_mask]
-        sd = seen.std(axis=0)
-        z = (x - seen.mean(axis=0)) / np.where(sd > 0, sd, 1)
+        sd = np.nanstd(seen, axis=0)
+        z = (x - np.nanmean(seen, axis=0)) / np.where(sd > 0, sd, 1)
         if item.frame_mask is not None:
             z[~np.asarray(item.frame_mask, bool)] = np.nan
         start = factors.time_map["start_s"][:, place * per_item]

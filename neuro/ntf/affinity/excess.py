@@ -28,6 +28,7 @@ def excess(
     smooth_s=0.75,
     window_s=20.0,
     lags_s=LAGS_S,
+    common=True,
     global_mean=False,
     observed=None,
     centres=None,
@@ -37,8 +38,10 @@ def excess(
 
     ``z_ij(k) = (r_ij(k, 0) - mean_l r_ij(k, l)) / s_ij``, where r_ij(k, l) is Pearson's
     correlation of one neuron in window k with the other in the window moved by lag l, the mean is
-    over both signs of all lags and either neuron being moved, and s_ij is the root of the
-    variance over lags, averaged over the windows of the pair (ours).
+    over both signs of all L lags and either neuron being moved, and s_ij^2 is the variance over
+    lags, averaged over the windows of the pair, times 1 + 1/L for the error of the mean (ours).
+    With `common`, what all pairs of a window share is taken off: neurons that merely rise together
+    because the whole network does are no interaction of two.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def excess(
         Length of a window in s; 60 for BOLD.
     lags_s : sequence of float, default (5, 10, 15, 20)
         Lags in s; each is used with both signs where the recording allows.
+    common : bool, default True
+        Whether the mean over all pairs of a window is subtracted from it.
     global_mean : bool, default False
         Whether the mean over neurons is regressed out first (for BOLD).
     observed : array of bool, shape (n_frames,) or (n_frames, n_neurons), optional
@@ -81,7 +86,9 @@ def excess(
     n_frames, n_neurons = x.shape
     width = round(window_s * fs)
     lags = sorted({round(lag * fs) for lag in lags_s} - {0})
-    if width < 4 or not lags or n_frames < width + lags[0]:
+    if not lags:
+        raise ValueError(f"lags_s: got {list(lags_s)}, expected at least one of a frame and more")
+    if width < 4 or n_frames < width + lags[0]:
         raise ValueError(
             f"{n_frames / fs:.3g} s at {fs:g} Hz: too short for windows of {window_s:g} s and lags "
             f"of {min(lags_s):g} s and more"
@@ -99,11 +106,14 @@ def excess(
         known = np.isfinite(spread)
         variance += np.where(known, spread, 0)
         counted += known
-    scale = np.sqrt(variance / np.maximum(counted, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.where(scale > 1e-6, 1 / scale, 0).astype(np.float32)
+    scale = np.sqrt(variance / np.maximum(counted, 1) * (1 + 0.5 / len(lags)))
+    moving = scale > 1e-6
+    inverse = np.where(moving, 1 / np.where(moving, scale, 1), 0).astype(np.float32)
     for k in range(len(out)):
         out[k] *= inverse
+        known = np.isfinite(out[k]) & moving
+        if common and known.any():
+            out[k, moving] -= out[k, known].mean()
     return out
 
 
@@ -125,7 +135,7 @@ def prepared(traces, fs, signal, smooth_s, global_mean=False, observed=None):
     if observed is not None:
         rows = np.asarray(observed, bool)
         seen &= rows[:, None] if rows.ndim == 1 else rows
-    x = _filled(x, seen)
+    x = filled(x, seen)
     if global_mean:
         x = _without_mean(x, seen)
     if signal == "derivative":
@@ -138,8 +148,8 @@ def prepared(traces, fs, signal, smooth_s, global_mean=False, observed=None):
     return np.where(seen, x, 0.0), seen
 
 
-def _filled(x, seen):
-    """Gaps bridged by straight lines, neuron by neuron; all-missing ones are 0."""
+def filled(x, seen):
+    """Traces around their medians, gaps bridged by lines; neurons without a value are 0."""
     frames = np.arange(len(x))
     for column in np.flatnonzero(~seen.all(axis=0)):
         good = seen[:, column]
