@@ -309,6 +309,14 @@ class Ntf:
         "Surrogates: every trace shifted by a lag of its own, the whole analysis again.",
         low=0,
     )
+    n_moves: int = option(
+        199,
+        "integer",
+        "Surrogates of the test whether a motif recurs in time it was not fitted on: every neuron "
+        "moved by a lag of its own, 4 s at most; 0 leaves the test out. None for BOLD, where it "
+        "would be too easy.",
+        low=0,
+    )
     device: str = option(
         "cpu", "string", "Where the large products are computed.", choices=("cpu", "cuda")
     )
@@ -397,6 +405,13 @@ def describe(config):
             f"The whole analysis was repeated on {ntf['n_null']} surrogates in which every trace "
             "was shifted by a lag of its own; p values of the communities come from all "
             f"surrogate motifs, at a false discovery rate of {ntf['communities']['alpha']:g}."
+        )
+    if ntf["n_moves"] and set(ntf["sources"]) - {"fmri"}:
+        sentences.append(
+            "Whether a motif recurs was tested by fitting halves of the time and looking for the "
+            "covariance of its pairs in the other half, against "
+            f"{ntf['n_moves']} surrogates in which every neuron was moved by a lag of its own, 4 s "
+            "at most."
         )
     return sentences, keys
 

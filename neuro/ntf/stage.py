@@ -15,6 +15,7 @@ from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.traces import by_name
 from neuro.stats import splits
 
 BOLD_BIN_TR = 4
@@ -282,6 +283,51 @@ def backends(settings) -> tuple[list[str], list[str]]:
             name = "sbm"
         names.append(name)
     return list(dict.fromkeys(names)), notices
+
+
+def recurrence_of(source, items, factors, settings, seed):
+    """Whether the motifs of a set recur in held-out time, as a table.
+
+    Parameters
+    ----------
+    source : str
+    items : list of Recording or PairKernels
+    factors : Factors
+    settings : dict
+        Keys `n_moves`, `identity`, `recordings`.
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`neuro.ntf.communities.recur.recurrence_table`; without a test where the null
+        would be too easy (BOLD), the recordings are too short, or there are no traces.
+    """
+    from neuro.ntf.communities import recur
+
+    rank, reason = len(factors.lambda_), ""
+    rates = {item.fs for item in items} if settings["recordings"]["resample_hz"] is None else {0}
+    if not settings["n_moves"]:
+        reason = "ntf.n_moves is 0"
+    elif source == "fmri":
+        reason = "BOLD of any two regions covaries beyond this null"
+    elif not all(isinstance(item, Recording) for item in items) or len(rates) > 1:
+        reason = "no traces of one rate"
+    if reason:
+        return recur.recurrence_table(rank, 0, reason)
+    resample_hz = settings["recordings"]["resample_hz"]
+    traces = by_name(items, factors, Identity(**settings["identity"]), resample_hz)
+    try:
+        found = recur.recurrence(
+            traces,
+            resample_hz or items[0].fs,
+            np.nan_to_num(factors.pairs_),
+            n_null=settings["n_moves"],
+            random_state=seed,
+        )
+    except ValueError as error:
+        return recur.recurrence_table(rank, 0, str(error))
+    return recur.recurrence_table(found, settings["n_moves"])
 
 
 def rank_range(settings, tensor) -> list[int]:

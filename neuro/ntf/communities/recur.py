@@ -13,6 +13,7 @@ import dataclasses
 
 import numpy as np
 
+from neuro.base.seeds import generator
 from neuro.ntf.affinity.excess import excess, filled
 
 ORDER_S = 2.0
@@ -174,7 +175,6 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
 
     motifs = np.asarray(motifs, np.float64)
     rank = motifs.shape[1]
-    streams = np.random.SeedSequence(random_state).spawn(2)
     z, null_z = np.zeros(rank), np.zeros((rank, n_null))
     tested = np.zeros(rank, int)
     halves = [_halves(x, fs) for x in traces]
@@ -187,7 +187,7 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
             min(rank, *values.shape[::2]), n_starts=n_starts, random_state=random_state
         )
         fits.append(model.fit(values, mask=mask).pairs_.astype(np.float64))
-    rng = np.random.default_rng(streams[0])
+    rng = generator(random_state, "moved neurons")
     for side, found in enumerate(fits):
         agreement = _cosines(motifs, found)
         for component, match in zip(*linear_sum_assignment(-agreement)):
@@ -206,6 +206,39 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
     same = _cosines(motifs, motifs)
     np.fill_diagonal(same, 0)
     return Recurrence(z, np.where(tested > 0, p, np.nan), null_z, same.max(axis=1, initial=0))
+
+
+def recurrence_table(found, n_null, reason=""):
+    """One row per component; p values adjusted over the components.
+
+    Parameters
+    ----------
+    found : Recurrence, or int where there was no test
+        The number of components in that case.
+    n_null : int
+    reason : str
+        Why there was no test.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `component`, `z`, `null_95` (95 % quantile of the null in the same unit),
+        `p_value`, `p_adjusted`, `overlap`, `surrogates`, `reason`.
+    """
+    import pandas as pd
+
+    from neuro.stats.false_discovery import adjusted_p
+
+    rank = found if isinstance(found, int) else len(found.z)
+    table = pd.DataFrame({"component": np.arange(1, rank + 1)})
+    empty = np.full(rank, np.nan)
+    given = None if isinstance(found, int) else found
+    table["z"] = empty if given is None else given.z
+    table["null_95"] = empty if given is None else np.quantile(given.null, 0.95, axis=1)
+    table["p_value"] = empty if given is None else given.p
+    table["p_adjusted"] = adjusted_p(table["p_value"].to_numpy())
+    table["overlap"] = empty if given is None else given.overlap
+    return table.assign(surrogates=0 if given is None else n_null, reason=reason)
 
 
 def pair_values(traces, fs) -> np.ndarray:
