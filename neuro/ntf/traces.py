@@ -87,7 +87,8 @@ def by_name(items, factors, identity, resample_hz=None) -> list[np.ndarray]:
     items = [present(item, factors.kind == "excess") for item in items]
     if resample_hz is not None:
         items = [resampled(item, resample_hz) for item in items]
-    _, members = match_names([labels(item) for item in items], identity)
+    names, members = match_names([labels(item) for item in items], identity)
+    column = {name: place for place, name in enumerate(factors.names)}
     out = []
     for item, member in zip(items, members):
         x = np.array(item.traces, np.float64)
@@ -95,7 +96,7 @@ def by_name(items, factors, identity, resample_hz=None) -> list[np.ndarray]:
             x[~np.asarray(item.frame_mask, bool)] = np.nan
         columns = np.full((len(x), len(factors.names)), np.nan)
         for place in np.unique(member[member >= 0]):
-            columns[:, place] = _mean(x[:, member == place].T)
+            columns[:, column[names[place]]] = _mean(x[:, member == place].T)
         out.append(columns)
     return out
 

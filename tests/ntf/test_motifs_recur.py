@@ -1,10 +1,16 @@
 """Does a motif recur where it was not fitted: exact parts, power on cliques, silence elsewhere."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from neuro.io.recordings.reader import Recording
+from neuro.ntf import stage
+from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.communities import recur
 from neuro.ntf.factors.models import ConcatenatedNMF
+from neuro.ntf.traces import by_name
 from neuro.simulate.pair_cases import EMPTY, FS, pair_case
 
 
@@ -124,3 +130,51 @@ def test_animals_add_up_and_absent_neurons_cost_nothing():
 def test_a_recording_that_cannot_be_halved_is_refused():
     with pytest.raises(ValueError, match="too short for two halves"):
         recur.recurrence([np.random.default_rng(0).normal(size=(80, 5))], FS, np.ones((10, 1)))
+
+
+def recording(name, x, names, mask=None):
+    return Recording(name, x.astype(np.float32), FS, names, mask, "")
+
+
+FACTORS = SimpleNamespace(
+    names=["A", "B", "C"], kind="differential", lambda_=np.ones(2), pairs_=np.ones((3, 2))
+)
+
+
+def test_traces_are_put_in_the_order_of_the_motifs():
+    x = np.arange(40.0).reshape(10, 4)
+    mask = np.arange(10) != 3
+    items = [recording("w1", x, ["C", "A", "X", "B"]), recording("w2", x[:, :2], ["B", "C"], mask)]
+    identity = Identity({"X": "B"})
+    first, second = by_name(items, FACTORS, identity)
+    np.testing.assert_array_equal(first, np.column_stack([x[:, 1], x[:, 2:].mean(axis=1), x[:, 0]]))
+    np.testing.assert_array_equal(second[mask][:, 1:], x[mask, :2])
+    assert np.isnan(second[:, 0]).all() and np.isnan(second[3]).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "reason"),
+    [
+        ("fmri", {}, "BOLD"),
+        ("simulated", {"n_moves": 0}, "n_moves is 0"),
+        ("simulated", {}, "too short for two halves"),
+    ],
+)
+def test_a_set_that_is_not_tested_says_why(source, change, reason):
+    settings = {"n_moves": 9, "recordings": {"resample_hz": None}} | change
+    settings["identity"] = {"rename": {}, "merge_lr": False, "complete": False}
+    items = [recording("w1", np.random.default_rng(0).normal(size=(60, 3)), FACTORS.names)]
+    table = stage.recurrence_of(source, items, FACTORS, settings, 0)
+    assert len(table) == 2 and table["p_value"].isna().all() and (table["surrogates"] == 0).all()
+    assert reason in table["reason"].iloc[0]
+
+
+def test_the_table_adjusts_over_the_components():
+    null = np.random.default_rng(0).normal(size=(3, 99))
+    found = recur.Recurrence(
+        np.array([9.0, 0.0, 5.0]), np.array([0.01, 0.6, 0.02]), null, np.array([0.1, 0.2, 0.3])
+    )
+    table = recur.recurrence_table(found, 99)
+    np.testing.assert_allclose(table["p_adjusted"], [0.03, 0.6, 0.03])
+    np.testing.assert_allclose(table["null_95"], np.quantile(null, 0.95, axis=1))
+    assert table["surrogates"].tolist() == [99] * 3
