@@ -3,10 +3,12 @@
     python benchmarks/ntf_recovery.py [PART ...] [--graph-tool PYTHON] [--out table.md]
 
 PART is `components` (how many are chosen), `blocks` (block model; Louvain and Leiden on benchmark
-graphs), `zero` (absent neurons masked or filled with zeros) or `graphtool` (blocks and benchmark
-graphs by graph-tool); without one all run. graph-tool is not on PyPI: install the Debian package
-python3-graph-tool, or the environment envs/graphtool.yaml, and name its Python; this script runs
-itself there. Tables on standard output, one thread; the same seeds give the same figures.
+graphs), `zero` (absent neurons masked or filled with zeros), `chance` (pairs that the affinity
+`excess` calls where nothing interacts), `recurs` (whether a motif recurs: false positives and
+power) or `graphtool` (blocks and benchmark graphs by graph-tool); without one all run. graph-tool
+is not on PyPI: install the Debian package python3-graph-tool, or the environment
+envs/graphtool.yaml, and name its Python; this script runs itself there. Tables on standard output,
+one thread; the same seeds give the same figures.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from page import heading, table
 
 # the Python that has graph-tool may have little else: all of neuro is imported where it is used
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("components", "blocks", "zero", "graphtool")
+PARTS = ("components", "blocks", "zero", "chance", "recurs", "graphtool")
 NO_GRAPH_TOOL = (
     "Left out: `--graph-tool PYTHON` names a Python with graph-tool (Debian package "
     "python3-graph-tool, or envs/graphtool.yaml)."
@@ -31,6 +33,8 @@ NO_GRAPH_TOOL = (
 SEEDS = (0, 1, 2, 3)
 RECORDING_SEEDS = (0, 1, 2, 3, 4, 5, 6)
 GRAPH_SEEDS = (0, 1, 2, 3, 4)
+CASE_SEEDS = range(16)
+RECUR_SEEDS = range(3000, 3040)
 STIMULI, ANIMALS, NEURONS = (2, 3, 4), 8, 36
 HEAVIER = (3.0, 8.0)
 """Weights inside planted blocks, in parts of those between them."""
@@ -217,6 +221,52 @@ def zero():
     ]
 
 
+def chance():
+    """Share of pairs that are called at 5 % where nothing interacts."""
+    from neuro.ntf.affinity.excess import excess
+    from neuro.simulate.pair_cases import EMPTY, FS, pair_case
+
+    centres = np.arange(40.0, 761.0, 80.0)
+    rows = []
+    for common in (True, False):
+        shares = []
+        for kind in EMPTY:
+            own = []
+            for seed in CASE_SEEDS:
+                x = pair_case(kind, rng=np.random.default_rng(seed))
+                z = excess(x, FS, centres=centres, common=common)
+                own.append((np.abs(z.mean(axis=0) * np.sqrt(len(z))) > 1.96).mean())
+            shares.append(f"{np.mean(own):.3f}")
+        rows.append(["yes" if common else "no", *shares])
+    lines = ["20 neurons, 800 frames, windows of 20 s side by side, 16 recordings a kind:", ""]
+    return lines + table(["mean over pairs taken off", *EMPTY], rows)
+
+
+def recurs():
+    """False positives and power of the test whether a motif recurs."""
+    from neuro.ntf.communities.recur import pair_values, recurrence
+    from neuro.ntf.factors.models import ConcatenatedNMF
+    from neuro.simulate.pair_cases import EMPTY, FS, pair_case
+
+    def found(kind, rank, n_neurons, n_frames, seeds, **given):
+        values = []
+        for seed in seeds:
+            x = pair_case(kind, n_neurons, n_frames, rng=np.random.default_rng(seed), **given)
+            model = ConcatenatedNMF(rank, n_starts=3, random_state=0)
+            motifs = model.fit(pair_values(x, FS)[:, None]).pairs_
+            values.append(recurrence([x], FS, motifs, random_state=seed).p)
+        return np.concatenate(values)
+
+    rows = []
+    for kind in EMPTY:
+        p = found(kind, 2, 20, 800, RECUR_SEEDS)
+        rows.append([kind, "2", f"{(p <= 0.05).mean():.3f}", str(len(p))])
+    for amplitude in (0.1, 0.2, 0.4):
+        p = found("cliques", 3, 30, 1000, RECUR_SEEDS[:20], amplitude=amplitude)
+        rows.append([f"3 cliques, {amplitude:g}", "3", f"{(p <= 0.05).mean():.3f}", str(len(p))])
+    return table(["traces", "components", "p <= .05", "n"], rows)
+
+
 def graphtool(python):
     """Description lengths and benchmark graphs by graph-tool, in its own Python."""
     if python is None:
@@ -363,6 +413,8 @@ def main():
         "components": components,
         "blocks": blocks,
         "zero": zero,
+        "chance": chance,
+        "recurs": recurs,
         "graphtool": lambda: graphtool(arguments.graph_tool),
     }
     lines = []

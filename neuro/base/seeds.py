@@ -30,6 +30,7 @@ STREAMS = {
     "surrogates": 11,
     "shifted traces": 20240214,
     "null statistic": 122,
+    "moved neurons": 123,
     # mds
     "shuffled conditions": 131,
     "shown units": 132,

@@ -7,8 +7,17 @@ import dataclasses
 from neuro.config.model import enabled, group, option, preset
 
 SOURCES = ("simulated", "recordings", "fmri")
-KINDS = ("auto", "differential", "product", "root", "edge_ts", "sliding_window", "phase")
-SIGNED = ("edge_ts", "sliding_window", "phase")
+KINDS = (
+    "auto",
+    "excess",
+    "differential",
+    "product",
+    "root",
+    "edge_ts",
+    "sliding_window",
+    "phase",
+)
+SIGNED = ("excess", "edge_ts", "sliding_window", "phase")
 BACKENDS = ("networkx", "igraph", "sbm", "graph_tool")
 
 
@@ -118,8 +127,34 @@ class Affinity:
         above=0,
         nullable=True,
     )
-    window_s: float = option(
-        30.0, "number", "Length of the window of 'sliding_window'.", unit="s", above=0
+    window_s: float | None = option(
+        None,
+        "number",
+        "Length of a window; null is 20 s for 'excess' (60 s for BOLD) and 30 s for "
+        "'sliding_window'.",
+        unit="s",
+        above=0,
+        nullable=True,
+    )
+    signal: str = option(
+        "auto",
+        "string",
+        "What 'excess' correlates: the smoothed derivative, or the trace less its slow drift, for "
+        "slow indicators; 'auto' is derivative for calcium and level for BOLD.",
+        choices=("auto", "derivative", "level"),
+    )
+    lags_s: list = option(
+        [],
+        "numbers",
+        "Lags that stand for chance in 'excess', used with both signs; empty is 5, 10, 15, 20 s "
+        "(20, 40, 60 s for BOLD).",
+        unit="s",
+        above=0,
+    )
+    common: bool = option(
+        True,
+        "boolean",
+        "Whether 'excess' takes off what all pairs of a window share.",
     )
     sign: str = option(
         "positive",
@@ -274,6 +309,14 @@ class Ntf:
         "Surrogates: every trace shifted by a lag of its own, the whole analysis again.",
         low=0,
     )
+    n_moves: int = option(
+        199,
+        "integer",
+        "Surrogates of the test whether a motif recurs in time it was not fitted on: every neuron "
+        "moved by a lag of its own, 4 s at most; 0 leaves the test out. None for BOLD, where it "
+        "would be too easy.",
+        low=0,
+    )
     device: str = option(
         "cpu", "string", "Where the large products are computed.", choices=("cpu", "cuda")
     )
@@ -304,7 +347,11 @@ def describe(config):
         "product": "the product of their absolute scaled derivatives",
         "root": "the root of the product of their absolute scaled derivatives",
         "edge_ts": "the product of their z-scores (edge time series)",
-        "sliding_window": f"their correlation in tapered windows of {affinity['window_s']:g} s",
+        "excess": "their correlation in windows of "
+        f"{affinity['window_s'] or (60 if ntf['sources'] == ['fmri'] else 20):g} s beyond that of "
+        "windows some seconds apart, in standard deviations over these lags (our definition)",
+        "sliding_window": "their correlation in tapered windows of "
+        f"{affinity['window_s'] or 30:g} s",
         "phase": "the cosine of the difference of their phases",
     }
     wanted = [affinity["kind"]]
@@ -358,6 +405,13 @@ def describe(config):
             f"The whole analysis was repeated on {ntf['n_null']} surrogates in which every trace "
             "was shifted by a lag of its own; p values of the communities come from all "
             f"surrogate motifs, at a false discovery rate of {ntf['communities']['alpha']:g}."
+        )
+    if ntf["n_moves"] and set(ntf["sources"]) - {"fmri"}:
+        sentences.append(
+            "Whether a motif recurs was tested by fitting halves of the time and looking for the "
+            "covariance of its pairs in the other half, against "
+            f"{ntf['n_moves']} surrogates in which every neuron was moved by a lag of its own, 4 s "
+            "at most."
         )
     return sentences, keys
 

@@ -11,6 +11,7 @@ import numpy as np
 from neuro.io.problems import InputProblem
 from neuro.ntf.affinity.tensor import PairTensor
 from neuro.ntf.communities.nulls import NullMotifs
+from neuro.ntf.factors.operators import Entries
 
 IN_MEMORY_BYTES = 2 << 30
 """Larger tensors are streamed from disk at every product."""
@@ -34,8 +35,13 @@ def write_axes(path, tensor: PairTensor) -> None:
     frames = tensor.frame_mask
     if frames is None:
         frames = np.ones(tensor.values.shape[:2], bool)
+    entries = {}
+    if tensor.observed is not None:
+        rows = Entries.of(tensor.observed)
+        entries = {"entry_masks": np.packbits(rows.masks, axis=1), "entry_place": rows.place}
     np.savez_compressed(
         path,
+        **entries,
         pair_mask=tensor.pair_mask,
         frame_mask=frames,
         names=np.array(tensor.names),
@@ -106,6 +112,11 @@ def read_axes(path) -> PairTensor:
     """
     content, text = _open(path)
     frames = content["frame_mask"]
+    observed = None
+    if "entry_place" in content:
+        n_pairs = content["pair_mask"].shape[1]
+        masks = np.unpackbits(content["entry_masks"], axis=1, count=n_pairs).astype(bool)
+        observed = Entries(masks, content["entry_place"]).full((*frames.shape, n_pairs))
     return PairTensor(
         values=np.zeros((0, *content["pair_mask"].shape), np.float32),
         pair_mask=content["pair_mask"],
@@ -114,6 +125,7 @@ def read_axes(path) -> PairTensor:
         animals=[str(name) for name in content["animals"]],
         fs=float(content["fs"]),
         time_map={name: content[name] for name in _TIME_MAP},
+        observed=observed,
         **text,
     )
 

@@ -10,14 +10,18 @@ from neuro.base import seeds
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import Recording, read_kernels, read_recording
 from neuro.ntf.affinity.alignment import read_events
+from neuro.ntf.affinity.excess import BOLD_LAGS_S, LAGS_S
 from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.ntf.traces import by_name
 from neuro.stats import splits
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
+WINDOW_S = 20.0
+BOLD_WINDOW_S = 60.0
 
 
 def load(source, files, settings, runs="first") -> list:
@@ -132,7 +136,10 @@ def tensor_options(source, settings, items) -> dict:
     kind = given["kind"]
     if kind == "auto":
         kind = "edge_ts" if bold else "differential"
-    bin_s = given["bin_s"]
+    window_s, bin_s = given["window_s"], given["bin_s"]
+    if kind == "excess":
+        window_s = window_s or (BOLD_WINDOW_S if bold else WINDOW_S)
+        bin_s = bin_s or window_s / 2
     if bin_s is None:
         rate = settings["recordings"]["resample_hz"] or items[0].fs
         bin_s = BOLD_BIN_TR / rate if bold else max(CALCIUM_BIN_S, 1.0 / rate)
@@ -143,7 +150,12 @@ def tensor_options(source, settings, items) -> dict:
         "smooth_s": given["smooth_s"],
         "floor": given["floor"],
         "snr_min": given["snr_min"],
-        "window_s": given["window_s"],
+        "window_s": window_s,
+        "signal": _signal(given["signal"], bold),
+        "lags_s": given["lags_s"] or (BOLD_LAGS_S if bold else LAGS_S),
+        "common": given["common"],
+        # what all regions share is taken off, or every motif of BOLD is nearly of rank one
+        "global_mean": bold,
         "scale": given["scale"] if source == "recordings" else "none",
         "resample_hz": settings["recordings"]["resample_hz"],
         "pre_s": settings["epoch"]["pre_s"],
@@ -155,6 +167,11 @@ def tensor_options(source, settings, items) -> dict:
             settings["identity"]["complete"],
         ),
     }
+
+
+def _signal(wanted, bold):
+    """What is correlated: BOLD is too slow for derivatives."""
+    return ("level" if bold else "derivative") if wanted == "auto" else wanted
 
 
 def make_tensor(source, items, settings, events=None, out=None):
@@ -266,6 +283,51 @@ def backends(settings) -> tuple[list[str], list[str]]:
             name = "sbm"
         names.append(name)
     return list(dict.fromkeys(names)), notices
+
+
+def recurrence_of(source, items, factors, settings, seed):
+    """Whether the motifs of a set recur in held-out time, as a table.
+
+    Parameters
+    ----------
+    source : str
+    items : list of Recording or PairKernels
+    factors : Factors
+    settings : dict
+        Keys `n_moves`, `identity`, `recordings`.
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`neuro.ntf.communities.recur.recurrence_table`; without a test where the null
+        would be too easy (BOLD), the recordings are too short, or there are no traces.
+    """
+    from neuro.ntf.communities import recur
+
+    rank, reason = len(factors.lambda_), ""
+    rates = {item.fs for item in items} if settings["recordings"]["resample_hz"] is None else {0}
+    if not settings["n_moves"]:
+        reason = "ntf.n_moves is 0"
+    elif source == "fmri":
+        reason = "BOLD of any two regions covaries beyond this null"
+    elif not all(isinstance(item, Recording) for item in items) or len(rates) > 1:
+        reason = "no traces of one rate"
+    if reason:
+        return recur.recurrence_table(rank, 0, reason)
+    resample_hz = settings["recordings"]["resample_hz"]
+    traces = by_name(items, factors, Identity(**settings["identity"]), resample_hz)
+    try:
+        found = recur.recurrence(
+            traces,
+            resample_hz or items[0].fs,
+            np.nan_to_num(factors.pairs_),
+            n_null=settings["n_moves"],
+            random_state=seed,
+        )
+    except ValueError as error:
+        return recur.recurrence_table(rank, 0, str(error))
+    return recur.recurrence_table(found, settings["n_moves"])
 
 
 def rank_range(settings, tensor) -> list[int]:

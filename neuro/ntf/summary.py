@@ -316,7 +316,7 @@ def exclusions(name, axes, components) -> list[dict]:
     return rows
 
 
-def headline(name, factors, null, components, shared=None) -> list[dict]:
+def headline(name, factors, null, components, shared=None, recurrence=None) -> list[dict]:
     """Headline figures of a set.
 
     Parameters
@@ -328,6 +328,8 @@ def headline(name, factors, null, components, shared=None) -> list[dict]:
     shared : int, optional
         Repeats in training and test of the split that chose the number of components; none
         where nothing was left out.
+    recurrence : pandas.DataFrame, optional
+        From :func:`neuro.ntf.communities.recur.recurrence_table`.
 
     Returns
     -------
@@ -378,6 +380,17 @@ def headline(name, factors, null, components, shared=None) -> list[dict]:
                 "components",
                 len(first),
                 0.05 * len(first),
+            )
+        )
+    if recurrence is not None and recurrence["p_value"].notna().any():
+        known = recurrence["p_value"].dropna()
+        rows.append(
+            row(
+                "components that recur in held-out time (p <= .05)",
+                int((known <= 0.05).sum()),
+                "components",
+                len(known),
+                0.05 * len(known),
             )
         )
     return rows

@@ -69,9 +69,41 @@ def back_projection(items, factors, found, identity, resample_hz=None):
     }
 
 
+def by_name(items, factors, identity, resample_hz=None) -> list[np.ndarray]:
+    """Traces of each recording, columns in the order of the factors' neurons.
+
+    Parameters
+    ----------
+    items : list of Recording
+    factors : Factors
+    identity : Identity
+    resample_hz : float, optional
+
+    Returns
+    -------
+    list of ndarray of float64, shape (n_frames, n_neurons)
+        NaN where a neuron is absent or a frame is masked; the mean where two have one name.
+    """
+    items = [present(item, factors.kind == "excess") for item in items]
+    if resample_hz is not None:
+        items = [resampled(item, resample_hz) for item in items]
+    names, members = match_names([labels(item) for item in items], identity)
+    column = {name: place for place, name in enumerate(factors.names)}
+    out = []
+    for item, member in zip(items, members):
+        x = np.array(item.traces, np.float64)
+        if item.frame_mask is not None:
+            x[~np.asarray(item.frame_mask, bool)] = np.nan
+        columns = np.full((len(x), len(factors.names)), np.nan)
+        for place in np.unique(member[member >= 0]):
+            columns[:, column[names[place]]] = _mean(x[:, member == place].T)
+        out.append(columns)
+    return out
+
+
 def _binned(items, factors, identity, resample_hz):
     """z-scored traces of each recording, averaged over the bins: (n_bins, n_names)."""
-    items = [present(item) for item in items]
+    items = [present(item, factors.kind == "excess") for item in items]
     if any(isinstance(item, PairKernels) for item in items):
         return None
     if resample_hz is not None:
@@ -82,8 +114,8 @@ def _binned(items, factors, identity, resample_hz):
     for place, (item, member) in enumerate(zip(items, members)):
         x = np.asarray(item.traces, np.float64)
         seen = x if item.frame_mask is None else x[item.frame_mask]
-        sd = seen.std(axis=0)
-        z = (x - seen.mean(axis=0)) / np.where(sd > 0, sd, 1)
+        sd = np.nanstd(seen, axis=0)
+        z = (x - np.nanmean(seen, axis=0)) / np.where(sd > 0, sd, 1)
         if item.frame_mask is not None:
             z[~np.asarray(item.frame_mask, bool)] = np.nan
         start = factors.time_map["start_s"][:, place * per_item]

@@ -84,8 +84,10 @@ CASES = [
     ("ntf.simulated.", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
     ("ntf.fmri_runs", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["fmri", "simulated"]}),
     ("ntf.affinity.window_s", {}, {"ntf.affinity.kind": "sliding_window"}),
+    ("ntf.affinity.signal", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "excess"}),
     ("ntf.affinity.floor", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
-    ("ntf.affinity.smooth_s", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "root"}),
+    ("ntf.affinity.smooth_s", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "excess"}),
+    ("ntf.affinity.snr_min", {"ntf.affinity.kind": "excess"}, {"ntf.affinity.kind": "root"}),
     ("ntf.affinity.sign", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["simulated", "fmri"]}),
     (
         "ntf.epoch.",
@@ -256,7 +258,7 @@ def test_a_row_fires_when_it_should_and_not_otherwise(row, case):
         ),
         (
             {"ntf.affinity.window_s": 10},
-            "ntf.affinity.window_s: no effect, only sliding_window has a window "
+            "ntf.affinity.window_s: no effect, only excess and sliding_window have a window "
             "(ntf.affinity.kind: auto)",
         ),
         (
@@ -334,13 +336,14 @@ def test_hmmglm_gives_the_same_fit_where_the_table_says_so(key, values, silent, 
 
 
 @pytest.mark.parametrize(
-    "kind", ["differential", "product", "root", "edge_ts", "sliding_window", "phase"]
+    "kind", ["excess", "differential", "product", "root", "edge_ts", "sliding_window", "phase"]
 )
 def test_affinities_change_with_a_key_where_the_table_says_it_acts(kind):
     from neuro.ntf.affinity.pairs import affinity
 
     traces = np.random.default_rng(0).normal(size=(400, 3)).cumsum(axis=0)
     other = {"smooth_s": 3.0, "floor": 0.6, "snr_min": 500.0, "window_s": 8.0, "sign": "blind"}
+    other |= {"signal": "level", "lags_s": (3.0,), "common": False}
     usual = {"smooth_s": 0.75, "floor": 0.1, "snr_min": 0.0, "window_s": 30.0, "sign": "positive"}
     config = resolved({"ntf.affinity.kind": kind})
     before = affinity(traces, 4.0, kind, **usual)

@@ -167,3 +167,32 @@ def test_resting_series_run_from_settings_to_report(tmp_path):
     assert sidecar["Model"] == "concatenated" and sidecar["AffinityKind"] == "edge_ts"
     with np.load(results / "fmri/factors.npz") as file:
         assert file["time"].shape[1:] == (216, 6) and file["pairs"].shape == (6670, 6)
+
+
+def test_published_assemblies_are_the_motifs_of_excess(tmp_path):
+    """One to one, pairs inside against all others; each set of components beside plain PCA-ICA."""
+    from sklearn.decomposition import PCA, FastICA
+
+    from neuro.ntf.affinity.excess import excess
+    from neuro.ntf.communities.known import assemblies
+
+    folder = extracted(tmp_path, "zebrafish_tectum_f1.tar.gz") / "data/zf_20151104-f1"
+    item = read_recording(
+        folder / "zf_20151104-f1_activity_matrix.csv", fs=2.0, time_axis=1, variable=None
+    )
+    groups = read_assemblies(folder / "zf_20151104-f1_assembly_assignments.csv")
+    left, right = np.triu_indices(item.traces.shape[1], 1)
+    values = np.maximum(excess(item.traces, 2.0, signal="level", common=False), 0)[:, None]
+    found = {}
+    for rank, least in ((5, 0.88), (8, 0.91)):
+        model = ConcatenatedNMF(rank, n_starts=10, random_state=0).fit(values)
+        matrices = np.zeros((rank, item.traces.shape[1], item.traces.shape[1]))
+        matrices[:, left, right] = model.pairs_.T
+        ours = assemblies(matrices, item.traces, groups)["auroc"].mean()
+        z = (item.traces - item.traces.mean(axis=0)) / item.traces.std(axis=0)
+        reduced = PCA(rank, random_state=0).fit(z)
+        ica = FastICA(rank, random_state=0, max_iter=2000).fit(reduced.transform(z))
+        weights = np.abs(ica.components_ @ reduced.components_)
+        peers = np.einsum("ri,rj->rij", weights, weights)
+        found[rank] = ours, assemblies(peers, item.traces, groups)["auroc"].mean()
+        assert ours >= least, found

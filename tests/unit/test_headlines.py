@@ -235,6 +235,7 @@ def test_ntf():
     tensor = load("ntf_factorize", "data", f"{folder}/tensor.npy").astype(float)
     truth = read(case, "data", "simulated/calcium/truth.tsv").set_index("neuron")
     found = read(case, "expected", f"{folder}/communities.tsv").query("backend == 'networkx'")
+    recurs = read(case, "expected", f"{folder}/recurrence.tsv")
     tested = read(case, "expected", f"{folder}/components.tsv").query("backend == 'networkx'")
 
     seen = axes["frame_mask"][:, :, None] & axes["pair_mask"][None]
@@ -279,6 +280,11 @@ def test_ntf():
             "value": int((tested.p_adjusted <= 0.05).sum()),
             "null": 0.05 * len(tested),
             "n": len(tested),
+        },
+        "components that recur in held-out time (p <= .05)": {
+            "value": int((recurs.z > recurs.null_95).sum()),
+            "null": 0.05 * len(recurs),
+            "n": len(recurs),
         },
     }
     expected = {f"simulated: {name}": fields for name, fields in expected.items()}

@@ -170,6 +170,7 @@ rule ntf_communities:
     output:
         communities="results/ntf/{dataset}/communities.tsv",
         components="results/ntf/{dataset}/components.tsv",
+        recurrence="results/ntf/{dataset}/recurrence.tsv",
         nulls="results/ntf/{dataset}/nulls.tsv",
         membership="results/ntf/{dataset}/membership.npz",
         traces="results/ntf/{dataset}/back_projection.npz",
@@ -192,7 +193,9 @@ rule ntf_communities:
     params:
         inputs=stamp(ntf_files, ntf_known),
         source=lambda wildcards: ntf_source(wildcards.dataset),
-        settings=settings("ntf", "communities", "recordings", "identity", "fmri_runs"),
+        settings=settings(
+            "ntf", "communities", "n_moves", "recordings", "identity", "fmri_runs"
+        ),
         seed=config["execution"]["seed"],
         code=stage_digest("ntf"),
     message:

@@ -38,6 +38,8 @@ def main(snakemake):
         )
         tables.write_tsv(out.communities, summary.community_table(factors, found))
         tables.write_tsv(out.components, components)
+        recurrence = stage.recurrence_of(params.source, items, factors, settings, params.seed)
+        tables.write_tsv(out.recurrence, recurrence)
         tables.write_tsv(out.nulls, summary.null_table(null, statistics))
         summary.write_membership(out.membership, found)
         summary.write_arrays(out.traces, projection)
@@ -47,7 +49,7 @@ def main(snakemake):
         table, rows = known.compare(params.source, factors, first, items, given.known, params.seed)
         tables.write_tsv(out.known, table)
         shared = json.loads(Path(given.rank).read_text("utf-8"))["shared"]
-        headline = summary.headline(name, factors, null, components, shared)
+        headline = summary.headline(name, factors, null, components, shared, recurrence)
         provenance.write_json(out.report, [*rows, *headline])
         provenance.sidecar(
             out.communities,

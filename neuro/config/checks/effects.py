@@ -153,12 +153,26 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     ),
     ("ntf.simulated.", lacks("ntf.sources", "simulated"), "nothing is planted"),
     ("ntf.fmri_runs", lacks("ntf.sources", "fmri"), "no region series are read"),
-    ("ntf.affinity.window_s", affinity("sliding_window"), "only sliding_window has a window"),
+    (
+        "ntf.affinity.window_s",
+        affinity("sliding_window", "excess"),
+        "only excess and sliding_window have a window",
+    ),
+    (
+        "ntf.affinity.signal ntf.affinity.lags_s ntf.affinity.common",
+        affinity("excess"),
+        "only excess compares with lags",
+    ),
     ("ntf.affinity.floor", affinity("differential"), "only differential has joint runs"),
     (
-        "ntf.affinity.smooth_s ntf.affinity.snr_min",
-        affinity("differential", "product", "root"),
+        "ntf.affinity.smooth_s",
+        affinity("differential", "product", "root", "excess"),
         "this kind takes no derivative",
+    ),
+    (
+        "ntf.affinity.snr_min",
+        affinity("differential", "product", "root"),
+        "this kind has no gate of silent traces",
     ),
     ("ntf.affinity.sign", affinity(*SIGNED), "this kind has no sign"),
     (

@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.ntf.affinity.derivative import SNR_MIN, bridged, scaled_derivatives
+from neuro.ntf.affinity.excess import LAGS_S, excess
 
-KINDS = ("differential", "product", "root", "edge_ts", "sliding_window", "phase")
-SIGNED = ("edge_ts", "sliding_window", "phase")
+KINDS = ("excess", "differential", "product", "root", "edge_ts", "sliding_window", "phase")
+SIGNED = ("excess", "edge_ts", "sliding_window", "phase")
 """Kinds whose raw value has a sign; `sign` says what becomes of it."""
 SIGNS = ("positive", "negative", "blind")
 
@@ -27,7 +28,11 @@ def affinity(
     floor=0.1,
     snr_min=SNR_MIN,
     bin_s=1.0,
-    window_s=30.0,
+    window_s=None,
+    signal="derivative",
+    lags_s=LAGS_S,
+    common=True,
+    global_mean=False,
     sign="positive",
     frame_mask=None,
     bins=None,
@@ -39,7 +44,9 @@ def affinity(
     traces : array, shape (n_frames, n_neurons)
     fs : float
         Sampling rate in Hz.
-    kind : {"differential", "product", "root", "edge_ts", "sliding_window", "phase"}
+    kind : {"excess", "differential", "product", "root", "edge_ts", "sliding_window", "phase"}
+        `excess` (ours): correlation in windows around the bins beyond that at lags, see
+        :func:`neuro.ntf.affinity.excess.excess`.
         `differential` (default, ours): derivatives on joint runs, see :func:`differential`.
         `product` and `root`: |d_i||d_j| of the scaled derivatives clipped at 1, and its square
         root. `edge_ts`: z_i z_j of the z-scored traces. `sliding_window`: correlation in a
@@ -53,11 +60,14 @@ def affinity(
     bin_s : float
         Bin width in s (1.0 for calcium, ours; 4 TR for BOLD). Frames after the last full bin
         are left out.
-    window_s : float
-        Full length of the tapered window in s (30, ours; 20-60 is usual).
+    window_s : float, optional
+        Full length of the window in s: 20 for `excess`, 30 for the tapered one of
+        `sliding_window` (ours; 20-60 is usual).
+    signal, lags_s, common, global_mean
+        Of `excess`.
     sign : {"positive", "negative", "blind"}
         Part of a signed value that is kept; `blind` keeps its size. Only for
-        `edge_ts`, `sliding_window` and `phase`; the others have no sign.
+        `excess`, `edge_ts`, `sliding_window` and `phase`; the others have no sign.
     frame_mask : array of bool, shape (n_frames,), optional
         False for frames without a valid value. They end runs and do not count in bins.
     bins : tuple of two arrays of int, optional
@@ -66,26 +76,42 @@ def affinity(
     Returns
     -------
     ndarray of float32, shape (n_bins, n_pairs)
-        In [0, 1] except for `edge_ts`, which has no upper bound.
+        In [0, 1] except for `excess` and `edge_ts`, which have no upper bound. `excess` alone
+        takes traces with gaps (NaN), and is NaN where a pair was not observed.
 
     Raises
     ------
     ValueError
-        On an unknown kind or sign, NaN in valid frames, fewer than two neurons, or a recording
-        shorter than one bin.
+        On an unknown kind or sign, NaN in valid frames (but for `excess`), fewer than two
+        neurons, or a recording shorter than one bin.
     """
     traces = np.asarray(traces)
     _check(traces, kind, sign, frame_mask)
     starts, stops = frame_bins(len(traces), fs, bin_s) if bins is None else bins
     starts, stops = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
     valid = np.ones(len(traces), bool) if frame_mask is None else np.asarray(frame_mask, bool)
+    if kind == "excess":
+        z = excess(
+            traces,
+            fs,
+            signal=signal,
+            smooth_s=smooth_s,
+            window_s=20.0 if window_s is None else window_s,
+            lags_s=lags_s,
+            common=common,
+            global_mean=global_mean,
+            observed=frame_mask,
+            centres=(starts + stops) / 2,
+        )
+        return _signed(z, sign)
     if kind == "differential":
         d, _, _ = scaled_derivatives(
             traces, fs, smooth_s=smooth_s, snr_min=snr_min, frame_mask=frame_mask
         )
         return differential(d, floor, valid, starts, stops)
     if kind == "sliding_window":
-        return _sliding(bridged(traces, frame_mask), fs, window_s, valid, starts, stops, sign)
+        length = 30.0 if window_s is None else window_s
+        return _sliding(bridged(traces, frame_mask), fs, length, valid, starts, stops, sign)
     if kind == "phase":
         return _phase(bridged(traces, frame_mask), valid, starts, stops, sign)
     if kind == "edge_ts" and sign == "negative":
@@ -205,6 +231,9 @@ def silent_traces(traces, fs, kind, *, smooth_s=0.75, snr_min=SNR_MIN, frame_mas
         return scaled_derivatives(
             traces, fs, smooth_s=smooth_s, snr_min=snr_min, frame_mask=frame_mask
         )[1]
+    if kind == "excess":
+        x = np.where(np.isfinite(traces), traces, np.nanmedian(traces, axis=0))
+        return _standardised(bridged(x, frame_mask), frame_mask)[1]
     return _standardised(bridged(traces, frame_mask), frame_mask)[1]
 
 
@@ -220,7 +249,7 @@ def _check(traces, kind, sign, frame_mask):
     if frame_mask is not None and len(frame_mask) != len(traces):
         raise ValueError(f"frame mask: {len(frame_mask)} values for {len(traces)} frames")
     seen = traces if frame_mask is None else traces[np.asarray(frame_mask, bool)]
-    if not np.isfinite(seen).all():
+    if kind != "excess" and not np.isfinite(seen).all():
         column = int(np.flatnonzero(~np.isfinite(seen).all(axis=0))[0])
         raise ValueError(f"traces: NaN or infinite values in column {column}; give a frame mask")
 

@@ -13,15 +13,18 @@ from neuro.ntf.affinity.identity import Identity, match_names
 from neuro.stats.observed import common_block
 
 
-def present(item):
+def present(item, gaps=False):
     """A recording without the neurons that are missing (NaN) or not identified.
 
-    Affinities of a bin need every neuron of the recording, so frames count in which all kept ones
-    have a value; a neuron that misses many frames is left out instead of costing them.
+    Most affinities of a bin need every neuron of the recording, so frames count in which all kept
+    ones have a value; a neuron that misses many frames is left out instead of costing them.
 
     Parameters
     ----------
     item : Recording, PairKernels or pynapple.TsdFrame
+    gaps : bool, default False
+        Whether neurons may have gaps, as the kind `excess` allows: only those without any value
+        are left out.
 
     Returns
     -------
@@ -35,7 +38,7 @@ def present(item):
     keep = ~np.isnan(item.traces).all(axis=0)
     if item.names is not None:
         keep &= np.array([bool(name) for name in item.names])
-    missing = np.isnan(item.traces[:, keep]).any()
+    missing = np.isnan(item.traces[:, keep]).any() and not gaps
     if missing:
         keep[keep] = common_block(_observed_rows(item)[:, keep])
     if keep.all() and not missing:
@@ -57,12 +60,14 @@ def _observed_rows(item):
     return item.observed[np.asarray(item.frame_mask, bool)]
 
 
-def unobserved(item) -> dict[str, float]:
+def unobserved(item, gaps=False) -> dict[str, float]:
     """Neurons that :func:`present` leaves out of a recording because of their gaps.
 
     Parameters
     ----------
     item : Recording, PairKernels or pynapple.TsdFrame
+    gaps : bool, default False
+        As for :func:`present`.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def unobserved(item) -> dict[str, float]:
         return {}
     if is_pynapple(item):
         item = recording_from_pynapple(item)
-    kept, share = set(labels(present(item))), _observed_rows(item).mean(axis=0)
+    kept, share = set(labels(present(item, gaps))), _observed_rows(item).mean(axis=0)
     return {
         name: float(part) for name, part in zip(labels(item), share) if name and name not in kept
     }
@@ -237,11 +242,21 @@ def resampled(item: Recording, fs: float) -> Recording:
     from neuro.ntf.affinity.derivative import bridged
 
     ratio = Fraction(fs / item.fs).limit_denominator(1000)
-    traces = bridged(item.traces, item.frame_mask)
+    known = np.isfinite(item.traces)
+    if item.frame_mask is not None:
+        known &= np.asarray(item.frame_mask, bool)[:, None]
+    whole = known.all(axis=1)
+    if (known == whole[:, None]).all():
+        traces = bridged(item.traces, None if whole.all() else whole)
+    else:
+        traces = np.column_stack(
+            [bridged(one[:, None], seen)[:, 0] for one, seen in zip(item.traces.T, known.T)]
+        )
     turned = resample_poly(traces, ratio.numerator, ratio.denominator, axis=0, padtype="line")
     mask = item.frame_mask
+    nearest = np.minimum((np.arange(len(turned)) / fs * item.fs).round(), len(known) - 1)
+    turned[~np.isfinite(item.traces)[nearest.astype(int)]] = np.nan
     if mask is not None:
-        nearest = np.minimum((np.arange(len(turned)) / fs * item.fs).round(), len(mask) - 1)
         mask = np.asarray(mask, bool)[nearest.astype(int)]
     return dataclasses.replace(
         item, traces=turned.astype(np.float32), fs=float(fs), frame_mask=mask

@@ -40,7 +40,7 @@ class SeparableTensor:
         self._signals = np.ascontiguousarray(signals, dtype=np.float32)
         self._row = np.asarray(row, np.int64)
         self.shape = tuple(shape)
-        self.pair_mask, self.frame_mask = pair_mask, frame_mask
+        self.pair_mask, self.frame_mask, self.entries = pair_mask, frame_mask, None
         self._upper = np.triu_indices(self._signals.shape[1], 1)
         if len(self._upper[0]) != shape[2]:
             raise ValueError(
@@ -95,6 +95,14 @@ class SeparableTensor:
     def n_rows(self) -> int:
         """Rows of the matrix: bins times animals."""
         return self.shape[0] * self.shape[1]
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether anything was not observed."""
+        return self.pair_mask is not None or self.frame_mask is not None
+
+    def observed(self, rows: slice, pairs) -> None:
+        """Pairs have no gaps here."""
 
     def _energy(self) -> np.ndarray:
         """Sum of squares of every animal."""

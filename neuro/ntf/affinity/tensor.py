@@ -51,6 +51,9 @@ class PairTensor:
     unobserved : dict of str to dict of str to float
         Per animal the neurons that were left out because of their gaps, with the share of frames
         in which they have a value.
+    observed : ndarray of bool, shape (n_bins, n_animals, n_pairs), or None
+        False where a pair was not observed in a bin, though it was in others; None where the two
+        masks say everything.
     """
 
     values: np.ndarray
@@ -66,6 +69,7 @@ class PairTensor:
     silent: dict
     notes: list[str]
     unobserved: dict = dataclasses.field(default_factory=dict)
+    observed: np.ndarray | None = None
 
     @property
     def concatenated(self) -> bool:
@@ -134,11 +138,12 @@ def build_tensor(
         raise ValueError(f"scale: got '{scale}', expected one of {', '.join(SCALES)}")
     if sign == "split" and kind not in SIGNED:
         raise ValueError(f"sign: 'split' needs a signed kind ({', '.join(SIGNED)}), got '{kind}'")
-    items = [present(item) for item in recordings]
+    gappy = kind == "excess"
+    items = [present(item, gappy) for item in recordings]
     check_recordings(items, resample_hz, identity)
     if events is not None:
         check_events(items, events)
-    gaps = {item.name: unobserved(given) for item, given in zip(items, recordings)}
+    gaps = {item.name: unobserved(given, gappy) for item, given in zip(items, recordings)}
     if resample_hz is not None:
         items = [resampled(item, resample_hz) for item in items]
     chosen, notes = _alignment(time_alignment, events, len(items))
@@ -150,6 +155,7 @@ def build_tensor(
     values = _allocate(out, shape)
     mask, frames = np.zeros(shape[1:], bool), np.zeros(shape[:2], bool)
     silent, w = {}, 0
+    observed = None
     for item, member, bins in zip(items, members, axis.bins):
         silent[item.name] = _silent(item, kind, options)
         for which in signs:
@@ -158,9 +164,18 @@ def build_tensor(
             if isinstance(item, PairKernels):
                 mask[w] &= ~np.isnan(values[:, w]).any(axis=0)
                 values[:, w] = np.nan_to_num(values[:, w])
+            elif gappy:
+                known = np.isfinite(values[:, w]) & mask[w] & bins.seen[:, None]
+                mask[w] &= known.any(axis=0)
+                if (known != (mask[w] & bins.seen[:, None])).any():
+                    observed = np.ones(shape, bool) if observed is None else observed
+                    observed[:, w] = known
+                values[:, w] = np.nan_to_num(values[:, w])
             frames[:, w] = bins.seen
             values[~bins.seen, w] = 0
             w += 1
+    if observed is not None:
+        observed &= mask & frames[:, :, None]
     _scale(values, scale)
     animals = [
         item.name + ({"positive": " (+)", "negative": " (-)"}[which] if len(signs) > 1 else "")
@@ -185,6 +200,7 @@ def build_tensor(
         silent={name: found for name, found in silent.items() if found},
         unobserved={name: found for name, found in gaps.items() if found},
         notes=notes,
+        observed=observed,
     )
 
 

@@ -99,8 +99,8 @@ def assemblies(matrices, traces, groups):
             f"recordings.assemblies: neuron {top + 1} is named, but the recording has {n}"
         )
     left, right = np.triu_indices(n, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        plain = np.corrcoef(traces.T)[left, right]
+    # pairwise over the frames that both have
+    plain = pd.DataFrame(np.asarray(traces, float)).corr().to_numpy()[left, right]
     table, rows = np.zeros((len(groups), len(matrices))), []
     for place, group in enumerate(groups):
         member = np.zeros(n, bool)
@@ -206,7 +206,7 @@ def compare(source, factors, found, items, paths, seed=0):
         table = planted_epochs(factors, labels, truth)
         return table, _planted_rows(source, factors, table, truth)
     if path is not None:
-        item = present(items[0])
+        item = present(items[0], factors.kind == "excess")
         groups = [_placed(group, item.numbers) for group in read_assemblies(path)]
         frames = slice(None) if item.frame_mask is None else item.frame_mask
         table = assemblies(motifs(factors), item.traces[frames], groups)

@@ -10,6 +10,8 @@ from neuro.base.seeds import generator
 from neuro.io.recordings.reader import PairKernels
 from neuro.ntf.communities.detect import active_scale, motif_matrices, strength
 
+ENDS_S = 5.0
+"""Seconds at either end whose means must meet (ours)."""
 MIN_SHIFT = 0.05
 """Shifts closer to 0 than this share of the recording would keep the alignment (ours)."""
 
@@ -18,7 +20,9 @@ def shifted(recording, rng):
     """A surrogate: every trace turned round by a lag of its own.
 
     A trace keeps its values, its smoothness and its rate of events; what neurons had in common
-    at one time is gone. Kernels of an atlas, which start at a stimulus, are dealt to other pairs
+    at one time is gone. The line from its first to its last seconds is taken off before: a
+    drifting trace would jump where its end meets its beginning. Gaps stay where they are.
+    Kernels of an atlas, which start at a stimulus, are dealt to other pairs
     instead.
 
     Parameters
@@ -33,14 +37,26 @@ def shifted(recording, rng):
     if isinstance(recording, PairKernels):
         return _dealt(recording, rng)
     traces = np.array(recording.traces)
-    valid = None if recording.frame_mask is None else np.asarray(recording.frame_mask, bool)
-    rows = np.arange(len(traces)) if valid is None else np.flatnonzero(valid)
-    least = max(1, int(MIN_SHIFT * len(rows)))
-    for column in range(traces.shape[1]):
-        # only valid frames take part, so that gaps stay where they are
+    known = np.isfinite(traces)
+    if recording.frame_mask is not None:
+        known &= np.asarray(recording.frame_mask, bool)[:, None]
+    ends = max(1, round(ENDS_S * recording.fs))
+    for column, seen in enumerate(known.T):
+        rows = np.flatnonzero(seen)
+        if len(rows) < 2:
+            continue
+        least = max(1, int(MIN_SHIFT * len(rows)))
         lag = int(rng.integers(least, max(least + 1, len(rows) - least)))
-        traces[rows, column] = np.roll(traces[rows, column], lag)
+        traces[rows, column] = np.roll(_joined(traces[rows, column], ends), lag)
     return dataclasses.replace(recording, traces=traces)
+
+
+def _joined(trace, ends):
+    """A trace less the line from its first to its last frames, around its mean."""
+    ends = min(ends, max(1, len(trace) // 4))
+    step = float(trace[-ends:].mean()) - float(trace[:ends].mean())
+    line = step * (np.arange(len(trace)) / (len(trace) - 1) - 0.5)
+    return (trace - line).astype(trace.dtype)
 
 
 def _dealt(recording, rng):

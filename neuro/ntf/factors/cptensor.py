@@ -95,7 +95,7 @@ def run_complete(solver, operator, starts, random_state, max_iter=1000, tol=1e-5
     ValueError
         When something was not observed.
     """
-    if operator.pair_mask is not None or operator.frame_mask is not None:
+    if operator.incomplete:
         raise ValueError(f"solver '{solver}' has no mask; keep complete pairs only, or use 'hals'")
     values = operator.gather(slice(None), np.arange(operator.shape[2])).astype(np.float64)
     values = values.reshape(operator.shape)

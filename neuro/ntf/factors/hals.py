@@ -42,21 +42,30 @@ class Start:
     Attributes
     ----------
     pairs : ndarray of float32, shape (n_pairs, rank)
+    place : ndarray of int, shape (n_rows,), or None
+        Which row of the mask holds for a row of the tensor; None where that is its group's.
     given : bool
         Whether it starts where somebody said, not at random.
     history : list of float
         Objective (sum of squared residuals over observed entries) after each sweep.
     """
 
-    def __init__(self, shape, rank, rng, mask=None, holdout=None):
+    def __init__(self, shape, rank, rng, mask=None, holdout=None, place=None):
         self.shape, self.rank, self.holdout = shape, int(rank), holdout
         self.mask = None if mask is None else np.asarray(mask, np.float32)
+        self.place = place
+        self._sum = None
+        if place is not None:
+            from scipy.sparse import csr_array
+
+            cells = (np.ones(len(place)), (place, np.arange(len(place))))
+            self._sum = csr_array(cells, shape=(len(self.mask), len(place)))
         self.pairs = self._uniform(rng, shape[2])
         self.history: list[float] = []
         self.given = False
 
     def energies(self) -> np.ndarray:
-        """Squared norm of every component's rows in each group, (n_groups, rank)."""
+        """Squared norm of every component's rows under each mask, (n_masks, rank)."""
         raise NotImplementedError("a kind of start says what its groups are")
 
     def support(self) -> np.ndarray | None:
@@ -116,14 +125,16 @@ class TensorStart(Start):
         (n_bins, n_animals, n_pairs).
     rank : int
     rng : numpy.random.Generator
-    mask : array of bool, shape (n_animals, n_pairs), optional
+    mask : array of bool, shape (n_animals, n_pairs) or (n_masks, n_pairs), optional
     frame_mask : array of bool, shape (n_bins, n_animals), optional
     holdout : Holdout, optional
         Fibres left out; `mask` must be False there already.
+    place : array of int, shape (n_bins * n_animals,), optional
+        Which mask each row has; by default that of its animal.
     """
 
-    def __init__(self, shape, rank, rng, mask=None, frame_mask=None, holdout=None):
-        super().__init__(shape, rank, rng, mask, holdout)
+    def __init__(self, shape, rank, rng, mask=None, frame_mask=None, holdout=None, place=None):
+        super().__init__(shape, rank, rng, mask, holdout, place)
         self.time, self.animals = (self._uniform(rng, n) for n in shape[:2])
         self.frames = None if frame_mask is None else np.asarray(frame_mask, np.float64)
 
@@ -139,6 +150,9 @@ class TensorStart(Start):
 
         n_bins, n_animals, _ = self.shape
         cube = product.reshape(n_bins, n_animals, self.rank)
+        if self.place is not None:
+            self._update_by_entry(cube, inner)
+            return
         pairs = np.broadcast_to(self._pair_grams(), (n_animals, self.rank * (self.rank + 1) // 2))
         target = np.einsum("twr,wr->tr", cube, self.animals)
         weighted = pack(self.animals.astype(np.float64)) * pairs
@@ -148,10 +162,37 @@ class TensorStart(Start):
             descend_grouped(self.time, target, self.frames @ weighted, inner)
         target = np.einsum("twr,tr->wr", cube, self.time)
         descend_grouped(self.animals, target, self._time_grams() * pairs, inner)
+        self._unit_norms()
+
+    def _update_by_entry(self, cube, inner):
+        """The same where every row may have a mask of its own."""
+        from neuro.ntf.kernels import descend_grouped
+
+        grams = self._pair_grams()[self.place].reshape(*cube.shape[:2], -1)
+        if self.frames is not None:
+            grams *= self.frames[:, :, None]
+        target = np.einsum("twr,wr->tr", cube, self.animals)
+        packed = pack(self.animals.astype(np.float64))
+        descend_grouped(self.time, target, np.einsum("twl,wl->tl", grams, packed), inner)
+        target = np.einsum("twr,tr->wr", cube, self.time)
+        packed = pack(self.time.astype(np.float64))
+        descend_grouped(self.animals, target, np.einsum("twl,tl->wl", grams, packed), inner)
+        self._unit_norms()
+
+    def _unit_norms(self):
+        """Time and animal factors of norm 1; the motifs carry the size."""
         for factor in (self.time, self.animals):
             norm = np.linalg.norm(factor, axis=0)
             factor /= np.where(norm > 0, norm, 1)
             self.pairs *= norm
+
+    def _row_grams(self):
+        """Packed products of the rows, summed over the rows of each mask."""
+        time, animals = (pack(one.astype(np.float64)) for one in (self.time, self.animals))
+        rows = time[:, None] * animals
+        if self.frames is not None:
+            rows *= self.frames[:, :, None]
+        return self._sum @ rows.reshape(-1, rows.shape[2])
 
     def _time_grams(self) -> np.ndarray:
         """Packed Gram matrices of the time factors, one per animal."""
@@ -165,8 +206,10 @@ class TensorStart(Start):
         return self.time, self.animals, self.pairs
 
     def energies(self) -> np.ndarray:
-        """Squared norm of every component's rows in each animal, (n_animals, rank)."""
+        """Squared norm of every component's rows under each mask, (n_masks, rank)."""
         diagonal = np.flatnonzero(np.equal(*np.triu_indices(self.rank)))
+        if self.place is not None:
+            return self._row_grams()[:, diagonal]
         return self.animals.astype(np.float64) ** 2 * self._time_grams()[:, diagonal]
 
     def rows(self) -> np.ndarray:
@@ -176,6 +219,8 @@ class TensorStart(Start):
 
     def update_pairs(self, target, inner, sq_norm) -> float:
         """Update the pair factors from the second matrix product; returns the objective."""
+        if self.place is not None:
+            return self._descend_pairs(target, self._row_grams(), inner, sq_norm)
         packed = pack(self.animals.astype(np.float64)) * self._time_grams()
         return self._descend_pairs(target, packed, inner, sq_norm)
 
@@ -189,20 +234,24 @@ class StackedStart(Start):
         As for :class:`TensorStart`.
     groups : list of slice
         Rows of each group; a group is an animal, or a stretch of time where there is one animal.
-    mask : array of bool, shape (n_groups, n_pairs), optional
+    mask : array of bool, shape (n_groups, n_pairs) or (n_masks, n_pairs), optional
+    place : array of int, shape (n_bins * n_animals,), optional
+        Which mask each row has; by default that of its group.
     """
 
-    def __init__(self, shape, rank, rng, groups, mask=None, holdout=None):
-        super().__init__(shape, rank, rng, mask, holdout)
+    def __init__(self, shape, rank, rng, groups, mask=None, holdout=None, place=None):
+        super().__init__(shape, rank, rng, mask, holdout, place)
         self.groups = groups
         self.time = self._uniform(rng, shape[0] * shape[1])
 
     def update_rows(self, product, inner) -> None:
         """Update the row factors from the first matrix product, (n_rows, rank)."""
-        from neuro.ntf.kernels import descend_shared
+        from neuro.ntf.kernels import descend_grouped, descend_shared
 
         grams = self._pair_grams()
-        if self.mask is None:
+        if self.place is not None:
+            descend_grouped(self.time, product, grams[self.place], inner)
+        elif self.mask is None:
             descend_shared(self.time, product, unpack(grams[0]), inner)
         else:
             for rows, packed in zip(self.groups, grams):
@@ -218,7 +267,9 @@ class StackedStart(Start):
         return self.time, self.pairs
 
     def energies(self) -> np.ndarray:
-        """Squared norm of every component's rows in each group, (n_groups, rank)."""
+        """Squared norm of every component's rows under each mask, (n_masks, rank)."""
+        if self.place is not None:
+            return self._sum @ self.time.astype(np.float64) ** 2
         return np.array([(self.time[rows].astype(np.float64) ** 2).sum(0) for rows in self.groups])
 
     def rows(self) -> np.ndarray:
@@ -228,7 +279,9 @@ class StackedStart(Start):
     def update_pairs(self, target, inner, sq_norm) -> float:
         """Update the pair factors from the second matrix product; returns the objective."""
         place = np.triu_indices(self.rank)
-        if self.mask is None:
+        if self.place is not None:
+            packed = self._sum @ pack(self.time.astype(np.float64))
+        elif self.mask is None:
             packed = gram(self.time)[place][None]
         else:
             packed = np.array([gram(self.time[rows])[place] for rows in self.groups])
@@ -240,7 +293,7 @@ class Holdout:
 
     Parameters
     ----------
-    operator : object with `gather`
+    operator : object with `gather` and `observed`
     groups : list of slice
         Rows of each group.
     held : array of bool, shape (n_groups, n_pairs)
@@ -251,6 +304,7 @@ class Holdout:
         self.groups = groups
         self.pairs = [np.flatnonzero(row) for row in held]
         self.values = [operator.gather(rows, pairs) for rows, pairs in zip(groups, self.pairs)]
+        self.seen = [operator.observed(rows, pairs) for rows, pairs in zip(groups, self.pairs)]
         self.sq_norm = float(sum((part.astype(np.float64) ** 2).sum() for part in self.values))
 
     def correct_rows(self, product, factor) -> None:
@@ -273,8 +327,10 @@ class Holdout:
         if support is not None:
             motif = np.where(support >= MIN_SUPPORT, motif, 0)
         total = 0.0
-        for place, pairs, values in zip(self.groups, self.pairs, self.values):
+        for place, pairs, values, seen in zip(self.groups, self.pairs, self.values, self.seen):
             residual = values - rows[place] @ motif[pairs].T
+            if seen is not None:
+                residual *= seen
             total += float((residual.astype(np.float64) ** 2).sum())
         return float(np.sqrt(total / self.sq_norm)) if self.sq_norm > 0 else np.nan
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.ntf.factors.hals import MIN_SUPPORT, TensorStart, gram
+from neuro.ntf.factors.hals import MIN_SUPPORT, TensorStart, gram, pack, unpack
+from neuro.ntf.factors.operators import refined
 from neuro.stats.splits import stratified_group_folds
 
 MIN_ANIMALS = 4
@@ -62,15 +63,17 @@ class HeldAnimals:
             frames = np.ones(len(values), bool) if masks[1] is None else masks[1][:, animal]
             halves = [np.flatnonzero(seen & side) for side in (self.half, ~self.half)]
             parts = [values[:, pairs] for pairs in halves]
+            rows = slice(int(animal), None, self.operator.shape[1])
+            known = [self.operator.observed(rows, pairs) for pairs in halves]
             energy += sum(float(np.vdot(part, part)) for part in parts)
             for place, (start, motif) in enumerate(zip(starts, motifs)):
                 time = start.time[frames]
                 terms = [
                     (
                         np.einsum("tr,tr->r", time, (part @ motif[pairs])[frames]),
-                        gram(time) * gram(motif[pairs]),
+                        _square(time, motif[pairs], None if given is None else given[frames]),
                     )
-                    for part, pairs in zip(parts, halves)
+                    for part, pairs, given in zip(parts, halves, known)
                 ]
                 for (target, square), (other, its_square), part in zip(
                     terms, terms[::-1], parts[::-1]
@@ -79,6 +82,14 @@ class HeldAnimals:
                     rest = float(np.vdot(part, part)) - 2 * load @ other + load @ its_square @ load
                     lost[place] += max(0.0, rest)
         return lost / energy if energy > 0 else np.full(len(starts), np.nan)
+
+
+def _square(time, motif, seen=None):
+    """Quadratic term of the loadings of one animal: over all entries, or over those seen."""
+    if seen is None:
+        return gram(time) * gram(motif)
+    rows = seen.astype(np.float64) @ pack(motif.astype(np.float64))
+    return unpack((rows * pack(time.astype(np.float64))).sum(axis=0))
 
 
 def supported_pairs(start) -> np.ndarray:
@@ -121,6 +132,7 @@ def animal_folds(operator, ranks, n_starts, seed, family=None):
     if len(names) < MIN_ANIMALS:
         return []
     rng = np.random.default_rng(seed)
+    mask, place_of_rows = refined(operator)
     n_folds = min(N_FOLDS, len(names))
     place = stratified_group_folds(family, np.zeros(n_animals), n_folds, rng)
     folds = []
@@ -139,9 +151,10 @@ def animal_folds(operator, ranks, n_starts, seed, family=None):
                         operator.shape,
                         rank,
                         np.random.default_rng(child),
-                        operator.pair_mask,
+                        mask,
                         frames,
                         holdout,
+                        place_of_rows,
                     )
                     for child in seeds
                 ]

@@ -9,7 +9,7 @@ import numpy as np
 from neuro.base.estimator import Params
 from neuro.ntf.factors import compare, hals
 from neuro.ntf.factors.cptensor import SOLVERS, cp_factors, run_complete
-from neuro.ntf.factors.operators import as_operator, check_rank, supported, unseen
+from neuro.ntf.factors.operators import as_operator, check_rank, refined, supported, unseen
 from neuro.stats.ties import first_best
 
 
@@ -52,8 +52,10 @@ class _FactorModel(Params):
         X : array or PairTensor or SeparableTensor, shape (n_bins, n_animals, n_pairs)
             Not negative. A memory map is streamed.
         y : ignored
-        mask : array of bool, shape (n_animals, n_pairs), optional
-            False where a pair was not observed; taken from a :class:`PairTensor`.
+        mask : array of bool, optional
+            False where a pair was not observed, shape (n_animals, n_pairs), or
+            (n_bins, n_animals, n_pairs) where it was missing for a while; taken from a
+            :class:`PairTensor`.
         frame_mask : array of bool, shape (n_bins, n_animals), optional
             False where a bin holds nothing; taken from a :class:`PairTensor`.
 
@@ -123,6 +125,10 @@ class _FactorModel(Params):
         left, right = np.triu_indices(self.pairs_.shape[1])
         twice = np.where(left == right, 1.0, 2.0)
         total = 0.0
+        if operator.entries is not None:
+            # rows that were not observed at all have a mask of zeros
+            grams = (operator.entries.masks @ pairs)[operator.entries.place]
+            return float(np.einsum("nl,nl,l->", hals.pack(rows.astype(np.float64)), grams, twice))
         for w in range(n_animals):
             block = rows[w::n_animals]
             if operator.frame_mask is not None:
@@ -232,7 +238,7 @@ class NonNegativeCP(_FactorModel):
     @staticmethod
     def starts(operator, rank, n_starts, random_state, holdout=None, mask=None):
         """Fresh starts; each has its own stream, so their number does not change them."""
-        mask = operator.pair_mask if mask is None else mask
+        mask, place = refined(operator, mask)
         return [
             hals.TensorStart(
                 operator.shape,
@@ -241,6 +247,7 @@ class NonNegativeCP(_FactorModel):
                 mask,
                 operator.frame_mask,
                 holdout,
+                place,
             )
             for seed in np.random.SeedSequence(random_state).spawn(n_starts)
         ]
@@ -352,11 +359,11 @@ class ConcatenatedNMF(_FactorModel):
     @staticmethod
     def starts(operator, rank, n_starts, random_state, holdout=None, mask=None, groups=None):
         """Fresh starts; each has its own stream, so their number does not change them."""
-        mask = operator.pair_mask if mask is None else mask
         groups = ConcatenatedNMF.groups(operator) if groups is None else groups
+        mask, place = refined(operator, mask, groups)
         return [
             hals.StackedStart(
-                operator.shape, rank, np.random.default_rng(seed), groups, mask, holdout
+                operator.shape, rank, np.random.default_rng(seed), groups, mask, holdout, place
             )
             for seed in np.random.SeedSequence(random_state).spawn(n_starts)
         ]

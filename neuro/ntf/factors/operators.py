@@ -7,6 +7,7 @@ transposed matrix serves the pair mode; nothing is ever unfolded or copied.
 
 from __future__ import annotations
 
+import dataclasses
 import mmap
 
 import numpy as np
@@ -18,6 +19,68 @@ BLOCK_BYTES = 64 << 20
 """Size of a block of rows that is streamed from disk or checked at a time."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Entries:
+    """Which pairs were observed in which rows, where that is not a matter of whole animals.
+
+    Attributes
+    ----------
+    masks : ndarray of bool, shape (n_masks, n_pairs)
+        The different rows of the mask, each once.
+    place : ndarray of int, shape (n_rows,)
+        Which of them a row `bin * n_animals + animal` has.
+    """
+
+    masks: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, mask) -> Entries:
+        """From a mask of shape (n_bins, n_animals, n_pairs)."""
+        rows = np.ascontiguousarray(mask, bool).reshape(-1, mask.shape[-1])
+        packed = np.packbits(rows, axis=1)
+        keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
+        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        return cls(rows[first], place.ravel())
+
+    def full(self, shape) -> np.ndarray:
+        """The mask again, shape (n_bins, n_animals, n_pairs)."""
+        return self.masks[self.place].reshape(shape)
+
+
+def refined(operator, mask=None, groups=None):
+    """Masks of rows for a fit: those of the tensor, less what a mask of groups leaves out.
+
+    Parameters
+    ----------
+    operator : object
+    mask : array of bool, shape (n_groups, n_pairs), optional
+        By default what was observed in each animal.
+    groups : list of slice, optional
+        Rows of each group; animals by default.
+
+    Returns
+    -------
+    masks : ndarray of bool, shape (n_masks, n_pairs), or None
+    place : ndarray of int, shape (n_rows,), or None
+        Which mask a row has; None where every group has one.
+    """
+    entries = operator.entries
+    if entries is None:
+        return (operator.pair_mask if mask is None else mask), None
+    if mask is None:
+        return entries.masks, entries.place
+    n_animals = operator.shape[1]
+    groups = groups or [slice(w, None, n_animals) for w in range(n_animals)]
+    group = np.zeros(operator.n_rows, int)
+    for number, rows in enumerate(groups):
+        group[rows] = number
+    code = group * len(entries.masks) + entries.place
+    used, place = np.unique(code, return_inverse=True)
+    number, own = np.divmod(used, len(entries.masks))
+    return entries.masks[own] & np.asarray(mask, bool)[number], place
+
+
 class DenseRows:
     """A tensor that exists as numbers.
 
@@ -26,14 +89,17 @@ class DenseRows:
     values : array of float, shape (n_bins, n_animals, n_pairs)
         An array in memory is used as it is where its type is float32 and unobserved entries are
         0 already, else copied once. A memory map is read block by block at every product.
-    pair_mask : array of bool, shape (n_animals, n_pairs), optional
-        False where a pair was not observed in an animal.
+    pair_mask : array of bool, shape (n_animals, n_pairs) or (n_bins, n_animals, n_pairs), optional
+        False where a pair was not observed in an animal, or in a bin of an animal.
     frame_mask : array of bool, shape (n_bins, n_animals), optional
         False where a bin of an animal holds nothing.
 
     Attributes
     ----------
     shape : tuple of int
+    entries : Entries or None
+        Where pairs are missing in some bins of an animal only; `pair_mask` says then which pairs
+        were observed in an animal at all.
     sq_norm : float
         Sum of squares of the observed entries.
     animal_energy : ndarray of float64, shape (n_animals,)
@@ -53,6 +119,7 @@ class DenseRows:
                 "needs an axis of length 1"
             )
         self.shape = values.shape
+        pair_mask, frame_mask, self.entries = _by_entry(pair_mask, frame_mask, values.shape)
         self.pair_mask = _mask(pair_mask, values.shape[1:], "pair mask")
         self.frame_mask = _mask(frame_mask, values.shape[:2], "frame mask")
         self.streamed = isinstance(values, np.memmap)
@@ -72,9 +139,24 @@ class DenseRows:
         """Rows of the matrix: bins times animals."""
         return self.shape[0] * self.shape[1]
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether anything was not observed."""
+        return any(one is not None for one in (self.pair_mask, self.frame_mask, self.entries))
+
+    def observed(self, rows: slice, pairs) -> np.ndarray | None:
+        """Which entries of :meth:`gather` were observed; None where pairs have no gaps."""
+        if self.entries is None:
+            return None
+        return self.entries.masks[self.entries.place[rows]][:, pairs]
+
     def _clear(self, block, first):
         """Set what is not observed to 0, in place."""
-        if self.pair_mask is not None:
+        if self.entries is not None:
+            n_animals = self.shape[1]
+            rows = self.entries.place[first * n_animals : (first + len(block)) * n_animals]
+            block.reshape(-1, self.shape[2])[~self.entries.masks[rows]] = 0
+        elif self.pair_mask is not None:
             block[:, ~self.pair_mask] = 0
         if self.frame_mask is not None:
             block[~self.frame_mask[first : first + len(block)]] = 0
@@ -85,7 +167,7 @@ class DenseRows:
         energy, negative, lowest, bad = np.zeros(self.shape[1]), 0, 0.0, 0
         for first, last in self._blocks():
             block = np.asarray(self._values[first:last], dtype=np.float32)
-            if self.pair_mask is not None or self.frame_mask is not None:
+            if self.incomplete:
                 cleared = self._clear(block.copy(), first)
                 if not self._fill and not np.array_equal(cleared, block):
                     self._fill = True
@@ -159,7 +241,9 @@ class DenseRows:
         """All values of one animal, shape `(n_bins, n_pairs)`; 0 where not observed."""
         values = np.array(self._values[:, w], dtype=np.float32)
         self._forget()
-        if self._fill and self.pair_mask is not None:
+        if self._fill and self.entries is not None:
+            values[~self.entries.masks[self.entries.place[w :: self.shape[1]]]] = 0
+        elif self._fill and self.pair_mask is not None:
             values[:, ~self.pair_mask[w]] = 0
         if self._fill and self.frame_mask is not None:
             values[~self.frame_mask[:, w]] = 0
@@ -242,6 +326,23 @@ class TorchRows(DenseRows):
         return total.cpu().numpy()
 
 
+def _by_entry(mask, frame_mask, shape):
+    """A mask of single entries as masks of animals and frames and what these cannot say."""
+    if mask is None or np.ndim(mask) != 3:
+        return mask, frame_mask, None
+    mask = np.asarray(mask, bool)
+    if mask.shape != shape:
+        raise ValueError(f"pair mask: shape {mask.shape}, expected {shape}")
+    frames = mask.any(axis=2)
+    if frame_mask is not None:
+        frames &= np.asarray(frame_mask, bool)
+        mask = mask & frames[:, :, None]
+    whole = mask.any(axis=0)
+    if (mask == (whole & frames[:, :, None])).all():
+        return whole, frames, None
+    return whole, frames, Entries.of(mask)
+
+
 def _mask(mask, shape, name):
     """A boolean mask of the right shape, or None where everything is observed."""
     if mask is None:
@@ -275,13 +376,15 @@ def as_operator(X, mask=None, frame_mask=None, backend="numpy", device="cpu"):
     if isinstance(X, (DenseRows, SeparableTensor)):
         return X
     if isinstance(X, PairTensor):
-        mask = X.pair_mask if mask is None else mask
+        if mask is None:
+            mask = X.pair_mask if X.observed is None else X.observed
         frame_mask = X.frame_mask if frame_mask is None else frame_mask
         X = X.values
     if backend not in ("numpy", "torch"):
         raise ValueError(f"backend: got '{backend}', expected 'numpy' or 'torch'")
     if mask is not None:
-        empty = np.flatnonzero(~np.asarray(mask, bool).any(axis=1))
+        seen = np.asarray(mask, bool)
+        empty = np.flatnonzero(~(seen.any(axis=(0, 2)) if seen.ndim == 3 else seen.any(axis=1)))
         if len(empty):
             raise ValueError(f"mask: animal {empty[0]} has no observed pair; leave it out")
     if backend == "torch":

@@ -215,7 +215,6 @@ def _draw(rng, observed, family=None):
 
 def _table(operator, ranks, fits, folds, tol):
     rows = []
-    complete = operator.pair_mask is None and operator.frame_mask is None
     for rank in ranks:
         starts = fits[rank]
         objective = np.array([start.history[-1] for start in starts])
@@ -229,7 +228,7 @@ def _table(operator, ranks, fits, folds, tol):
         cv = np.array([start.holdout.error(start) for start in held])
         factors = best.factors()
         core = np.nan
-        if complete and len(factors) == 3 and operator.shape[1] > 1:
+        if not operator.incomplete and len(factors) == 3 and operator.shape[1] > 1:
             core = compare.core_consistency(operator, *factors)
         time = factors[0] if len(factors) == 3 else factors[0].reshape(operator.n_rows, -1)
         modes = factors[:2] if len(factors) == 3 else (time,)

@@ -84,7 +84,11 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     facts = json.loads(str(data["text"]))
     animals = [labels.text(animal) for animal in data["animal_names"]]
     first = components[components["backend"] == components["backend"].iloc[0]]
-    blocks: list = [_introduction(facts, data), _verdict(first)]
+    blocks: list = [_introduction(facts, data)]
+    recurrence = read_table(folder / "recurrence.tsv", reason=str)
+    if recurrence is not None:
+        blocks.append(_recurs(recurrence))
+    blocks.append(_verdict(first))
     if components["backend"].nunique() > 1 and components["p_adjusted"].notna().all():
         blocks.append(_agreement(components))
     sweep = read_table(folder / "rank_sweep.tsv")
@@ -98,6 +102,8 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
             blocks.append(ntf_figures.presence_map(data, animals, name))
     blocks += _community_blocks(folder, data, components, first, name)
     nulls = read_table(folder / "nulls.tsv", backend=str)
+    if recurrence is not None and recurrence["p_value"].notna().any():
+        blocks.append(_recurrence_table(recurrence))
     blocks.append(_table(components, len(animals), nulls))
     known = read_table(folder / "known.tsv", condition=str)
     if known is not None and len(known):
@@ -142,8 +148,58 @@ def _verdict(first):
     found = int(first["significant"].sum())
     return model.Text(
         f"{found} of {len(first)} components have more community structure ({backend}) than "
-        f"surrogates; chance gives {model.number(0.05 * len(first), 2)}.",
+        f"surrogates; chance gives {model.number(0.05 * len(first), 2)}. A motif that is one group "
+        "of neurons has none beyond the strengths of its members, so this says nothing about "
+        "whether a motif is real.",
         "note",
+    )
+
+
+def _recurs(table):
+    """What the test of held-out time says, or why there was none."""
+    known = table["p_value"].dropna()
+    if not len(known):
+        reason = table["reason"].fillna("").iloc[0] or "no component had a counterpart"
+        return model.Text(f"Whether the motifs recur was not tested: {reason}.", "note")
+    found = int((known <= 0.05).sum())
+    return model.Text(
+        f"{found} of {len(known)} motifs recur in time they were not fitted on (p at most .05; "
+        f"chance gives {model.number(0.05 * len(known), 2)}). In planted traces with nothing in "
+        "common 4 % do. The test says recurs, not that a motif is a separate one, and a weak or "
+        "rare motif can be missed.",
+        "note",
+    )
+
+
+def _recurrence_table(table):
+    rows = [
+        {
+            "component": str(int(row.component)),
+            "z": row.z,
+            "null": row.null_95,
+            "p": model.p_value(row.p_value) if np.isfinite(row.p_value) else "",
+            "adjusted": model.p_value(row.p_adjusted) if np.isfinite(row.p_adjusted) else "",
+            "overlap": row.overlap,
+            "strong": bool(row.p_value <= 0.05),
+        }
+        for row in table.itertuples()
+    ]
+    n = int(table["surrogates"].max())
+    return model.Table(
+        "Does a motif recur? Covariance of its pairs in the half of the time it was not fitted on, "
+        f"in standard deviations of {n} surrogates in which every neuron was moved by up to 4 s, "
+        "summed over halves and recordings; 95 %: quantile of the surrogates in the same unit. "
+        "Overlap: largest cosine with another motif; pieces of one group recur each. Bold: p at "
+        "most .05.",
+        [
+            model.Column("component", "Component"),
+            model.Column("z", "Held-out covariance", 2),
+            model.Column("null", "Surrogates, 95 %", 2),
+            model.Column("p", "p"),
+            model.Column("adjusted", "p, adjusted"),
+            model.Column("overlap", "Overlap", 2),
+        ],
+        rows,
     )
 
 

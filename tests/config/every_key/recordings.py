@@ -179,6 +179,9 @@ NTF = {
     "ntf.affinity.snr_min": tensor(8.0),
     "ntf.affinity.bin_s": tensor(2.0),
     "ntf.affinity.window_s": tensor(10.0, **{"ntf.affinity.kind": "sliding_window"}),
+    "ntf.affinity.signal": tensor("level", **{"ntf.affinity.kind": "excess"}),
+    "ntf.affinity.lags_s": tensor([4.0, 8.0], **{"ntf.affinity.kind": "excess"}),
+    "ntf.affinity.common": tensor(False, **{"ntf.affinity.kind": "excess"}),
     "ntf.affinity.sign": tensor("blind", **{"ntf.affinity.kind": "edge_ts"}),
     "ntf.affinity.scale": recorded("log1p"),
     "ntf.time_alignment": tensor("none"),
@@ -205,6 +208,7 @@ NTF = {
     "ntf.communities.weights": search("lognormal", **{"ntf.communities.backend": "sbm"}),
     "ntf.communities.alpha": search(1.0),
     "ntf.n_null": Key("ntf_null", 3),
+    "ntf.n_moves": Key("ntf_communities", 19),
     "ntf.device": Key("ntf_factorize", "cuda", refused="cuda"),
 }
 

@@ -56,6 +56,7 @@ CASES: dict[str, Case] = {
         ntf(
             "communities.*",
             "components.tsv",
+            "recurrence.tsv",
             "nulls.tsv",
             "membership.npz",
             "back_projection.npz",

@@ -1,0 +1,246 @@
+"""Correlation beyond chance: how much two traces agree now, against shifted by some seconds.
+
+The correlation of two slow traces in a short window is large by chance alone, and the more so the
+slower they are. Here it is compared with the correlations of the same window of one trace with
+later and earlier windows of the other, pair by pair: what is left depends neither on how often a
+trace moves nor on how smooth it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SIGNALS = ("derivative", "level")
+LEVEL_SD_S = 60.0
+"""Slow drift that `level` takes off."""
+LAGS_S = (5.0, 10.0, 15.0, 20.0)
+"""Lags for calcium, both signs."""
+BOLD_LAGS_S = (20.0, 40.0, 60.0)
+MIN_SHARE = 0.5
+"""Least share of a window in which two neurons must have values."""
+
+
+def excess(
+    traces,
+    fs,
+    *,
+    signal="derivative",
+    smooth_s=0.75,
+    window_s=20.0,
+    lags_s=LAGS_S,
+    common=True,
+    global_mean=False,
+    observed=None,
+    centres=None,
+    out=None,
+) -> np.ndarray:
+    """Correlation of every pair in every window, in standard deviations above lagged ones.
+
+    ``z_ij(k) = (r_ij(k, 0) - mean_l r_ij(k, l)) / s_ij``, where r_ij(k, l) is Pearson's
+    correlation of one neuron in window k with the other in the window moved by lag l, the mean is
+    over both signs of all L lags and either neuron being moved, and s_ij^2 is the variance over
+    lags, averaged over the windows of the pair, times 1 + 1/L for the error of the mean (ours).
+    With `common`, what all pairs of a window share is taken off: neurons that merely rise together
+    because the whole network does are no interaction of two.
+
+    Parameters
+    ----------
+    traces : array, shape (n_frames, n_neurons)
+        NaN where a neuron has no value; that costs its own pairs in these windows only.
+    fs : float
+        Sampling rate in Hz.
+    signal : {"derivative", "level"}
+        What is correlated: the slope of the Gaussian-smoothed trace, or the trace without its slow
+        drift (Gaussian mean of 60 s), for slow indicators and BOLD.
+    smooth_s : float, default 0.75
+        Standard deviation of the Gaussian-derivative filter in s.
+    window_s : float, default 20
+        Length of a window in s; 60 for BOLD.
+    lags_s : sequence of float, default (5, 10, 15, 20)
+        Lags in s; each is used with both signs where the recording allows.
+    common : bool, default True
+        Whether the mean over all pairs of a window is subtracted from it.
+    global_mean : bool, default False
+        Whether the mean over neurons is regressed out first (for BOLD).
+    observed : array of bool, shape (n_frames,) or (n_frames, n_neurons), optional
+        False where there is no value, besides NaN.
+    centres : array of float, shape (n_windows,), optional
+        Frames around which windows lie; default every half window.
+    out : array of float32, shape (n_windows, n_pairs), optional
+        Where the result is written, such as a memory map.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_windows, n_pairs)
+        Pairs in the order of `numpy.triu_indices`. NaN where the two share less than half a
+        window; 0 for constant traces.
+
+    Raises
+    ------
+    ValueError
+        On an unknown signal, or a recording shorter than a window and the least lag.
+    """
+    if signal not in SIGNALS:
+        raise ValueError(f"signal: got '{signal}', expected one of {', '.join(SIGNALS)}")
+    x, seen = prepared(traces, fs, signal, smooth_s, global_mean, observed)
+    n_frames, n_neurons = x.shape
+    width = round(window_s * fs)
+    lags = sorted({round(lag * fs) for lag in lags_s} - {0})
+    if not lags:
+        raise ValueError(f"lags_s: got {list(lags_s)}, expected at least one of a frame and more")
+    if width < 4 or n_frames < width + lags[0]:
+        raise ValueError(
+            f"{n_frames / fs:.3g} s at {fs:g} Hz: too short for windows of {window_s:g} s and lags "
+            f"of {min(lags_s):g} s and more"
+        )
+    if centres is None:
+        centres = np.arange(width / 2, n_frames - width / 2 + 0.5, max(1, width // 2))
+    first = np.clip(np.round(np.asarray(centres, float) - width / 2), 0, n_frames - width)
+    pairs = np.triu_indices(n_neurons, 1)
+    out = np.empty((len(first), len(pairs[0])), np.float32) if out is None else out
+    variance, counted = np.zeros(len(pairs[0])), np.zeros(len(pairs[0]))
+    windows = _Windows(x, seen, width)
+    for k, start in enumerate(first.astype(int)):
+        difference, spread = _against_lags(windows, start, lags)
+        out[k], spread = difference[pairs], spread[pairs]
+        known = np.isfinite(spread)
+        variance += np.where(known, spread, 0)
+        counted += known
+    scale = np.sqrt(variance / np.maximum(counted, 1) * (1 + 0.5 / len(lags)))
+    moving = scale > 1e-6
+    inverse = np.where(moving, 1 / np.where(moving, scale, 1), 0).astype(np.float32)
+    for k in range(len(out)):
+        out[k] *= inverse
+        known = np.isfinite(out[k]) & moving
+        if common and known.any():
+            out[k, moving] -= out[k, known].mean()
+    return out
+
+
+def prepared(traces, fs, signal, smooth_s, global_mean=False, observed=None):
+    """The signals that are correlated, and where each neuron has a value.
+
+    Returns
+    -------
+    x : ndarray of float64, shape (n_frames, n_neurons)
+        0 where not observed.
+    seen : ndarray of bool, shape (n_frames, n_neurons)
+    """
+    from scipy.ndimage import correlate1d, gaussian_filter1d
+
+    from neuro.ntf.affinity.derivative import derivative_kernel
+
+    x = np.array(traces, np.float64)
+    seen = np.isfinite(x)
+    if observed is not None:
+        rows = np.asarray(observed, bool)
+        seen &= rows[:, None] if rows.ndim == 1 else rows
+    x = filled(x, seen)
+    if global_mean:
+        x = _without_mean(x, seen)
+    if signal == "derivative":
+        x = correlate1d(x, derivative_kernel(fs, smooth_s), axis=0, mode="reflect")
+    else:
+        # the mean of what was observed: gaps must not pull it towards their filling
+        weight = gaussian_filter1d(seen.astype(float), LEVEL_SD_S * fs, axis=0, mode="reflect")
+        slow = gaussian_filter1d(x * seen, LEVEL_SD_S * fs, axis=0, mode="reflect")
+        x = x - slow / np.maximum(weight, 1e-12)
+    return np.where(seen, x, 0.0), seen
+
+
+def filled(x, seen):
+    """Traces around their medians, gaps bridged by lines; neurons without a value are 0."""
+    frames = np.arange(len(x))
+    for column in np.flatnonzero(~seen.all(axis=0)):
+        good = seen[:, column]
+        x[:, column] = np.interp(frames, frames[good], x[good, column]) if good.any() else 0.0
+    # filters must not see rounding of a large constant
+    return x - np.median(x, axis=0)
+
+
+def _without_mean(x, seen):
+    """Residuals of each neuron on the mean over the observed ones."""
+    mean = (x * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    count = np.maximum(seen.sum(axis=0), 1)
+    centred = mean[:, None] - (mean[:, None] * seen).sum(axis=0) / count
+    own = x - (x * seen).sum(axis=0) / count
+    slope = (own * centred * seen).sum(axis=0) / np.maximum((centred**2 * seen).sum(axis=0), 1e-300)
+    return own - slope * centred
+
+
+class _Windows:
+    """Standardised windows of all neurons; those of complete neurons are kept for a while."""
+
+    def __init__(self, x, seen, width):
+        self.x, self.seen, self.width = x, seen, width
+        level = np.abs(x).max(axis=0)
+        self.floor = 1e-9 * np.where(level > 0, level, 1)
+        self._kept: dict = {}
+
+    def __len__(self):
+        return len(self.x) - self.width + 1
+
+    def at(self, start):
+        """z-scored columns over sqrt(width), float32; 0 for constant and incomplete neurons."""
+        if start not in self._kept:
+            block = self.x[start : start + self.width]
+            block = block - block.mean(axis=0)
+            size = np.sqrt((block**2).sum(axis=0))
+            whole = self.seen[start : start + self.width].all(axis=0)
+            usable = whole & (size > self.floor * np.sqrt(self.width))
+            scaled = np.where(usable, block / np.where(usable, size, 1), 0).astype(np.float32)
+            if len(self._kept) > 64:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[start] = scaled, np.flatnonzero(~whole)
+        return self._kept[start]
+
+    def correlation(self, one, other):
+        """Pearson's r of every neuron in window `one` with every neuron in window `other`."""
+        (left, gaps), (right, other_gaps) = self.at(one), self.at(other)
+        r = left.T @ right
+        if len(gaps):
+            r[gaps] = self._in_common(one, other, gaps)
+        if len(other_gaps):
+            r[:, other_gaps] = self._in_common(other, one, other_gaps).T
+        return r
+
+    def _in_common(self, one, other, rows):
+        """The same for some neurons of `one`, over the frames that both have."""
+        part = slice(one, one + self.width)
+        rest = slice(other, other + self.width)
+        x, m = self.x[part][:, rows], self.seen[part][:, rows].astype(float)
+        y, w = self.x[rest], self.seen[rest].astype(float)
+        n = m.T @ w
+        safe = np.maximum(n, 1)
+        mean_x, mean_y = (x.T @ w) / safe, (m.T @ y) / safe
+        covariance = (x.T @ y) / safe - mean_x * mean_y
+        var_x = ((x**2).T @ w) / safe - mean_x**2
+        var_y = (m.T @ (y**2)) / safe - mean_y**2
+        usable = (var_x > self.floor[rows, None] ** 2) & (var_y > self.floor**2)
+        r = np.where(usable, covariance / np.sqrt(np.where(usable, var_x * var_y, 1)), 0)
+        r[n < MIN_SHARE * self.width] = np.nan
+        return np.clip(r, -1, 1)
+
+
+def _against_lags(windows, start, lags):
+    """Correlation now minus the mean over lags, and the variance over lags; full matrices."""
+    now = windows.correlation(start, start)
+    total, squares = np.zeros(now.shape, np.float32), np.zeros(now.shape, np.float32)
+    count = np.zeros(now.shape, np.float32)
+    for lag in lags:
+        for other in (start - lag, start + lag):
+            if not 0 <= other < len(windows):
+                continue
+            r = windows.correlation(start, other)
+            known = np.isfinite(r)
+            r[~known] = 0
+            total += r
+            squares += r * r
+            count += known
+    # either neuron may be the one that is moved
+    total, squares, count = total + total.T, squares + squares.T, count + count.T
+    usable = count >= 2
+    mean = total / np.where(usable, count, 1)
+    spread = (squares - count * mean**2) / np.where(usable, count - 1, 1)
+    spread = np.where(usable & np.isfinite(now), np.maximum(spread, 0), np.nan)
+    return np.where(usable, now - mean, np.nan), spread
