@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.diagnosis.variants import Variant, baselines, imaging_variants
+from neuro.adhd.diagnosis.variants import MASK, Variant, baselines, imaging_variants
 from neuro.adhd.features.table import COUNTS, FeatureTable
 from neuro.adhd.maps import group_maps
+from neuro.stats.tangent import pairs
 
 NODE_MAPS = ("degree", "cycle3", "weighteddegree", "clustering")
 """Maps with one value per node, shown as group maps."""
@@ -33,9 +34,10 @@ def analyses(features: FeatureTable, people: pd.DataFrame, settings, seed):
         Baselines whose columns are empty.
     exclusions : list of dict
     """
+    joint = settings["primary"].removesuffix(f"+{MASK}")
     imaging = imaging_variants(
         features,
-        inputs=settings["features"],
+        inputs=dict.fromkeys([*settings["features"], joint]),
         primary=settings["primary"],
         log1p=settings["log1p"],
         mask_rule=settings["mask"]["rule"],
@@ -72,8 +74,8 @@ def fit(variant: Variant, features: FeatureTable, people: pd.DataFrame):
     -------
     model : fitted estimator
     pattern : pandas.DataFrame
-        feature, region, node, bin, pattern: the forward-transformed weights, which can be read
-        as brain maps (the weights themselves cannot).
+        feature, region (`A|B` for an edge), node, bin, pattern: the forward-transformed weights,
+        which can be read as brain maps (the weights themselves cannot).
 
     References
     ----------
@@ -90,12 +92,14 @@ def fit(variant: Variant, features: FeatureTable, people: pd.DataFrame):
         covariates=people,
     )
     table = features.select(variant.input)
+    # a tangent space is read from covariances, and its features are their pairs of regions
+    used = slice(None) if len(model.pattern_) == len(table.node) else pairs(len(table.node))
     pattern = pd.DataFrame(
         {
-            "feature": table.feature,
-            "region": table.region,
-            "node": table.node,
-            "bin": table.bin,
+            "feature": table.feature[used],
+            "region": table.region[used],
+            "node": table.node[used],
+            "bin": table.bin[used],
             "pattern": model.pattern_,
         }
     )

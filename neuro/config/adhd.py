@@ -145,7 +145,13 @@ class Adhd:
         nullable=True,
     )
     permutations: int = option(1000, "integer", "Permutations of the labels within sites.", low=0)
-    bootstrap: int = option(2000, "integer", "Resamples of a confidence interval.", low=100)
+    bootstrap: int = option(
+        2000,
+        "integer",
+        "Resamples of the interval of a score that permuted labels leave as it is (the site "
+        "baseline), or of all with fewer than 20 permutations.",
+        low=100,
+    )
 
 
 PRESETS = {
@@ -192,6 +198,8 @@ def describe(config):
         f"{adhd['repeats']} times and from leaving whole sites out; every fitted step, the mask "
         "included, saw training subjects only.",
         f"Null distributions come from {adhd['permutations']} permutations of the labels within "
-        f"sites; confidence intervals from {adhd['bootstrap']} bootstrap resamples of subjects.",
+        "sites; confidence intervals are the score and Student's t times the standard deviation "
+        f"of its null, or come from {adhd['bootstrap']} bootstrap resamples of subjects where "
+        "that does not vary.",
     ]
     return sentences, ["dey2012", "sklearn", "numba"]

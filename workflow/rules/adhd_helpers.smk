@@ -78,7 +78,11 @@ def group_volumes():
             for name in maps
             for column in columns
         ),
-        *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
+        *(
+            f"results/adhd/pattern_{name}.nii.gz"
+            for name in pattern
+            if name not in ("fc", "tangent")
+        ),
     ]
 
 

@@ -26,6 +26,8 @@ _VALUES = {
     ),
     "LinearReference": ("intercept_", "n_features_in_"),
 }
+_STEPS = {"TangentSpace": ("mean_", "whitening_", "n_iter_", "n_features_in_")}
+"""Steps in front of a classifier that can be written, and what they have learned."""
 _SCALER_ARRAYS = ("used_", "fill_", "mean_", "scale_")
 
 
@@ -34,13 +36,38 @@ def write_model(model, path) -> Path:
 
     Parameters
     ----------
-    model : GraphDiagnosis or LinearReference
+    model : GraphDiagnosis, LinearReference, or FoldPipeline of a TangentSpace and the latter
     path : path-like
 
     Returns
     -------
     pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        For a pipeline with another step.
     """
+    if not hasattr(model, "transformer_"):
+        return write_model_file(path, *_content(model))
+    step = model.transformer_
+    kind = type(step).__name__
+    if kind not in _STEPS:
+        raise ValueError(f"save: got a pipeline with {kind}, expected {', '.join(_STEPS)}")
+    meta, arrays = _content(model.classifier_)
+    arrays |= {f"step_{name}": np.asarray(getattr(step, name)) for name in _STEPS[kind]}
+    meta |= {
+        "format": "neuro.adhd.FoldPipeline",
+        "classifier": type(model.classifier_).__name__,
+        "step": kind,
+        "step_params": step.get_params(deep=False),
+        "n_features_in": model.n_features_in_,
+    }
+    return write_model_file(path, meta, arrays)
+
+
+def _content(model) -> tuple[dict, dict]:
+    """Settings and numbers of a classifier."""
     kind, scaler = type(model).__name__, model.scaler_
     arrays = {name: getattr(model, name) for name in _ARRAYS[kind]}
     arrays |= {f"scaler_{name}": getattr(scaler, name) for name in _SCALER_ARRAYS}
@@ -66,7 +93,7 @@ def write_model(model, path) -> Path:
             [name, levels, np.asarray(centre).tolist(), scale]
             for name, levels, centre, scale in scaler.encoder_.encoding_
         ]
-    return write_model_file(path, meta, arrays)
+    return meta, arrays
 
 
 def read_model(path, *classes):
@@ -76,11 +103,11 @@ def read_model(path, *classes):
     ----------
     path : path-like
     *classes : type
-        `GraphDiagnosis`, `LinearReference`: the kinds that are welcome.
+        `GraphDiagnosis`, `LinearReference`, `FoldPipeline`: the kinds that are welcome.
 
     Returns
     -------
-    GraphDiagnosis or LinearReference
+    GraphDiagnosis, LinearReference or FoldPipeline
 
     Raises
     ------
@@ -90,7 +117,29 @@ def read_model(path, *classes):
     welcome = {f"neuro.adhd.{cls.__name__}": cls for cls in classes}
     meta, arrays = read_model_file(path, list(welcome), VERSION)
     cls = welcome[meta["format"]]
-    kind = meta["format"].removeprefix("neuro.adhd.")
+    if "step" in meta:
+        return _pipeline(cls, meta, arrays)
+    return _classifier(cls, meta, arrays)
+
+
+def _pipeline(cls, meta, arrays):
+    from neuro.adhd.diagnosis.baselines import LinearReference
+    from neuro.stats.tangent import TangentSpace
+
+    step = TangentSpace(**meta["step_params"])
+    for name in _STEPS[meta["step"]]:
+        value = arrays[f"step_{name}"]
+        setattr(step, name, value if value.ndim else value.item())
+    classifier = _classifier(LinearReference, meta, arrays)
+    model = cls(TangentSpace(**meta["step_params"]), LinearReference(**classifier.get_params()))
+    model.transformer_, model.classifier_ = step, classifier
+    model.classes_, model.pattern_ = classifier.classes_, classifier.pattern_
+    model.n_features_in_ = meta["n_features_in"]
+    return model
+
+
+def _classifier(cls, meta, arrays):
+    kind = cls.__name__
     params = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in meta["params"].items()

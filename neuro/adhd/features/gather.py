@@ -105,12 +105,12 @@ def voxel_features(
 def with_covariances(table: FeatureTable, path, runs) -> FeatureTable:
     """The table with the covariances of the region series as further features, named `tangent`."""
     cohort = series.read_timeseries_h5(path)
-    covariances = covariance_table(cohort.series, cohort.participant_id, runs)
+    covariances = covariance_table(cohort.series, cohort.participant_id, runs, cohort.region)
     return join_features([table, covariances.rows(table.participant_id)])
 
 
 def with_edges(table: FeatureTable, path, runs) -> FeatureTable:
     """The table with the connectome's edges as further features, named `fc`."""
     cohort = connectomes.read_connectomes(path)
-    edges = edge_table(cohort.edges, cohort.participant_id, cohort.kind, runs)
+    edges = edge_table(cohort.edges, cohort.participant_id, cohort.kind, runs, cohort.region)
     return join_features([table, edges.rows(table.participant_id)])

@@ -14,6 +14,8 @@ from neuro.report.pages.adhd_scores import (
     SCHEMES,
     TEXT,
     input_name,
+    interval_text,
+    intervals_note,
     order,
     p_text,
     read_scores,
@@ -130,7 +132,7 @@ def _table(totals, scheme: str) -> model.Table:
             {
                 "name": input_name(row["input"], row["mask"]),
                 **{key: values.get(key, np.nan) for key, _ in METRICS},
-                "ci": model.interval(row["ci_low"], row["ci_high"]),
+                "ci": interval_text(row),
                 "null": _null(row),
                 "p": model.p_value(row["p"]) if np.isfinite(row["p"]) else "",
                 "n": "" if not np.isfinite(row["n"]) else model.number(int(row["n"])),
@@ -153,8 +155,8 @@ def _table(totals, scheme: str) -> model.Table:
     caption = (
         f"{scheme_name(scheme)}{size}: every variant that was tried. The primary variant, "
         "declared in advance, is in bold; the best of the others is too good by chance. J is "
-        "sensitivity + specificity − 1; phenotype is age, sex, IQ and handedness. Intervals come "
-        "from a bootstrap over participants, nulls from labels permuted within sites."
+        "sensitivity + specificity − 1; phenotype is age, sex, IQ and handedness. Nulls come from "
+        f"labels permuted within sites. {intervals_note(main)}".strip()
     )
     return model.Table(caption, columns, rows)
 
@@ -203,7 +205,8 @@ def _site_table(sites) -> model.Table:
     ]
     caption = (
         "Leave one site out, site by site: trained on all other sites. A score that holds at one "
-        "site only is no diagnosis."
+        "site only is no diagnosis. Intervals take the model as it is and the site's participants "
+        "as drawn (Wilson, Newcombe)."
     )
     return model.Table(caption, columns, rows)
 
