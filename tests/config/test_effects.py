@@ -33,6 +33,7 @@ PATH = {"braindive.generator.path": "model"}
 CASES = [
     ("data.motion_order", TABLES, IMAGES),
     ("data.voxel_size", TABLES, IMAGES),
+    ("data.use_qc", TABLES, {"data.kind": "adhd200", "data.root": "."}),
     ("data.filtered", TABLES, {"data.kind": "adhd200", "data.root": "."}),
     ("data.atlas", IMAGES, TABLES),
     ("data.tr", {}, IMAGES),

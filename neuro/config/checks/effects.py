@@ -42,6 +42,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     # keys (one that ends in a dot is a group), when they are idle, why
     ("data.motion_order data.motion_units", CLEAN, "such input has no bare motion files"),
     ("data.voxel_size data.res", TABLES, "such input has no voxels"),
+    ("data.use_qc", none_of("data.kind", "adhd200", "auto"), "only adhd200 has such flags"),
     ("data.filtered", none_of("data.kind", "adhd200", "auto"), "only adhd200 has both series"),
     (
         "data.atlas data.site_tr",
