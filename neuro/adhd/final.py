@@ -48,6 +48,7 @@ def analyses(features: FeatureTable, people: pd.DataFrame, settings, seed):
         deconfound=settings["deconfound"],
         harmonise=settings["harmonise"],
         transductive=settings["transductive"],
+        protect=settings["protect"],
         random_state=seed,
     )
     declared = next(variant for variant in imaging if variant.primary)

@@ -128,8 +128,15 @@ class Adhd:
     harmonise: str = option(
         "none",
         "string",
-        "Site harmonisation inside each fold.",
-        choices=("none", "location_scale"),
+        "Site harmonisation inside each fold, fitted on its training subjects: mean and scale of "
+        "each site, or ComBat, which shrinks both and keeps the effects of `protect`.",
+        choices=("none", "location_scale", "combat"),
+    )
+    protect: list = option(
+        ["age", "sex"],
+        "strings",
+        "Columns whose effects ComBat keeps in; never the diagnosis, which test subjects lack.",
+        choices=("age", "sex", "mean_fd"),
     )
     transductive: bool = option(
         False,
@@ -143,6 +150,13 @@ class Adhd:
         unit="volumes",
         low=3,
         nullable=True,
+    )
+    targets: dict = option(
+        {},
+        "mapping",
+        "Further columns of the participants table that are predicted in the same folds, beside "
+        "nulls and baselines: a name and 'number' (R2, MAE, r), 'classes' (any number of them) or "
+        "'auto', e.g. {adhd_index: number, subtype: classes}.",
     )
     permutations: int = option(1000, "integer", "Permutations of the labels within sites.", low=0)
     bootstrap: int = option(

@@ -349,6 +349,13 @@ def _across(config):
             f"adhd.primary: got '{adhd['primary']}', but adhd.mask.rule is 'none'; declare "
             f"'{'+'.join(features)}'"
         )
+    for name, kind in adhd["targets"].items():
+        if kind not in ("auto", "number", "classes"):
+            problems.append(
+                f"adhd.targets.{name}: got '{kind}', expected one of auto, number, classes"
+            )
+        if name in ("dx", "participant_id", "site"):
+            problems.append(f"adhd.targets: '{name}' is no further target; remove it")
     edges = [name for name in features if name in ("fc", "tangent")]
     if edges and adhd["primary"].endswith("+mask"):
         problems.append(

@@ -25,6 +25,7 @@ SETTINGS = {
     "deconfound": [],
     "harmonise": "none",
     "transductive": False,
+    "protect": [],
 }
 
 

@@ -66,6 +66,7 @@ CASES = [
         {"adhd.mask.rule": "none", "adhd.primary": "cycle3"},
         {"adhd.mask.rule": "top"},
     ),
+    ("adhd.protect", {}, {"adhd.harmonise": "combat", "adhd.transductive": True}),
     ("adhd.transductive", {}, {"adhd.harmonise": "location_scale", "adhd.transductive": True}),
     ("adhd.outer_folds", {"adhd.schemes": ["leave_site_out"]}, {"adhd.schemes": ["pooled"]}),
     ("adhd.block", {"adhd.level": "roi"}, {"adhd.level": "voxel"}),

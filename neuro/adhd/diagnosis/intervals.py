@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtrit
 
-RANGES = {"youden_j": (-1.0, 1.0)}
+RANGES = {
+    **dict.fromkeys(("youden_j", "r", "r_within_site"), (-1.0, 1.0)),
+    "mae": (0.0, np.inf),
+}
 """Smallest and largest value of a metric; of all others 0 and 1."""
 MIN_PERMUTATIONS = 20
 """Fewer permutations say too little about a spread (ours; coverage in `docs/adhd.md`)."""

@@ -9,6 +9,7 @@ import numpy as np
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.scaling import FeatureScaler
 from neuro.io.formats.model_files import read_model_file, write_model_file
+from neuro.stats.combat import ComBat
 
 VERSION = 1
 _LINEAR = ("coef_", "pattern_", "classes_")
@@ -28,6 +29,7 @@ _VALUES = {
 }
 _STEPS = {"TangentSpace": ("mean_", "whitening_", "n_iter_", "n_features_in_")}
 """Steps in front of a classifier that can be written, and what they have learned."""
+_COMBAT = ("mean", "slope", "scale")
 _SCALER_ARRAYS = ("used_", "fill_", "mean_", "scale_")
 
 
@@ -66,6 +68,25 @@ def write_model(model, path) -> Path:
     return write_model_file(path, meta, arrays)
 
 
+def _encoding(encoder):
+    """What an encoder of covariates has learned, for JSON; None without one."""
+    if encoder is None:
+        return None
+    return [
+        [name, levels, np.asarray(centre).tolist(), scale]
+        for name, levels, centre, scale in encoder.encoding_
+    ]
+
+
+def _encoder(columns, encoding) -> CovariateEncoder:
+    encoder = CovariateEncoder(list(columns))
+    encoder.encoding_ = [
+        (name, levels, tuple(centre) if levels is None else np.array(centre), scale)
+        for name, levels, centre, scale in encoding
+    ]
+    return encoder
+
+
 def _content(model) -> tuple[dict, dict]:
     """Settings and numbers of a classifier."""
     kind, scaler = type(model).__name__, model.scaler_
@@ -87,12 +108,12 @@ def _content(model) -> tuple[dict, dict]:
     }
     for number, site in enumerate(sites):
         arrays[f"site_{number}"] = np.stack(scaler.site_[site])
+    if hasattr(scaler, "combat_"):
+        arrays |= {f"combat_{name}": getattr(scaler.combat_, name) for name in _COMBAT}
+        meta["protected"] = _encoding(scaler.protected_)
     if hasattr(scaler, "encoder_"):
         arrays["scaler_centre_"], arrays["scaler_slope_"] = scaler.centre_, scaler.slope_
-        meta["encoding"] = [
-            [name, levels, np.asarray(centre).tolist(), scale]
-            for name, levels, centre, scale in scaler.encoder_.encoding_
-        ]
+        meta["encoding"] = _encoding(scaler.encoder_)
     return meta, arrays
 
 
@@ -164,15 +185,16 @@ def _scaler(model, meta, arrays) -> FeatureScaler:
         harmonise=model.harmonise,
         transductive=model.transductive,
         deconfound=model.deconfound,
+        protect=model.protect,
     )
     for name in _SCALER_ARRAYS:
         setattr(scaler, name, arrays[f"scaler_{name}"])
     scaler.site_ = {site: tuple(arrays[f"site_{i}"]) for i, site in enumerate(meta["sites"])}
+    if "protected" in meta:
+        scaler.combat_ = ComBat(*(arrays[f"combat_{name}"] for name in _COMBAT), scaler.site_)
+        kept = meta["protected"]
+        scaler.protected_ = None if kept is None else _encoder(model.protect, kept)
     if "encoding" in meta:
-        scaler.encoder_ = CovariateEncoder(list(model.deconfound))
-        scaler.encoder_.encoding_ = [
-            (name, levels, tuple(centre) if levels is None else np.array(centre), scale)
-            for name, levels, centre, scale in meta["encoding"]
-        ]
+        scaler.encoder_ = _encoder(model.deconfound, meta["encoding"])
         scaler.centre_, scaler.slope_ = arrays["scaler_centre_"], arrays["scaler_slope_"]
     return scaler

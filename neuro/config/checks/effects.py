@@ -100,6 +100,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         "only atlases of coordinates have spheres",
     ),
     ("adhd.mask.cut", none_of("adhd.mask.rule", "top"), "only rule top cuts"),
+    ("adhd.protect", none_of("adhd.harmonise", "combat"), "only ComBat protects columns"),
     ("adhd.transductive", one_of("adhd.harmonise", "none"), "nothing is harmonised"),
     (
         "adhd.outer_folds adhd.repeats",

@@ -44,7 +44,9 @@ def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
     )
 
 
-def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
+def scores_paint(
+    picture, table: pd.DataFrame, colours: dict, label: str = "Balanced accuracy", chance=0.5
+) -> None:
     """Dots with intervals on the bands of their nulls.
 
     Parameters
@@ -54,6 +56,10 @@ def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
         Of :func:`scores_table`.
     colours : dict of str to str
         By series; primary rows are orange diamonds, others without a colour grey.
+    label : str
+        Of the axis.
+    chance : float or None
+        Where a dashed line stands.
     """
     axes = picture.subplots()
     for row in table.itertuples():
@@ -66,14 +72,17 @@ def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
         if np.isfinite(row.low) and np.isfinite(row.high):
             axes.plot([row.low, row.high], [row.y, row.y], color=colour, lw=1.6)
         if not np.isfinite(row.value):
-            axes.text(0.5, row.y, "not available", va="center", fontsize=7.5, color=draw.OTHER)
+            axes.text(
+                chance or 0.0, row.y, "not available", va="center", fontsize=7.5, color=draw.OTHER
+            )
         marker, size = ("D", 6.5) if primary else ("o", 5)
         axes.plot(row.value, row.y, marker, color=colour, ms=size)
-    axes.axvline(0.5, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    if chance is not None:
+        axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
     axes.set_yticks(table["y"], table["label"], fontsize=8)
     for tick, series in zip(axes.get_yticklabels(), table["series"]):
         tick.set_fontweight("bold" if series == PRIMARY else "normal")
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlabel("Balanced accuracy")
+    axes.set_xlabel(label)
     axes.grid(axis="x", color=draw.PALE, lw=0.5)
     axes.set_axisbelow(True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from neuro.report.figures import adhd as adhd_figures
 from neuro.report.figures import adhd_roc, brains, maps
+from neuro.report.pages import targets
 from neuro.report.pages.adhd_scores import (
     METRICS,
     SCHEMES,
@@ -42,6 +43,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
         blocks.append(model.Text("The diagnosis has no scores.", "note"))
     else:
         blocks += _scores(folder, scores)
+    blocks += targets.blocks(folder)
     mask = read_table(folder / "mask.tsv", **TEXT, region=str)
     if mask is not None:
         blocks += adhd_figures.mask_frequency(mask, _primary(scores))
