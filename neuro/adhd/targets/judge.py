@@ -293,8 +293,9 @@ def _scores(target: Target, made: _Made, site) -> pd.DataFrame:
         line |= dict.fromkeys(("ci_low", "ci_high", "null_mean", "null_sd", "p"), np.nan)
         if len(turned) and np.isfinite(value):
             line["null_mean"] = turned.mean()
-            line["null_sd"] = turned.std(ddof=1) if len(turned) > 1 else np.nan
+            line["null_sd"] = 0.0 if len(turned) > 1 else np.nan
             if np.ptp(turned) > 1e-9:
+                line["null_sd"] = turned.std(ddof=1)
                 reached = turned <= value + 1e-12 if less else turned >= value - 1e-12
                 line["p"] = (reached.sum() + 1) / (len(turned) + 1)
             if name in metrics.CALIBRATED:
