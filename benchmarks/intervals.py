@@ -85,12 +85,18 @@ def replicate(n, signal, sites, seed) -> list[dict]:
             decisions[test, repeat - 1] = out[:, 0]
             if repeat == 1:
                 null[test] = out
-        value = score_metrics(y, decisions)["balanced_accuracy"].mean()
+        values = score_metrics(y, decisions)["balanced_accuracy"]
+        value, apart = values.mean(), {"repeats": len(values), "repeat_sd": 0.0}
+        if len(values) > 1:
+            apart["repeat_sd"] = values.std(ddof=1)
         null = score_metrics(labels, null)["balanced_accuracy"][1:]
         again = bootstrap_metrics(y, decisions, who, 200, seed)["balanced_accuracy"]
         bounds = {"bootstrap over subjects": interval(again)}
+        apart["at_least"] = float(np.ptp(bounds["bootstrap over subjects"])) / 2
         for m in PERMUTATIONS:
-            bounds[f"permutation, {m}"] = null_interval(value, null[:m], "balanced_accuracy")
+            bounds[f"permutation, {m}"] = null_interval(
+                value, null[:m], "balanced_accuracy", **apart
+            )
         for name, (low, high) in bounds.items():
             found.append({"scheme": scheme, "interval": name, "value": value})
             found[-1] |= {"low": low, "high": high}
@@ -114,10 +120,12 @@ def main():
     """Measure every setting and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--only", type=int, nargs="*", help="numbers of the settings")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     start, parts = time.process_time(), []
-    for setting in SETTINGS:
+    chosen = range(len(SETTINGS)) if arguments.only is None else arguments.only
+    for setting in (SETTINGS[number] for number in chosen):
         parts.append(coverage(*setting, arguments.replicates))
         print(parts[-1].round(3).to_string(), f"{time.process_time() - start:.0f} s", flush=True)
     found = pd.concat(parts)

@@ -38,6 +38,31 @@ def test_the_interval_is_t_times_the_spread_of_the_null():
     assert null_interval(0.6, null + 0.1, "auc") == pytest.approx((low, high))
 
 
+def test_a_mean_of_repeats_spreads_less_than_one_of_them():
+    rng = np.random.default_rng(0)
+    null = rng.normal(0.5, 0.05, 100)
+    whole = null_interval(0.5, null, "auc")[1] - 0.5
+    less = null_interval(0.5, null, "auc", repeats=5, repeat_sd=0.02)[1] - 0.5
+    assert less / whole == pytest.approx(np.sqrt(1 - 0.02**2 * 0.8 / null.var(ddof=1)))
+    least = null_interval(0.5, null, "auc", repeats=5, repeat_sd=9.0)[1] - 0.5
+    assert least / whole == pytest.approx(np.sqrt(1 / 5))
+    assert null_interval(0.5, null, "auc", repeats=1, repeat_sd=np.nan)[1] - 0.5 == whole
+    # what repeats have in common and what is their own, drawn: the spread of means comes out
+    own, shared = rng.normal(0, 0.03, (4000, 5)), rng.normal(0, 0.04, (4000, 1))
+    values = shared + own
+    half = [
+        null_interval(0.5, 0.5 + values[:, 0], "auc", repeats=5, repeat_sd=row.std(ddof=1))[1] - 0.5
+        for row in values[:200]
+    ]
+    assert np.mean(half) / 1.96 == pytest.approx(values.mean(axis=1).std(), rel=0.03)
+
+
+def test_it_is_never_narrower_than_the_other_interval():
+    null = np.random.default_rng(0).normal(0.6, 0.001, 60)
+    assert null_interval(0.7, null, "auc", at_least=0.05) == pytest.approx((0.65, 0.75))
+    assert null_interval(0.7, null, "auc", at_least=np.nan) == null_interval(0.7, null, "auc")
+
+
 def test_bounds_stay_in_the_range_of_the_metric():
     null = np.random.default_rng(0).normal(0.5, 0.1, 60)
     assert null_interval(0.97, null, "accuracy")[1] == 1

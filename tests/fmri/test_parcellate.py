@@ -10,7 +10,8 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from neuro.fmri.regions.atlases import BUNDLED, DOWNLOADED, load_atlas
-from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+from neuro.fmri.regions.owners import region_of_voxel
+from neuro.fmri.regions.parcellate import Parcellator
 from neuro.io.images.nifti import mask_coords_mm
 from neuro.io.problems import InputProblem
 

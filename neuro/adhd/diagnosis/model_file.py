@@ -124,11 +124,11 @@ def read_model(path, *classes):
     ----------
     path : path-like
     *classes : type
-        `GraphDiagnosis`, `LinearReference`, `FoldPipeline`: the kinds that are welcome.
+        `GraphDiagnosis`, `LinearReference`: the kinds that are welcome.
 
     Returns
     -------
-    GraphDiagnosis, LinearReference or FoldPipeline
+    GraphDiagnosis or LinearReference
 
     Raises
     ------
@@ -137,22 +137,34 @@ def read_model(path, *classes):
     """
     welcome = {f"neuro.adhd.{cls.__name__}": cls for cls in classes}
     meta, arrays = read_model_file(path, list(welcome), VERSION)
-    cls = welcome[meta["format"]]
-    if "step" in meta:
-        return _pipeline(cls, meta, arrays)
-    return _classifier(cls, meta, arrays)
+    return _classifier(welcome[meta["format"]], meta, arrays)
 
 
-def _pipeline(cls, meta, arrays):
-    from neuro.adhd.diagnosis.baselines import LinearReference
-    from neuro.stats.tangent import TangentSpace
+def read_pipeline(path, cls, step_class, classifier_class):
+    """Read a pipeline that :func:`write_model` wrote.
 
-    step = TangentSpace(**meta["step_params"])
+    Parameters
+    ----------
+    path : path-like
+    cls, step_class, classifier_class : type
+        FoldPipeline, TangentSpace and LinearReference.
+
+    Returns
+    -------
+    FoldPipeline
+
+    Raises
+    ------
+    InputProblem
+        As :func:`read_model`.
+    """
+    meta, arrays = read_model_file(path, ["neuro.adhd.FoldPipeline"], VERSION)
+    step = step_class(**meta["step_params"])
     for name in _STEPS[meta["step"]]:
         value = arrays[f"step_{name}"]
         setattr(step, name, value if value.ndim else value.item())
-    classifier = _classifier(LinearReference, meta, arrays)
-    model = cls(TangentSpace(**meta["step_params"]), LinearReference(**classifier.get_params()))
+    classifier = _classifier(classifier_class, meta, arrays)
+    model = cls(step_class(**meta["step_params"]), classifier_class(**classifier.get_params()))
     model.transformer_, model.classifier_ = step, classifier
     model.classes_, model.pattern_ = classifier.classes_, classifier.pattern_
     model.n_features_in_ = meta["n_features_in"]

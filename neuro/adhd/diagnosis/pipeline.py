@@ -8,11 +8,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
-from neuro.adhd.diagnosis.baselines import inner_decisions
+from neuro.adhd.diagnosis.baselines import LinearReference, inner_decisions
 from neuro.adhd.diagnosis.decision import Decision
 from neuro.adhd.diagnosis.guard import call_with_rows
 from neuro.adhd.diagnosis.mask import Rows
-from neuro.adhd.diagnosis.model_file import read_model, write_model
+from neuro.adhd.diagnosis.model_file import read_pipeline, write_model
+from neuro.stats.tangent import TangentSpace
 
 
 class FoldPipeline(Decision):
@@ -55,7 +56,7 @@ class FoldPipeline(Decision):
     @classmethod
     def load(cls, path):
         """Read what :meth:`save` wrote."""
-        return read_model(path, cls)
+        return read_pipeline(path, cls, TangentSpace, LinearReference)
 
     @staticmethod
     def _transform(transformer, X, **named):

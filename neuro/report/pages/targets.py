@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.report.figures import targets as figures
+from neuro.report.figures import scores as figures
 from neuro.report.pages.adhd_scores import SCHEMES, input_name, scheme_name
 from neuro.report.site import model
 from neuro.report.site.tables import read_table
