@@ -7,9 +7,9 @@ import numpy as np
 NUMBERS = ("r_within_site", "r", "r2", "mae")
 """Correlation within sites first: it is the one that sites cannot make."""
 CLASSES = ("balanced_accuracy", "accuracy")
-CALIBRATED = ("r_within_site", "r", "mae", *CLASSES)
-"""Metrics whose spread over samples is about that of their null, so that it makes an interval; R2
-spreads more when there is something to find."""
+CALIBRATED = ("r_within_site", *CLASSES)
+"""Metrics whose spread over samples is about that of their null, so that it makes an interval. The
+others live on the values and sites of the sample, which permuting leaves as they are."""
 SMALLER = ("mae",)
 """Metrics of which less is better."""
 
