@@ -85,17 +85,14 @@ def replicate(n, signal, sites, seed) -> list[dict]:
             decisions[test, repeat - 1] = out[:, 0]
             if repeat == 1:
                 null[test] = out
-        values = score_metrics(y, decisions)["balanced_accuracy"]
-        value, apart = values.mean(), {"repeats": len(values), "repeat_sd": 0.0}
-        if len(values) > 1:
-            apart["repeat_sd"] = values.std(ddof=1)
+        value = score_metrics(y, decisions)["balanced_accuracy"].mean()
         null = score_metrics(labels, null)["balanced_accuracy"][1:]
         again = bootstrap_metrics(y, decisions, who, 200, seed)["balanced_accuracy"]
         bounds = {"bootstrap over subjects": interval(again)}
-        apart["at_least"] = float(np.ptp(bounds["bootstrap over subjects"])) / 2
+        other = float(np.ptp(bounds["bootstrap over subjects"])) / 2
         for m in PERMUTATIONS:
             bounds[f"permutation, {m}"] = null_interval(
-                value, null[:m], "balanced_accuracy", **apart
+                value, null[:m], "balanced_accuracy", at_least=other
             )
         for name, (low, high) in bounds.items():
             found.append({"scheme": scheme, "interval": name, "value": value})

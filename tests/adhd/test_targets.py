@@ -153,6 +153,29 @@ def test_a_planted_number_is_found_within_sites_and_sites_alone_are_not(found):
     assert ("age", "pooled", "fc+phenotype", "r") in scores.index
 
 
+def test_an_interval_is_not_narrower_than_what_drawing_people_makes():
+    rng = np.random.default_rng(5)
+    y = rng.standard_normal(400)
+    site = np.repeat(["a", "b"], 200)
+    real = (0.3 * y + rng.standard_normal(400))[:, None]
+    # a null that hardly varies, as that of a learner with the largest penalty
+    null = np.tile(real, 30) + 1e-4 * rng.standard_normal((400, 30))
+    made = judge._Made(real, np.tile(y[:, None], 30), null)
+    target = judge.Target("y", "number", np.arange(400), y, [])
+    row = judge._scores(target, made, site).set_index("metric").loc["r_within_site"]
+    assert row["null_sd"] < 0.001
+    half = (row["ci_high"] - row["ci_low"]) / 2
+    assert half == pytest.approx(1.96 * (1 - row["value"] ** 2) / np.sqrt(397))
+    codes = rng.integers(0, 3, 400)
+    told = np.where(rng.random(400) < 0.5, codes, 0)
+    draws = []
+    for _ in range(400):
+        rows = rng.integers(0, 400, 400)
+        draws.append(metrics.score_classes(codes[rows], told[rows, None])["balanced_accuracy"][0])
+    found = metrics.sampling_half_width("balanced_accuracy", 0.0, codes, told, site)
+    assert found / 1.96 == pytest.approx(np.std(draws), rel=0.15)
+
+
 def test_planted_classes_are_found(found):
     scores, predictions, _ = found
     row = scores.loc[("subtype", "pooled", "fc", "balanced_accuracy")]

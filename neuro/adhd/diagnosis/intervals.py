@@ -23,8 +23,6 @@ def null_interval(
     metric: str,
     level: float = 0.95,
     *,
-    repeats: int = 1,
-    repeat_sd: float = 0.0,
     at_least: float = 0.0,
 ) -> tuple[float, float]:
     """The value plus and minus Student's t times the spread of its permuted values.
@@ -37,16 +35,11 @@ def null_interval(
     ----------
     value : float
     null : array, shape (n_permutations,)
-        Values of the same analysis for permuted labels.
+        Values of the same analysis for permuted labels; of single repeats of the folds, which
+        spread a little more than a mean of several.
     metric : str
         Its range bounds the interval, see :data:`RANGES`.
     level : float, default 0.95
-    repeats : int, default 1
-        Repeats of the folds that `value` is a mean of; permuted values are single repeats.
-    repeat_sd : float, default 0
-        Standard deviation of the score over them. A mean of r repeats spreads less than one by
-        the variance between repeats times 1 - 1/r, which is taken off, down to what r independent
-        repeats would have.
     at_least : float, default 0
         Half width of another interval, that of a bootstrap over subjects. Where permuted labels
         leave decisions to the sites, their spread is small, and that of real decisions is not.
@@ -60,10 +53,7 @@ def null_interval(
     null = null[np.isfinite(null)]
     if len(null) < MIN_PERMUTATIONS or np.ptp(null) <= 1e-9 or not np.isfinite(value):
         return np.nan, np.nan
-    spread = null.var(ddof=1)
-    if repeats > 1 and np.isfinite(repeat_sd):
-        spread = max(spread - repeat_sd**2 * (1 - 1 / repeats), spread / repeats)
-    half = stdtrit(len(null) - 1, (1 + level) / 2) * np.sqrt(spread)
+    half = stdtrit(len(null) - 1, (1 + level) / 2) * null.std(ddof=1)
     half = max(half, at_least) if np.isfinite(at_least) else half
     return _bounded(value, half, metric)
 

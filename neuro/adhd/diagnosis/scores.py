@@ -14,7 +14,6 @@ BASELINES = ("majority", "site", "phenotype", "phenotype+site", "motion")
 SCORE_COLUMNS = (
     *("scheme", "fold", "site", "input", "mask", "metric", "value", "ci_low", "ci_high"),
     *("null_mean", "null_sd", "p", "n", "primary", "interval"),
-    *("repeats", "repeat_sd"),
 )
 
 
@@ -39,8 +38,7 @@ def score_predictions(
         the pooled scheme the mean over repeats); leave-site-out has a row per site as well. The
         null columns are empty until :func:`add_null`. `interval` says where an interval comes
         from, see :data:`neuro.adhd.diagnosis.intervals.KINDS`: a site that was left out has its
-        own, totals have those of a bootstrap over subjects until :func:`add_null`. `repeat_sd` is
-        the standard deviation over the `repeats` of the folds.
+        own, totals have those of a bootstrap over subjects until :func:`add_null`.
     """
     tables = []
     for (scheme, input, mask), part in predictions.groupby(["scheme", "input", "mask"], sort=False):
@@ -74,8 +72,6 @@ def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
     who = wide.index.get_level_values("participant_id").to_numpy()
     decisions = wide.to_numpy()
     found = score_metrics(y, decisions)
-    n_repeats = decisions.shape[1]
-    apart = {name: np.std(found[name], ddof=1) if n_repeats > 1 else np.nan for name in METRICS}
     found = {name: float(np.mean(found[name])) for name in METRICS}
     if n_bootstrap:
         samples = bootstrap_metrics(y, decisions, who, n_bootstrap, random_state)
@@ -91,8 +87,6 @@ def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
             "ci_high": [low_high[name][1] for name in METRICS],
             "n": len(np.unique(who)),
             "interval": "bootstrap" if n_bootstrap else "site",
-            "repeats": n_repeats,
-            "repeat_sd": [float(apart[name]) for name in METRICS],
         }
     )
 
@@ -141,9 +135,8 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
         scores.loc[row, "null_sd"] = null.std(ddof=1) if len(null) > 1 else np.nan
         if len(null) == 1 or np.ptp(null) > 1e-9:
             scores.loc[row, "p"] = ((null >= value - 1e-12).sum() + 1) / (len(null) + 1)
-        apart = {key: scores.loc[row, key] for key in ("repeats", "repeat_sd")}
-        apart["at_least"] = (scores.loc[row, "ci_high"] - scores.loc[row, "ci_low"]) / 2
-        low, high = null_interval(value, null, scores.loc[row, "metric"], **apart)
+        other = (scores.loc[row, "ci_high"] - scores.loc[row, "ci_low"]) / 2
+        low, high = null_interval(value, null, scores.loc[row, "metric"], at_least=other)
         if np.isfinite(low):
             scores.loc[row, ["ci_low", "ci_high", "interval"]] = low, high, "permutation"
     return scores

@@ -299,10 +299,9 @@ def _scores(target: Target, made: _Made, site) -> pd.DataFrame:
                 reached = turned <= value + 1e-12 if less else turned >= value - 1e-12
                 line["p"] = (reached.sum() + 1) / (len(turned) + 1)
             if name in metrics.CALIBRATED:
-                apart = {"repeats": len(values), "repeat_sd": 0.0}
-                if len(values) > 1:
-                    apart["repeat_sd"] = float(np.std(values, ddof=1))
-                line["ci_low"], line["ci_high"] = null_interval(value, turned, name, **apart)
+                least = metrics.sampling_half_width(name, value, target.y, made.real[:, 0], site)
+                ends = null_interval(value, turned, name, at_least=least)
+                line["ci_low"], line["ci_high"] = ends
         lines.append(line)
     return pd.DataFrame(lines)
 

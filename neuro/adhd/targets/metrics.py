@@ -82,3 +82,36 @@ def score_classes(y, predicted, site=None) -> dict[str, np.ndarray]:
             "balanced_accuracy": np.nanmean(shares, axis=0),
             "accuracy": right.mean(axis=0),
         }
+
+
+def sampling_half_width(metric: str, value: float, y, predicted, site) -> float:
+    """Half width of a 95 % interval for given predictions, people being drawn.
+
+    Permuted values can leave a learner with nothing to say, and its score then hardly varies; an
+    interval is not narrower than this.
+
+    Parameters
+    ----------
+    metric : str
+        One of :data:`CALIBRATED`.
+    value : float
+    y, predicted : ndarray, shape (n,)
+        Of classes: codes.
+    site : array of str, shape (n,)
+
+    Returns
+    -------
+    float
+        Of a correlation (1 - r^2) / sqrt(n - sites - 1), of shares their binomial errors, times
+        1.96.
+    """
+    n = len(y)
+    if metric == "r_within_site":
+        error = (1 - value**2) / np.sqrt(max(n - len(np.unique(site)) - 1, 1))
+    elif metric == "accuracy":
+        error = np.sqrt(value * (1 - value) / n)
+    else:
+        shares = [(predicted[y == code] == code) for code in np.unique(y)]
+        error = np.sqrt(sum(part.mean() * (1 - part.mean()) / len(part) for part in shares))
+        error /= len(shares)
+    return float(1.96 * error)
