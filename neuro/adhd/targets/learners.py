@@ -46,7 +46,7 @@ def ridge_predictions(X, targets, X_new):
     for penalty in PENALTIES:
         penalty = penalty * max(unit, 1e-12)
         fitted = path.y_mean + scores @ path.weights(penalty)
-        lever = 1 / n + scores**2 @ (1 / (path.values + penalty))
+        lever = 1 / n + path.leverage(scores, penalty)
         wrong = (targets - fitted) / np.maximum(1 - lever, 1e-9)[:, None]
         error = (wrong**2).mean(axis=0)
         better = error < best
