@@ -203,7 +203,8 @@ def _scaler(model, meta, arrays) -> FeatureScaler:
         setattr(scaler, name, arrays[f"scaler_{name}"])
     scaler.site_ = {site: tuple(arrays[f"site_{i}"]) for i, site in enumerate(meta["sites"])}
     if "protected" in meta:
-        scaler.combat_ = ComBat(*(arrays[f"combat_{name}"] for name in _COMBAT), scaler.site_)
+        mean, slope, scale = (arrays[f"combat_{name}"] for name in _COMBAT)
+        scaler.combat_ = ComBat(mean, slope, scale, scaler.site_)
         kept = meta["protected"]
         scaler.protected_ = None if kept is None else _encoder(model.protect, kept)
     if "encoding" in meta:

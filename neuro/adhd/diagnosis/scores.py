@@ -71,8 +71,8 @@ def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
     y = part.groupby(["participant_id", "run"])["y"].first().loc[wide.index].to_numpy()
     who = wide.index.get_level_values("participant_id").to_numpy()
     decisions = wide.to_numpy()
-    found = score_metrics(y, decisions)
-    found = {name: float(np.mean(found[name])) for name in METRICS}
+    each = score_metrics(y, decisions)
+    found = {name: float(np.mean(each[name])) for name in METRICS}
     if n_bootstrap:
         samples = bootstrap_metrics(y, decisions, who, n_bootstrap, random_state)
         low_high = {name: interval(samples[name]) for name in METRICS}
@@ -172,7 +172,7 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
             shown |= part["input"] == best["input"]
         for _, row in part[shown].iterrows():
             name = row["input"] if row["mask"] == "none" else f"{row['input']}+{row['mask']}"
-            figure = {
+            figure: dict = {
                 "name": f"{metric.replace('_', ' ')}, {name}, {scheme.replace('_', ' ')}",
                 "unit": "",
                 "baseline": baseline if row["primary"] else None,

@@ -162,7 +162,7 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
         return learners.OneVersusRest(CovariateBaseline(tuple(columns)))
 
     constant = learners.MeanTarget() if number else learners.OneVersusRest(MajorityBaseline())
-    found = [
+    found: list[tuple] = [
         ("constant", constant, None, both),
         ("site", blind(["site"]), None, pooled),
     ]
