@@ -152,7 +152,8 @@ def test_intervals_hold_the_expected_score(measured, n, signal, sites):
     """95 % in 400 cohorts; the bootstrap of old holds it in about 85 %.
 
     Where there is something to find, a mean of three repeats spreads less than the single repeats
-    of the null: the pooled interval is then on the wide side (.988 measured at n = 80, .985 at 300).
+    of the null: the pooled interval is then on the wide side (measured: .988 at n = 80, .985 at
+    n = 300).
     """
     with threadpool_limits(1):
         found = measured.coverage(n, signal, sites, 400).set_index(["scheme", "interval"])["held"]
