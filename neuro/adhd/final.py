@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from neuro.adhd.diagnosis.variants import Variant, baselines, imaging_variants
+from neuro.adhd.diagnosis.variants import MASK, Variant, baselines, imaging_variants
 from neuro.adhd.features.table import COUNTS, FeatureTable
 from neuro.adhd.maps import group_maps
+from neuro.stats.tangent import pairs
 
 NODE_MAPS = ("degree", "cycle3", "weighteddegree", "clustering")
 """Maps with one value per node, shown as group maps."""
@@ -33,10 +34,13 @@ def analyses(features: FeatureTable, people: pd.DataFrame, settings, seed):
         Baselines whose columns are empty.
     exclusions : list of dict
     """
+    joint = settings["primary"].removesuffix(f"+{MASK}")
     imaging = imaging_variants(
         features,
         # Gathering left out, and listed, what the input cannot give.
-        inputs=[name for name in settings["features"] if name in features.feature],
+        inputs=dict.fromkeys(
+            [name for name in settings["features"] if name in features.feature] + [joint]
+        ),
         primary=settings["primary"],
         log1p=settings["log1p"],
         mask_rule=settings["mask"]["rule"],
@@ -47,6 +51,7 @@ def analyses(features: FeatureTable, people: pd.DataFrame, settings, seed):
         deconfound=settings["deconfound"],
         harmonise=settings["harmonise"],
         transductive=settings["transductive"],
+        protect=settings["protect"],
         random_state=seed,
     )
     declared = next(variant for variant in imaging if variant.primary)
@@ -73,8 +78,8 @@ def fit(variant: Variant, features: FeatureTable, people: pd.DataFrame):
     -------
     model : fitted estimator
     pattern : pandas.DataFrame
-        feature, region, node, bin, pattern: the forward-transformed weights, which can be read
-        as brain maps (the weights themselves cannot).
+        feature, region (`A|B` for an edge), node, bin, pattern: the forward-transformed weights,
+        which can be read as brain maps (the weights themselves cannot).
 
     References
     ----------
@@ -91,12 +96,14 @@ def fit(variant: Variant, features: FeatureTable, people: pd.DataFrame):
         covariates=people,
     )
     table = features.select(variant.input)
+    # a tangent space is read from covariances, and its features are their pairs of regions
+    used = slice(None) if len(model.pattern_) == len(table.node) else pairs(len(table.node))
     pattern = pd.DataFrame(
         {
-            "feature": table.feature,
-            "region": table.region,
-            "node": table.node,
-            "bin": table.bin,
+            "feature": table.feature[used],
+            "region": table.region[used],
+            "node": table.node[used],
+            "bin": table.bin[used],
             "pattern": model.pattern_,
         }
     )

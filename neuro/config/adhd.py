@@ -129,8 +129,15 @@ class Adhd:
     harmonise: str = option(
         "none",
         "string",
-        "Site harmonisation inside each fold.",
-        choices=("none", "location_scale"),
+        "Site harmonisation inside each fold, fitted on its training subjects: mean and scale of "
+        "each site, or ComBat, which shrinks both and keeps the effects of `protect`.",
+        choices=("none", "location_scale", "combat"),
+    )
+    protect: list = option(
+        ["age", "sex"],
+        "strings",
+        "Columns whose effects ComBat keeps in; never the diagnosis, which test subjects lack.",
+        choices=("age", "sex", "mean_fd"),
     )
     transductive: bool = option(
         False,
@@ -145,8 +152,21 @@ class Adhd:
         low=3,
         nullable=True,
     )
+    targets: dict = option(
+        {},
+        "mapping",
+        "Further columns of the participants table that are predicted in the same folds, beside "
+        "nulls and baselines: a name and 'number' (R2, MAE, r), 'classes' (any number of them) or "
+        "'auto', e.g. {adhd_index: number, subtype: classes}.",
+    )
     permutations: int = option(1000, "integer", "Permutations of the labels within sites.", low=0)
-    bootstrap: int = option(2000, "integer", "Resamples of a confidence interval.", low=100)
+    bootstrap: int = option(
+        2000,
+        "integer",
+        "Resamples of the interval of a score that permuted labels leave as it is (the site "
+        "baseline), or of all with fewer than 20 permutations.",
+        low=100,
+    )
 
 
 PRESETS = {
@@ -195,6 +215,8 @@ def describe(config):
         f"{adhd['repeats']} times and from leaving whole sites out; every fitted step, the mask "
         "included, saw training subjects only.",
         f"Null distributions come from {adhd['permutations']} permutations of the labels within "
-        f"sites; confidence intervals from {adhd['bootstrap']} bootstrap resamples of subjects.",
+        "sites; confidence intervals are the score and Student's t times the standard deviation "
+        f"of its null, or come from {adhd['bootstrap']} bootstrap resamples of subjects where "
+        "that does not vary.",
     ]
     return sentences, ["dey2012", "sklearn", "numba"]

@@ -93,6 +93,11 @@ class Data:
         choices=("radians", "degrees"),
         nullable=True,
     )
+    use_qc: bool = option(
+        False,
+        "boolean",
+        "ADHD-200 tables only: leave out runs that their site found questionable (QC_Rest 0).",
+    )
     filtered: bool = option(
         True,
         "boolean",

@@ -349,12 +349,26 @@ def _across(config):
             f"adhd.primary: got '{adhd['primary']}', but adhd.mask.rule is 'none'; declare "
             f"'{'+'.join(features)}'"
         )
-    if features in (["fc"], ["tangent"]):
+    for name, kind in adhd["targets"].items():
+        if kind not in ("auto", "number", "classes"):
+            problems.append(
+                f"adhd.targets.{name}: got '{kind}', expected one of auto, number, classes"
+            )
+        if name in ("dx", "participant_id", "site"):
+            problems.append(f"adhd.targets: '{name}' is no further target; remove it")
+    edges = [name for name in features if name in ("fc", "tangent")]
+    if edges and adhd["primary"].endswith("+mask"):
         problems.append(
-            f"adhd.primary: '{features[0]}' is the linear reference; declare a graph map"
+            f"adhd.primary: got '{adhd['primary']}', but a mask chooses regions and '{edges[0]}' "
+            f"are edges; declare '{'+'.join(features)}'"
+        )
+    if edges and len(features) > 1:
+        problems.append(
+            f"adhd.primary: got '{adhd['primary']}', but '{edges[0]}' has a classifier of its own; "
+            f"declare '{edges[0]}' or graph maps"
         )
     for name in features:
-        if name != "fc" and name not in adhd["features"]:
+        if name not in adhd["features"]:
             problems.append(
                 f"adhd.primary: got '{adhd['primary']}', but adhd.features has no '{name}'"
             )

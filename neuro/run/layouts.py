@@ -67,6 +67,10 @@ def scan(config) -> Found:
     return found
 
 
+QUESTIONABLE = "questionable to its site (QC_Rest 0)"
+"""Reason of a run that `data.use_qc` leaves out."""
+
+
 def detect(root) -> str:
     """Guess the layout of a folder from the names in it.
 
@@ -131,7 +135,16 @@ def _adhd200(config):
     rows = []
     for row in index.runs.to_dict("records"):
         row["table"] = (root / (row["archive"] or row["path"])).as_posix()
+        if row["qc"] == 0 and config["data"]["use_qc"]:
+            row |= {"status": "excluded", "reason": QUESTIONABLE}
         rows.append(row)
+    notes = list(index.notes)
+    n_doubtful = int((index.runs["qc"] == 0).sum())
+    if n_doubtful and not config["data"]["use_qc"]:
+        notes.append(
+            f"{n_doubtful} of {len(index.runs)} runs are questionable to their site (QC_Rest 0) "
+            "and stay in; data.use_qc: true leaves them out"
+        )
     rows += [_excluded(row) for row in index.exclusions]
     phenotypes = sorted(path.as_posix() for path in root.glob("*/*_phenotypic.csv"))
     archives = {row["table"] for row in rows if str(row.get("table", "")).endswith(".tar.gz")}
@@ -140,7 +153,7 @@ def _adhd200(config):
         "folders or archives named like ADHD-200 sites",
         rows,
         sources=sorted(archives) + phenotypes,
-        notes=list(index.notes),
+        notes=notes,
     )
 
 
@@ -190,8 +203,9 @@ def read_series(kind, data, rows, exclusions, constant="missing"):
             tr = float(row["tr"]) if row["tr"] else data["tr"]
             run = read_roi_table(row["table"], tr=tr, constant=constant)
         except InputProblem as problem:
-            reason = "; ".join(problem.problems)
-            exclusions.append(exclusion(row["run_key"], "read", reason))
+            # the run is named in the row: the same reason reads the same for every run
+            lines = [line.removeprefix(f"{row['table']}: ") for line in problem.problems]
+            exclusions.append(exclusion(row["run_key"], "read", "; ".join(lines)))
             continue
         yield dataclasses.replace(
             run,

@@ -60,6 +60,13 @@ class RidgePath:
         """Weights of the basis for one penalty, or one per target; shape (rank, n_targets)."""
         return self.target / (self.values[:, None] + penalty)
 
+    def leverage(self, scores, penalty) -> np.ndarray:
+        """Say of each training row in its own fit, the intercept aside; shape (n_rows,).
+
+        `scores` are the training rows along the basis, `penalty` one number.
+        """
+        return scores**2 @ (1 / (self.values + penalty))
+
     def solve(self, penalty) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (n_features, n_targets) and intercepts (n_targets,)."""
         coef = self.basis @ self.weights(penalty)

@@ -35,6 +35,13 @@ def pack(matrices) -> np.ndarray:
     return np.asarray(matrices)[..., row, column]
 
 
+def pairs(n_values: int) -> np.ndarray:
+    """Which values that :func:`pack` gave are not of the diagonal, bool of shape (n_values,)."""
+    size = int((np.sqrt(8 * n_values + 1) - 1) / 2)
+    row, column = np.triu_indices(size)
+    return row != column
+
+
 def unpack(rows) -> np.ndarray:
     """Symmetric matrices from what :func:`pack` gave, float64.
 

@@ -193,8 +193,35 @@ def test_headline_shows_the_declared_variant_and_the_baselines_only():
         "balanced accuracy, cycle3+mask, leave site out",
         "balanced accuracy, phenotype, leave site out",
     ]
-    assert figures[0]["baseline"] == pytest.approx(figures[1]["value"])
+    assert figures[0]["baseline"] == {"phenotype": pytest.approx(figures[1]["value"])}
     assert figures[0]["null"] is None and figures[0]["n"] == 40
+
+
+def test_headline_names_the_best_baseline_of_each_scheme():
+    table = predictions()
+    right = {"site": 0.2, "phenotype+site": 3.0, "motion": -1.0}
+    others = [
+        table.assign(input=name, mask="none", score=table["score"] + gain * (table["y"] - 0.5))
+        for name, gain in right.items()
+    ]
+    others[0] = others[0][others[0]["scheme"] == "pooled"]
+    others[1] = others[1][others[1]["scheme"] == "pooled"]
+    scores = score_predictions(
+        pd.concat([table.assign(input="fc", mask="none"), *others]),
+        n_bootstrap=20,
+        primary=("fc", "none"),
+    )
+    figures = {entry["name"]: entry for entry in headline(scores)}
+    assert list(figures) == [
+        "balanced accuracy, fc, pooled",
+        "balanced accuracy, site, pooled",
+        "balanced accuracy, phenotype+site, pooled",
+        "balanced accuracy, fc, leave site out",
+        "balanced accuracy, motion, leave site out",
+    ]
+    best = figures["balanced accuracy, phenotype+site, pooled"]["value"]
+    assert figures["balanced accuracy, fc, pooled"]["baseline"] == {"phenotype+site": best}
+    assert "motion" in figures["balanced accuracy, fc, leave site out"]["baseline"]
 
 
 def test_planted_regions_are_compared_with_those_that_stand_out():

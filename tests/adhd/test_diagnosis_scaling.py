@@ -113,7 +113,8 @@ def test_deconfounding_removes_a_planted_slope_and_survives_new_levels(counts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"harmonise": "combat"}, "got 'combat'"),
+        ({"harmonise": "median"}, "got 'median'"),
+        ({"harmonise": "combat"}, "pass site="),
         ({"harmonise": "location_scale"}, "pass site="),
         ({"deconfound": ("age",)}, "pass covariates="),
     ],

@@ -33,6 +33,7 @@ PATH = {"braindive.generator.path": "model"}
 CASES = [
     ("data.motion_order", TABLES, IMAGES),
     ("data.voxel_size", TABLES, IMAGES),
+    ("data.use_qc", TABLES, {"data.kind": "adhd200", "data.root": "."}),
     ("data.filtered", TABLES, {"data.kind": "adhd200", "data.root": "."}),
     ("data.atlas", IMAGES, TABLES),
     ("data.tr", {}, IMAGES),
@@ -67,6 +68,7 @@ CASES = [
         {"adhd.mask.rule": "none", "adhd.primary": "cycle3"},
         {"adhd.mask.rule": "top"},
     ),
+    ("adhd.protect", {}, {"adhd.harmonise": "combat", "adhd.transductive": True}),
     ("adhd.transductive", {}, {"adhd.harmonise": "location_scale", "adhd.transductive": True}),
     ("adhd.outer_folds", {"adhd.schemes": ["leave_site_out"]}, {"adhd.schemes": ["pooled"]}),
     ("adhd.block", {"adhd.level": "roi"}, {"adhd.level": "voxel"}),

@@ -74,6 +74,81 @@ def test_map_weights_equal_those_of_nilearn(bold, mask, masked):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
+def soft_maps(kind):
+    """Maps like DiFuMo's (dense, all overlap) or MSDL's (sparse, neighbours overlap a little)."""
+    rng = np.random.default_rng(3)
+    n_maps, width, cut = {"difumo": (48, 3.0, 1e-3), "msdl": (24, 1.6, 0.08)}[kind]
+    grid = np.moveaxis(np.indices(SHAPE), 0, -1).reshape(-1, 3)
+    centres = grid[rng.choice(len(grid), n_maps, replace=False)]
+    away = ((grid[:, None] - centres) ** 2).sum(axis=-1)
+    maps = np.exp(-away / (2 * width**2)) * rng.uniform(0.5, 1.5, n_maps)
+    maps[maps < cut] = 0
+    if kind == "difumo":
+        maps /= maps.sum(axis=0)
+    return image(maps.reshape(*SHAPE, n_maps))
+
+
+@pytest.mark.parametrize("kind", ["difumo", "msdl"])
+def test_sets_of_overlapping_maps_equal_nilearn_with_and_without_lost_voxels(kind, mask):
+    maps = soft_maps(kind)
+    overlap = np.asarray(maps.dataobj) > 0
+    assert overlap.sum(axis=-1).max() > (4 if kind == "difumo" else 2)
+    values = 100 + np.random.default_rng(4).standard_normal((*SHAPE, 12))
+    values[:, :, :2] = np.nan  # the field of view ends here
+    values[5:8, 9] = 250.0  # and here is no signal
+    inside = (np.asarray(mask.dataobj) > 0) & np.isfinite(values[..., 0])
+    inside[5:8, 9] = False
+    for data, where in (
+        (np.nan_to_num(values, nan=100) + np.arange(12), mask),
+        (values, image(inside.astype(np.uint8))),
+    ):
+        data = data.astype(np.float32).astype(np.float64)  # what both sides read
+        masker = NiftiMapsMasker(maps, mask_img=where, standardize=None, dtype=None)
+        theirs = quiet(masker.fit_transform, image(np.nan_to_num(data)))
+        ours = Parcellator(maps, mask, min_coverage=0)
+        found = ours.fit_transform(image(data))
+        scale = np.abs(theirs).max(axis=0)
+        assert (np.abs(found - theirs) / scale).max() < 1e-6
+    assert 0 < ours.coverage_.min() < 0.99
+    weight = np.abs(np.asarray(maps.dataobj))
+    expected = weight[inside].sum(axis=0) / weight.sum(axis=(0, 1, 2))
+    np.testing.assert_allclose(ours.coverage_, expected, rtol=1e-6)
+
+
+def test_connectivity_of_overlapping_maps_is_that_of_their_series():
+    """Three overlapping bumps with planted series; a weighted mean joins them with r > .6."""
+    maps = np.asarray(maps_image().dataobj, dtype=np.float64)
+    truth = np.random.default_rng(5).standard_normal((200, 3))
+    noise = np.random.default_rng(6).standard_normal((*SHAPE, 200))
+    data = np.einsum("xyzr,tr->xyzt", maps, truth) + 0.1 * noise
+    found = Parcellator(image(maps), image(np.ones(SHAPE, np.uint8))).transform(image(data))
+    upper = np.triu_indices(3, 1)
+    planted = np.corrcoef(truth.T)[upper]
+    np.testing.assert_allclose(np.corrcoef(found.T)[upper], planted, atol=0.02)
+    means = np.einsum("xyzr,xyzt->tr", maps, data)
+    assert np.abs(np.corrcoef(means.T)[upper] - planted).max() > 0.5
+
+
+def test_maps_that_others_nearly_make_up_are_named():
+    """The spread of a fitted map grows with what it shares with all others together."""
+    maps = np.asarray(maps_image().dataobj, dtype=np.float64)
+    near = maps[..., :1] ** 1.1
+    p = Parcellator(image(np.concatenate([maps, near], axis=-1)), image(np.ones(SHAPE, np.uint8)))
+    p.fit()
+    design = np.concatenate([maps, near], axis=-1).reshape(-1, 4)
+    for one in range(4):
+        others = np.delete(design, one, axis=1)
+        left = design[:, one] - others @ np.linalg.lstsq(others, design[:, one], rcond=None)[0]
+        expected = (design[:, one] ** 2).sum() / (left**2).sum()
+        assert p.inflation_[one] == pytest.approx(expected, rel=1e-6)
+    named = [p.labels_[one] for one in np.flatnonzero(p.inflation_ > 10)]
+    assert p.describe()["CollinearRegions"] == named and len(named) >= 2
+    plain = Parcellator(maps_image(), image(np.ones(SHAPE, np.uint8))).fit()
+    assert plain.describe()["CollinearRegions"] == []
+    labels = Parcellator(labels_image(), image(np.ones(SHAPE, np.uint8))).fit()
+    assert (labels.inflation_ == 1).all() and "CollinearRegions" not in labels.describe()
+
+
 def test_sphere_means_equal_those_of_nilearn(bold, mask):
     masker = NiftiSpheresMasker(CENTRES, radius=9, mask_img=mask, standardize=None)
     theirs = quiet(masker.fit_transform, bold)

@@ -181,6 +181,25 @@ def test_quality_and_motion_of_runs(tmp_path, write):
     assert runs["max_motion_mm"].notna().sum() == 1
 
 
+def test_questionable_runs_are_noted_or_left_out(tmp_path):
+    from neuro.run import layouts
+
+    data = {"root": str(as_folders(tmp_path / "data", good_copy())), "filtered": True}
+    data |= {"sites": "all", "site_tr": {}, "use_qc": False, "kind": "adhd200"}
+    found = layouts._adhd200({"data": data})
+    kept = {row["run_key"] for row in found.rows if row["status"] == "ok"}
+    assert "2 of 6 runs are questionable to their site (QC_Rest 0)" in found.notes[-1]
+    found = layouts._adhd200({"data": data | {"use_qc": True}})
+    left = {row["run_key"]: row["reason"] for row in found.rows if "QC_Rest" in row["reason"]}
+    assert set(left.values()) == {layouts.QUESTIONABLE}
+    assert set(left) == {
+        "sub-0010001_ses-1_task-rest_run-2",
+        "sub-0015002_ses-1_task-rest_run-1",
+    }
+    assert {row["run_key"] for row in found.rows if row["status"] == "ok"} == kept - set(left)
+    assert not [line for line in found.notes if "QC_Rest" in line]
+
+
 def test_what_is_left_out_and_what_is_noted(tmp_path, write):
     found = scan_adhd200(write(tmp_path / "data", good_copy()))
     assert reasons(found) == {

@@ -164,6 +164,7 @@ DIAGNOSIS_KEYS = (
     "site_groups",
     "deconfound",
     "harmonise",
+    "protect",
     "transductive",
 )
 
@@ -198,6 +199,37 @@ rule adhd_diagnose:
         "Diagnosing held-out subjects, with baselines"
     script:
         "../scripts/adhd_diagnose.py"
+
+
+if config["adhd"]["targets"]:
+
+    rule adhd_targets:
+        input:
+            features="results/adhd/features.h5",
+            subjects="results/adhd/subjects.tsv",
+            folds="results/adhd/folds.tsv",
+        output:
+            scores="results/adhd/targets.tsv",
+            predictions="results/adhd/target_predictions.tsv",
+            exclusions="results/adhd/exclusions_targets.tsv",
+        log:
+            "results/logs/adhd/adhd_targets.log",
+        benchmark:
+            "results/benchmarks/adhd/adhd_targets.tsv"
+        conda:
+            "../../envs/adhd.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(6, floor=4000),
+            runtime=240,
+        params:
+            settings=settings("adhd", *DIAGNOSIS_KEYS, "permutations", "targets"),
+            seed=config["execution"]["seed"],
+            code=stage_digest("adhd"),
+        message:
+            "Predicting further targets of held-out subjects, with baselines"
+        script:
+            "../scripts/adhd_targets.py"
 
 
 rule adhd_permute:

@@ -53,6 +53,9 @@ def summary_inputs(wildcards):
             "results/adhd/exclusions_diagnose.tsv",
         ],
     }
+    if config["adhd"]["targets"]:
+        files["targets"] = "results/adhd/targets.tsv"
+        files["exclusions"].append("results/adhd/exclusions_targets.tsv")
     if INPUTS.kind == "simulated":
         files["truth"] = "results/simulated/truth.json"
     if voxels():
@@ -78,7 +81,11 @@ def group_volumes():
             for name in maps
             for column in columns
         ),
-        *(f"results/adhd/pattern_{name}.nii.gz" for name in pattern),
+        *(
+            f"results/adhd/pattern_{name}.nii.gz"
+            for name in pattern
+            if name not in ("fc", "tangent")
+        ),
     ]
 
 
@@ -86,6 +93,8 @@ def adhd_jobs():
     """Rules of the stage in this run, with the wildcards of their jobs."""
     group = ["adhd_features", "adhd_diagnose", "adhd_summary"]
     group.append("adhd_mask" if voxels() else "adhd_graph_roi")
+    if config["adhd"]["targets"]:
+        group.append("adhd_targets")
     chunks = [{"chunk": chunk} for chunk in range(PERMUTE_CHUNKS)]
     graphs = {"adhd_graph": each_run()} if voxels() else {}
     return dict.fromkeys(group, ONCE) | {"adhd_permute": chunks} | graphs

@@ -9,7 +9,8 @@ def main(snakemake):
 
         from neuro.adhd.graph import voxels
         from neuro.base import provenance
-        from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+        from neuro.fmri.regions.owners import region_of_voxel
+        from neuro.fmri.regions.parcellate import Parcellator
         from neuro.io.formats import excluded, tables
         from neuro.io.images import nifti
 

@@ -49,6 +49,10 @@ def main(snakemake):
             "results/adhd", name="neuro adhd: graph maps and diagnosis", config=settings
         )
         figures = [*evaluate.headline(scores), shared_subjects(predictions, features)]
+        if given.get("targets"):
+            from neuro.adhd.targets import judge
+
+            figures += judge.headline(tables.read_tsv(given.targets))
         if given.get("truth"):
             planted = json.loads(Path(given.truth).read_text("utf-8"))["case_regions"]["name"]
             name, n = primary_maps(settings)[0], len(everybody)

@@ -8,7 +8,8 @@ def main(snakemake):
         import numpy as np
 
         from neuro.fmri.quality.run import orthogonal_slices
-        from neuro.fmri.regions.parcellate import Parcellator, region_of_voxel
+        from neuro.fmri.regions.owners import region_of_voxel
+        from neuro.fmri.regions.parcellate import Parcellator
         from neuro.io.formats import excluded, tables
         from neuro.io.images import nifti
         from neuro.io.regions import series

@@ -27,6 +27,7 @@ def main(snakemake):
         tables.write_tsv(snakemake.output.regions, stage.region_coordinates(regions, atlas))
         columns = [*QC_COLUMNS, "status"]
         tables.write_tsv(snakemake.output.qc, pd.DataFrame(quality, columns=columns))
+        left_out += stage.remarks(pd.DataFrame(quality, columns=columns), rows, params.settings)
         tables.write_exclusions(snakemake.output.exclusions, left_out)
         provenance.sidecar(
             snakemake.output.series,

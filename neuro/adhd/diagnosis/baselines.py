@@ -93,7 +93,7 @@ class LinearReference(Decision):
     ----------
     C : float, default 1e-4
         Cost (ours; the reference chain for connectome edges).
-    coverage, harmonise, transductive, deconfound
+    coverage, harmonise, transductive, deconfound, protect
         See :class:`neuro.adhd.diagnosis.scaling.FeatureScaler`.
     inner_cv : int, default 5
         Folds of inner decisions, where these are asked for.
@@ -109,6 +109,7 @@ class LinearReference(Decision):
         deconfound=(),
         inner_cv=5,
         random_state=0,
+        protect=(),
     ):
         self.C = C
         self.coverage = coverage
@@ -117,6 +118,7 @@ class LinearReference(Decision):
         self.deconfound = deconfound
         self.inner_cv = inner_cv
         self.random_state = random_state
+        self.protect = protect
 
     def _scaler(self):
         return FeatureScaler(
@@ -124,6 +126,7 @@ class LinearReference(Decision):
             harmonise=self.harmonise,
             transductive=self.transductive,
             deconfound=self.deconfound,
+            protect=self.protect,
         ).set_output(transform="default")
 
     def fit(self, X, y, groups=None, strata=None, site=None, covariates=None):

@@ -43,7 +43,7 @@ class GraphDiagnosis(Decision):
         Components of a region when it is judged alone (ours).
     coverage : float, default 0.9
         Features known in fewer training subjects are not used (ours).
-    harmonise, transductive, deconfound
+    harmonise, transductive, deconfound, protect
         See :class:`neuro.adhd.diagnosis.scaling.FeatureScaler`.
     random_state : int, default 0
         Of the inner folds.
@@ -96,6 +96,7 @@ class GraphDiagnosis(Decision):
         transductive=False,
         deconfound=(),
         random_state=0,
+        protect=(),
     ):
         self.regions = regions
         self.log1p = log1p
@@ -111,6 +112,7 @@ class GraphDiagnosis(Decision):
         self.transductive = transductive
         self.deconfound = deconfound
         self.random_state = random_state
+        self.protect = protect
 
     def _plan(self, n_features: int) -> Plan:
         cuts = tuple(np.atleast_1d(self.mask_cut).tolist())
@@ -131,6 +133,7 @@ class GraphDiagnosis(Decision):
             harmonise=self.harmonise,
             transductive=self.transductive,
             deconfound=self.deconfound,
+            protect=self.protect,
         ).set_output(transform="default")
         return Plan(
             views=make_views(self.regions, self.density, n_features),

@@ -9,6 +9,7 @@ import numpy as np
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.scaling import FeatureScaler
 from neuro.io.formats.model_files import read_model_file, write_model_file
+from neuro.stats.combat import ComBat
 
 VERSION = 1
 _LINEAR = ("coef_", "pattern_", "classes_")
@@ -26,6 +27,9 @@ _VALUES = {
     ),
     "LinearReference": ("intercept_", "n_features_in_"),
 }
+_STEPS = {"TangentSpace": ("mean_", "whitening_", "n_iter_", "n_features_in_")}
+"""Steps in front of a classifier that can be written, and what they have learned."""
+_COMBAT = ("mean", "slope", "scale")
 _SCALER_ARRAYS = ("used_", "fill_", "mean_", "scale_")
 
 
@@ -34,13 +38,57 @@ def write_model(model, path) -> Path:
 
     Parameters
     ----------
-    model : GraphDiagnosis or LinearReference
+    model : GraphDiagnosis, LinearReference, or FoldPipeline of a TangentSpace and the latter
     path : path-like
 
     Returns
     -------
     pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        For a pipeline with another step.
     """
+    if not hasattr(model, "transformer_"):
+        return write_model_file(path, *_content(model))
+    step = model.transformer_
+    kind = type(step).__name__
+    if kind not in _STEPS:
+        raise ValueError(f"save: got a pipeline with {kind}, expected {', '.join(_STEPS)}")
+    meta, arrays = _content(model.classifier_)
+    arrays |= {f"step_{name}": np.asarray(getattr(step, name)) for name in _STEPS[kind]}
+    meta |= {
+        "format": "neuro.adhd.FoldPipeline",
+        "classifier": type(model.classifier_).__name__,
+        "step": kind,
+        "step_params": step.get_params(deep=False),
+        "n_features_in": model.n_features_in_,
+    }
+    return write_model_file(path, meta, arrays)
+
+
+def _encoding(encoder):
+    """What an encoder of covariates has learned, for JSON; None without one."""
+    if encoder is None:
+        return None
+    return [
+        [name, levels, np.asarray(centre).tolist(), scale]
+        for name, levels, centre, scale in encoder.encoding_
+    ]
+
+
+def _encoder(columns, encoding) -> CovariateEncoder:
+    encoder = CovariateEncoder(list(columns))
+    encoder.encoding_ = [
+        (name, levels, tuple(centre) if levels is None else np.array(centre), scale)
+        for name, levels, centre, scale in encoding
+    ]
+    return encoder
+
+
+def _content(model) -> tuple[dict, dict]:
+    """Settings and numbers of a classifier."""
     kind, scaler = type(model).__name__, model.scaler_
     arrays = {name: getattr(model, name) for name in _ARRAYS[kind]}
     arrays |= {f"scaler_{name}": getattr(scaler, name) for name in _SCALER_ARRAYS}
@@ -60,13 +108,13 @@ def write_model(model, path) -> Path:
     }
     for number, site in enumerate(sites):
         arrays[f"site_{number}"] = np.stack(scaler.site_[site])
+    if hasattr(scaler, "combat_"):
+        arrays |= {f"combat_{name}": getattr(scaler.combat_, name) for name in _COMBAT}
+        meta["protected"] = _encoding(scaler.protected_)
     if hasattr(scaler, "encoder_"):
         arrays["scaler_centre_"], arrays["scaler_slope_"] = scaler.centre_, scaler.slope_
-        meta["encoding"] = [
-            [name, levels, np.asarray(centre).tolist(), scale]
-            for name, levels, centre, scale in scaler.encoder_.encoding_
-        ]
-    return write_model_file(path, meta, arrays)
+        meta["encoding"] = _encoding(scaler.encoder_)
+    return meta, arrays
 
 
 def read_model(path, *classes):
@@ -89,8 +137,42 @@ def read_model(path, *classes):
     """
     welcome = {f"neuro.adhd.{cls.__name__}": cls for cls in classes}
     meta, arrays = read_model_file(path, list(welcome), VERSION)
-    cls = welcome[meta["format"]]
-    kind = meta["format"].removeprefix("neuro.adhd.")
+    return _classifier(welcome[meta["format"]], meta, arrays)
+
+
+def read_pipeline(path, cls, step_class, classifier_class):
+    """Read a pipeline that :func:`write_model` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    cls, step_class, classifier_class : type
+        FoldPipeline, TangentSpace and LinearReference.
+
+    Returns
+    -------
+    FoldPipeline
+
+    Raises
+    ------
+    InputProblem
+        As :func:`read_model`.
+    """
+    meta, arrays = read_model_file(path, ["neuro.adhd.FoldPipeline"], VERSION)
+    step = step_class(**meta["step_params"])
+    for name in _STEPS[meta["step"]]:
+        value = arrays[f"step_{name}"]
+        setattr(step, name, value if value.ndim else value.item())
+    classifier = _classifier(classifier_class, meta, arrays)
+    model = cls(step_class(**meta["step_params"]), classifier_class(**classifier.get_params()))
+    model.transformer_, model.classifier_ = step, classifier
+    model.classes_, model.pattern_ = classifier.classes_, classifier.pattern_
+    model.n_features_in_ = meta["n_features_in"]
+    return model
+
+
+def _classifier(cls, meta, arrays):
+    kind = cls.__name__
     params = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in meta["params"].items()
@@ -115,15 +197,17 @@ def _scaler(model, meta, arrays) -> FeatureScaler:
         harmonise=model.harmonise,
         transductive=model.transductive,
         deconfound=model.deconfound,
+        protect=model.protect,
     )
     for name in _SCALER_ARRAYS:
         setattr(scaler, name, arrays[f"scaler_{name}"])
     scaler.site_ = {site: tuple(arrays[f"site_{i}"]) for i, site in enumerate(meta["sites"])}
+    if "protected" in meta:
+        mean, slope, scale = (arrays[f"combat_{name}"] for name in _COMBAT)
+        scaler.combat_ = ComBat(mean, slope, scale, scaler.site_)
+        kept = meta["protected"]
+        scaler.protected_ = None if kept is None else _encoder(model.protect, kept)
     if "encoding" in meta:
-        scaler.encoder_ = CovariateEncoder(list(model.deconfound))
-        scaler.encoder_.encoding_ = [
-            (name, levels, tuple(centre) if levels is None else np.array(centre), scale)
-            for name, levels, centre, scale in meta["encoding"]
-        ]
+        scaler.encoder_ = _encoder(model.deconfound, meta["encoding"])
         scaler.centre_, scaler.slope_ = arrays["scaler_centre_"], arrays["scaler_slope_"]
     return scaler

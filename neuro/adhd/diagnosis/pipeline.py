@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
-from neuro.adhd.diagnosis.baselines import inner_decisions
+from neuro.adhd.diagnosis.baselines import LinearReference, inner_decisions
 from neuro.adhd.diagnosis.decision import Decision
 from neuro.adhd.diagnosis.guard import call_with_rows
 from neuro.adhd.diagnosis.mask import Rows
+from neuro.adhd.diagnosis.model_file import read_pipeline, write_model
+from neuro.stats.tangent import TangentSpace
 
 
 class FoldPipeline(Decision):
@@ -43,7 +45,18 @@ class FoldPipeline(Decision):
             self._transform(self.transformer_, X, **named), y, strata=strata, **named
         )
         self.classes_ = self.classifier_.classes_
+        if hasattr(self.classifier_, "pattern_"):
+            self.pattern_ = self.classifier_.pattern_
         return self
+
+    def save(self, path):
+        """Write both fitted steps as `.npz`; see :func:`neuro.adhd.diagnosis.model_file`."""
+        return write_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read what :meth:`save` wrote."""
+        return read_pipeline(path, cls, TangentSpace, LinearReference)
 
     @staticmethod
     def _transform(transformer, X, **named):

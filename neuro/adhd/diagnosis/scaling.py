@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.base.estimator import Tagged
+from neuro.stats.combat import fit_combat
+
+HARMONISE = ("none", "location_scale", "combat")
 
 
 class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -23,12 +26,16 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
     coverage : float, default 0.9
         A feature known in a smaller share of the training subjects is set to 0 for everybody;
         in the others a missing value becomes the training mean after the logarithm (ours).
-    harmonise : {'none', 'location_scale'}, default 'none'
-        'location_scale' removes mean and scale of each site, feature by feature.
+    harmonise : {'none', 'location_scale', 'combat'}, default 'none'
+        'location_scale' removes mean and scale of each site, feature by feature; 'combat' shrinks
+        both over features and leaves in what the columns of `protect` explain, see
+        :mod:`neuro.stats.combat`.
     transductive : bool, default False
         Whether a site that was not in training may be harmonised by its own unlabelled subjects.
     deconfound : sequence of str, default ()
         Columns of `covariates` that are regressed out.
+    protect : sequence of str, default ()
+        Columns of `covariates` whose effects 'combat' keeps; never the diagnosis.
 
     Attributes
     ----------
@@ -38,7 +45,8 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         What a missing value becomes, after the logarithm.
     mean_, scale_ : ndarray, shape (n_features,)
     site_ : dict
-        Site -> (mean, scale) with 'location_scale'.
+        Site -> (mean, scale) with 'location_scale'; (shift, variance) with 'combat'.
+    combat_ : ComBat
     slope_ : ndarray, shape (n_columns, n_features)
         Of the deconfounding regression.
     """
@@ -46,13 +54,20 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
     _tags: ClassVar = {"input_tags.allow_nan": True}
 
     def __init__(
-        self, log1p=False, coverage=0.9, harmonise="none", transductive=False, deconfound=()
+        self,
+        log1p=False,
+        coverage=0.9,
+        harmonise="none",
+        transductive=False,
+        deconfound=(),
+        protect=(),
     ):
         self.log1p = log1p
         self.coverage = coverage
         self.harmonise = harmonise
         self.transductive = transductive
         self.deconfound = deconfound
+        self.protect = protect
 
     def fit(self, X, y=None, *, site=None, covariates=None):
         """Learn everything from training subjects and keep the scaled features.
@@ -62,9 +77,9 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         X : array, shape (n_subjects, n_features)
         y : ignored
         site : array of str, shape (n_subjects,), optional
-            Needed by 'location_scale'.
+            Needed where sites are harmonised.
         covariates : pandas.DataFrame, optional
-            Needed by `deconfound`; one row per subject.
+            Needed by `deconfound` and `protect`; one row per subject.
 
         Raises
         ------
@@ -91,6 +106,14 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             site = np.asarray(site).astype(str)
             self.site_ = {name: _location_scale(X[site == name]) for name in np.unique(site)}
             X = self._harmonise(X, site)
+        if self.harmonise == "combat":
+            self.protected_, kept = None, None
+            if len(self.protect):
+                self.protected_ = CovariateEncoder(list(self.protect)).fit(covariates)
+                kept = self.protected_.transform(covariates)
+            self.combat_ = fit_combat(X, site, kept)
+            self.site_ = self.combat_.effects
+            X = self.combat_.apply(X, site, kept)
         if len(self.deconfound):
             self.encoder_ = CovariateEncoder(list(self.deconfound)).fit(covariates)
             design = self.encoder_.transform(covariates)
@@ -124,6 +147,9 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             X[missing] = np.broadcast_to(self.fill_, X.shape)[missing]
         if self.harmonise == "location_scale":
             X = self._harmonise(X, np.asarray(site).astype(str))
+        if self.harmonise == "combat":
+            kept = self.protected_.transform(covariates) if len(self.protect) else None
+            X = self.combat_.apply(X, site, kept, transductive=self.transductive)
         if len(self.deconfound):
             X = X - (self.encoder_.transform(covariates) - self.centre_) @ self.slope_
         X -= self.mean_
@@ -131,9 +157,13 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         return X
 
     def _check(self, site, covariates):
-        if self.harmonise not in ("none", "location_scale"):
+        if self.harmonise not in HARMONISE:
             raise ValueError(
-                f"harmonise: got '{self.harmonise}', expected 'none' or 'location_scale'"
+                f"harmonise: got '{self.harmonise}', expected one of {', '.join(HARMONISE)}"
+            )
+        if len(self.protect) and self.harmonise == "combat" and covariates is None:
+            raise ValueError(
+                f"protect: a table with {', '.join(self.protect)} is needed; pass covariates="
             )
         if self.harmonise != "none" and site is None:
             raise ValueError("harmonise: the site of each subject is needed; pass site=")

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from neuro.adhd.diagnosis.intervals import null_interval, site_interval
 from neuro.adhd.diagnosis.metrics import METRICS, bootstrap_metrics, interval, score_metrics
 from neuro.stats import splits
 
+BASELINES = ("majority", "site", "phenotype", "phenotype+site", "motion")
+"""Inputs that see no brain."""
 SCORE_COLUMNS = (
     *("scheme", "fold", "site", "input", "mask", "metric", "value", "ci_low", "ci_high"),
-    *("null_mean", "null_sd", "p", "n", "primary"),
+    *("null_mean", "null_sd", "p", "n", "primary", "interval"),
 )
 
 
 def score_predictions(
     predictions: pd.DataFrame, *, n_bootstrap: int = 2000, primary=(), random_state: int = 0
 ) -> pd.DataFrame:
-    """Metrics with 95 % intervals from a bootstrap over subjects.
+    """Metrics with first 95 % intervals; those of totals wait for :func:`add_null`.
 
     Parameters
     ----------
@@ -33,7 +36,9 @@ def score_predictions(
     pandas.DataFrame
         :data:`SCORE_COLUMNS`. `fold` and `site` are 'all' for totals over all test subjects (in
         the pooled scheme the mean over repeats); leave-site-out has a row per site as well. The
-        null columns are empty until :func:`add_null`.
+        null columns are empty until :func:`add_null`. `interval` says where an interval comes
+        from, see :data:`neuro.adhd.diagnosis.intervals.KINDS`: a site that was left out has its
+        own, totals have those of a bootstrap over subjects until :func:`add_null`.
     """
     tables = []
     for (scheme, input, mask), part in predictions.groupby(["scheme", "input", "mask"], sort=False):
@@ -42,7 +47,7 @@ def score_predictions(
         if scheme == "leave_site_out":
             places += [(fold, fold, some) for fold, some in part.groupby("fold")]
         for fold, site, some in places:
-            table = _score_one(some, n_bootstrap, random_state)
+            table = _score_one(some, n_bootstrap if site == "all" else 0, random_state)
             for name, value in {
                 "scheme": scheme,
                 "fold": fold,
@@ -60,22 +65,28 @@ def score_predictions(
 
 
 def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
-    """All metrics of one set of test subjects."""
+    """All metrics of one set of test subjects; without resamples, of a site that was left out."""
     part = part.assign(run=part.groupby(["repeat", "participant_id"]).cumcount())
     wide = part.pivot(index=["participant_id", "run"], columns="repeat", values="score")
     y = part.groupby(["participant_id", "run"])["y"].first().loc[wide.index].to_numpy()
     who = wide.index.get_level_values("participant_id").to_numpy()
     decisions = wide.to_numpy()
-    found = score_metrics(y, decisions)
-    samples = bootstrap_metrics(y, decisions, who, n_bootstrap, random_state)
-    low_high = {name: interval(samples[name]) for name in METRICS}
+    each = score_metrics(y, decisions)
+    found = {name: float(np.mean(each[name])) for name in METRICS}
+    if n_bootstrap:
+        samples = bootstrap_metrics(y, decisions, who, n_bootstrap, random_state)
+        low_high = {name: interval(samples[name]) for name in METRICS}
+    else:
+        sizes = [len(np.unique(who[y == label])) for label in (1, 0)]
+        low_high = {name: site_interval(name, found, *sizes) for name in METRICS}
     return pd.DataFrame(
         {
             "metric": METRICS,
-            "value": [float(np.mean(found[name])) for name in METRICS],
+            "value": [found[name] for name in METRICS],
             "ci_low": [low_high[name][0] for name in METRICS],
             "ci_high": [low_high[name][1] for name in METRICS],
             "n": len(np.unique(who)),
+            "interval": "bootstrap" if n_bootstrap else "site",
         }
     )
 
@@ -92,7 +103,7 @@ def empty_scores(input: str, schemes, mask: str = "none") -> pd.DataFrame:
 
 
 def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
-    """Fill the null columns of the totals from the permutations.
+    """Fill the null columns of the totals, and their intervals, from the permutations.
 
     Parameters
     ----------
@@ -107,7 +118,9 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
         A copy. `p = (b + 1) / (m + 1)`, b the number of the m permuted values that reach the
         real one; the pooled real value is a mean over repeats and the permuted ones are single
         repeats, which makes p a little too large, never too small. A null that does not vary has
-        no p: permuting within sites leaves, for instance, the site baseline as it is.
+        no p: permuting within sites leaves, for instance, the site baseline as it is. Such a
+        total, and one of few permutations, keeps the interval of the bootstrap; all others get
+        that of :func:`neuro.adhd.diagnosis.intervals.null_interval`.
     """
     scores = scores.copy()
     keys = ["scheme", "input", "mask", "metric"]
@@ -122,6 +135,10 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
         scores.loc[row, "null_sd"] = null.std(ddof=1) if len(null) > 1 else np.nan
         if len(null) == 1 or np.ptp(null) > 1e-9:
             scores.loc[row, "p"] = ((null >= value - 1e-12).sum() + 1) / (len(null) + 1)
+        other = (scores.loc[row, "ci_high"] - scores.loc[row, "ci_low"]) / 2
+        low, high = null_interval(value, null, scores.loc[row, "metric"], at_least=other)
+        if np.isfinite(low):
+            scores.loc[row, ["ci_low", "ci_high", "interval"]] = low, high, "permutation"
     return scores
 
 
@@ -137,21 +154,25 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
     Returns
     -------
     list of dict
-        `name`, `value`, `unit`, `null` (mean of the permutations), `baseline` (phenotype alone),
-        `ci_low`, `ci_high`, `p`, `n`: the declared variant and the baselines, for each scheme.
-        Never the best of several variants.
+        `name`, `value`, `unit`, `null` (mean of the permutations), `baseline` (the best that sees
+        no brain, by name), `ci_low`, `ci_high`, `interval` (where it comes from), `p`, `n`, for
+        each scheme: the declared variant, the best of the baselines, phenotype, site, and the
+        declared variant with the phenotype. Never the best of several variants.
     """
     totals = scores[(scores["fold"] == "all") & (scores["metric"] == metric)]
     found = []
     for scheme in totals["scheme"].unique():
         part = totals[totals["scheme"] == scheme]
-        phenotype = part.loc[part["input"] == "phenotype", "value"]
-        baseline = float(phenotype.iloc[0]) if len(phenotype) else None
+        blind = part[part["input"].isin(BASELINES) & part["value"].notna()]
+        best = blind.loc[blind["value"].idxmax()] if len(blind) else None
+        baseline = None if best is None else {str(best["input"]): float(best["value"])}
         shown = part["primary"].astype(bool) | part["input"].isin(("phenotype", "site"))
         shown |= part["input"].str.endswith("+phenotype")
+        if best is not None:
+            shown |= part["input"] == best["input"]
         for _, row in part[shown].iterrows():
             name = row["input"] if row["mask"] == "none" else f"{row['input']}+{row['mask']}"
-            figure = {
+            figure: dict = {
                 "name": f"{metric.replace('_', ' ')}, {name}, {scheme.replace('_', ' ')}",
                 "unit": "",
                 "baseline": baseline if row["primary"] else None,
@@ -162,6 +183,7 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
                 *(("ci_high", "ci_high"), ("p", "p")),
             ):
                 figure[key] = float(row[column]) if np.isfinite(row[column]) else None
+            figure["interval"] = row["interval"] if figure["ci_low"] is not None else None
             found.append(figure)
     return found
 

@@ -68,6 +68,7 @@ def imaging_variants(
     deconfound=(),
     harmonise: str = "none",
     transductive: bool = False,
+    protect=(),
     random_state: int = 0,
 ) -> list[Variant]:
     """Each input with and without the region mask; edges by the linear reference.
@@ -82,7 +83,9 @@ def imaging_variants(
         The variant declared in advance: an input, followed by `+mask` where the mask is meant.
     log1p : bool, default True
         Whether counts are log-transformed.
-    mask_rule, mask_cut, n_components, shrinkage, coverage, deconfound, harmonise, transductive
+    mask_rule, mask_cut, n_components, shrinkage, coverage
+        See :class:`neuro.adhd.diagnosis.model.GraphDiagnosis`.
+    deconfound, harmonise, transductive, protect
         See :class:`neuro.adhd.diagnosis.model.GraphDiagnosis`.
     inner_folds : int, default 5
     random_state : int, default 0
@@ -101,6 +104,7 @@ def imaging_variants(
         "deconfound": tuple(deconfound),
         "harmonise": harmonise,
         "transductive": transductive,
+        "protect": tuple(protect),
         "inner_cv": inner_folds,
         "random_state": random_state,
     }

@@ -120,7 +120,7 @@ def with_covariances(table: FeatureTable, path, runs) -> tuple[FeatureTable, lis
     Also a row of exclusions for every subject that lacks most regions in all of its runs.
     """
     cohort = series.read_timeseries_h5(path)
-    covariances = covariance_table(cohort.series, cohort.participant_id, runs)
+    covariances = covariance_table(cohort.series, cohort.participant_id, runs, cohort.region)
     known = [who for who in table.participant_id if who in set(covariances.participant_id)]
     left_out = [
         tables.exclusion(who, "adhd_features", "most regions are missing: no tangent space")
@@ -133,5 +133,5 @@ def with_covariances(table: FeatureTable, path, runs) -> tuple[FeatureTable, lis
 def with_edges(table: FeatureTable, path, runs) -> FeatureTable:
     """The table with the connectome's edges as further features, named `fc`."""
     cohort = connectomes.read_connectomes(path)
-    edges = edge_table(cohort.edges, cohort.participant_id, cohort.kind, runs)
+    edges = edge_table(cohort.edges, cohort.participant_id, cohort.kind, runs, cohort.region)
     return join_features([table, edges.rows(table.participant_id)])

@@ -213,7 +213,9 @@ def combine_runs(X, participant_id, runs: str = "mean"):
     return mean[order].astype(np.float32), subjects[order]
 
 
-def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean") -> FeatureTable:
+def edge_table(
+    edges, participant_id, kind: str = "pearson", runs: str = "mean", regions=None
+) -> FeatureTable:
     """Connectome edges as features for the linear reference (input 'fc').
 
     Parameters
@@ -223,6 +225,8 @@ def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean")
     kind : str, default 'pearson'
         'pearson' is turned into Fisher's z; other kinds are taken as they are.
     runs : {'mean', 'first'}, default 'mean'
+    regions : sequence of str, optional
+        Names of the regions; edges are named `A|B` after them.
 
     Returns
     -------
@@ -237,14 +241,14 @@ def edge_table(edges, participant_id, kind: str = "pearson", runs: str = "mean")
         X=X,
         participant_id=participant_id,
         feature=np.full(n_edges, "fc"),
-        region=np.full(n_edges, ""),
+        region=_pair_names(regions, 1, n_edges),
         node=np.full(n_edges, -1),
         bin=np.zeros(n_edges, dtype=int),
         density=np.full(n_edges, np.nan),
     )
 
 
-def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable:
+def covariance_table(series, participant_id, runs: str = "mean", regions=None) -> FeatureTable:
     """Covariances of region series, from which folds learn a tangent space (input 'tangent').
 
     Parameters
@@ -252,6 +256,8 @@ def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable
     series : sequence of arrays, each (n_timepoints, n_regions)
     participant_id : sequence of str, length n_runs
     runs : {'mean', 'first'}, default 'mean'
+    regions : sequence of str, optional
+        Names of the regions.
 
     Returns
     -------
@@ -276,12 +282,22 @@ def covariance_table(series, participant_id, runs: str = "mean") -> FeatureTable
     X = pack(np.stack([shrunk_correlation(series[row][:, known]) for row in rows]))
     X, participant_id = combine_runs(X, np.asarray(participant_id)[rows], runs)
     n_values = X.shape[1]
+    names = None if regions is None else np.asarray(regions)[known]
     return FeatureTable(
         X=X,
         participant_id=participant_id,
         feature=np.full(n_values, "tangent"),
-        region=np.full(n_values, ""),
+        region=_pair_names(names, 0, n_values),
         node=np.full(n_values, -1),
         bin=np.zeros(n_values, dtype=int),
         density=np.full(n_values, np.nan),
     )
+
+
+def _pair_names(regions, diagonal: int, n_pairs: int) -> np.ndarray:
+    """Names `A|B` of the pairs in an upper triangle; empty without names of the regions."""
+    if regions is None:
+        return np.full(n_pairs, "")
+    regions = np.asarray(regions).astype(str)
+    row, column = np.triu_indices(len(regions), diagonal)
+    return np.char.add(np.char.add(regions[row], "|"), regions[column])

@@ -23,7 +23,7 @@ class FeatureTable:
     feature : ndarray of str, shape (n_features,)
         Map that the column comes from, 'fc' for edges.
     region : ndarray of str, shape (n_features,)
-        Empty for edges.
+        `A|B` for edges, empty where these were not named.
     node : ndarray of int, shape (n_features,)
         Voxel or region index; -1 for edges.
     bin : ndarray of int, shape (n_features,)

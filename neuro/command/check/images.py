@@ -11,7 +11,7 @@ from neuro.config import kinds
 from neuro.io.problems import InputProblem
 
 
-def check_run(row, config, show=None):
+def check_run(row, config, show=None, few=None):
     """Volumes, sampling interval and problems of one image run.
 
     Parameters
@@ -22,6 +22,8 @@ def check_run(row, config, show=None):
         Resolved settings, the kind of data and the confound strategy decided.
     show : callable, optional
         Called with the path and the image, and the path of the mask.
+    few : list, optional
+        (degrees of freedom, path) of a run that keeps few is added.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def check_run(row, config, show=None):
         return *_shape(bold, row), problems + _length(row, bold, config["fmri"])
     if kind == kinds.DENOISED:
         return *_shape(bold, row), problems + _xcpd(row, bold, config["fmri"])
-    problems += _confounds(row, bold, config)
+    problems += _confounds(row, bold, config, few)
     return *_shape(bold, row), problems
 
 
@@ -121,7 +123,7 @@ def _xcpd(row, bold, fmri):
     return _length(row, bold, fmri, kept=rows.size)
 
 
-def _confounds(row, bold, config):
+def _confounds(row, bold, config, few=None):
     """Columns, numbers of rows, time and degrees of freedom that would be left."""
     from neuro.fmri.clean.confounds import motion_table
     from neuro.io.bids.confounds import read_confounds
@@ -149,14 +151,14 @@ def _confounds(row, bold, config):
         return [
             f"{table.attrs['path']}: {len(table)} rows, but the image has {bold.n_volumes} volumes"
         ]
-    return _what_is_left(row, bold, table, meta, fmri)
+    return _what_is_left(row, bold, table, meta, fmri, few)
 
 
-def _what_is_left(row, bold, table, meta, fmri):
+def _what_is_left(row, bold, table, meta, fmri, few=None):
     """Censor and build the regressors as the job will, without reading a voxel."""
     from neuro.fmri.clean.censor import censor, n_steady_state
     from neuro.fmri.clean.confounds import select
-    from neuro.fmri.clean.denoiser import Denoiser
+    from neuro.fmri.clean.denoiser import FEW_DOF, Denoiser
     from neuro.fmri.quality.measures import framewise_displacement
     from neuro.io.bids.confounds import MOTION
 
@@ -207,6 +209,8 @@ def _what_is_left(row, bold, table, meta, fmri):
             # Few degrees of freedom are a warning of the job, not a problem of the input.
             warnings.simplefilter("ignore")
             denoiser.fit(confounds=chosen, tr=bold.tr, keep=left.kept)
+        if few is not None and denoiser.dof_left_ < FEW_DOF:
+            few.append((float(denoiser.dof_left_), str(row["bold"])))
     except InputProblem as problem:
         found = [line if str(where) in line else f"{where}: {line}" for line in problem.problems]
         return problems + found

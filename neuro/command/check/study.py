@@ -45,11 +45,12 @@ def inputs(config, rows, notes=None, show=None):
     table, exclusions, problems = [], [], []
     notes = [] if notes is None else notes
     series = _series(kind, config, rows, notes, show) if kind in kinds.TABLES else {}
+    few: list = []
     for row in rows:
         line = {name: row.get(name, "") for name in COLUMNS}
         line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
         if row["status"] == "ok":
-            line["volumes"], line["tr"], found = _run(row, config, series, show)
+            line["volumes"], line["tr"], found = _run(row, config, series, show, few)
         else:
             found = row["reason"].split(BETWEEN)
         line["verdict"] = "ok" if not found else found[0]
@@ -63,16 +64,68 @@ def inputs(config, rows, notes=None, show=None):
     if kind not in ("simulated", "none"):
         problems += check_images.check_settings(config)
         problems += _people(config, kind, table, notes)
-    return table, exclusions, problems
+    notes += _few(few, len(rows), config["fmri"]["strategy"])
+    return table, exclusions, once(problems, rows)
 
 
-def _run(row, config, series, show=None):
+FEW = 3
+"""So many equal lines are told one by one."""
+
+
+def once(problems, rows) -> list[str]:
+    """What one setting mends in more than three runs as one line.
+
+    Parameters
+    ----------
+    problems : list of str
+    rows : list of dict
+        Runs; a problem of one starts with its key or one of its paths.
+
+    Returns
+    -------
+    list of str
+        In the same order.
+    """
+    own = {str(value) for row in rows for value in row.values() if value}
+    texts = Counter(line.partition(": ")[2] for line in problems if _of_setting(line, own))
+    found = []
+    for line in problems:
+        where, _, text = line.partition(": ")
+        n = texts[text] if _of_setting(line, own) else 0
+        if n > FEW:
+            line = f"{where} and {n - 1} other runs: {text}"
+            texts[text] = -1
+        if n >= 0:
+            found.append(line)
+    return found
+
+
+def _of_setting(line: str, own) -> bool:
+    where, _, text = line.partition(": ")
+    return "set data." in text and where in own
+
+
+def _few(few, n_runs, strategy) -> list[str]:
+    """One line about runs that keep few degrees of freedom."""
+    from neuro.fmri.clean.denoiser import FEW_DOF
+
+    if not few:
+        return []
+    left, where = min(few)
+    return [
+        f"{len(few)} of {n_runs} runs keep fewer than {FEW_DOF} degrees of freedom with "
+        f"fmri.strategy '{strategy}', the fewest {left:.0f} ({where}); fewer regressors or a wider "
+        "fmri.band leave more"
+    ]
+
+
+def _run(row, config, series, show=None, few=None):
     """Volumes, sampling interval and problems of one run."""
     if config["data"]["kind"] == "simulated":
         return config["simulate"]["n_volumes"], row["tr"], []
     if row["run_key"] in series:
         return series[row["run_key"]]
-    return check_images.check_run(row, config, show)
+    return check_images.check_run(row, config, show, few)
 
 
 @contextlib.contextmanager
@@ -99,6 +152,7 @@ def _series(kind, config, rows, notes, show=None):
         constant = config["fmri"]["constant_regions"]
         runs = list(read_series(kind, config["data"], usable, left_out, constant))
     notes += _dead(runs)
+    notes += _unfiltered(runs, config["fmri"])
     for run in runs if show else []:
         show(run.path, run)
     notes += _copies(runs)
@@ -133,6 +187,20 @@ def _copies(runs) -> list[str]:
         for keys in groups.values()
         if len(keys) > 1
     ]
+
+
+def _unfiltered(runs, settings) -> list[str]:
+    """One line per site with tables that seem not to be filtered, and will not be."""
+    import pandas as pd
+
+    from neuro.fmri.quality.run import mean_in_band
+    from neuro.fmri.regions.tables import unfiltered
+
+    if settings["clean_tables"]:
+        return []
+    shares = [mean_in_band(run.series, run.tr, settings["band"]) for run in runs]
+    qc = pd.DataFrame({"site": [run.site for run in runs], "in_band_power": shares})
+    return unfiltered(qc, settings)
 
 
 def _dead(runs) -> list[str]:

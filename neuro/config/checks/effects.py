@@ -43,6 +43,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     # keys (one that ends in a dot is a group), when they are idle, why
     ("data.motion_order data.motion_units", CLEAN, "such input has no bare motion files"),
     ("data.voxel_size data.res", TABLES, "such input has no voxels"),
+    ("data.use_qc", none_of("data.kind", "adhd200", "auto"), "only adhd200 has such flags"),
     ("data.filtered", none_of("data.kind", "adhd200", "auto"), "only adhd200 has both series"),
     (
         "data.atlas data.site_tr",
@@ -110,6 +111,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         "tables bring their regions, only a label image says where they lie",
     ),
     ("adhd.mask.cut", none_of("adhd.mask.rule", "top"), "only rule top cuts"),
+    ("adhd.protect", none_of("adhd.harmonise", "combat"), "only ComBat protects columns"),
     ("adhd.transductive", one_of("adhd.harmonise", "none"), "nothing is harmonised"),
     (
         "adhd.outer_folds adhd.repeats",

@@ -13,6 +13,8 @@ from neuro.fmri.regions.atlases import Atlas, load_atlas
 from neuro.io.images.nifti import check_grid, masked_series
 
 _ROWS = 64
+COLLINEAR = 10.0
+"""Variance inflation above which a map is named: others nearly make it up (a usual rule)."""
 
 
 class Parcellator(Transformer):
@@ -50,6 +52,9 @@ class Parcellator(Transformer):
     n_voxels_ : ndarray of int64, shape (n_regions,)
         Covered voxels.
     kept_ : ndarray of bool, shape (n_regions,)
+    inflation_ : ndarray of float64, shape (n_regions,)
+        How many times the variance of a map's fitted values is that of the map alone, inside the
+        mask: 1 without overlap.
     atlas_name_ : str
     resampled_ : bool
 
@@ -133,7 +138,11 @@ class Parcellator(Transformer):
             (weight[covered] * scale[region[covered]], (region[covered], place[covered])),
             shape=(n_regions, np.count_nonzero(inside)),
         )
-        self._unmix = _pseudo_inverse(self._weights) if atlas.kind == "maps" else None
+        self._unmix, self.inflation_ = None, np.ones(n_regions)
+        if atlas.kind == "maps":
+            self._unmix = _pseudo_inverse(self._weights)
+            alone = self._weights.multiply(self._weights).sum(axis=1)
+            self.inflation_ = np.maximum(1.0, np.diag(self._unmix) * np.asarray(alone).ravel())
         self.labels_, self.coords_ = list(atlas.labels), atlas.coords_mm
         self.atlas_name_, self._codes = atlas.name, atlas.codes
         self._source = atlas
@@ -254,6 +263,10 @@ class Parcellator(Transformer):
             found["Masker"] = type(self._masker).__name__
         elif source.kind == "coordinates":
             found["SphereRadius"] = self.radius_mm
+        if self._unmix is not None:
+            found["CollinearRegions"] = [
+                name for name, times in zip(self.labels_, self.inflation_) if times > COLLINEAR
+            ]
         if self.resampled_:
             found["AtlasShape"] = list(source.img.shape[:3])
             found["ImageShape"] = list(self.mask_img.shape[:3])
@@ -372,29 +385,3 @@ def _map_voxels(atlas: Atlas, mask_img):
         outside,
         moved,
     )
-
-
-def region_of_voxel(parcellator: Parcellator) -> np.ndarray:
-    """Region of each mask voxel of a fitted parcellation without overlap.
-
-    Parameters
-    ----------
-    parcellator : Parcellator
-        Of coordinates or a label image.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_voxels,)
-        Position in `labels_`, -1 where no region is.
-
-    Raises
-    ------
-    ValueError
-        For maps, whose regions overlap.
-    """
-    if parcellator._source.kind == "maps":
-        raise ValueError("atlas: maps overlap, so a voxel has no single region")
-    owner = np.full(parcellator._weights.shape[1], -1, dtype=np.int64)
-    placed = parcellator._weights.tocoo()
-    owner[placed.coords[1]] = placed.coords[0]
-    return owner

@@ -90,6 +90,64 @@ def prepare(run: RegionSeries, settings, regions=None, beside=("", "")):
     return dataclasses.replace(run, series=result.denoised), result.qc, result.exclusions
 
 
+UNFILTERED = 0.8
+"""Tables with a smaller median share of power in the band count as not filtered (ours: filtered
+ADHD-200 tables have .89 to 1, unfiltered ones .43 to .71)."""
+
+
+def unfiltered(qc, settings) -> list[str]:
+    """One line per site whose tables seem to be used without a filter.
+
+    Parameters
+    ----------
+    qc : pandas.DataFrame
+        `site` and `in_band_power` of each run.
+    settings : dict
+        Keys `clean_tables`, `band` (Hz).
+
+    Returns
+    -------
+    list of str
+        Empty where the tables are filtered here.
+    """
+    if settings["clean_tables"] or not {"site", "in_band_power"} <= set(qc):
+        return []
+    found = []
+    for site, part in qc.dropna(subset=["in_band_power"]).groupby(
+        qc["site"].fillna("").astype(str)
+    ):
+        share = part["in_band_power"].median()
+        if share < UNFILTERED:
+            low, high = settings["band"]
+            found.append(
+                f"{site + ': ' if site else ''}{len(part)} tables seem not to be filtered: the "
+                f"median share of power in {low:g}-{high:g} Hz is {share:.2f}; fmri.clean_tables: "
+                "true filters them, or say in your report that they are not"
+            )
+    return found
+
+
+def remarks(quality: pd.DataFrame, rows, settings) -> list[dict]:
+    """Rows of the exclusions table that leave nothing out: :func:`unfiltered`, site by site.
+
+    Parameters
+    ----------
+    quality : pandas.DataFrame
+        `run_key`, `in_band_power`, `status`.
+    rows : list of dict
+        Runs, with `site`.
+    settings : dict
+
+    Returns
+    -------
+    list of dict
+    """
+    site = {row["run_key"]: row.get("site") for row in rows}
+    used = quality[quality["status"] == "used"]
+    lines = unfiltered(used.assign(site=used["run_key"].map(site)), settings)
+    return [exclusion("series", "remark", line, threshold=UNFILTERED) for line in lines]
+
+
 def region_coordinates(regions, atlas=None) -> pd.DataFrame:
     """Names and centres of the regions of a table.
 

@@ -57,6 +57,7 @@ PARTICIPANT_COLUMNS = (
     "subtype",
     "handedness",
     "iq",
+    "adhd_index",
     "qc",
 )
 
@@ -77,7 +78,8 @@ class Adhd200:
         Subjects with at least one run, columns :data:`PARTICIPANT_COLUMNS`: `participant_id`
         with 7 digits, `age` in years, `sex` F or M, `dx` 0 (control) or 1 (ADHD), `subtype` the
         DX code of the table (1 combined, 2 hyperactive/impulsive, 3 inattentive), `iq` the full
-        scale IQ from four subtests, else from two, `qc` that of the subject's first run.
+        scale IQ from four subtests, else from two, `adhd_index` the site's own rating scale (scales
+        differ between sites: compare within a site), `qc` that of the subject's first run.
     phenotypes : pandas.DataFrame
         The same columns for every row of the phenotypic tables.
     exclusions : list of dict

@@ -12,7 +12,17 @@ import pandas as pd
 
 MISSING = {"", "-999", "-999.0", "N/A", "NA", "n/a", "NaN", "nan", "pending", "withheld"}
 ID_COLUMNS = ("ScanDir ID", "ScanDirID")
-COLUMNS = ("participant_id", "site", "age", "sex", "dx", "subtype", "handedness", "iq")
+COLUMNS = (
+    "participant_id",
+    "site",
+    "age",
+    "sex",
+    "dx",
+    "subtype",
+    "handedness",
+    "iq",
+    "adhd_index",
+)
 
 _QUALITY = re.compile(r"QC_(?:S(\d+)_)?Rest_(\d+)")
 _MOTION_KEY = re.compile(r"(?:rp_)?(\d+)_session_(\d+)_rest_(\d+)\.1D")
@@ -120,6 +130,7 @@ def _person(subject: str, site: str, line: dict) -> dict:
         "subtype": code,
         "handedness": _number(line.get("Handedness")),
         "iq": iq,
+        "adhd_index": _number(line.get("ADHD Index")),
     }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from neuro.report.figures import draw
+from neuro.report.pages.adhd_scores import input_name, scheme_name
+from neuro.report.site import model
 
 PRIMARY = "primary"
 BAND = "#E4E8EC"
@@ -44,7 +48,9 @@ def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
     )
 
 
-def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
+def scores_paint(
+    picture, table: pd.DataFrame, colours: dict, label: str = "Balanced accuracy", chance=0.5
+) -> None:
     """Dots with intervals on the bands of their nulls.
 
     Parameters
@@ -54,6 +60,10 @@ def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
         Of :func:`scores_table`.
     colours : dict of str to str
         By series; primary rows are orange diamonds, others without a colour grey.
+    label : str
+        Of the axis.
+    chance : float or None
+        Where a dashed line stands.
     """
     axes = picture.subplots()
     for row in table.itertuples():
@@ -66,14 +76,57 @@ def scores_paint(picture, table: pd.DataFrame, colours: dict) -> None:
         if np.isfinite(row.low) and np.isfinite(row.high):
             axes.plot([row.low, row.high], [row.y, row.y], color=colour, lw=1.6)
         if not np.isfinite(row.value):
-            axes.text(0.5, row.y, "not available", va="center", fontsize=7.5, color=draw.OTHER)
+            axes.text(
+                chance or 0.0, row.y, "not available", va="center", fontsize=7.5, color=draw.OTHER
+            )
         marker, size = ("D", 6.5) if primary else ("o", 5)
         axes.plot(row.value, row.y, marker, color=colour, ms=size)
-    axes.axvline(0.5, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    if chance is not None:
+        axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
     axes.set_yticks(table["y"], table["label"], fontsize=8)
     for tick, series in zip(axes.get_yticklabels(), table["series"]):
         tick.set_fontweight("bold" if series == PRIMARY else "normal")
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlabel("Balanced accuracy")
+    axes.set_xlabel(label)
     axes.grid(axis="x", color=draw.PALE, lw=0.5)
     axes.set_axisbelow(True)
+
+
+MAIN = {"number": "r_within_site", "classes": "balanced_accuracy"}
+LABELS = {"number": "Correlation within sites", "classes": "Balanced accuracy"}
+BLIND = ("constant", "site", "phenotype", "phenotype+site", "motion")
+
+
+def target_dots(part: pd.DataFrame, target: str, scheme: str) -> model.Figure:
+    """Scores of one target and scheme with their intervals, nulls as bands.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Rows of `targets.tsv` of one target and scheme.
+    target, scheme : str
+
+    Returns
+    -------
+    neuro.report.site.model.Figure
+    """
+    kind = part["kind"].iloc[0]
+    part = part[(part["metric"] == MAIN[kind]) & part["value"].notna()]
+    table = scores_table(
+        part,
+        np.where(part["input"].isin(BLIND), "baseline", "imaging"),
+        [input_name(name) for name in part["input"]],
+    )
+    chance = 0.0 if kind == "number" else None
+    return draw.figure(
+        f"target_{target}_{scheme}",
+        partial(scores_paint, colours={"imaging": draw.CONTROL}, label=LABELS[kind], chance=chance),
+        data=table,
+        size=(4.9, 0.9 + 0.27 * max(len(table), 5)),
+        caption=f"{scheme_name(scheme)}: {LABELS[kind].lower()} of predicted and true {target}, "
+        "with 95 % interval. Grey: baselines without the brain; blue: brain maps; orange diamond: "
+        "the primary input. Grey bands: 95 % of scores with values permuted within sites.",
+        how_to_read="A score tells something about the brain when it lies right of its own grey "
+        "band and of the baselines.",
+        alt=f"{LABELS[kind]} of {target} from every input, {scheme_name(scheme).lower()}",
+    )

@@ -9,11 +9,14 @@ import pandas as pd
 
 from neuro.report.figures import adhd as adhd_figures
 from neuro.report.figures import adhd_roc, brains, maps
+from neuro.report.pages import targets
 from neuro.report.pages.adhd_scores import (
     METRICS,
     SCHEMES,
     TEXT,
     input_name,
+    interval_text,
+    intervals_note,
     order,
     p_text,
     read_scores,
@@ -40,6 +43,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
         blocks.append(model.Text("The diagnosis has no scores.", "note"))
     else:
         blocks += _scores(folder, scores)
+    blocks += targets.blocks(folder)
     mask = read_table(folder / "mask.tsv", **TEXT, region=str)
     if mask is not None:
         blocks += adhd_figures.mask_frequency(mask, _primary(scores))
@@ -130,7 +134,7 @@ def _table(totals, scheme: str) -> model.Table:
             {
                 "name": input_name(row["input"], row["mask"]),
                 **{key: values.get(key, np.nan) for key, _ in METRICS},
-                "ci": model.interval(row["ci_low"], row["ci_high"]),
+                "ci": interval_text(row),
                 "null": _null(row),
                 "p": model.p_value(row["p"]) if np.isfinite(row["p"]) else "",
                 "n": "" if not np.isfinite(row["n"]) else model.number(int(row["n"])),
@@ -153,8 +157,8 @@ def _table(totals, scheme: str) -> model.Table:
     caption = (
         f"{scheme_name(scheme)}{size}: every variant that was tried. The primary variant, "
         "declared in advance, is in bold; the best of the others is too good by chance. J is "
-        "sensitivity + specificity − 1; phenotype is age, sex, IQ and handedness. Intervals come "
-        "from a bootstrap over participants, nulls from labels permuted within sites."
+        "sensitivity + specificity − 1; phenotype is age, sex, IQ and handedness. Nulls come from "
+        f"labels permuted within sites. {intervals_note(main)}".strip()
     )
     return model.Table(caption, columns, rows)
 
@@ -203,7 +207,8 @@ def _site_table(sites) -> model.Table:
     ]
     caption = (
         "Leave one site out, site by site: trained on all other sites. A score that holds at one "
-        "site only is no diagnosis."
+        "site only is no diagnosis. Intervals take the model as it is and the site's participants "
+        "as drawn (Wilson, Newcombe)."
     )
     return model.Table(caption, columns, rows)
 

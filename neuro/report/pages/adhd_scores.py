@@ -79,7 +79,7 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
     scores["primary"] = scores["primary"].astype(str).str.lower().isin(("true", "1", "1.0"))
     scores["metric"] = scores["metric"].replace({"J": "youden_j", "j": "youden_j"})
     scores["imaging"] = ~scores["input"].isin(BASELINES)
-    for name in ("ci_low", "ci_high", "null_mean", "null_sd", "p", "n"):
+    for name in ("ci_low", "ci_high", "null_mean", "null_sd", "p", "n", "interval"):
         if name not in scores:
             scores[name] = np.nan
     fold = scores["fold"].astype(str)
@@ -98,6 +98,29 @@ def order(part: pd.DataFrame) -> pd.DataFrame:
         .sort_values(["_rank", "_combined", "input", "_masked"], kind="stable")
         .drop(columns=["_rank", "_combined", "_masked"])
     )
+
+
+def interval_text(row) -> str:
+    """The interval of a score, with a star where it comes from a bootstrap over participants."""
+    text = model.interval(row["ci_low"], row["ci_high"])
+    return f"{text} *" if text and row["interval"] == "bootstrap" else text
+
+
+INTERVALS = (
+    "Intervals are the score and Student's t times the spread of its permuted values, which holds "
+    "the expected score in 95 % of planted cohorts; sites are taken as fixed. "
+)
+STARRED = (
+    "Intervals with a star come from a bootstrap over participants, because permuted labels leave "
+    "that score as it is or are too few; they are too narrow. "
+)
+
+
+def intervals_note(rows) -> str:
+    """What the intervals of these rows are, as the end of a caption."""
+    kinds = set(rows["interval"])
+    permuted = INTERVALS if "permutation" in kinds else ""
+    return permuted + (STARRED if "bootstrap" in kinds else "")
 
 
 def p_text(p: float) -> str:

@@ -10,7 +10,13 @@ import pandas as pd
 
 from neuro.report.figures import demovae as figures
 from neuro.report.figures import demovae_samples as samples
-from neuro.report.pages.adhd_scores import SCHEMES, TEXT, scheme_name
+from neuro.report.pages.adhd_scores import (
+    SCHEMES,
+    TEXT,
+    interval_text,
+    intervals_note,
+    scheme_name,
+)
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -188,6 +194,8 @@ def _diagnosis(folder: Path) -> list:
         return []
     scores = scores.copy()
     scores["primary"] = scores["primary"].astype(str).str.lower().isin(("true", "1", "1.0"))
+    if "interval" not in scores:
+        scores["interval"] = np.nan
     totals = scores[(scores["fold"] == "all") & scores["site"].fillna("all").isin(("all", ""))]
     out: list = [model.Heading("The diagnosis without demographics")]
     drawn, tables = [], []
@@ -215,7 +223,7 @@ def _diagnosis_table(part, main, scheme) -> model.Table:
         {
             "name": figures.features_name(row["input"]),
             "value": row["value"],
-            "ci": model.interval(row["ci_low"], row["ci_high"]),
+            "ci": interval_text(row),
             "null": model.number(row["null_mean"], 3) if np.isfinite(row["null_mean"]) else "",
             "p": model.p_value(row["p"]) if np.isfinite(row["p"]) else "",
             "auc": auc.get(row["input"]),
@@ -235,7 +243,7 @@ def _diagnosis_table(part, main, scheme) -> model.Table:
     ]
     caption = (
         f"{scheme_name(scheme)}: diagnosis from every kind of features, same folds and same "
-        "linear machine. The row declared in advance is in bold."
+        f"linear machine. The row declared in advance is in bold. {intervals_note(main)}".strip()
     )
     return model.Table(caption, columns, rows)
 

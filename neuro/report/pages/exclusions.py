@@ -17,7 +17,11 @@ _EXCLUSION_COLUMNS = ["stage", "what", "step", "reason", "value", "threshold"]
 # The table of the input check names some columns in other words.
 _ALIASES = {"limit": "threshold"}
 _MANY = 25
-_FILES = re.compile(r"[\w/.-]*sub-[\w-]+[_.][\w.-]+")
+_SUFFIXES = "1D|tsv|csv|txt|json|npy|npz|h5|nii|gii|par|mat"
+_FILES = re.compile(
+    r"[\w/.-]*sub-[\w-]+[_.][\w.-]+"
+    rf"|'[^']*\.(?:{_SUFFIXES})(?:\.gz)?'|[\w/.*-]+\.(?:{_SUFFIXES})(?:\.gz)?\b"
+)
 
 
 def read_exclusions(results: Path, stages) -> pd.DataFrame:

@@ -114,6 +114,8 @@ def found(entries) -> list:
     )
     if not (_any(rows, "null") or _any(rows, "baseline")):
         caption = "Headline figures of each stage."
+    if any(entry.get("interval") == "bootstrap" for entry in entries):
+        caption += " Intervals with a star come from a bootstrap over participants: too narrow."
     return [model.Heading("Headline figures"), model.Table(caption, present, rows)]
 
 
@@ -145,7 +147,7 @@ def _headline_row(entry: dict) -> dict:
         "stage": _stage(entry["stage"]),
         "name": entry.get("name", "n/a"),
         "value": f"{value} {unit}".strip(),
-        "ci": model.interval(low, high),
+        "ci": model.interval(low, high) + (" *" if entry.get("interval") == "bootstrap" else ""),
         "null": _reference(entry.get("null")),
         "p": "" if entry.get("p") is None else model.p_value(entry["p"]),
         "baseline": _reference(entry.get("baseline")),

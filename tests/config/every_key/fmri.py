@@ -194,6 +194,9 @@ ADHD = {
     "adhd.runs": Key("adhd_features", "first", prepare=two_runs),
     "adhd.deconfound": diagnose(["age"]),
     "adhd.harmonise": diagnose("location_scale", **{"adhd.transductive": True}),
+    "adhd.protect": diagnose(
+        ["mean_fd"], **{"adhd.transductive": True, "adhd.harmonise": "combat"}
+    ),
     "adhd.transductive": Key(
         "adhd_diagnose",
         False,
@@ -202,6 +205,7 @@ ADHD = {
         refused="an unseen site cannot be harmonised",
     ),
     "adhd.truncate_to": graph(40),
+    "adhd.targets": Key("adhd_targets", {"sex": "classes"}),
     "adhd.permutations": Key("adhd_permute", 6),
     "adhd.bootstrap": Key("adhd_summary", 200),
 }

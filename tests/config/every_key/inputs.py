@@ -188,6 +188,11 @@ KEYS = {
     "data.voxel_size": Key("fmri_realign", [3.0, 3, 3], base=[4.0, 4, 4], prepare=headerless),
     "data.motion_order": moved("rotations_first"),
     "data.motion_units": moved("degrees"),
+    "data.use_qc": Key(
+        "all",
+        True,
+        elsewhere="io/test_adhd200_folders.py::test_questionable_runs_are_noted_or_left_out",
+    ),
     "data.filtered": Key("fmri_table", False, {"data.kind": "adhd200"}, plan=True, prepare=athena),
     "execution.seed": Key("simulate_fmri", 1),
     "execution.rerun_on_code_change": Key("simulate_scenes", False, given=True),

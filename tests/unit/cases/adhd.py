@@ -8,6 +8,12 @@ from cases.fmri import GROUP, IMAGES, ROI, S1
 ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv", "folds.tsv"))
 
 
+TARGETS = {
+    **IMAGES,
+    "adhd": {**IMAGES["adhd"], "targets": {"age": "number", "sex": "classes"}},
+}
+
+
 def adhd(*names):
     """Result files of the stage with their sidecars."""
     return tuple(f"results/adhd/{name}" for name in names)
@@ -58,6 +64,13 @@ CASES: dict[str, Case] = {
             "model.*",
         ),
         ("results/adhd/predictions.tsv",),
+    ),
+    "adhd_targets": Case(
+        TARGETS,
+        ADHD_IN,
+        adhd("targets.*", "target_predictions.tsv", "exclusions_targets.tsv"),
+        ("results/adhd/targets.tsv",),
+        "results/adhd/targets.tsv",
     ),
     "adhd_permute": Case(
         IMAGES,
