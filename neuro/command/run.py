@@ -23,8 +23,13 @@ from neuro.run.home import home
 DONE, PROBLEMS, USAGE, FAILED, UNVERIFIED = 0, 1, 2, 3, 4
 """Exit codes; 130 and 143 are an interrupt and a termination."""
 SETTINGS = "settings.yaml"
-LABELS = {"participant_label": "subjects", "session_id": "sessions", "task_id": "tasks"}
-"""Options of the command line, and the keys of the section `data` that they set."""
+LABELS = (
+    ("participant_label", "subjects", "sub-"),
+    ("session_id", "sessions", "ses-"),
+    ("task_id", "tasks", "task-"),
+)
+"""Options of the command line, the keys of the section `data` that they set, and what may stand
+before a label."""
 
 
 def run(arguments, neuro) -> int:
@@ -52,7 +57,9 @@ def run(arguments, neuro) -> int:
     settings = prepare(arguments, work)
     os.chdir(work)
     unlock(work)
-    if not check(settings, arguments, neuro):
+    # every file is looked at once, all problems at once
+    words = ["check", "--config", str(settings)]
+    if neuro(words + ["--skip-bad-subjects"] * arguments.skip_bad_subjects):
         return PROBLEMS
     command = snakemake(settings, work, arguments)
     if arguments.dry_run:
@@ -164,10 +171,9 @@ def _choose(mapping, arguments) -> None:
     """What the command line wishes, on top of the settings."""
     from neuro.config import STAGES
 
-    for name, key in LABELS.items():
+    for name, key, prefix in LABELS:
         labels = getattr(arguments, name)
         if labels:
-            prefix = f"{key[:3]}-".replace("tas-", "task-")
             section = mapping.setdefault("data", {})
             section[key] = [label.removeprefix(prefix) for label in labels]
     if arguments.stages:
@@ -182,18 +188,6 @@ def _choose(mapping, arguments) -> None:
             section["enabled"] = stage in arguments.stages
     if arguments.skip_bad_subjects:
         mapping.setdefault("execution", {})["skip_bad_subjects"] = True
-
-
-def check(settings: Path, arguments, neuro) -> bool:
-    """Look at every file once, all problems at once; whether the run may start."""
-    from neuro.run.settings import read_config
-
-    given = ["check", "--config", str(settings)]
-    given += ["--skip-bad-subjects"] * arguments.skip_bad_subjects
-    config = read_config(settings)
-    if config["data"]["kind"] == "simulated":
-        return True
-    return neuro(given) == 0
 
 
 def snakemake(settings: Path, work: Path, arguments) -> list[str]:
@@ -260,24 +254,25 @@ def unlock(work: Path) -> None:
 
 def _alive(holder) -> bool:
     """Whether the process still runs; another one with its number started at another time."""
+    if _started("self"):
+        return _started(holder["pid"]) == holder["started"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(holder["pid"], 0)
+        return True
+    return False
+
+
+def _started(pid) -> str:
+    """When a process started, in ticks since the machine did; empty where nothing says."""
     try:
-        text = Path(f"/proc/{holder['pid']}/stat").read_text("utf-8")
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
     except OSError:
-        if Path("/proc/self/stat").exists():
-            return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(holder["pid"], 0)
-            return True
-        return False
-    return text.rpartition(")")[2].split()[19] == holder["started"]
+        return ""
+    return text.rpartition(")")[2].split()[19]
 
 
 def _hold(work: Path, pid: int) -> None:
-    started = ""
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
-        started = stat.rpartition(")")[2].split()[19]
-    content = {"host": socket.gethostname(), "pid": pid, "started": started}
+    content = {"host": socket.gethostname(), "pid": pid, "started": _started(pid)}
     (work / ".snakemake").mkdir(exist_ok=True)
     (work / ".snakemake" / "neuro_run.json").write_text(json.dumps(content), "utf-8")
 

@@ -3,34 +3,19 @@
 import json
 import os
 import re
-import shutil
 
 import pytest
-import yaml
-from cases.fmri import TABLES, small_tables
-from common import only, report_text, snakemake
+from common import report_text, snakemake
 
 from neuro.base import record, verify
 from neuro.command.cli import main
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A finished run of region tables."""
-    folder = tmp_path_factory.mktemp("run")
-    small_tables(folder / "input")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
-    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
-    return folder
-
-
 @pytest.fixture
-def run(done, tmp_path, monkeypatch):
-    """A copy of the finished run, times kept, as working directory."""
-    folder = tmp_path / "run"
-    shutil.copytree(done, folder, copy_function=shutil.copy2)
-    monkeypatch.chdir(folder)
-    return folder
+def run(tables_run, monkeypatch):
+    """A copy of a finished run as working directory."""
+    monkeypatch.chdir(tables_run)
+    return tables_run
 
 
 def everything(folder):

@@ -11,7 +11,7 @@ rule adhd:
 rule adhd_mask:
     input:
         masks=run_files("fmri", "desc-brain_mask.nii.gz"),
-        atlas=atlas_image,
+        atlas=atlas_image(),
     output:
         mask="results/adhd/group_mask.nii.gz",
         coverage="results/adhd/group_coverage.nii.gz",

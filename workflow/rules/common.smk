@@ -72,7 +72,7 @@ def atlas():
     return "".join(letter for letter in name if letter.isalnum())
 
 
-def atlas_image(wildcards=None):
+def atlas_image():
     """The atlas as a file, where it is one."""
     name = config["fmri"]["atlas"]
     if name == "simulated":

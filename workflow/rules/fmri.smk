@@ -47,7 +47,7 @@ if from_tables():
         input:
             tables=INPUTS.files,
             runs="results/fmri/runs.tsv",
-            atlas=atlas_image,
+            atlas=atlas_image(),
         output:
             series="results/fmri/timeseries.h5",
             regions="results/fmri/regions.tsv",
@@ -221,7 +221,7 @@ else:
             preproc=raw_file("desc-preproc_bold.nii.gz", "bold"),
             denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
             mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
-            atlas=atlas_image,
+            atlas=atlas_image(),
         output:
             series=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-mean_timeseries.tsv",
             coverage=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-coverage_bold.tsv",
