@@ -7,6 +7,7 @@ happens, and looks at the results.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import signal
@@ -23,6 +24,10 @@ from neuro.run.home import home
 DONE, PROBLEMS, USAGE, FAILED, UNVERIFIED = 0, 1, 2, 3, 4
 """Exit codes; 130 and 143 are an interrupt and a termination."""
 SETTINGS = "settings.yaml"
+CHOSEN = "settings_chosen.yaml"
+"""The settings with what the command line chooses, which holds for one run."""
+ORIGIN = "# neuro run of "
+"""First line of the settings, and the INPUT they were made for."""
 LABELS = (
     ("participant_label", "subjects", "sub-"),
     ("session_id", "sessions", "ses-"),
@@ -94,36 +99,71 @@ def work_folder(output: Path, chosen) -> Path:
 
 def prepare(arguments, work: Path) -> Path:
     """Write the settings of the run and give their path."""
+    path, chosen = work / SETTINGS, work / CHOSEN
+    if not arguments.demo and not arguments.config and path.exists():
+        _same_input(path, arguments.input)
+    mapping = _settings(arguments, path)
+    if arguments.config and arguments.input:
+        _same_root(mapping, Path(arguments.input).absolute(), arguments.config)
+    given = Path(arguments.input).absolute() if arguments.input else ""
+    _write(path, mapping, f"{ORIGIN}{given}\n" if given else "")
+    # a choice of one run does not rule the next: `group` after some participants is about all
+    base = copy.deepcopy(mapping)
+    _choose(mapping, arguments)
+    if arguments.resume and chosen.exists() and mapping == base:
+        print(f"{chosen}: choices of the last run, used again")
+        return chosen
+    if mapping == base:
+        chosen.unlink(missing_ok=True)
+        return path
+    _write(chosen, mapping)
+    return chosen
+
+
+def _settings(arguments, path: Path) -> dict:
+    """Settings from where the command says, without its choices."""
     import yaml
 
     from neuro.run.settings import read
 
-    path = work / SETTINGS
     if arguments.demo:
-        mapping = read(home() / "config.yaml")
-    elif arguments.config:
-        mapping = anchored(read(arguments.config), Path.cwd())
-    elif path.exists():
+        return read(home() / "config.yaml")
+    if arguments.config:
+        return anchored(read(arguments.config), Path.cwd())
+    if path.exists():
         print(f"{path}: settings of the last run, used again; delete the file to look anew")
-        mapping = read(path)
-    elif arguments.resume:
+        return read(path)
+    if arguments.resume:
         raise InputProblem(f"{path}: no such file, so there is no run to resume; drop --resume")
-    else:
-        from neuro.command import init
+    from neuro.command import init
 
-        wishes = {"hint": "", "atlas": arguments.atlas}
-        text = init.settings([Path(arguments.input).absolute()], **wishes)
-        mapping = anchored(yaml.safe_load(text), Path.cwd())
-    if arguments.config and arguments.input:
-        _same_root(mapping, Path(arguments.input).absolute(), arguments.config)
-    _choose(mapping, arguments)
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    if not path.exists() or path.read_text("utf-8") != text:
-        try:
-            path.write_text(text, "utf-8")
-        except OSError as error:
-            raise InputProblem(f"{path}: cannot be written ({error.strerror})") from None
-    return path
+    wishes = {"hint": "", "atlas": arguments.atlas}
+    text = init.settings([Path(arguments.input).absolute()], **wishes)
+    return anchored(yaml.safe_load(text), Path.cwd())
+
+
+def _write(path: Path, mapping: dict, head: str = "") -> None:
+    import yaml
+
+    text = head + yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputProblem(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _same_input(path: Path, given) -> None:
+    """Refuse settings that were made for another INPUT: the results would be of that one."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        first = path.read_text("utf-8").partition("\n")[0]
+        before = first.removeprefix(ORIGIN)
+        if given and before != first and before != str(Path(given).absolute()):
+            raise InputProblem(
+                f"{path}: settings for {before}, the command says {Path(given).absolute()}; give "
+                "another OUTPUT, or delete the file to look anew"
+            )
 
 
 def anchored(mapping: dict, folder: Path) -> dict:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from neuro.base import record
 from neuro.config import origins
+from neuro.run import notes
 
 FOLDER = Path("results/provenance")
 COLUMNS = (
@@ -72,7 +73,9 @@ def finish(outputs=()) -> list[str]:
             parts = path.relative_to("results/benchmarks").parts
             rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
     _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
-    return [*faults(outputs), *record.remember(), *record.altered()]
+    lines = [*faults(outputs), *record.remember(), *record.altered()]
+    notes.renew()
+    return lines
 
 
 def faults(outputs) -> list[str]:

@@ -48,7 +48,7 @@ STUDIES = {
     "region graphs": {
         "data": {"kind": "table", "root": "input", "tr": 2.0},
         "fmri": {"min_seconds": 60},
-        "adhd": {**fmri.IMAGES["adhd"], "level": "roi"},
+        "adhd": {**fmri.IMAGES["adhd"], "level": "roi", "features": ["degree", "cycle3", "fc"]},
         "demovae": {
             **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
             **{"n_samples": 12, "permutations": 3, "folds": 3},

@@ -6,6 +6,7 @@ from snakemake.io import is_flagged, strip_wildcard_constraints
 
 import neuro.base.job
 import neuro.base.record
+import neuro.run.notes
 import neuro.run.plan
 import neuro.run.stamps
 from neuro.config import kinds
@@ -33,6 +34,35 @@ if _problems:
 for _line in neuro.run.inputs.decide(config, INPUTS):
     if workflow.is_main_process:
         print(_line, file=sys.stderr)
+
+
+def by_records(build):
+    """Plan, and run jobs again whose records know of other parameters.
+
+    Where Snakemake's notes are not those of these results it would take any file for made with
+    the settings of today.
+    """
+
+    def build_and_look():
+        build()
+        dag = workflow.dag
+        changed = [
+            job
+            for job in dag.jobs
+            if job.log
+            and not dag.needrun(job)
+            and neuro.run.notes.other_settings(job.log[0], dict(job.params.items()))
+        ]
+        if changed:
+            # as Snakemake does with files of a job that did not end
+            dag.forcefiles.update(path for job in changed for path in job.output)
+            workflow.async_run(dag.update_needrun())
+
+    return build_and_look
+
+
+if workflow.is_main_process and not neuro.run.notes.same():
+    workflow._build_dag = by_records(workflow._build_dag)
 _RUNS = {run["run_key"]: run for run in INPUTS.runs}
 
 

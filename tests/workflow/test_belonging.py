@@ -1,0 +1,144 @@
+"""Ways in which a finished run could pass for up to date and be of something else.
+
+Each was tried on finished runs; what stands here was found, or is close to what was found.
+"""
+
+import json
+import os
+import shutil
+
+import h5py
+import pytest
+import yaml
+from test_rerun import change, planned
+from test_staleness import DOWNSTREAM, edges, killed, start
+
+from neuro.base import record
+from neuro.run import notes, stamps
+
+
+def large(path, first):
+    """A file above the size up to which the whole content counts."""
+    path.write_bytes(first + bytes(stamps.SMALL + 100))
+
+
+def test_a_link_to_another_image_of_the_same_size_and_time_is_another_input(tmp_path):
+    """Stores of data keep images under links; sizes are equal, times set to one date."""
+    for name, first in (("a", b"one"), ("b", b"two")):
+        large(tmp_path / name, first)
+        os.utime(tmp_path / name, (10**9, 10**9))
+    link = tmp_path / "bold.nii"
+    found = []
+    seen = stamps.Stamps()
+    for name in ("a", "b", "a"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / name)
+        found.append(seen.of(link))
+    assert found[0] == found[2] != found[1]
+
+
+def test_every_part_of_a_large_file_is_looked_at(tmp_path):
+    path = tmp_path / "bold.nii"
+    large(path, b"")
+    size = path.stat().st_size
+    before = stamps.Stamps().of(path)
+    for place in (0, size // 15, size // 2, size - 1):
+        content = bytearray(size)
+        content[place] = 1
+        path.write_bytes(content)
+        os.utime(path, (10**9, 10**9))
+        assert stamps.Stamps().of(path) != before, place
+
+
+def test_results_without_snakemakes_notes_are_known_by_their_records(tables_run):
+    shutil.rmtree(tables_run / ".snakemake")
+    assert planned(tables_run) == set()
+    change(tables_run, fmri={"connectome": "pearson"})
+    assert planned(tables_run) == DOWNSTREAM
+
+
+@pytest.mark.slow
+def test_results_of_another_study_in_the_place_of_these(tables_run, tmp_path):
+    """The notes say: made with these settings. They speak of what was there before."""
+    other = tmp_path / "other"
+    shutil.copytree(tables_run, other, copy_function=shutil.copy2)
+    change(other, fmri={"connectome": "pearson"})
+    start(other)
+    shutil.rmtree(tables_run / "results")
+    shutil.copytree(other / "results", tables_run / "results", copy_function=shutil.copy2)
+    assert planned(tables_run) == DOWNSTREAM
+    before = edges(tables_run)
+    start(tables_run)
+    assert edges(tables_run) != before
+    assert planned(tables_run) == set()
+
+
+@pytest.mark.slow
+def test_settings_that_were_changed_and_changed_back_after_a_kill(tables_run, monkeypatch):
+    before = edges(tables_run)
+    change(tables_run, fmri={"connectome": "pearson"})
+    assert killed(tables_run, "fmri_qc", monkeypatch).returncode == 1
+    assert edges(tables_run) != before
+    change(tables_run, fmri={"connectome": "fisher_z"})
+    text = (tables_run / "mine.yaml").read_text()
+    settings = yaml.safe_load(text)
+    del settings["fmri"]["connectome"]
+    (tables_run / "mine.yaml").write_text(yaml.safe_dump(settings))
+    start(tables_run)
+    assert edges(tables_run) == before
+    assert planned(tables_run) == set()
+
+
+def test_a_participant_who_withdrew_is_noticed(tables_run):
+    path = tables_run / "input/participants.tsv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    assert planned(tables_run) >= {"fmri_index", "fmri_qc", "report"}
+
+
+def remade(folder, name, log):
+    """An output as a run leaves it that made it anew and was killed, by a clock set back."""
+    path = folder / name
+    when = path.stat().st_mtime_ns
+    with h5py.File(path, "r+") as file:
+        file.attrs["again"] = 1
+    os.utime(path, ns=(when, when))
+    place = folder / record.path_of(log)
+    content = json.loads(place.read_text())
+    row = next(row for row in content["Outputs"] if row["Name"] == name)
+    row |= {"SHA256": record.provenance.content_checksum(path)}
+    row |= {"Size": path.stat().st_size, "Time": when}
+    place.write_text(json.dumps(record.sealed(content)))
+
+
+def test_what_follows_runs_even_if_the_clock_was_set_back(tables_run):
+    """The new series look older than the connectomes of the former ones."""
+    remade(tables_run, "results/fmri/timeseries.h5", "results/logs/fmri/fmri_table.log")
+    for _ in range(2):
+        assert planned(tables_run) == DOWNSTREAM
+
+
+def test_a_hand_that_keeps_the_size_is_seen_when_the_run_ends(tables_run, monkeypatch):
+    """As long as the run goes on nothing has been remembered about its files."""
+    monkeypatch.chdir(tables_run)
+    record.SEEN.unlink()
+    assert record.remember() == []
+    record.SEEN.unlink()
+    path = tables_run / "results/fmri/qc_fc.tsv"
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    (line,) = record.remember()
+    assert line.startswith("results/fmri/qc_fc.tsv: altered since its job wrote it; delete ")
+
+
+def test_a_word_is_shared_by_results_and_notes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert notes.same()
+    notes.renew()
+    assert notes.same()
+    before = [path.read_text() for path in notes.PLACES]
+    notes.renew()
+    assert notes.same() and before != [path.read_text() for path in notes.PLACES]
+    notes.PLACES[1].unlink()
+    assert not notes.same()
