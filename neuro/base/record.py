@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from neuro.base import provenance
+from neuro.base.beside import beside
 
 FOLDER = Path("results/provenance/jobs")
 SEEN = Path("results/provenance/outputs.json")
@@ -158,6 +159,8 @@ def begin(snakemake) -> dict[str, tuple[int, int] | None]:
     if len(snakemake.log):
         path_of(snakemake.log[0]).unlink(missing_ok=True)
     found = {path: stamp(path) for path in files(snakemake.input)}
+    for path in [path for path in found if not path.startswith("results/")]:
+        found |= {name: stamp(name) for name in beside(path)}
     lost = [path for path, seen in found.items() if seen is None]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""

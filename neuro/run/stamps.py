@@ -7,11 +7,14 @@ Only the main process looks at the files; jobs read what it found.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from neuro.base.beside import beside
 
 STATE = Path("results/provenance/stamps.json")
 SMALL = 1 << 20
@@ -37,6 +40,8 @@ class Stamps:
 
     def __init__(self, refresh: bool = True):
         self.refresh = refresh
+        # an atlas is asked for by every run
+        self._beside = functools.lru_cache(maxsize=1000)(beside)
         try:
             self.known = json.loads(STATE.read_text("utf-8"))
         except (OSError, ValueError):
@@ -45,6 +50,8 @@ class Stamps:
     def of(self, items) -> str:
         """Digest of files and folders; whatever lies among the results does not count.
 
+        What readers look for beside a file counts with it (:mod:`neuro.base.beside`).
+
         Parameters
         ----------
         items : path, or nested lists and mappings of paths
@@ -52,7 +59,8 @@ class Stamps:
         digest = hashlib.sha256()
         for path in flat(items):
             if not path.startswith(RESULTS):
-                digest.update(f"{os.path.basename(path)} {self._one(path)}\n".encode())
+                for name in (path, *self._beside(path)):
+                    digest.update(f"{os.path.basename(name)} {self._one(name)}\n".encode())
         return digest.hexdigest()[:12]
 
     def _one(self, path: str) -> str:

@@ -37,10 +37,20 @@ from common import ROOT, Difference, compare, files, only  # noqa: E402
 from neuro.base import record  # noqa: E402
 from neuro.simulate.raw import write_raw  # noqa: E402
 
+DEMOVAE = {
+    **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
+    **{"n_samples": 12, "permutations": 3, "folds": 3},
+    "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
+}
 STUDIES = {
     "tables": fmri.TABLES,
     "images": {**fmri.IMAGES, "adhd": {**fmri.IMAGES["adhd"], "outer_folds": 2}},
-    "simulated": fmri.SIMULATED,
+    "simulated": {
+        **fmri.SIMULATED,
+        "simulate": {"n_subjects": 10, "voxel_mm": 12, "n_volumes": 60},
+        "fmri": {"atlas": "simulated", "min_seconds": 60, "strategy": "6P", "scrub": False},
+        "demovae": DEMOVAE,
+    },
     "raw": {
         **fmri.RAW,
         "fmri": {**fmri.RAW["fmri"], "min_seconds": 30, "strategy": "6P", "scrub": False},
@@ -49,11 +59,7 @@ STUDIES = {
         "data": {"kind": "table", "root": "input", "tr": 2.0},
         "fmri": {"min_seconds": 60},
         "adhd": {**fmri.IMAGES["adhd"], "level": "roi", "features": ["degree", "cycle3", "fc"]},
-        "demovae": {
-            **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
-            **{"n_samples": 12, "permutations": 3, "folds": 3},
-            "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
-        },
+        "demovae": DEMOVAE,
     },
     "motifs": ntf.MOTIFS,
     "states": {**hmmglm.SWITCHING, "hmmglm": {**hmmglm.SWITCHING["hmmglm"], "grid": "jobs"}},
@@ -328,14 +334,14 @@ RULES = {
         *("adhd_features", "adhd_diagnose", "adhd_permute", "adhd_summary"),
     },
     "raw": {"fmri_slicetime", "fmri_realign"},
-    "simulated": {"simulate_fmri"},
+    "simulated": {"simulate_fmri", "demovae_planted"},
     "region graphs": {
         "adhd_graph_roi",
         *(
             f"demovae_{name}"
             for name in (
                 *("fit", "features", "sample", "evaluate", "generation", "diagnosis"),
-                *("planted", "summary"),
+                "summary",
             )
         ),
     },

@@ -10,10 +10,12 @@ import shutil
 import h5py
 import pytest
 import yaml
+from cases.fmri import IMAGES, crop_cohort
+from common import ROOT, only
 from test_rerun import change, planned
-from test_staleness import DOWNSTREAM, edges, killed, start
+from test_staleness import DOWNSTREAM, FAULTS, edges, killed, start
 
-from neuro.base import record
+from neuro.base import beside, record
 from neuro.run import notes, stamps
 
 
@@ -130,6 +132,69 @@ def test_a_hand_that_keeps_the_size_is_seen_when_the_run_ends(tables_run, monkey
     path.write_bytes(content)
     (line,) = record.remember()
     assert line.startswith("results/fmri/qc_fc.tsv: altered since its job wrote it; delete ")
+
+
+BESIDE = {
+    "people/participants.tsv": ("people/participants.json",),
+    "sub-01/func/a_bold.nii.gz": ("sub-01/func/a_bold.json",),
+    "func/a_desc-confounds_timeseries.tsv.gz": ("func/a_desc-confounds_timeseries.json",),
+    "a_timeseries.ptseries.nii": ("a_timeseries.json",),
+    "suite2p/plane0/F.npy": ("suite2p/plane0/iscell.npy", "suite2p/plane0/ops.npy"),
+    "tpl-MNI_res-01_atlas-X_dseg.nii.gz": ("tpl-MNI_atlas-X_dseg.tsv",),
+    "aal.nii": ("aal_LUT.txt", "aal.txt"),
+    "w1.csv": ("w1.json",),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_readers_look_for_beside_a_file_counts_with_it(tmp_path, monkeypatch, name):
+    """A rate in a sidecar, a unit of age, the name of a region: corrected, and nothing ran."""
+    monkeypatch.chdir(tmp_path)
+    for path in (name, *BESIDE[name]):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    assert set(beside.beside(name)) == set(BESIDE[name])
+    for path in BESIDE[name]:
+        before = stamps.Stamps().of(name)
+        (tmp_path / path).write_text("y")
+        assert stamps.Stamps().of(name) != before
+
+
+def test_the_unit_of_age_is_an_input(tables_run):
+    """9 months are not 9 years; the sidecar of the participants says which they are."""
+    path = tables_run / "input/participants.json"
+    path.write_text(json.dumps({"age": {"Units": "months"}}))
+    assert planned(tables_run) >= {"fmri_index", "fmri_qc", "report"}
+
+
+@pytest.mark.slow
+def test_every_file_that_a_job_opens_is_in_its_record(tmp_path, monkeypatch):
+    """What is read and not recorded could change unseen: `neuro verify` looks at records."""
+    folder = tmp_path / "run"
+    crop_cohort(folder / "input", n_subjects=2)
+    for path in folder.rglob("*confounds_timeseries.tsv"):
+        path.with_suffix(".json").write_text("{}")
+    (folder / "input/participants.json").write_text("{}")
+    settings = only({**IMAGES, "adhd": {"enabled": False}})
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
+    trace = tmp_path / "trace.tsv"
+    with monkeypatch.context() as patch:
+        patch.setenv("NEURO_FAULT", f"*:trace:{trace}")
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{FAULTS}")
+        start(folder)
+    monkeypatch.chdir(folder)
+    known = {}
+    for path in record.records():
+        job = record.read(path)
+        files = known.setdefault(job.rule, set())
+        files |= {file.name for file in (*job.inputs, *job.outputs)}
+    opened = {tuple(line.split("\t")) for line in trace.read_text().splitlines()}
+    opened = {(rule, name) for rule, name in opened if name.startswith("input/")}
+    assert {rule for rule, _ in opened} >= {"fmri_index", "fmri_clean", "fmri_parcellate"}
+    lost = {
+        (rule, name) for rule, name in opened if os.path.isfile(name) and name not in known[rule]
+    }
+    assert lost == set()
 
 
 def test_a_word_is_shared_by_results_and_notes(tmp_path, monkeypatch):

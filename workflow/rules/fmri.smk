@@ -16,6 +16,7 @@ rule fmri_index:
     input:
         runs="results/inputs.tsv",
         sources=INPUTS.sources,
+        sidecars=scanned_sidecars(),
     output:
         runs=ensure("results/fmri/runs.tsv", non_empty=True),
         participants=ensure("results/participants.tsv", non_empty=True),
@@ -31,7 +32,7 @@ rule fmri_index:
         mem_mb=memory(floor=1000),
         runtime=15,
     params:
-        inputs=stamp(INPUTS.sources),
+        inputs=stamp(INPUTS.sources, scanned_sidecars()),
         data=config["data"],
         kind=INPUTS.kind,
         code=stage_digest("run/layouts"),
