@@ -8,6 +8,7 @@ import os
 import shutil
 
 import h5py
+import jobs_alone
 import pytest
 import yaml
 from cases.fmri import IMAGES, crop_cohort
@@ -195,6 +196,23 @@ def test_every_file_that_a_job_opens_is_in_its_record(tmp_path, monkeypatch):
         (rule, name) for rule, name in opened if os.path.isfile(name) and name not in known[rule]
     }
     assert lost == set()
+
+
+def test_own_regions_of_the_graphs_are_an_input(tmp_path):
+    """They were a name among the settings: another image under it was not noticed."""
+    jobs_alone.fill("adhd_mask", tmp_path)
+    own = tmp_path / "input/own.nii.gz"
+    own.write_text("x")
+    config = jobs_alone.case_settings("adhd_mask")
+    config = jobs_alone.merged(config, {"adhd.mask.regions": "input/own.nii.gz"})
+    found = []
+    for text in ("x", "y"):
+        own.write_text(text)
+        targets = jobs_alone.stored_targets("adhd_mask")
+        (job,) = jobs_alone.plan(tmp_path, config, targets, "adhd_mask")
+        assert "input/own.nii.gz" in job.input
+        found.append(job.params.inputs)
+    assert found[0] != found[1]
 
 
 def test_a_word_is_shared_by_results_and_notes(tmp_path, monkeypatch):
