@@ -1,5 +1,6 @@
 # Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
 import gc
+import logging
 import re
 
 from snakemake.io import is_flagged, strip_wildcard_constraints
@@ -15,6 +16,8 @@ from neuro.run.digest import stage_digest as _digest
 # Planning makes millions of objects that stay: looking for garbage after every 700 of them, as
 # Python does by default, takes a tenth of its time.
 gc.set_threshold(20_000, 20, 20)
+# On a full disk each line of Snakemake's own log would bring a stack; one line tells of the disk.
+logging.raiseExceptions = False
 
 
 def stage_digest(*packages):
