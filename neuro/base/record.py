@@ -288,6 +288,27 @@ def remember() -> list[str]:
     return lines
 
 
+def reread(logs) -> list[str]:
+    """Inputs from outside that changed after a job had read them, one line each.
+
+    Parameters
+    ----------
+    logs : iterable of path
+        Of the jobs that this run did: another one may have read the file as it is now.
+    """
+    lines = {}
+    for log in logs:
+        with contextlib.suppress(RecordProblem):
+            job = read(path_of(log))
+            for file in job.inputs:
+                found = stamp(file.name)
+                if file.name.startswith("results/") or found in (None, (file.size, file.time)):
+                    continue
+                if file.size > SMALL or not file.same():
+                    lines[file.name] = f"{file.name}: changed since {job.rule} read it; start again"
+    return list(lines.values())
+
+
 def _readable() -> tuple[list[Record], list[str]]:
     """All records, and a line for each that cannot be read."""
     found, lines = [], []

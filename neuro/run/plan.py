@@ -73,7 +73,9 @@ def finish(outputs=()) -> list[str]:
             parts = path.relative_to("results/benchmarks").parts
             rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
     _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
+    outputs = list(outputs)
     lines = [*faults(outputs), *record.remember(), *record.altered()]
+    lines += record.reread({log for _, log in outputs if log})
     notes.renew()
     return lines
 

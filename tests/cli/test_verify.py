@@ -11,6 +11,8 @@ from common import report_text, snakemake
 from neuro.base import record, verify
 from neuro.command.cli import main
 
+TABLE = "input/sub-01_task-rest_timeseries.tsv"
+
 
 @pytest.fixture
 def run(tables_run, monkeypatch):
@@ -98,6 +100,16 @@ def test_what_is_lost_what_is_strange_and_what_is_stale(run, capsys):
         "made with other settings or code",
     ):
         assert line in out, out
+
+
+def test_headline_figures_say_whether_they_hold(run, capsys):
+    assert main(["report"]) == 0
+    assert "Verified on" in capsys.readouterr().out
+    path = run / TABLE
+    path.write_text(path.read_text().replace("1", "2", 1))
+    assert main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert f"Not verified: {TABLE} (altered: since fmri_table read it); see neuro verify." in out
 
 
 def test_a_job_without_a_record_is_of_unknown_origin(run):

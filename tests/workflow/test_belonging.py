@@ -215,6 +215,20 @@ def test_own_regions_of_the_graphs_are_an_input(tmp_path):
     assert found[0] != found[1]
 
 
+def test_an_input_that_changed_after_its_job_read_it(tables_run, monkeypatch):
+    """The next job may have read the other version: no status 0."""
+    monkeypatch.chdir(tables_run)
+    log = "results/logs/fmri/fmri_table.log"
+    path = tables_run / "input/sub-01_task-rest_timeseries.tsv"
+    os.utime(path)
+    assert record.reread([log]) == []
+    path.write_text(path.read_text().replace("1", "2", 1))
+    (line,) = record.reread([log])
+    assert line.startswith("input/sub-01_task-rest_timeseries.tsv: changed since fmri_table read")
+    path.unlink()
+    assert record.reread([log]) == []
+
+
 def test_a_word_is_shared_by_results_and_notes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert notes.same()
