@@ -441,6 +441,9 @@ def main(arguments=None) -> int:
     parser.add_argument("--work", type=Path, help="folder that keeps the finished studies")
     parser.add_argument("--out", type=Path, help="write the table there")
     options = parser.parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # as in a job of a shell in the background; what is started would be deaf to it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     cases = chosen(options)
     end = float("inf") if options.all else time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory() as top:

@@ -31,6 +31,8 @@ STAMPS = neuro.run.stamps.Stamps(refresh=workflow.is_main_process)
 INPUTS = neuro.run.inputs.load(config, refresh=workflow.is_main_process)
 _problems = INPUTS.problems
 if workflow.is_main_process:
+    _problems = neuro.run.plan.room() + _problems
+if workflow.is_main_process:
     _problems = _problems + neuro.base.record.altered()
 if _problems:
     sys.exit("\n".join([*_problems, f"{len(_problems)} problem(s)"]))
