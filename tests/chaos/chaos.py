@@ -282,7 +282,7 @@ class Case:
         if self.fault.startswith("SIG"):
             return  # who stops a run knows why it ended
         lines = [line for line in text.split("\n") if REMEDY.search(line)]
-        named = self.rule in text or self.output in text
+        named = any(name in text for name in (self.rule, self.output, f"{self.folder}: "))
         if not named or not (lines or self.log in text):
             raise Failure(f"status without a line that says what to do: {text[-1500:]}")
 
