@@ -1,8 +1,9 @@
 """What planning costs: dry-runs over generated trees of empty files, 10 to 5000 subjects.
 
 CPU seconds (user and system) and peak memory of the whole command, first with a cold list of
-runs, then from the cache. Nothing is compared with a peer: Snakemake itself is the yardstick,
-and the last row is its start with no workflow at all.
+runs, then from the cache. Nothing is compared with a peer: Snakemake itself is the yardstick. One
+row is a Snakefile of nothing but patterns with the jobs, files and messages of the fMRIPrep
+study, without any code of ours; the last row is its start with no workflow at all.
 
     python benchmarks/planning.py [--subjects 10 100 1000] [--out benchmarks/results/planning.md]
 """
@@ -91,6 +92,78 @@ def measure(command, folder: Path) -> tuple[float, float, str]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text
 
 
+PER_SUBJECT = (
+    ("clean", "bold mask confounds", "denoised smooth brain conf out qc figures exclusions"),
+    ("parcellate", "bold denoised brain", "series coverage preproc regionfigures"),
+    ("graph", "smooth", "degree weighted distance cycle clustering graph"),
+)
+"""Rules of the bare Snakefile: what each reads and writes for a subject."""
+GROUP = (
+    ("gather", "series coverage", ""),
+    ("connectome", "", "relmat"),
+    ("quality", "qc coverage preproc exclusions", ""),
+    ("features", "graph brain degree distance cycle", ""),
+)
+"""Rules about everybody: what they read and write of every subject."""
+
+
+def bare_snakefile(folder: Path, n_subjects: int) -> Path:
+    """A Snakefile with as many jobs and files as an fMRIPrep study, all of them patterns.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds the tree of :func:`make_tree`.
+    n_subjects : int
+    """
+    given = dict(zip(("bold", "sidecar", "mask", "confounds"), SHAPES["fMRIPrep"]))
+    name = "sub-{sub}_task-rest"
+
+    def path(what):
+        if what in given:
+            return f"input/sub-{{sub}}/func/{name}{given[what]}"
+        return f"results/fmri/sub-{{sub}}/func/{name}_desc-{what}_bold.nii.gz"
+
+    (folder / "script.py").write_text("")
+    ends = [f"results/{rule}.tsv" for rule, _, _ in GROUP]
+    lines = [f"SUBJECTS = [f'{{n:05d}}' for n in range(1, {n_subjects} + 1)]"]
+    lines.append(f"rule all:\n    input: {ends}")
+    for rule, reads, writes in (*PER_SUBJECT, *GROUP):
+        one = (rule, reads, writes) in PER_SUBJECT
+        listed = [
+            ", ".join(
+                f"{what}={path(what)!r}" if one else f"{what}=expand({path(what)!r}, sub=SUBJECTS)"
+                for what in files.split()
+            )
+            for files in (reads, writes)
+        ]
+        own = f"{rule}_{{sub}}" if one else rule
+        if not one:
+            listed[1] = ", ".join(filter(None, (f"end='results/{rule}.tsv'", listed[1])))
+        lines.append(
+            f"rule {rule}:\n    input: {listed[0]}\n    output: {listed[1]}\n"
+            f"    log: 'results/logs/{own}.log'\n    benchmark: 'results/benchmarks/{own}.tsv'\n"
+            f"    threads: 1\n    resources: mem_mb=1000, runtime=60\n    params: code='x'\n"
+            f"    message: 'Working on {'{wildcards.sub}' if one else 'all'}'\n"
+            "    script: 'script.py'"
+        )
+    target = folder / "bare.smk"
+    target.write_text("\n".join(lines) + "\n")
+    return target
+
+
+def bare(n_subjects: int) -> tuple[int, float, float]:
+    """Jobs, CPU seconds and peak memory (MB) of Snakemake with :func:`bare_snakefile`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_tree(folder, "fMRIPrep", n_subjects)
+        profile = ["--workflow-profile", str(ROOT / "profiles/default")]
+        start = [sys.executable, "-m", "snakemake", "-n", "--cores", "2", *profile]
+        command = [*start, "--snakefile", str(bare_snakefile(folder, n_subjects))]
+        cpu, peak, text = measure(command, folder)
+    return count_jobs(text)["total"], cpu, peak
+
+
 def count_jobs(text: str) -> dict[str, int]:
     """Jobs by rule of a dry-run's table."""
     table = text.split("job", 1)[1] if "job" in text else ""
@@ -154,6 +227,10 @@ def main(arguments=None) -> None:
                 f"{found['warm']:.1f} | {one} | {found['peak']:.0f} |"
             )
             print(lines[-1], flush=True)
+    for n_subjects in options.subjects:
+        jobs, cpu, peak = bare(n_subjects)
+        lines.append(f"| bare Snakefile | {n_subjects} | {jobs} | - | {cpu:.1f} | - | {peak:.0f} |")
+        print(lines[-1], flush=True)
     with tempfile.TemporaryDirectory() as name:
         cpu, peak, _ = measure([sys.executable, "-m", "snakemake", "--version"], Path(name))
     lines.append(f"| `snakemake --version` | - | - | - | {cpu:.1f} | - | {peak:.0f} |")

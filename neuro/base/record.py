@@ -7,6 +7,7 @@ none.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,10 +16,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from neuro.base import provenance
+from neuro.base.beside import beside
 
 FOLDER = Path("results/provenance/jobs")
 SEEN = Path("results/provenance/outputs.json")
 """Record, checksum, size and time of every output when the last run ended."""
+SMALL = 1 << 20
+"""Bytes; a file up to this size is read again when the run ends."""
 PATIENCE = 600_000_000_000
 """Nanoseconds until Snakemake has seen that a job ended; a cluster is asked every few minutes."""
 PACKAGES = {
@@ -155,6 +159,8 @@ def begin(snakemake) -> dict[str, tuple[int, int] | None]:
     if len(snakemake.log):
         path_of(snakemake.log[0]).unlink(missing_ok=True)
     found = {path: stamp(path) for path in files(snakemake.input)}
+    for path in [path for path in found if not path.startswith("results/")]:
+        found |= {name: stamp(name) for name in beside(path)}
     lost = [path for path, seen in found.items() if seen is None]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
@@ -266,23 +272,86 @@ def seen() -> dict[str, list]:
 
 def remember() -> list[str]:
     """Write size and time of all outputs when a run ends; gives what is wrong already."""
-    before, now, lines = seen(), {}, []
-    for path in records():
-        try:
-            found = read(path)
-        except RecordProblem as problem:
-            lines += problem.problems
-            continue
-        for file in found.outputs:
+    before, now = seen(), {}
+    jobs, lines = _readable()
+    for job in jobs:
+        for file in job.outputs:
             known, disk = before.get(file.name), stamp(file.name)
             if known and known[1] == file.checksum:
                 now[file.name] = known
-            elif disk and disk[0] == file.size:
-                now[file.name] = [str(path), file.checksum, *disk]
+            elif disk and _settled(file):
+                now[file.name] = [str(job.path), file.checksum, *disk]
             elif disk and file.name not in now:
                 lines.append(_line(file, "altered"))
     _write(now)
+    age(jobs)
     return lines
+
+
+def reread(logs) -> list[str]:
+    """Inputs from outside that changed after a job had read them, one line each.
+
+    Parameters
+    ----------
+    logs : iterable of path
+        Of the jobs that this run did: another one may have read the file as it is now.
+    """
+    lines = {}
+    for log in logs:
+        with contextlib.suppress(RecordProblem):
+            job = read(path_of(log))
+            for file in job.inputs:
+                found = stamp(file.name)
+                if file.name.startswith("results/") or found in (None, (file.size, file.time)):
+                    continue
+                if file.size > SMALL or not file.same():
+                    lines[file.name] = f"{file.name}: changed since {job.rule} read it; start again"
+    return list(lines.values())
+
+
+def _readable() -> tuple[list[Record], list[str]]:
+    """All records, and a line for each that cannot be read."""
+    found, lines = [], []
+    for path in records():
+        try:
+            found.append(read(path))
+        except RecordProblem as problem:
+            lines += problem.problems
+    return found, lines
+
+
+def _settled(file) -> bool:
+    """Whether an output is still what its job wrote; a later hand may have kept its size."""
+    found = stamp(file.name)
+    if found == (file.size, file.time):
+        return True
+    return file.untouched({}) if file.size > SMALL else file.same()
+
+
+def age(jobs) -> None:
+    """Give outputs that were made from another version of their input a time before that input.
+
+    Snakemake compares times. Where a clock was set back, a run that remade the input and did not
+    come to what follows leaves outputs that look newer than it.
+
+    Parameters
+    ----------
+    jobs : list of Record
+    """
+    made: dict[str, set[str]] = {}
+    for job in jobs:
+        for file in job.outputs:
+            made.setdefault(file.name, set()).add(file.checksum)
+    for job in jobs:
+        for file in job.inputs:
+            found = stamp(file.name)
+            if not found or file.name not in made or file.checksum in made[file.name]:
+                continue
+            for output in job.outputs:
+                own = stamp(output.name)
+                if own and own[1] >= found[1]:
+                    with contextlib.suppress(OSError):
+                        os.utime(output.name, ns=(found[1] - 10**9,) * 2)
 
 
 def altered() -> list[str]:
@@ -292,7 +361,7 @@ def altered() -> list[str]:
     missing output is no matter here, for it is a target; a missing sidecar is.
     """
     known = seen()
-    lines, confirmed = [], {}
+    lines, confirmed, again = [], {}, False
     for name, (path, checksum, size, time) in known.items():
         disk = stamp(name)
         # without a record the job was started and did not end: Snakemake knows
@@ -308,13 +377,15 @@ def altered() -> list[str]:
         if disk is None:
             lines += [_line(file, "missing")] if file.of != name else []
         elif file.checksum != checksum and file.untouched(known):
-            continue  # made again by a run that did not end
+            again = True  # by a run that did not end
         elif file.same():
             confirmed[name] = [path, file.checksum, *disk]
         else:
             lines.append(_line(file, "altered"))
     if confirmed:
         _write(known | confirmed)
+    if again:
+        age(_readable()[0])
     return lines
 
 

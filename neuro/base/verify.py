@@ -92,6 +92,12 @@ def _is(file, seen) -> bool:
     return (seen is not None and file.untouched(seen)) or file.same()
 
 
+def _is_as_read(file, seen) -> bool:
+    # nobody but a user gives an input another time, however short after the job
+    same = record.stamp(file.name) == (file.size, file.time)
+    return (seen is not None and same) or file.same()
+
+
 def _plan():
     """Rows of the last plan by record, and the temporary files of all jobs."""
     rows, temporary = {}, set()
@@ -132,7 +138,7 @@ def _inputs(jobs, made, outside, seen) -> Iterator[Finding]:
     for name, readings in sorted(outside.items()):
         if not os.path.exists(name):
             yield Finding("missing", name, f"{readings[0][0]} read it")
-        for rule in sorted({rule for rule, file in readings if not _is(file, seen)}):
+        for rule in sorted({rule for rule, file in readings if not _is_as_read(file, seen)}):
             if os.path.exists(name):
                 yield Finding("altered", name, f"since {rule} read it")
 

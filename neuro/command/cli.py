@@ -154,6 +154,8 @@ def _check(config, arguments):
     table, exclusions, problems = check.inputs(config, inputs.read(), found.notes, show)
     if found.kind == "none":
         print("data.kind is none: there are no images or region tables to look at")
+    elif found.kind == "simulated":
+        print(f"data.kind is simulated: {len(table)} runs that the workflow makes itself")
     else:
         print(check.as_text(table))
     for line in [*found.notes, *effects.notes(settings.read(arguments.config), config)]:

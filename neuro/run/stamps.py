@@ -7,16 +7,22 @@ Only the main process looks at the files; jobs read what it found.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from neuro.base.beside import beside
+
 STATE = Path("results/provenance/stamps.json")
 SMALL = 1 << 20
 """Bytes; of a file up to this size the content counts, of a larger one size and time (as in
-Snakemake, which looks into files of up to 1 MB)."""
+Snakemake, which looks into files of up to 1 MB), and the content at :data:`PLACES` places."""
+PLACES, BLOCK = 16, 4096
+"""How many blocks of a large file are looked at, spread evenly, and their size in bytes. Uniform
+times are usual in archives and data stores, uniform sizes among images that are not compressed."""
 RESULTS = "results/"
 DEPTH = 6
 """Levels of folders that hold runs: data set, subject, session, kind, task."""
@@ -34,6 +40,8 @@ class Stamps:
 
     def __init__(self, refresh: bool = True):
         self.refresh = refresh
+        # an atlas is asked for by every run
+        self._beside = functools.lru_cache(maxsize=1000)(beside)
         try:
             self.known = json.loads(STATE.read_text("utf-8"))
         except (OSError, ValueError):
@@ -42,6 +50,8 @@ class Stamps:
     def of(self, items) -> str:
         """Digest of files and folders; whatever lies among the results does not count.
 
+        What readers look for beside a file counts with it (:mod:`neuro.base.beside`).
+
         Parameters
         ----------
         items : path, or nested lists and mappings of paths
@@ -49,7 +59,8 @@ class Stamps:
         digest = hashlib.sha256()
         for path in flat(items):
             if not path.startswith(RESULTS):
-                digest.update(f"{os.path.basename(path)} {self._one(path)}\n".encode())
+                for name in (path, *self._beside(path)):
+                    digest.update(f"{os.path.basename(name)} {self._one(name)}\n".encode())
         return digest.hexdigest()[:12]
 
     def _one(self, path: str) -> str:
@@ -78,10 +89,15 @@ class Stamps:
 
 
 def _stamp(path, stat) -> str:
-    if stat.st_size > SMALL:
-        return f"{stat.st_size}-{stat.st_mtime_ns}"
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        if stat.st_size <= SMALL:
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256()
+        with open(path, "rb") as stream:
+            for number in range(PLACES):
+                stream.seek((stat.st_size - BLOCK) * number // (PLACES - 1))
+                digest.update(stream.read(BLOCK))
+        return f"{stat.st_size}-{stat.st_mtime_ns}-{digest.hexdigest()[:8]}"
     except OSError:
         return "unreadable"
 

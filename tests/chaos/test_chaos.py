@@ -1,5 +1,6 @@
 """The chaos gate names every rule, its faults do what they say, and a lie would be seen."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -55,6 +56,27 @@ def test_a_lie_is_seen(tmp_path):
     with pytest.raises(chaos.Failure, match="without a line"):
         case.told("something went wrong in fmri_qc")
     case.told("fmri_qc: results/a.tsv: cut off; delete it and start again")
+
+
+def draw(seed, **options):
+    given = {"all": False, "only": None, "rule": None, "fault": None, "seed": seed}
+    return chaos.chosen(argparse.Namespace(**given | options))
+
+
+def test_a_seed_draws_the_same_studies_and_cases():
+    assert draw(3) == draw(3) != draw(4)
+    assert len({study for study, _, _ in draw(3)}) == chaos.DRAWN
+    faults = len(chaos.FAULTS) - (os.geteuid() != 0)
+    rules = sum(map(len, chaos.RULES.values()))
+    assert len(draw(3, all=True)) == rules * faults
+    assert draw(3, rule=["mds_select"], fault=["kill"]) == [("cells", "mds_select", "kill")]
+
+
+def test_cells_that_were_not_run_again_stay():
+    before = chaos.table({("tables", "fmri_qc", "kill"): "equal"})
+    now = chaos.table({("tables", "fmri_qc", "empty"): "FAILED"}, before)
+    (row,) = [line for line in now.split("\n") if "fmri_qc" in line]
+    assert row == "| `fmri_qc` | equal |  |  | FAILED |  |  |  |  |  |"
 
 
 @pytest.mark.slow

@@ -333,3 +333,11 @@ def test_a_given_key_without_effect_is_a_note_and_no_problem(here, capsys):
         "note: ntf.affinity.window_s: no effect, only sliding_window has a window "
         "(ntf.affinity.kind: auto)",
     ]
+
+
+def test_runs_that_the_workflow_makes_are_one_line(capsys):
+    Path("mine.yaml").write_text(yaml.safe_dump({"data": {"kind": "simulated"}}))
+    assert main(["check", "--config", "mine.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "data.kind is simulated: 32 runs that the workflow makes itself" in out
+    assert "sub-01_task-rest" not in out

@@ -72,6 +72,27 @@ def test_settings_of_the_last_run_are_used_again(tables, tmp_path, capsys):
     assert "used again" in capsys.readouterr().out
 
 
+def test_a_choice_of_one_run_does_not_rule_the_next(tables, tmp_path, capsys):
+    """Else `group` after some participants would be about the last of them, and say nothing."""
+    got = prepared(tmp_path, tables, "out", "participant", "--participant-label", "02")
+    assert got["data"]["subjects"] == ["02"]
+    again = prepared(tmp_path, tables, "out", "participant", "--resume")
+    assert again == got and "choices of the last run" in capsys.readouterr().out
+    everybody = prepared(tmp_path, tables, "out", "group")
+    assert "subjects" not in everybody["data"]
+    assert prepared(tmp_path, tables, "out", "group", "--resume") == everybody
+
+
+def test_settings_of_another_input_are_refused(tables, tmp_path):
+    """Else the results would be those of the study that was there before."""
+    prepared(tmp_path, tables, "out")
+    with pytest.raises(InputProblem, match=r"settings for .*tables, the command says .*other"):
+        prepared(tmp_path, tmp_path / "other", "out")
+    (tmp_path / "out/settings.yaml").unlink()
+    (tmp_path / "other").symlink_to(tables)
+    assert prepared(tmp_path, "other", "out")["data"]["root"] == str(tmp_path / "other")
+
+
 def test_paths_of_own_settings_are_seen_from_where_the_command_was_given(tables, tmp_path):
     own = {"data": {"kind": "table", "root": "study/tables", "tr": 2.0}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))

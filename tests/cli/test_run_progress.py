@@ -81,6 +81,16 @@ def test_a_terminal_shows_how_far_it_is(tmp_path):
     assert "1 of 3 jobs, about " in text and "\r\x1b[K" in text
 
 
+def test_files_of_subjects_are_looked_at_now_and_then(tmp_path, monkeypatch):
+    """Not after each of a thousand jobs: that reads the plan and looks for all its files."""
+    looks = []
+    monkeypatch.setattr(Progress, "_look", lambda self: looks.append(1) or ", 1 of 2 subjects")
+    many = "".join(f"{n} of 1000 steps (0%) done\n" for n in range(1, 1000))
+    _, text = told(tmp_path, many, terminal=True)
+    assert len(looks) == 1
+    assert "999 of 1000 jobs, 1 of 2 subjects, about " in text
+
+
 def test_what_stops_a_plan_is_told(tmp_path):
     _, text = told(
         tmp_path, "Building DAG of jobs...\nconfig: fmri.fd: unknown key\n1 problem(s)\n"

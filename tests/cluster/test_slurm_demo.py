@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from common import Difference, compare, files
+from common import Difference, compare, files, report_text
 from slurm_cluster import Cluster, ClusterError
 from toys import Run
 
+from neuro.command import verify
 from neuro.config import STAGES
 
 pytestmark = pytest.mark.cluster
@@ -46,6 +47,15 @@ def same_results(local, remote):
     return compared
 
 
+def found_by_verify(folder):
+    """What `neuro verify` finds, by checksum and by size and time."""
+    lines = []
+    for fast in (False, True):
+        verify.show(folder, fast=fast, out=lines.append)
+    assert len(lines) >= 2
+    return [line for line in lines if "no problem(s)" not in line]
+
+
 def test_the_results_of_a_cluster_equal_the_local_ones(cluster, tmp_path):
     runs = []
     for name in ("local", "cluster"):
@@ -59,6 +69,9 @@ def test_the_results_of_a_cluster_equal_the_local_ones(cluster, tmp_path):
         status, text = run.wait(500)
         assert status == 0, text
     assert same_results(tmp_path / "local", tmp_path / "cluster") > 60
+    for name in ("local", "cluster"):
+        assert re.search(r"Verified on \d{4}-\d\d-\d\d .*: \d+ files", report_text(tmp_path / name))
+        assert found_by_verify(tmp_path / name) == [], name
     jobs = [job for job in cluster.jobs() if "fmri_" in job.get("Comment", "")]
     assert {job["Partition"] for job in jobs} == {"cpu"}
     # an index of a second is not worth a job

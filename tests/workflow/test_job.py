@@ -12,6 +12,7 @@ import pytest
 
 from neuro.base import job, record
 from neuro.io.problems import InputProblem
+from neuro.run import plan
 
 
 @pytest.fixture
@@ -168,3 +169,21 @@ def test_results_are_not_for_everybody(real, shared, mode):
     finally:
         os.umask(before)
     assert stat.S_IMODE(Path("out.tsv").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_is_full_at_the_start_is_one_line(monkeypatch, number):
+    """Snakemake would end with a stack when it writes its lock."""
+
+    def full(**options):
+        raise OSError(number, "x")
+
+    monkeypatch.setattr(plan.tempfile, "NamedTemporaryFile", full)
+    lines = plan.room()
+    assert len(lines) == (number != errno.EROFS)
+    assert all("free space there and start again" in line for line in lines)
+
+
+def test_a_disk_with_room_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan.room() == [] and not list(tmp_path.iterdir())

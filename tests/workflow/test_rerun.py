@@ -9,33 +9,14 @@ import sys
 import time
 import zipfile
 
-import pytest
 import yaml
 from cases.fmri import TABLES, small_tables
 from common import ROOT, only, report_text, snakemake
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A finished small run in a folder of its own."""
-    folder = tmp_path_factory.mktemp("run")
-    small_tables(folder / "input")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
-    result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
-    assert "Traceback" not in result.stderr
-    return folder
-
-
-@pytest.fixture
-def run(done, tmp_path):
-    """A copy of the finished run, times kept."""
-    folder = tmp_path / "run"
-    shutil.copytree(done, folder, copy_function=shutil.copy2)
-    return folder
-
-
-def planned(folder, checkout=ROOT):
-    result = snakemake(folder, "-n", "--configfile", "mine.yaml", "--cores", "1", checkout=checkout)
+def planned(folder, checkout=ROOT, targets=()):
+    words = [*targets, "-n", "--configfile", "mine.yaml", "--cores", "1"]
+    result = snakemake(folder, *words, checkout=checkout)
     table = result.stdout.split("job", 1)[1] if "count" in result.stdout else ""
     names = set(re.findall(r"^(\w+)\s+\d+$", table, re.MULTILINE))
     return names - {"total", "all"}
@@ -48,41 +29,41 @@ def change(folder, **sections):
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
 
 
-def test_a_finished_run_has_a_report_and_exclusions_with_reasons(done):
-    page = report_text(done)
+def test_a_finished_run_has_a_report_and_exclusions_with_reasons(finished_tables):
+    page = report_text(finished_tables)
     assert "scan too short" in page
-    assert str(done) not in page
-    assert (done / "results/fmri/exclusions.tsv").read_text().count("\n") == 2
+    assert str(finished_tables) not in page
+    assert (finished_tables / "results/fmri/exclusions.tsv").read_text().count("\n") == 2
 
 
-def test_a_second_run_does_nothing(run):
-    assert planned(run) == set()
+def test_a_second_run_does_nothing(tables_run):
+    assert planned(tables_run) == set()
 
 
-def test_a_touched_input_does_nothing(run):
-    for path in (run / "input").glob("*.tsv"):
+def test_a_touched_input_does_nothing(tables_run):
+    for path in (tables_run / "input").glob("*.tsv"):
         path.touch()
     # the list of runs is made again, and is the same
-    assert planned(run) == set()
+    assert planned(tables_run) == set()
 
 
-def test_changed_content_of_one_table_runs_what_reads_it(run):
-    path = run / "input/sub-01_task-rest_timeseries.tsv"
+def test_changed_content_of_one_table_runs_what_reads_it(tables_run):
+    path = tables_run / "input/sub-01_task-rest_timeseries.tsv"
     path.write_text(path.read_text().replace(".", ".1", 1))
-    assert planned(run) == {"fmri_table", "fmri_connectome", "fmri_qc", "report"}
+    assert planned(tables_run) == {"fmri_table", "fmri_connectome", "fmri_qc", "report"}
 
 
-def test_a_changed_key_runs_the_rules_that_read_it(run):
-    change(run, fmri={"connectome": "pearson"})
-    assert planned(run) == {"fmri_connectome", "fmri_qc", "report"}
+def test_a_changed_key_runs_the_rules_that_read_it(tables_run):
+    change(tables_run, fmri={"connectome": "pearson"})
+    assert planned(tables_run) == {"fmri_connectome", "fmri_qc", "report"}
 
 
-def test_a_changed_title_runs_the_report_only(run):
-    change(run, report={"title": "another title"})
-    assert planned(run) == {"report"}
+def test_a_changed_title_runs_the_report_only(tables_run):
+    change(tables_run, report={"title": "another title"})
+    assert planned(tables_run) == {"report"}
 
 
-def test_a_changed_source_file_runs_its_stage_and_what_follows(run, tmp_path):
+def test_a_changed_source_file_runs_its_stage_and_what_follows(tables_run, tmp_path):
     # the digest reads the installed package; a checkout of its own keeps this one as it is
     checkout = tmp_path / "checkout"
     shutil.copytree(
@@ -92,7 +73,7 @@ def test_a_changed_source_file_runs_its_stage_and_what_follows(run, tmp_path):
     )
     source = checkout / "neuro/fmri/regions/connectome.py"
     source.write_text(source.read_text() + "\n# a comment is no change\n")
-    assert planned(run, checkout) == set(), "the same sources elsewhere change nothing"
+    assert planned(tables_run, checkout) == set(), "the same sources elsewhere change nothing"
     for name, rules in (
         ("neuro/adhd/diagnosis/lda.py", set()),
         ("docs/fmri.md", set()),
@@ -104,12 +85,12 @@ def test_a_changed_source_file_runs_its_stage_and_what_follows(run, tmp_path):
     ):
         source = checkout / name
         source.write_text(source.read_text() + "\nCHANGED = True\n")
-        assert planned(run, checkout) == rules, name
+        assert planned(tables_run, checkout) == rules, name
 
 
-def test_a_lost_target_is_made_again(run):
-    (run / "results/fmri/report.json").unlink()
-    assert planned(run) == {"fmri_qc", "report"}
+def test_a_lost_target_is_made_again(tables_run):
+    (tables_run / "results/fmri/report.json").unlink()
+    assert planned(tables_run) == {"fmri_qc", "report"}
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
@@ -138,17 +119,18 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     assert "fmri_table" in result.stdout + result.stderr
 
 
-def test_snakemakes_own_report_is_built_without_a_network(done):
+def test_snakemakes_own_report_is_built_without_a_network(tables_run):
     """Every name server is out of reach; the archive holds the page and all figures."""
-    out = done / "report.zip"
+    out = tables_run / "report.zip"
     blocked = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(done), "--workflow-profile", "none", "--configfile", "mine.yaml"]
+    command += ["--directory", str(tables_run), "--workflow-profile", "none"]
+    command += ["--configfile", "mine.yaml"]
     if os.geteuid() == 0 and shutil.which("unshare"):
         command = ["unshare", "--net", *command]
     result = subprocess.run(
         [*command, "--report", str(out)],
-        cwd=done,
+        cwd=tables_run,
         env={**os.environ, **blocked},
         capture_output=True,
         text=True,
@@ -157,6 +139,6 @@ def test_snakemakes_own_report_is_built_without_a_network(done):
     assert result.returncode == 0, result.stderr[-2000:]
     with zipfile.ZipFile(out) as archive:
         names = archive.namelist()
-    figures = list((done / "results/report/figures").rglob("*.png"))
+    figures = list((tables_run / "results/report/figures").rglob("*.png"))
     assert any(name.endswith("report.html") for name in names)
     assert len([name for name in names if name.endswith(".png")]) >= len(figures) >= 3

@@ -16,26 +16,14 @@ TABLE = "input/sub-01_task-rest_timeseries.tsv"
 DOWNSTREAM = {"fmri_connectome", "fmri_qc", "report"}
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A finished small run of region tables."""
-    folder = tmp_path_factory.mktemp("run")
-    small_tables(folder / "input")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
-    snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
-    return folder
-
-
 @pytest.fixture
-def run(done, tmp_path):
-    """A copy of the finished run, times kept."""
-    folder = tmp_path / "run"
-    shutil.copytree(done, folder, copy_function=shutil.copy2)
-    return folder
+def run(tables_run):
+    """A copy of a finished run of region tables."""
+    return tables_run
 
 
-def start(folder, check=True):
-    return snakemake(folder, "--configfile", "mine.yaml", "--cores", "1", check=check)
+def start(folder, *targets, check=True):
+    return snakemake(folder, *targets, "--configfile", "mine.yaml", "--cores", "1", check=check)
 
 
 def change(path):
@@ -84,10 +72,10 @@ def test_every_kept_output_is_a_target(run, output, rules):
 
 ALTERED = [
     ("results/fmri/timeseries.h5", "truncated"),
-    ("results/report/methods.md", "changed"),
     *(
         pytest.param(output, kind, marks=pytest.mark.slow)
         for output, kind in (
+            ("results/report/methods.md", "changed"),
             ("results/fmri/timeseries.h5", "emptied"),
             ("results/fmri/timeseries.h5", "changed"),
             ("results/fmri/qc_fc.tsv", "truncated"),
@@ -131,9 +119,11 @@ def test_a_sidecar_that_was_altered_or_lost_names_the_output_to_delete(run, lost
     line = f"results/fmri/connectomes.json: {state} since its job wrote it; "
     assert f"{line}delete results/fmri/connectomes.h5 and start again" in result.stderr
     (run / "results/fmri/connectomes.h5").unlink()
-    start(run)
-    assert len(path.read_text()) > 100
-    assert planned(run) == set()
+    assert planned(run) == DOWNSTREAM
+    if lost:
+        start(run)
+        assert len(path.read_text()) > 100
+        assert planned(run) == set()
 
 
 def test_an_output_with_a_new_time_and_the_same_content_is_taken(run):
@@ -141,7 +131,6 @@ def test_an_output_with_a_new_time_and_the_same_content_is_taken(run):
         if path.is_file():
             os.utime(path)
     assert planned(run) <= DOWNSTREAM | {"fmri_table", "fmri_index"}
-    assert start(run).returncode == 0
 
 
 def test_a_copy_of_the_whole_folder_runs_nothing(run, tmp_path):
@@ -158,18 +147,20 @@ def test_an_input_with_other_content_is_noticed_whatever_its_time(run, hours):
     when = stat.st_mtime_ns + hours * 3_600_000_000_000
     os.utime(path, ns=(when, when))
     assert planned(run) == {"fmri_table", *DOWNSTREAM}
-    start(run)
-    assert planned(run) == set()
 
 
-def test_participants_with_an_older_time_are_noticed(run):
+def test_participants_and_a_table_with_older_times_are_noticed(run):
     path = run / "input/participants.tsv"
     when = path.stat().st_mtime_ns - 10**15
     path.write_text(path.read_text().replace("\t9\t", "\t8\t"))
     os.utime(path, ns=(when, when))
-    assert "fmri_index" in planned(run)
+    assert planned(run) >= {"fmri_index", "fmri_qc", "report"}
+    change(run / TABLE)
+    os.utime(run / TABLE, ns=(when, when))
+    before = edges(run)
     start(run)
     assert "\t8\t" in (run / "results/participants.tsv").read_text()
+    assert edges(run) != before
     assert planned(run) == set()
 
 
@@ -188,21 +179,22 @@ def nested(folder):
 def test_a_corrected_sidecar_of_a_nested_table_is_noticed(tmp_path):
     small_tables(tmp_path / "input")
     nested(tmp_path)
-    start(tmp_path)
-    assert planned(tmp_path) == set()
+    start(tmp_path, "results/fmri/timeseries.h5")
+    assert planned(tmp_path, targets=["results/fmri/timeseries.h5"]) == set()
     for path in (tmp_path / "input").rglob("*.json"):
         stat = path.stat()
         with open(path, "r+") as stream:
             stream.write(json.dumps({"RepetitionTime": 3.0}))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert {"fmri_index", "fmri_table"} <= planned(tmp_path)
-    start(tmp_path)
+    start(tmp_path, "results/fmri/timeseries.h5")
     assert "\t3\t" in (tmp_path / "results/fmri/runs.tsv").read_text()
 
 
 def test_a_missing_output_never_ends_with_status_0(run, monkeypatch):
     """Even one that the list of targets forgets: what was planned is looked at in the end."""
-    change(run / TABLE)
+    settings = yaml.safe_load((run / "mine.yaml").read_text())
+    settings["report"] = {"title": "another"}
+    (run / "mine.yaml").write_text(yaml.safe_dump(settings))
     with monkeypatch.context() as patch:
         patch.setenv("NEURO_FAULT", f"report:lose:{run / 'results/fmri/qc_fc.tsv'}")
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{FAULTS}")

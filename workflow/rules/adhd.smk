@@ -11,7 +11,8 @@ rule adhd:
 rule adhd_mask:
     input:
         masks=run_files("fmri", "desc-brain_mask.nii.gz"),
-        atlas=atlas_image,
+        atlas=atlas_image(),
+        own=mask_image(),
     output:
         mask="results/adhd/group_mask.nii.gz",
         coverage="results/adhd/group_coverage.nii.gz",
@@ -28,7 +29,7 @@ rule adhd_mask:
         mem_mb=memory(floor=2000),
         runtime=20,
     params:
-        inputs=stamp(atlas_image()),
+        inputs=stamp(atlas_image(), mask_image()),
         atlas=settings("fmri", "atlas", "sphere_mm"),
         regions=config["adhd"]["mask"]["regions"],
         scope=config["adhd"]["mask"]["scope"],

@@ -3,6 +3,12 @@
 PERMUTE_CHUNKS = 10 if config["adhd"]["permutations"] >= 1000 else 2
 
 
+def mask_image():
+    """Regions of the graphs that the user gives as an image of their own."""
+    name = config["adhd"]["mask"]["regions"]
+    return name if ".nii" in name else []
+
+
 def cycle4_map():
     """The map of 4-cycles, where it is asked for."""
     path = "results/adhd/{folder}/func/{run_key}_stat-cycle4_boldmap.nii.gz"

@@ -1,11 +1,13 @@
 # Helper functions of all rules. Parsed again by every cluster job: no data scan, no heavy import.
 import gc
+import logging
 import re
 
 from snakemake.io import is_flagged, strip_wildcard_constraints
 
 import neuro.base.job
 import neuro.base.record
+import neuro.run.notes
 import neuro.run.plan
 import neuro.run.stamps
 from neuro.config import kinds
@@ -14,6 +16,8 @@ from neuro.run.digest import stage_digest as _digest
 # Planning makes millions of objects that stay: looking for garbage after every 700 of them, as
 # Python does by default, takes a tenth of its time.
 gc.set_threshold(20_000, 20, 20)
+# On a full disk each line of Snakemake's own log would bring a stack; one line tells of the disk.
+logging.raiseExceptions = False
 
 
 def stage_digest(*packages):
@@ -27,12 +31,43 @@ STAMPS = neuro.run.stamps.Stamps(refresh=workflow.is_main_process)
 INPUTS = neuro.run.inputs.load(config, refresh=workflow.is_main_process)
 _problems = INPUTS.problems
 if workflow.is_main_process:
+    _problems = neuro.run.plan.room() + _problems
+if workflow.is_main_process:
     _problems = _problems + neuro.base.record.altered()
 if _problems:
     sys.exit("\n".join([*_problems, f"{len(_problems)} problem(s)"]))
 for _line in neuro.run.inputs.decide(config, INPUTS):
     if workflow.is_main_process:
         print(_line, file=sys.stderr)
+
+
+def by_records(build):
+    """Plan, and run jobs again whose records know of other parameters.
+
+    Where Snakemake's notes are not those of these results it would take any file for made with
+    the settings of today.
+    """
+
+    def build_and_look():
+        build()
+        dag = workflow.dag
+        changed = [
+            job
+            for job in dag.jobs
+            if job.log
+            and not dag.needrun(job)
+            and neuro.run.notes.other_settings(job.log[0], dict(job.params.items()))
+        ]
+        if changed:
+            # as Snakemake does with files of a job that did not end
+            dag.forcefiles.update(path for job in changed for path in job.output)
+            workflow.async_run(dag.update_needrun())
+
+    return build_and_look
+
+
+if workflow.is_main_process and not neuro.run.notes.same():
+    workflow._build_dag = by_records(workflow._build_dag)
 _RUNS = {run["run_key"]: run for run in INPUTS.runs}
 
 
@@ -72,7 +107,7 @@ def atlas():
     return "".join(letter for letter in name if letter.isalnum())
 
 
-def atlas_image(wildcards=None):
+def atlas_image():
     """The atlas as a file, where it is one."""
     name = config["fmri"]["atlas"]
     if name == "simulated":

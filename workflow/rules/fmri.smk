@@ -16,6 +16,7 @@ rule fmri_index:
     input:
         runs="results/inputs.tsv",
         sources=INPUTS.sources,
+        sidecars=scanned_sidecars(),
     output:
         runs=ensure("results/fmri/runs.tsv", non_empty=True),
         participants=ensure("results/participants.tsv", non_empty=True),
@@ -31,7 +32,7 @@ rule fmri_index:
         mem_mb=memory(floor=1000),
         runtime=15,
     params:
-        inputs=stamp(INPUTS.sources),
+        inputs=stamp(INPUTS.sources, scanned_sidecars()),
         data=config["data"],
         kind=INPUTS.kind,
         code=stage_digest("run/layouts"),
@@ -47,7 +48,7 @@ if from_tables():
         input:
             tables=INPUTS.files,
             runs="results/fmri/runs.tsv",
-            atlas=atlas_image,
+            atlas=atlas_image(),
         output:
             series="results/fmri/timeseries.h5",
             regions="results/fmri/regions.tsv",
@@ -221,7 +222,7 @@ else:
             preproc=raw_file("desc-preproc_bold.nii.gz", "bold"),
             denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
             mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
-            atlas=atlas_image,
+            atlas=atlas_image(),
         output:
             series=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-mean_timeseries.tsv",
             coverage=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-coverage_bold.tsv",

@@ -1,4 +1,5 @@
 # Helper functions of the stage fmri.
+import functools
 
 
 def from_raw():
@@ -16,6 +17,15 @@ def run_input(kind):
         return _RUNS.get(wildcards.run_key, {}).get(kind) or []
 
     return find
+
+
+@functools.lru_cache(maxsize=1)
+def scanned_sidecars():
+    """What the scan read of the sidecars of all runs, those of the folders above included."""
+    if INPUTS.kind in ("simulated", "none"):
+        return []
+    found = {path for paths in run_sidecars() for path in paths}
+    return sorted(filter(os.path.isfile, found))
 
 
 def run_space(run):

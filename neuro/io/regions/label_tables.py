@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from neuro.base.beside import LABEL_SUFFIXES, label_stems
 from neuro.io.formats.tables import read_tsv
 from neuro.io.problems import InputProblem
 
@@ -14,10 +15,7 @@ CODES = ("index", "value", "id", "number", "roi", "code", "no.")
 """Columns that hold the values of the image, best first."""
 NAMES = ("name", "label", "label_name", "labelname", "roi_name", "structure")
 """Columns that hold names, best first; `label` holds the value where its cells are numbers."""
-_SUFFIXES = (".tsv", ".csv", ".txt", ".lut", ".LUT", "_LUT.txt", ".ctab")
 _LUT = re.compile(r"\s*(\d+)\s+(\S+)\s+\d+\s+\d+\s+\d+(?:\s+\d+)?\s*")
-_DROPPED = ("res", "den", "cohort", "space")
-"""Entities that the table of several images may lack."""
 
 
 def names_beside(path) -> dict[int, str]:
@@ -45,21 +43,12 @@ def names_beside(path) -> dict[int, str]:
         return {}
     path = Path(path)
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    for candidate in _candidates(stem):
-        for suffix in _SUFFIXES:
+    for candidate in label_stems(stem):
+        for suffix in LABEL_SUFFIXES:
             table = path.with_name(candidate + suffix)
             if table.is_file():
                 return read_names(table)
     return {}
-
-
-def _candidates(stem: str) -> list[str]:
-    parts = stem.split("_")
-    found = [stem]
-    for count in range(1, len(_DROPPED) + 1):
-        left = [part for part in parts if part.partition("-")[0] not in _DROPPED[:count]]
-        found.append("_".join(left))
-    return list(dict.fromkeys(found))
 
 
 def read_names(path) -> dict[int, str]:

@@ -3,6 +3,7 @@
 `<rule>:kill:<seconds>` kills the job with SIGKILL after that time, `<rule>:memory:<MB>` limits its
 address space, `<rule>:lose:<path>` removes a file when it starts. Other processes are left alone.
 `*:deny:<path>` lets no Python open a file, as its permissions would for anybody but root.
+`*:trace:<path>` lets every job write there which files it opens to read, with the job's rule.
 """
 
 import os
@@ -38,11 +39,28 @@ def _deny(path):
     sys.addaudithook(refuse)
 
 
+def _trace(path):
+    scripts = [item for item in sys.orig_argv[1:] if "/.snakemake/scripts/" in item]
+    if not scripts:
+        return
+    rule = scripts[0].split(".")[-2]
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(event, arguments):
+        if event != "open" or not isinstance(arguments[0], (str, bytes)):
+            return
+        if not set(str(arguments[1])) & set("wax+"):
+            name = os.path.relpath(os.fsdecode(arguments[0]))
+            os.write(stream, f"{rule}\t{name}\n".encode())
+
+    sys.addaudithook(note)
+
+
 rule, _, rest = os.environ.get("NEURO_FAULT", "").partition(":")
 kind, _, value = rest.partition(":")
 # a job is `python .snakemake/scripts/<random>.<rule>.py`
 if rule == "*":
-    _deny(value)
+    {"deny": _deny, "trace": _trace}[kind](value)
 elif rule and any(item.endswith(f".{rule}.py") for item in sys.orig_argv[1:]):
     {
         "kill": lambda: _kill_after(float(value)),

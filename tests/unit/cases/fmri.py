@@ -24,14 +24,14 @@ def small_tables(folder: Path) -> None:
     )
 
 
-def crop_cohort(folder: Path, size: int = 4) -> None:
+def crop_cohort(folder: Path, size: int = 4, n_subjects: int = 10) -> None:
     """A simulated cohort cut to a box of voxels around the planted regions' centre."""
     import nibabel
     import numpy as np
 
     from neuro.simulate.mni import write_cohort
 
-    write_cohort(folder, n_subjects=10, voxel_mm=12, n_volumes=60, random_state=1)
+    write_cohort(folder, n_subjects=n_subjects, voxel_mm=12, n_volumes=60, random_state=1)
     mask = nibabel.load(next(folder.glob("sub-01/func/*mask.nii.gz")))
     centre = np.round(np.argwhere(np.asarray(mask.dataobj) > 0).mean(axis=0)).astype(int)
     box = tuple(slice(max(c - size // 2, 0), c - size // 2 + size) for c in centre)

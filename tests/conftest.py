@@ -1,0 +1,27 @@
+"""A finished study that many tests begin with, made once per process."""
+
+import shutil
+
+import pytest
+import yaml
+from cases.fmri import TABLES, small_tables
+from common import only, snakemake
+
+
+@pytest.fixture(scope="session")
+def finished_tables(tmp_path_factory):
+    """A finished run of region tables; tests that change it take :func:`tables_run`."""
+    folder = tmp_path_factory.mktemp("finished")
+    small_tables(folder / "input")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(only(TABLES)))
+    result = snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
+    assert "Traceback" not in result.stderr
+    return folder
+
+
+@pytest.fixture
+def tables_run(finished_tables, tmp_path):
+    """A copy of the finished run, times kept."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished_tables, folder, copy_function=shutil.copy2)
+    return folder
