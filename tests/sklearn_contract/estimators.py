@@ -44,6 +44,7 @@ from neuro.mds.twin.files import CheckpointTwin
 from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.stats.combat import ComBat, CovBat
 from neuro.stats.tangent import TangentSpace, pack
 
 ARRAYS = [
@@ -179,6 +180,17 @@ NATIVE = [
         TangentSpace,
         (COVARIANCES,),
         lambda m: m.transform(COVARIANCES),
+    ),
+    *(
+        Native(
+            kind,
+            "needs the site of every row",
+            kind,
+            (ROWS,),
+            lambda m: m.transform(ROWS, site=Y, covariates=PEOPLE),
+            {"site": Y, "covariates": PEOPLE},
+        )
+        for kind in (ComBat, CovBat)
     ),
     Native(
         RigidRealign,
