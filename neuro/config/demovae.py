@@ -9,7 +9,7 @@ from neuro.config.model import enabled, group, option
 
 PRESET_NAMES = ("robust", "paper", "paper_notebook")
 TYPES = ("continuous", "categorical")
-ROLES = ("remove", "condition", "keep")
+ROLES = ("remove", "condition", "protect", "report")
 AGE_BASES = ("spline", "poly", "linear", "raw")
 
 
@@ -131,7 +131,8 @@ class Demovae:
         "mapping",
         "Columns of participants.tsv: type (continuous, categorical), role and, if wanted, a "
         "reference value. 'remove' is taken out of the latents and told to the decoder, "
-        "'condition' is only told to the decoder, 'keep' is only reported.",
+        "'condition' is only told to the decoder, 'protect' shields what the removed columns share "
+        "with it, 'report' is only reported.",
     )
     age_basis: str = option(
         "spline",
@@ -285,9 +286,14 @@ def _columns(columns) -> list[str]:
         words = str(text).split(None, 2)
         if not words or words[0] not in TYPES:
             found.append(f"{key}: got '{text}', expected 'continuous ROLE' or 'categorical ROLE'")
+        elif words[1:2] == ["keep"]:
+            found.append(
+                f"{key}: role 'keep' is now called 'report' (only reported, not shielded); "
+                "'protect' shields a column from the removal of the others"
+            )
         elif len(words) > 1 and words[1] not in ROLES:
             found.append(f"{key}: role '{words[1]}', expected one of {', '.join(ROLES)}")
-        elif name == "dx" and words[1:2] != ["condition"] and words[1:2] != ["keep"]:
+        elif name == "dx" and words[1:2] in ([], ["remove"]):
             found.append(
                 f"{key}: 'dx' is the prediction target and cannot have role remove; use "
                 "'categorical condition'"

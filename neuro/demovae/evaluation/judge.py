@@ -24,7 +24,10 @@ ASSOCIATION_COLUMNS = (
     *("scheme", "features", "column", "max_abs_r_train", "max_abs_r_heldout", "null_bound"),
     *("n_correlations", "n_train", "n_test"),
 )
-RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout", "n_shared")
+RECONSTRUCTION_COLUMNS = (
+    *("scheme", "features", "rmse_train", "rmse_heldout"),
+    *("latent_variance_train", "latent_variance_heldout", "n_shared"),
+)
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
@@ -129,7 +132,7 @@ def _judge_one(train: Cohort, test: Cohort, model, removed, scheme, seed) -> dic
                 step.transform(test.edges, demographics=new),
             )
             out["associations"] = _associations(Z, Z_new, known, new, removed, step.fitted_)
-            out["reconstruction"] = _reconstruction(step.fitted_, train, test)
+            out["reconstruction"] = _reconstruction(step.fitted_, train, test, Z, Z_new)
     fit_on = "fresh" if scheme == "halves" else "train"
     out["readouts"] = readouts(
         Z,
@@ -168,11 +171,21 @@ def _associations(Z, Z_new, known, new, removed, model) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _reconstruction(model, train: Cohort, test: Cohort) -> pd.DataFrame:
+def _reconstruction(model, train: Cohort, test: Cohort, Z, Z_new) -> pd.DataFrame:
     if not hasattr(model, "score"):
         return pd.DataFrame()
     errors = [-model.score(part.edges, demographics=part.demographics) for part in (train, test)]
-    return pd.DataFrame({"rmse_train": errors[:1], "rmse_heldout": errors[1:]})
+    # relative to the training rows: principal components have variances of their own
+    spread = np.asarray(Z, np.float64).var(axis=0)
+    new = ((Z_new - np.mean(Z, axis=0)) ** 2).mean(axis=0) / np.where(spread > 0, spread, np.inf)
+    return pd.DataFrame(
+        {
+            "rmse_train": errors[:1],
+            "rmse_heldout": errors[1:],
+            "latent_variance_train": [1.0],
+            "latent_variance_heldout": [float(new.mean())],
+        }
+    )
 
 
 def _mean(tables, columns, n_keys, extreme=False) -> pd.DataFrame:
@@ -208,7 +221,8 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
     -------
     tables : dict of str to pandas.DataFrame
         `generation` (name, value, reference), `map_comparison` (map, r, amplitude, rmse,
-        rms_real, r_halves: what one half of the real people reaches on the other).
+        rms_real, r_halves and amplitude_halves: what one half of the real people reaches on the
+        other).
     arrays : dict of str to ndarray
         Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
         halves: distances of samples to the nearest training and the nearest held-out person.
@@ -244,7 +258,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     told = [
         column
         for column in columns
-        if column.role != "keep" and varies(test.demographics[column.name], column.type)
+        if column.role != "report" and varies(test.demographics[column.name], column.type)
     ]
     n = settings["n_samples"]
     rng = seeds.generator(seed, "sampled people")
@@ -268,8 +282,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     real = evaluate.group_maps(test.edges, test.demographics, told)
     other = evaluate.group_maps(train.edges, train.demographics, told)
     synthetic = evaluate.group_maps(made, rows, told)
-    maps = evaluate.compare_maps(real, synthetic)
-    maps["r_halves"] = maps["map"].map(evaluate.compare_maps(real, other).set_index("map")["r"])
+    maps = evaluate.compare_maps(real, synthetic, other)
     statistics = evaluate.edge_stats(test.edges, made)
     near = evaluate.nearest_distances(made, train.edges, test.edges, seed)
     values = [(name, value, np.nan) for name, value in statistics.items()]

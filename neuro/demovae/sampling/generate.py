@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from neuro.base import seeds
+from neuro.demovae.coding.kinds import KINDS
 from neuro.demovae.training.linear import span
 
-KINDS = ("pearson", "fisher_z", "partial", "covariance")
 DRAWS = ("auto", "normal", "empirical")
 NOISES = (True, False, "sampling", "gaussian")
 _STEPS = 3
@@ -138,9 +138,10 @@ def sample(model, n, demographics, psd, residual_noise, random_state, kind, late
         normal volumes as give the held-out residual its size. True takes 'sampling' where
         matrices are repaired and 'gaussian' elsewhere.
     random_state : int, RandomState or None
-    kind : {'pearson', 'fisher_z', 'partial', 'covariance'}, default 'pearson'
-        What the model was fitted on. 'fisher_z' passes through tanh for the repair and comes back
-        as Fisher z; the others are neither repaired nor clipped.
+    kind : {'pearson', 'fisher_z', 'partial', 'covariance'}, optional
+        What the model was fitted on; default what it learned of its training rows (`kind_`).
+        'fisher_z' passes through tanh for the repair and comes back as Fisher z; the others are
+        neither repaired nor clipped.
     latent_draw : {'auto', 'normal', 'empirical'}
         'auto' draws from N(0, target I) when training converged, else from the mean and
         covariance of the training latents.
@@ -163,6 +164,7 @@ def sample(model, n, demographics, psd, residual_noise, random_state, kind, late
 
     if not isinstance(demographics, pd.DataFrame) or not len(demographics):
         raise ValueError("demographics: missing; sample(n, demographics=table) needs them")
+    kind = model.kind_ if kind is None else kind
     for name, value, choices in (("kind", kind, KINDS), ("latent_draw", latent_draw, DRAWS)):
         if value not in choices:
             raise ValueError(f"{name}: got {value!r}, expected {', '.join(choices)}")
