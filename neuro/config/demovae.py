@@ -126,13 +126,16 @@ class Demovae:
             "age": "continuous remove",
             "sex": "categorical remove",
             "site": "categorical remove",
+            "log_mean_fd": "continuous remove",
             "dx": "categorical condition",
         },
         "mapping",
         "Columns of participants.tsv: type (continuous, categorical), role and, if wanted, a "
         "reference value. 'remove' is taken out of the latents and told to the decoder, "
         "'condition' is only told to the decoder, 'protect' shields what the removed columns share "
-        "with it, 'report' is only reported.",
+        "with it, 'report' is only reported. log_mean_fd is the logarithm of the mean framewise "
+        "displacement of a run, from the quality control or from mean_fd in participants.tsv; "
+        "without either it is left out and listed.",
     )
     age_basis: str = option(
         "spline",
@@ -229,6 +232,22 @@ class Demovae:
         "Whether synthetic connectomes get the noise that held-out connectomes have.",
         source="ours; paper: false",
     )
+    sampler: str = option(
+        "full_rank",
+        "string",
+        "Who draws synthetic connectomes: 'full_rank' models people around the mean connectome and "
+        "draws a scan of each, 'model' decodes the autoencoder (the paper; nearly singular). "
+        "'full_rank' needs Pearson correlations and psd.",
+        choices=("full_rank", "model"),
+        source="ours; paper: model",
+    )
+    batch: str = option(
+        "independent",
+        "string",
+        "Synthetic connectomes of the model are independent draws, or 'balanced': latents of the "
+        "batch have exact moments, less noise in maps, and cannot be counted as people.",
+        choices=("independent", "balanced"),
+    )
     add_back: bool = option(
         False,
         "boolean",
@@ -252,6 +271,7 @@ _RELEASED = {
     "validation": 0.0,
     "patience": 0,
     "psd": False,
+    "sampler": "model",
     "residual_noise": False,
 }
 PRESETS = {

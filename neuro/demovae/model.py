@@ -342,12 +342,13 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         random_state=None,
         kind=None,
         latent_draw="auto",
+        batch="independent",
     ) -> np.ndarray:
         """Connectomes for given demographics.
 
         Parameters
         ----------
-        n, demographics, psd, residual_noise, random_state, kind, latent_draw
+        n, demographics, psd, residual_noise, random_state, kind, latent_draw, batch
             See :func:`neuro.demovae.sampling.generate.sample`.
 
         Returns
@@ -356,7 +357,7 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         return generate.sample(
-            self, n, demographics, psd, residual_noise, random_state, kind, latent_draw
+            self, n, demographics, psd, residual_noise, random_state, kind, latent_draw, batch
         )
 
     def score(self, X, y=None, *, demographics=None) -> float:

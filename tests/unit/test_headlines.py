@@ -154,7 +154,9 @@ def test_demovae():
     for name, key in {
         "samples nearer to a training subject than to any other": "privacy_ratio",
         "membership recognised from the reconstruction error": "membership_auc",
-        "smallest eigenvalue of a synthetic connectome": "min_eigenvalue",
+        "samples told from real people by their eigenvalues": "told_apart_eigenvalues",
+        "samples told from real people by a linear machine": "told_apart_linear",
+        "samples told from real people by an RBF machine": "told_apart_rbf",
     }.items():
         expected[name] = {
             "value": float(made.value[key]),

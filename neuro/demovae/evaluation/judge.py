@@ -14,6 +14,7 @@ from neuro.demovae.evaluation import evaluate
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer
 from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
 from neuro.demovae.evaluation.readouts import COLUMNS, readouts
+from neuro.demovae.sampling import makers, spectra
 from neuro.demovae.sampling.generate import minimum_eigenvalues
 from neuro.demovae.sampling.transfer import transfer
 from neuro.io.problems import InputProblem
@@ -268,14 +269,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         # the other half may hold a level, or lack a value, that this half does not
         model = build(columns).set_params(unseen="mean", missing="impute")
         model.fit(train.edges, demographics=train.demographics, groups=train.participant_id)
-        made = model.sample(
-            n,
-            rows,
-            psd=settings["psd"],
-            residual_noise=settings["residual_noise"],
-            random_state=seed,
-            kind=train.kind,
-        )
+        made = makers.draw(train, columns, rows, model, {**settings, "missing": "impute"}, seed)
         known = evaluate.membership_auc(
             model, train.edges, test.edges, train.demographics, test.demographics
         )
@@ -303,6 +297,13 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     if train.kind in _CORRELATIONS:
         low = {name: float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")}
         values.append(("min_eigenvalue", low["synthetic"], low["real"]))
+        some = [_CORRELATIONS[train.kind](rows) for rows in (test.edges, made)]
+        apart = spectra.told_apart(*some, len(train.region), seed)
+        values += [(f"told_apart_{name}", value, 0.5) for name, value in apart.items()]
+        few = [spectra.tiny_eigenvalues(rows[:_MATRICES], len(train.region)) for rows in some]
+        values.append(("tiny_eigenvalues", few[1], few[0]))
+        table = spectra.spectrum_table(some[0][:_MATRICES], some[1][:_MATRICES], len(train.region))
+        arrays |= {f"spectrum_{name}": table[name] for name in ("real", "synthetic")}
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
 

@@ -20,6 +20,10 @@ _VALUES = {
     "mean_rmse": "RMS difference of the mean connectomes",
     "sd_ratio": "Standard deviation of an edge, synthetic over real (median)",
     "min_eigenvalue": "Smallest eigenvalue",
+    "tiny_eigenvalues": "Eigenvalues below 1e-4, median",
+    "told_apart_eigenvalues": "Told from real people by eigenvalues (area under the curve)",
+    "told_apart_linear": "Told from real people, linear machine",
+    "told_apart_rbf": "Told from real people, RBF machine",
     "privacy_ratio": "Share of samples nearer to a training person than to any other",
     "membership_auc": "Membership told from the reconstruction error, AUC",
 }
