@@ -298,7 +298,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         low = {name: float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")}
         values.append(("min_eigenvalue", low["synthetic"], low["real"]))
         some = [_CORRELATIONS[train.kind](rows) for rows in (test.edges, made)]
-        apart = spectra.told_apart(*some, len(train.region), seed)
+        apart = spectra.told_apart(some[0], some[1], len(train.region), seed)
         values += [(f"told_apart_{name}", value, 0.5) for name, value in apart.items()]
         few = [spectra.tiny_eigenvalues(rows[:_MATRICES], len(train.region)) for rows in some]
         values.append(("tiny_eigenvalues", few[1], few[0]))
