@@ -10,6 +10,10 @@ from neuro.config.model import enabled, group, option
 PRESET_NAMES = ("robust", "paper", "paper_notebook")
 TYPES = ("continuous", "categorical")
 ROLES = ("remove", "condition", "protect", "report")
+COMPARED = (
+    *("none", "residual", "combat", "combat_residual", "covbat", "covbat_residual"),
+    *("protected", "linear", "network"),
+)
 AGE_BASES = ("spline", "poly", "linear", "raw")
 
 
@@ -201,6 +205,15 @@ class Demovae:
         "integer",
         "Folds of the evaluation on held-out subjects; those of adhd where equal.",
         low=2,
+    )
+    compare: list = option(
+        list(COMPARED),
+        "strings",
+        "Ways of removing demographics that are compared, each with and without a bottleneck of "
+        "latent_dim: 'none', linear 'residual', 'combat' and 'covbat' (site removed, biology "
+        "kept), the same with the rest subtracted ('_residual'), the 'protected' closed form, 'linear' "
+        "and 'network'.",
+        choices=COMPARED,
     )
     latent_dims: list = option(
         [60, 150, 300],

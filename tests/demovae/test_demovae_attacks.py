@@ -1,4 +1,4 @@
-"""Attacks on samples and weights: they find what is there, and the verdict follows the strongest."""
+"""Attacks on samples and weights find what is there; the verdict follows the strongest."""
 
 import numpy as np
 import pandas as pd

@@ -1,5 +1,7 @@
 """The referee: the same bottleneck, folds and readouts for every way of removing demographics."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,6 @@ from neuro.demovae.evaluation.confound_test import partial_confound_test
 from neuro.demovae.evaluation.readouts import readouts
 from neuro.demovae.training.protected import ProtectedLatents
 from neuro.io.regions.connectomes import Connectomes
-from neuro.simulate.connectomes import planted_connectomes
 
 COLUMNS = (
     Column("age", "continuous"),
@@ -24,9 +25,34 @@ COLUMNS = (
 LIGHT = {"n_epochs": 30, "hidden": 40, "validation": 0.1, "patience": 20}
 
 
+@dataclasses.dataclass
+class Study:
+    edges: np.ndarray
+    participants: pd.DataFrame
+    region: list
+
+
 @pytest.fixture(scope="module")
 def cohort():
-    return planted_connectomes(200, 24, 80, 8, random_state=2, effect=3.0)
+    """Strong maps of age, sex and site, sites of unequal noise, and people's own factors."""
+    rng = np.random.default_rng(2)
+    n, n_edges = 200, 276
+    people = pd.DataFrame(
+        {
+            "participant_id": [f"{k:04d}" for k in range(n)],
+            "age": rng.uniform(8, 22, n),
+            "sex": rng.choice(["F", "M"], n),
+            "site": rng.choice(["alpha", "beta", "gamma"], n),
+            "dx": rng.integers(0, 2, n),
+        }
+    )
+    place = people["site"].map({"alpha": 0, "beta": 1, "gamma": 2}).to_numpy()
+    rows = rng.normal(size=(n, 10)) @ rng.normal(size=(10, n_edges))
+    rows += ((people["age"] - 15) / 4).to_numpy()[:, None] * rng.normal(size=n_edges) * 1.5
+    rows += (people["sex"] == "M").to_numpy()[:, None] * rng.normal(size=n_edges) * 1.5
+    rows += rng.normal(size=(3, n_edges))[place] * 1.5
+    rows += rng.normal(size=(n, n_edges)) * np.array([0.5, 1.0, 1.5])[place][:, None]
+    return Study((0.05 * rows).astype(np.float32), people, [f"R{k}" for k in range(24)])
 
 
 @pytest.fixture(scope="module")

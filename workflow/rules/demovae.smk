@@ -140,6 +140,35 @@ rule demovae_evaluate:
         "../scripts/demovae_evaluate.py"
 
 
+rule demovae_compare:
+    input:
+        connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
+        participants="results/participants.tsv",
+    output:
+        table="results/demovae/compare.tsv",
+        summary="results/demovae/compare_summary.tsv",
+    log:
+        "results/logs/demovae/demovae_compare.log",
+    benchmark:
+        "results/benchmarks/demovae/demovae_compare.tsv"
+    conda:
+        "../../envs/demovae.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(8, floor=4000),
+        runtime=240,
+    params:
+        cohort=DEMOVAE_COHORT,
+        settings=DEMOVAE_MODEL | settings("demovae", "folds", "compare"),
+        seed=DEMOVAE_SEED,
+        code=stage_digest("demovae"),
+    message:
+        "Comparing the ways of removing demographics"
+    script:
+        "../scripts/demovae_compare.py"
+
+
 rule demovae_generation:
     input:
         connectomes="results/fmri/connectomes.h5",
@@ -162,9 +191,7 @@ rule demovae_generation:
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL
-        | settings(
-            "demovae", "n_samples", "psd", "residual_noise", "sampler", "batch"
-        ),
+        | settings("demovae", "n_samples", "psd", "residual_noise", "sampler", "batch"),
         seed=DEMOVAE_SEED,
         code=stage_digest("demovae"),
     message:
@@ -233,6 +260,7 @@ rule demovae_summary:
         readouts="results/demovae/readouts.tsv",
         associations="results/demovae/associations.tsv",
         reconstruction="results/demovae/reconstruction.tsv",
+        compare="results/demovae/compare.tsv",
         generation="results/demovae/generation.tsv",
         maps="results/demovae/map_comparison.tsv",
         diagnosis=demovae_diagnosis,

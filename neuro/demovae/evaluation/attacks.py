@@ -175,8 +175,8 @@ def verdict(table: pd.DataFrame, n_released: int) -> tuple[bool, str]:
     figure = f"AUC {worst['auc']:.2f}, upper bound {worst['upper']:.2f}"
     if worst["upper"] > BOUND:
         return False, (
-            f"do not share {n_released} samples: an attack that needs nothing else tells the people "
-            f"behind them from others ({figure}; bound {BOUND})"
+            f"do not share {n_released} samples: an attack that needs nothing else tells the "
+            f"people behind them from others ({figure}; bound {BOUND})"
         )
     return True, (
         f"the attack that was tried on {n_released} samples stays below {BOUND} ({figure}) on "

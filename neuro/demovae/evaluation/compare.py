@@ -14,6 +14,7 @@ from neuro.demovae.coding.schema import level_names, missing, numbers
 from neuro.demovae.evaluation import methods as ways
 from neuro.demovae.evaluation import readouts as read
 from neuro.demovae.evaluation.confound_test import partial_confound_test
+from neuro.demovae.evaluation.fold_features import largest_latent_dim
 from neuro.stats.splits import content_ids, families, shared_over_folds
 
 COLUMNS = (
@@ -100,17 +101,25 @@ def compare(
             judge = _Judge(scheme, *tables, columns, who[train], who[test], models, random_state)
             for name in methods:
                 start = time.process_time()
-                found = ways.features(
-                    name,
-                    edges[train],
-                    edges[test],
-                    *tables,
-                    columns,
-                    latent_dim,
-                    {**(settings or {})},
-                    who[train],
-                    random_state,
-                )
+                try:
+                    found = ways.features(
+                        name,
+                        edges[train],
+                        edges[test],
+                        *tables,
+                        columns,
+                        latent_dim,
+                        {**(settings or {})},
+                        who[train],
+                        random_state,
+                    )
+                except ValueError as error:
+                    # covariates that name the site, or too few people: said, not skipped
+                    why = str(error).splitlines()[0]
+                    log(f"{scheme}, part {part}: {name} failed: {why}")
+                    key = {"method": name, "bottleneck": -1}
+                    rows.append(key | _row("failed", why, "count", 1.0, n=len(train)))
+                    continue
                 spent = time.process_time() - start
                 for size, (Z, Z_new) in found.items():
                     key = {"method": name, "bottleneck": size}
@@ -294,7 +303,7 @@ class _Judge:
         y = (level_names(self.new["dx"])[known] == "1").astype(float)
         if len(set(y)) < 2:
             return []
-        score = np.empty(len(y))
+        score = np.full(len(y), np.nan)
         for rows, target, members, new, where in read._fresh_splits(
             Z[known], y, self.who[1][known], self.seed
         ):
@@ -352,6 +361,52 @@ def _explained(Z, Z_new, raw, raw_new) -> float:
     return 1 - ((raw_new - guess) ** 2).sum() / ((raw_new - mean) ** 2).sum()
 
 
+def compare_cohort(cohort, settings, seed: int, log=print) -> pd.DataFrame:
+    """The comparison of a cohort as the configuration asks for it.
+
+    Methods that need the site are left out where none is removed; the bottleneck is cut to what
+    the smaller half can hold. Both are logged.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : dict
+        Keys of the section `demovae`; `compare` names the methods.
+    seed : int
+    log : callable
+
+    Returns
+    -------
+    pandas.DataFrame
+        See :func:`compare`.
+    """
+    removed = [column for column in cohort.columns if column.role == "remove"]
+    names = list(settings["compare"])
+    if "site" not in [column.name for column in removed]:
+        gone = [name for name in names if name in ways.NEEDS_SITE]
+        names = [name for name in names if name not in gone]
+        log(f"no site to remove: {', '.join(gone)} left out")
+    n_half = len(np.unique(cohort.participant_id)) // _HALVES
+    limit = largest_latent_dim(
+        int(n_half * (1 - settings["validation"])), removed, cohort.demographics
+    )
+    size = max(1, min(settings["latent_dim"], limit))
+    if size < settings["latent_dim"]:
+        log(f"halves of {n_half} people have directions for {size} latents; compared at {size}")
+    return compare(
+        cohort.edges,
+        cohort.demographics,
+        cohort.columns,
+        methods=names,
+        latent_dim=size,
+        folds=settings["folds"],
+        groups=cohort.participant_id,
+        settings={key: value for key, value in settings.items() if key != "latent_dim"},
+        random_state=seed,
+        log=log,
+    )
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One line per method and bottleneck with the figures that count, for a page.
 
@@ -389,6 +444,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             hit = part[part["measure"] == measure]
             line[label] = hit["value"].iloc[0] if len(hit) else np.nan
         cost = table[(table["method"] == method) & (table["measure"] == "cost")]
-        line["cpu_s"] = cost["value"].iloc[0]
+        line["cpu_s"] = cost["value"].iloc[0] if len(cost) else np.nan
         rows.append(line)
     return pd.DataFrame(rows)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuro.base import seeds
 from neuro.demovae.coding.cohort import Cohort, evaluation_folds, varies
-from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation import attacks, evaluate
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer
 from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
 from neuro.demovae.evaluation.readouts import COLUMNS, readouts
@@ -284,6 +284,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         ("privacy_ratio", float((near[0] < near[1]).mean()), 0.5),
         ("membership_auc", known, 0.5),
     ]
+    values += _attacks(made, rows, train, test, model, settings, columns, seed)
     values += _transfer(made, rows, train, test, told, seed)
     arrays = {f"real_{name}": value for name, value in real.items()}
     arrays |= {f"synthetic_{name}": value for name, value in synthetic.items()}
@@ -306,6 +307,33 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         arrays |= {f"spectrum_{name}": table[name] for name in ("real", "synthetic")}
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
+
+
+def _attacks(made, rows, train, test, model, settings, columns, seed) -> list[tuple]:
+    """The strongest attack on the samples at their number and at ten per latent, and on weights."""
+    used = [column for column in columns if column.role != "report"]
+    many = train.demographics.sample(
+        max(10 * settings["latent_dim"], len(rows)), replace=True, random_state=seed
+    ).reset_index(drop=True)
+
+    def draw(n, number):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            told = many.iloc[:n].reset_index(drop=True)
+            full = {**settings, "missing": "impute"}
+            return makers.draw(train, columns, told, model, full, number), told
+
+    member, other = ((part.edges, part.demographics) for part in (train, test))
+    table = attacks.attack_curve(
+        draw, len(rows), settings["latent_dim"], model, member, other, used, seed
+    )
+    best = attacks.strongest(table).set_index(["attack", "n_released"])
+    found = [
+        ("attack_samples", best.loc[("samples", len(rows)), "auc"], 0.5),
+        ("attack_samples_upper", best.loc[("samples", len(rows)), "upper"], attacks.BOUND),
+        ("attack_samples_many", best.loc["samples", "auc"].iloc[-1], 0.5),
+    ]
+    return [*found, ("attack_weights", best.loc[("weights", 0), "auc"], 0.5)]
 
 
 def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:

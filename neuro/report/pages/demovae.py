@@ -26,10 +26,16 @@ _VALUES = {
     "told_apart_rbf": "Told from real people, RBF machine",
     "privacy_ratio": "Share of samples nearer to a training person than to any other",
     "membership_auc": "Membership told from the reconstruction error, AUC",
+    "attack_samples": "Membership told from these samples alone, AUC",
+    "attack_samples_upper": "Its upper bound (do not share above the reference)",
+    "attack_samples_many": "Membership told from the largest number of samples tried, AUC",
+    "attack_weights": "Membership told from the weights, AUC",
 }
 
 _NEAR = 0.6
 """Share of samples nearer to training people above which they should stay at home (ours)."""
+_TOLD = 0.55
+"""Upper bound of an attack's AUC above which samples should stay at home (ours)."""
 _FEW = 100
 """Runs that a fit needs to say something (ours)."""
 
@@ -58,6 +64,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     reconstruction = read_table(folder / "reconstruction.tsv")
     if reconstruction is not None and len(reconstruction):
         blocks.append(_reconstruction(reconstruction))
+    blocks += _compared(folder)
     blocks += _training(folder)
     blocks += _diagnosis(folder)
     blocks += _generation(folder)
@@ -286,7 +293,43 @@ def _sharing(values) -> model.Text:
             f"{model.number(float(auc), 2)}: never share model.npz, latents.tsv or "
             "deconfounded.npz without the consent that sharing the connectomes themselves needs."
         )
+    upper = float(values.get("attack_samples_upper", np.nan))
+    if np.isfinite(upper):
+        told = model.number(float(values["attack_samples"]), 2)
+        words += (
+            f" From the samples alone an attack tells the people behind them with an AUC of {told} "
+            f"(upper bound {model.number(upper, 2)}): "
+        )
+        words += (
+            "do not share them."
+            if upper > _TOLD
+            else f"below the bound of {_TOLD}, on average over people, for this number of samples; "
+            "other attacks were not tried, and a single unusual person may be recognised."
+        )
     return model.Text(words, "warning")
+
+
+def _compared(folder: Path) -> list:
+    """The referee: one line per way of removing demographics and bottleneck."""
+    table = read_table(folder / "compare_summary.tsv")
+    if table is None or not len(table):
+        return []
+    rows = [
+        {**row, "bottleneck": "none" if row["bottleneck"] == 0 else str(row["bottleneck"])}
+        for row in table.to_dict("records")
+    ]
+    columns = [model.Column("method", "Method"), model.Column("bottleneck", "Bottleneck")]
+    columns += [
+        model.Column(name, figures.target_name(name) if name != "cpu_s" else "CPU s", 3)
+        for name in table.columns[2:]
+    ]
+    caption = (
+        "Every way of removing demographics under the same bottleneck: fresh linear readouts (R² "
+        "or balanced accuracy) among held-out people, age within its site, site with biology "
+        "partialled out, scale (largest over smallest site median of the squared norm), share of "
+        "the held-out raw variance that the features explain, CPU seconds per fit."
+    )
+    return [model.Heading("Ways of removing demographics"), model.Table(caption, columns, rows)]
 
 
 def _map_table(maps) -> model.Table:
