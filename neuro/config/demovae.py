@@ -211,8 +211,8 @@ class Demovae:
         "strings",
         "Ways of removing demographics that are compared, each with and without a bottleneck of "
         "latent_dim: 'none', linear 'residual', 'combat' and 'covbat' (site removed, biology "
-        "kept), the same with the rest subtracted ('_residual'), the 'protected' closed form, 'linear' "
-        "and 'network'.",
+        "kept), the same with the rest subtracted ('_residual'), the 'protected' closed form, "
+        "'linear' and 'network'.",
         choices=COMPARED,
     )
     latent_dims: list = option(

@@ -342,12 +342,17 @@ def _map_table(maps) -> model.Table:
         model.Column("r", "r", 3),
         model.Column("r_halves", "r of real halves", 3),
         model.Column("amplitude", "Amplitude", 2),
+        *(
+            [model.Column("amplitude_halves", "Amplitude of real halves", 2)]
+            if "amplitude_halves" in maps
+            else []
+        ),
         model.Column("rmse", "RMSE", 4),
         model.Column("rms_real", "RMSE of a zero map", 4),
     ]
     caption = (
-        "Group maps of synthetic against held-out real people. The second column is what one half "
-        "of the real people reaches on the other."
+        "Group maps of synthetic against held-out real people. Columns of real halves are what one half "
+        "of the real people reaches on the other: noise in the judge makes both figures smaller."
     )
     return model.Table(caption, columns, rows)
 
