@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
@@ -51,7 +53,10 @@ def attack_samples(made, told, members, others, columns, ranks=RANKS) -> list[di
 
     left = residual(made, told)
     space, _ = row_space(left.astype(np.float32), min(max(ranks), len(made) - 1))
-    people = [residual(*group) for group in (members, others)]
+    with warnings.catch_warnings():
+        # few samples have a narrower range of ages than people
+        warnings.simplefilter("ignore", UserWarning)
+        people = [residual(*group) for group in (members, others)]
     total = [(rows**2).sum(axis=1) for rows in people]
     scores = [((rows - space.mean) @ space.axes) ** 2 for rows in people]
     found = []

@@ -101,6 +101,8 @@ def figures(
     names = {
         "privacy_ratio": "samples nearer to a training subject than to any other",
         "membership_auc": "membership recognised from the reconstruction error",
+        "attack_samples": "people behind the samples told by an attack on the samples alone",
+        "attack_weights": "people behind the model told by an attack on its weights",
         "sd_ratio": "edge standard deviation, synthetic over real",
         "told_apart_eigenvalues": "samples told from real people by their eigenvalues",
         "told_apart_linear": "samples told from real people by a linear machine",

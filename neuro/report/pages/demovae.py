@@ -351,8 +351,8 @@ def _map_table(maps) -> model.Table:
         model.Column("rms_real", "RMSE of a zero map", 4),
     ]
     caption = (
-        "Group maps of synthetic against held-out real people. Columns of real halves are what one half "
-        "of the real people reaches on the other: noise in the judge makes both figures smaller."
+        "Group maps of synthetic against held-out real people. Columns of real halves are what one "
+        "half of the real people reaches on the other: noise in the judge makes both smaller."
     )
     return model.Table(caption, columns, rows)
 
