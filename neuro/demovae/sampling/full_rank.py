@@ -27,6 +27,15 @@ spectrum that a pass closes."""
 _FLOOR, _SHRINK = 1e-9, 20
 
 
+def _active_rows(n_volumes, power) -> int:
+    """Independent rows of a run with a given spectrum, mean taken off."""
+    if power is None:
+        return int(n_volumes) - 1
+    places = np.linspace(0, 1, int(n_volumes) // 2 + 1)[1:]
+    seen = np.interp(places, np.linspace(0, 1, len(power)), power)
+    return min(2 * int((seen > 1e-3 * np.max(power)).sum()), int(n_volumes) - 1)
+
+
 class FullRankSampler(Tagged, BaseEstimator):
     """Independent draws of connectomes for given demographics.
 
@@ -74,7 +83,8 @@ class FullRankSampler(Tagged, BaseEstimator):
     volumes_ : dict of str to ndarray of int
         Scan lengths of the training rows of each site.
     lost_ : int
-        Degrees of freedom that cleaning took from a run, where connectomes show it.
+        Degrees of freedom that cleaning took from a coloured run beyond its silent frequencies,
+        where connectomes show it.
     gaps_ : ndarray of float64, shape (passes + 6,)
         Root mean square gap of the log spectrum in each pass.
     """
@@ -116,8 +126,9 @@ class FullRankSampler(Tagged, BaseEstimator):
         groups : array, optional
             Subject of each row, for counting levels.
         n_volumes : array of int, shape (n_rows,), optional
-            Volumes behind each row. Without it, a row without full rank shows its own (rank + 1);
-            the others are taken to have twice as many volumes as regions.
+            Volumes behind each row. A row without full rank shows how many independent ones it
+            has (rank + 1), which counts unless there is a `spectrum`; the others are taken to
+            have twice as many volumes as regions where nothing is said.
         spectrum : dict of str to ndarray, optional
             Mean periodogram of each site's series (power at evenly spaced frequencies from 0 to
             Nyquist); scans are coloured with it. Without it volumes are independent.
@@ -160,9 +171,17 @@ class FullRankSampler(Tagged, BaseEstimator):
                 raise ValueError(f"n_volumes: needs {n_given} numbers of 3 or more")
             if len(told) != len(names):
                 raise ValueError("n_volumes: rows with gaps were dropped; leave them out before")
-            volumes = told.astype(int)
-            if deficient.any():
-                self.lost_ = int(max(np.median(volumes[deficient] - 1 - rank[deficient]), 0))
+            if spectrum is None:
+                # filtered or cleaned runs hold fewer independent volumes than they have
+                volumes = np.where(deficient, volumes, told.astype(int))
+            else:
+                volumes = told.astype(int)
+                if deficient.any():
+                    active = [
+                        _active_rows(count, spectrum.get(name))
+                        for count, name in zip(volumes[deficient], names[deficient])
+                    ]
+                    self.lost_ = int(max(np.median(active - rank[deficient]), 0))
         self.volumes_ = {"": np.sort(volumes)}
         self.volumes_ |= {name: np.sort(volumes[names == name]) for name in sorted(set(names))}
         self.spectrum_ = {name: np.asarray(p, float) for name, p in (spectrum or {}).items()}

@@ -11,6 +11,7 @@ import pandas as pd
 from neuro.report.figures import demovae as figures
 from neuro.report.figures import demovae_samples as samples
 from neuro.report.pages.adhd_scores import SCHEMES, TEXT, scheme_name
+from neuro.report.pages.demovae_compared import compared, sharing
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -32,10 +33,6 @@ _VALUES = {
     "attack_weights": "Membership told from the weights, AUC",
 }
 
-_NEAR = 0.6
-"""Share of samples nearer to training people above which they should stay at home (ours)."""
-_TOLD = 0.55
-"""Upper bound of an attack's AUC above which samples should stay at home (ours)."""
 _FEW = 100
 """Runs that a fit needs to say something (ours)."""
 
@@ -64,7 +61,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     reconstruction = read_table(folder / "reconstruction.tsv")
     if reconstruction is not None and len(reconstruction):
         blocks.append(_reconstruction(reconstruction))
-    blocks += _compared(folder)
+    blocks += compared(folder)
     blocks += _training(folder)
     blocks += _diagnosis(folder)
     blocks += _generation(folder)
@@ -267,7 +264,7 @@ def _generation(folder: Path) -> list:
             "A model of one half of the people makes synthetic people; the other half of the real "
             "people judges them. Both halves take their turn."
         ),
-        _sharing(values),
+        sharing(values),
     ]
     out += samples.group_maps(arrays, maps, regions)
     out += samples.edge_statistics(arrays)
@@ -275,61 +272,6 @@ def _generation(folder: Path) -> list:
     out.append(_map_table(maps))
     out.append(_value_table(table))
     return out
-
-
-def _sharing(values) -> model.Text:
-    """What whoever would give samples or weights away has to know."""
-    near, auc = float(values.get("privacy_ratio", np.nan)), values.get("membership_auc", np.nan)
-    words = "Before you share anything: these samples are not anonymous by construction. "
-    if np.isfinite(near):
-        words += (
-            f"{100 * near:.0f} % of them lie nearer to a person of the training half than to any "
-            "other (50 % would say that they know nothing about single people"
-            + (f"; above {100 * _NEAR:.0f} % do not share them). " if near > _NEAR else "). ")
-        )
-    if np.isfinite(auc):
-        words += (
-            f"Whoever holds model.npz tells people it was trained on from others with an AUC of "
-            f"{model.number(float(auc), 2)}: never share model.npz, latents.tsv or "
-            "deconfounded.npz without the consent that sharing the connectomes themselves needs."
-        )
-    upper = float(values.get("attack_samples_upper", np.nan))
-    if np.isfinite(upper):
-        told = model.number(float(values["attack_samples"]), 2)
-        words += (
-            f" From the samples alone an attack tells the people behind them with an AUC of {told} "
-            f"(upper bound {model.number(upper, 2)}): "
-        )
-        words += (
-            "do not share them."
-            if upper > _TOLD
-            else f"below the bound of {_TOLD}, on average over people, for this number of samples; "
-            "other attacks were not tried, and a single unusual person may be recognised."
-        )
-    return model.Text(words, "warning")
-
-
-def _compared(folder: Path) -> list:
-    """The referee: one line per way of removing demographics and bottleneck."""
-    table = read_table(folder / "compare_summary.tsv")
-    if table is None or not len(table):
-        return []
-    rows = [
-        {**row, "bottleneck": "none" if row["bottleneck"] == 0 else str(row["bottleneck"])}
-        for row in table.to_dict("records")
-    ]
-    columns = [model.Column("method", "Method"), model.Column("bottleneck", "Bottleneck")]
-    columns += [
-        model.Column(name, figures.target_name(name) if name != "cpu_s" else "CPU s", 3)
-        for name in table.columns[2:]
-    ]
-    caption = (
-        "Every way of removing demographics under the same bottleneck: fresh linear readouts (R² "
-        "or balanced accuracy) among held-out people, age within its site, site with biology "
-        "partialled out, scale (largest over smallest site median of the squared norm), share of "
-        "the held-out raw variance that the features explain, CPU seconds per fit."
-    )
-    return [model.Heading("Ways of removing demographics"), model.Table(caption, columns, rows)]
 
 
 def _map_table(maps) -> model.Table:
