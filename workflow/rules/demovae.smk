@@ -260,7 +260,7 @@ rule demovae_summary:
         readouts="results/demovae/readouts.tsv",
         associations="results/demovae/associations.tsv",
         reconstruction="results/demovae/reconstruction.tsv",
-        compare="results/demovae/compare.tsv",
+        compare="results/demovae/compare_summary.tsv",
         generation="results/demovae/generation.tsv",
         maps="results/demovae/map_comparison.tsv",
         diagnosis=demovae_diagnosis,
