@@ -109,7 +109,7 @@ CASES: dict[str, Case] = {
             *("readouts.tsv", "associations.tsv", "reconstruction.tsv", "generation.tsv"),
             *(
                 "map_comparison.tsv",
-                "compare.tsv",
+                "compare_summary.tsv",
                 "dx_without_demographics.tsv",
                 "exclusions_*.tsv",
             ),
