@@ -309,5 +309,5 @@ def test_every_preset_describes_itself(name):
 
     own = {key: entry.default for key, entry in walk(section.Demovae)} | section.PRESETS[name]
     sentences, keys = section.describe({"demovae": own, "adhd": {"enabled": True}})
-    assert "age, sex and site" in sentences[0]
+    assert "age, sex, site and log_mean_fd" in sentences[0]
     assert "orlichenko2024" in keys

@@ -135,7 +135,8 @@ def test_removal_is_seen_and_blind_readouts_are_called_train(table):
     assert left("residual", "age", fit_on="train", size=0) < 0.05
     assert left("residual", "age", size=0) > left("residual", "age", fit_on="train", size=0)
     scale = {
-        name: value(table, method=name, bottleneck=12, measure="scale") for name in methods.METHODS
+        name: value(table, method=name, bottleneck=0, measure="scale")
+        for name in ("none", "combat")
     }
     assert scale["combat"] < scale["none"]
     lines = summary(table)
@@ -147,7 +148,7 @@ def test_a_protected_latent_needs_no_biology_and_adapts_to_a_new_site():
     rng = np.random.default_rng(3)
     place = np.repeat(np.arange(9), 60)
     age = rng.normal(size=540) + 0.3 * (place % 3)
-    X = rng.normal(size=(540, 6)) @ rng.normal(size=(6, 66))
+    X = 0.3 * rng.normal(size=(540, 6)) @ rng.normal(size=(6, 66))
     X += age[:, None] * rng.normal(size=66) + rng.normal(size=(9, 66))[place] * 2
     X += rng.normal(size=(540, 66)) * 0.3
     people = pd.DataFrame({"site": np.array(list("abcdefghi"))[place], "age": age})
