@@ -71,7 +71,7 @@ SAYS = [
     ("demovae", {"mode": "linear", "latent_dim": 13}, "to 13 latents by the closed-form linear"),
     ("demovae", {"columns": {"age": "continuous remove", "sex": "categorical", "dx": "categorical "
                  "condition", "site": "categorical remove"}, "mode": "linear"},
-     "orthogonal to age, sex, site and log_mean_fd on"),
+     "orthogonal to age, sex and site on"),
     ("demovae", {"mode": "network", "space": "pc"}, "in the row space of the training connectomes"),
     ("demovae", {"mode": "network", "validation": 0.2}, "reconstruction of 20 % of the training"),
     ("demovae", {"folds": 7}, "on held-out subjects in 7 folds"),
