@@ -17,18 +17,18 @@ from neuro.demovae.coding import kinds, schema
 from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.edges import n_regions
 from neuro.demovae.coding.training_rows import edge_rows, training_rows
+from neuro.demovae.described import SCORINGS, Described
 from neuro.demovae.model_file import read_model, write_model
 from neuro.demovae.sampling import generate, reexpress
 from neuro.demovae.training import fitting, presets
 from neuro.demovae.training.constraints import moments
 from neuro.demovae.training.progress import Progress
 
-SCORINGS = ("reconstruction", "removal", "both")
 CONVERGED = 0.02
 """RMSE of Z'Z/n - I up to which latents count as white (ours)."""
 
 
-class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DemoVAE(Described, Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Latents of connectomes without their demographics, and connectomes for given demographics.
 
     A deterministic autoencoder whose latents are matched to N(0, I) over the batch and
@@ -257,18 +257,6 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         finally:
             torch.set_num_threads(before)
 
-    @property
-    def levels_(self):
-        """Levels of the categorical columns."""
-        terms = self.coder_.terms_.items()
-        return {name: list(term.levels_) for name, term in terms if hasattr(term, "levels_")}
-
-    @property
-    def ranges_(self):
-        """Training range of the continuous columns."""
-        terms = self.coder_.terms_.items()
-        return {name: term.range_ for name, term in terms if hasattr(term, "range_")}
-
     def transform(self, X) -> np.ndarray:
         """Latents of connectomes; no demographics are needed.
 
@@ -360,65 +348,6 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self, n, demographics, psd, residual_noise, random_state, kind, latent_draw, batch
         )
 
-    def score(self, X, y=None, *, demographics=None) -> float:
-        """What `scoring` names, larger is better.
-
-        'reconstruction' is minus the RMSE per edge of the reconstruction with the rows' own
-        demographics; 'removal' is :meth:`removal_score`, for a search that should see what is
-        left; 'both' adds to it minus the RMSE relative to that of the training mean.
-
-        Parameters
-        ----------
-        X : array or pandas.DataFrame, shape (n_rows, n_edges)
-        y : array, optional
-            Never used.
-        demographics : pandas.DataFrame
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            When demographics are missing.
-        """
-        if demographics is None:
-            raise ValueError("demographics: missing; score(X, demographics=table) needs them")
-        check_is_fitted(self)
-        if self.scoring == "removal":
-            return self.removal_score(X, demographics=demographics)
-        error = reexpress.reconstruction_error(self, X, demographics)
-        if self.scoring == "reconstruction":
-            return -error
-        rows = self._checked(X)
-        spread = float(np.sqrt(((rows - self.edge_mean_) ** 2).mean(dtype=np.float64)))
-        return self.removal_score(X, demographics=demographics) - error / spread
-
-    def removal_score(self, X, *, demographics, groups=None) -> float:
-        """Minus the share of the removed columns that fresh readouts find in rows; 0 at best.
-
-        Parameters
-        ----------
-        X : array or pandas.DataFrame, shape (n_rows, n_edges)
-            Rows that the fit has not seen, some dozens of them: readouts are fitted and tested
-            within them.
-        demographics : pandas.DataFrame
-        groups : array, optional
-            Subject of each row.
-
-        Returns
-        -------
-        float
-        """
-        from neuro.demovae.evaluation.left_over import removal_score
-
-        columns = [column for column in self.columns_ if column.role == "remove"]
-        table = schema.match_rows(X, demographics)
-        return removal_score(
-            self.codec_.encode(self.space_.project(self._checked(X))), table, columns, groups
-        )
-
     def save(self, path) -> Path:
         """Write the fitted model as `.npz`, without pickle; it identifies its training subjects."""
         check_is_fitted(self)
@@ -442,12 +371,6 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             When the file is missing, damaged, or of another kind or version.
         """
         return read_model(cls, path)
-
-    @property
-    def edge_mean_(self) -> np.ndarray:
-        """Training mean of every edge, shape (n_edges,)."""
-        zero = np.zeros((1, self.space_.n_columns), dtype=np.float32)
-        return self.space_.back(zero)[0]
 
     def _told(self, demographics) -> np.ndarray:
         rule = "impute" if self.missing == "impute" else "error"
