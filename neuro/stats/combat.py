@@ -7,11 +7,11 @@ import warnings
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuro.base.estimator import Tagged
+from neuro.stats.covariate_code import CovariateCode, sites_of
 
 UNSEEN = ("error", "keep", "estimate")
 _STEPS = 1000
@@ -101,98 +101,6 @@ def _shrunk_alone(row) -> np.ndarray:
     return centre + (row - centre) * tau2 / (tau2 + 1.0)
 
 
-class CovariateCode:
-    """Covariates as centred numbers: numbers as they are, levels as indicators without the first.
-
-    Attributes
-    ----------
-    names_ : list of str
-        Of the coded columns.
-    """
-
-    def learn(self, covariates, n_rows: int) -> CovariateCode:
-        """Learn columns, levels and means.
-
-        Parameters
-        ----------
-        covariates : pandas.DataFrame, array of numbers or None
-            One row per row of the features.
-        n_rows : int
-
-        Raises
-        ------
-        ValueError
-            When the number of rows differs or values are missing.
-        """
-        table = _table(covariates, n_rows)
-        self.columns_ = list(table.columns)
-        self.levels_ = {
-            name: sorted(set(table[name].astype(str)))
-            for name in table
-            if not pd.api.types.is_numeric_dtype(table[name])
-        }
-        self.names_ = []
-        for name in table:
-            levels = self.levels_.get(name)
-            self.names_ += [str(name)] if levels is None else [f"{name}={k}" for k in levels[1:]]
-        self.mean_ = np.zeros(len(self.names_))
-        coded = self.transform(covariates, n_rows)
-        self.mean_ = coded.mean(axis=0)
-        return self
-
-    def transform(self, covariates, n_rows: int) -> np.ndarray:
-        """Coded covariates around the training mean, shape (n_rows, n_coded).
-
-        Raises
-        ------
-        ValueError
-            When columns or levels are not those of the fit, or values are missing.
-        """
-        table = _table(covariates, n_rows)
-        absent = [name for name in self.columns_ if name not in table]
-        if absent:
-            raise ValueError(f"covariates: no column {', '.join(map(str, absent))}; it was fitted")
-        parts = [np.empty((n_rows, 0))]
-        for name in self.columns_:
-            if name not in self.levels_:
-                parts.append(table[name].to_numpy(dtype=np.float64)[:, None])
-                continue
-            values = table[name].astype(str).to_numpy()
-            known = self.levels_[name]
-            new = sorted(set(values) - set(known))
-            if new:
-                raise ValueError(
-                    f"covariates: level '{new[0]}' of '{name}' was not in the fit "
-                    f"(known: {', '.join(known)})"
-                )
-            parts.append((values[:, None] == np.array(known[1:])[None]).astype(np.float64))
-        return np.concatenate(parts, axis=1) - self.mean_
-
-
-def _table(covariates, n_rows) -> pd.DataFrame:
-    if covariates is None:
-        return pd.DataFrame(index=range(n_rows))
-    table = covariates if isinstance(covariates, pd.DataFrame) else pd.DataFrame(covariates)
-    if len(table) != n_rows:
-        raise ValueError(f"covariates: {len(table)} rows for {n_rows} rows of X")
-    gaps = [str(name) for name in table if table[name].isna().any()]
-    if gaps:
-        raise ValueError(f"covariates: missing values in {', '.join(gaps)}; leave the rows out")
-    return table
-
-
-def _sites(site, n_rows) -> np.ndarray:
-    if site is None:
-        raise ValueError("site: missing; give the site of every row")
-    gaps = pd.isna(np.asarray(site, dtype=object))
-    names = np.asarray(site).astype(str)
-    if names.ndim != 1 or len(names) != n_rows:
-        raise ValueError(f"site: shape {names.shape} for {n_rows} rows of X")
-    if gaps.any():
-        raise ValueError(f"site: {int(gaps.sum())} missing values; leave the rows out")
-    return names
-
-
 class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Take the mean and the scale of sites out of every feature, covariates protected.
 
@@ -267,7 +175,7 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Fit and return the standardised residuals of the training rows without site effects."""
         if self.unseen not in UNSEEN:
             raise ValueError(f"unseen: got {self.unseen!r}, expected {', '.join(UNSEEN)}")
-        names = _sites(site, len(X))
+        names = sites_of(site, len(X))
         self.covariates_ = CovariateCode().learn(covariates, len(X))
         kept = self.covariates_.transform(covariates, len(X))
         levels, place, count = np.unique(names, return_inverse=True, return_counts=True)
@@ -323,7 +231,7 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._rows(X, reset=False)
-        names = _sites(site, len(X))
+        names = sites_of(site, len(X))
         kept = self.covariates_.transform(covariates, len(X))
         expected = self.level_ + kept @ self.slope_
         values = (X - expected) / self.scale_
@@ -412,7 +320,7 @@ class CovBat(ComBat):
         if not 0 < self.variance <= 1:
             raise ValueError(f"variance: got {self.variance!r}, expected more than 0, at most 1")
         values = super()._learn(X, site, covariates)
-        names = _sites(site, len(X))
+        names = sites_of(site, len(X))
         self.centre_ = values.mean(axis=0)
         centred = values - self.centre_
         spread = np.sqrt((centred**2).mean(axis=0))
