@@ -215,10 +215,8 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     codec = model.codec()
     variance = np.nan
     if check is not None:
-        blind = codec
-        if settings["exact"]:
-            blind, _ = constrain(codec, space.project(X[keep]), removed_part(D[keep], removal))
-        variance = latent_variance(blind, check.x)
+        rows_kept = (space.project(X[keep]), removed_part(D[keep], removal))
+        variance = _blind_variance(codec, rows_kept, check.x, settings["exact"])
     if settings["exact"]:
         P_all = space.project(X)
         codec, lost = constrain(codec, P_all, removed_part(D, removal))
@@ -239,6 +237,14 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     source = out if out.any() else np.ones(len(X), dtype=bool)
     noise_sd, noise_edge = residual_noise(space, codec, X[source], D[source])
     return Fitted(space, codec, noise_sd, noise_edge, history, n_epochs, device, variance)
+
+
+def _blind_variance(codec, kept, P_out, exact) -> float:
+    """Variance of latents in rows that had no say in making the constraints exact."""
+    from neuro.demovae.training.constraints import constrain
+
+    blind = constrain(codec, *kept)[0] if exact else codec
+    return latent_variance(blind, P_out)
 
 
 def _start_linear(model, axes, P, D, remove, settings):
