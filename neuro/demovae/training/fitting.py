@@ -183,8 +183,7 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     model = network.build(
         space.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], seed
     )
-    lr = settings["lr"]
-    lr_outer = lr
+    lr = lr_outer = settings["lr"]
     if settings["space"] == "pc":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.number(seed, "first layers"))
@@ -215,8 +214,8 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     codec = model.codec()
     variance = np.nan
     if check is not None:
-        rows_kept = (space.project(X[keep]), removed_part(D[keep], removal))
-        variance = _blind_variance(codec, rows_kept, check.x, settings["exact"])
+        own = space.project(X[keep]), removed_part(D[keep], removal)
+        variance = _blind_variance(codec, own, check.x, settings["exact"])
     if settings["exact"]:
         P_all = space.project(X)
         codec, lost = constrain(codec, P_all, removed_part(D, removal))
@@ -235,8 +234,8 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
             )
             codec = model.codec()
     source = out if out.any() else np.ones(len(X), dtype=bool)
-    noise_sd, noise_edge = residual_noise(space, codec, X[source], D[source])
-    return Fitted(space, codec, noise_sd, noise_edge, history, n_epochs, device, variance)
+    noise = residual_noise(space, codec, X[source], D[source])
+    return Fitted(space, codec, *noise, history, n_epochs, device, variance)
 
 
 def _blind_variance(codec, kept, P_out, exact) -> float:
