@@ -26,6 +26,12 @@ STREAMS = {
     "training order": 118,
     "sampled people": 21,
     "synthetic people": 31,
+    "told apart": 211,
+    "compared folds": 212,
+    "permuted confound": 213,
+    "attacked samples": 214,
+    "private noise": 215,
+    "scanned columns": 216,
     # ntf
     "surrogates": 11,
     "shifted traces": 20240214,

@@ -9,7 +9,11 @@ from neuro.config.model import enabled, group, option
 
 PRESET_NAMES = ("robust", "paper", "paper_notebook")
 TYPES = ("continuous", "categorical")
-ROLES = ("remove", "condition", "keep")
+ROLES = ("remove", "condition", "protect", "report")
+COMPARED = (
+    *("none", "residual", "combat", "combat_residual", "covbat", "covbat_residual"),
+    *("protected", "linear", "network"),
+)
 AGE_BASES = ("spline", "poly", "linear", "raw")
 
 
@@ -126,12 +130,16 @@ class Demovae:
             "age": "continuous remove",
             "sex": "categorical remove",
             "site": "categorical remove",
+            "log_mean_fd": "continuous remove",
             "dx": "categorical condition",
         },
         "mapping",
         "Columns of participants.tsv: type (continuous, categorical), role and, if wanted, a "
         "reference value. 'remove' is taken out of the latents and told to the decoder, "
-        "'condition' is only told to the decoder, 'keep' is only reported.",
+        "'condition' is only told to the decoder, 'protect' shields what the removed columns share "
+        "with it, 'report' is only reported. log_mean_fd is the logarithm of the mean framewise "
+        "displacement of a run, from the quality control or from mean_fd in participants.tsv; "
+        "without either it is left out and listed.",
     )
     age_basis: str = option(
         "spline",
@@ -198,6 +206,15 @@ class Demovae:
         "Folds of the evaluation on held-out subjects; those of adhd where equal.",
         low=2,
     )
+    compare: list = option(
+        list(COMPARED),
+        "strings",
+        "Ways of removing demographics that are compared, each with and without a bottleneck of "
+        "latent_dim: 'none', linear 'residual', 'combat' and 'covbat' (site removed, biology "
+        "kept), the same with the rest subtracted ('_residual'), the 'protected' closed form, "
+        "'linear' and 'network'.",
+        choices=COMPARED,
+    )
     latent_dims: list = option(
         [60, 150, 300],
         "integers",
@@ -228,6 +245,22 @@ class Demovae:
         "Whether synthetic connectomes get the noise that held-out connectomes have.",
         source="ours; paper: false",
     )
+    sampler: str = option(
+        "full_rank",
+        "string",
+        "Who draws synthetic connectomes: 'full_rank' models people around the mean connectome and "
+        "draws a scan of each, 'model' decodes the autoencoder (the paper; nearly singular). "
+        "'full_rank' needs Pearson correlations and psd.",
+        choices=("full_rank", "model"),
+        source="ours; paper: model",
+    )
+    batch: str = option(
+        "independent",
+        "string",
+        "Synthetic connectomes of the model are independent draws, or 'balanced': latents of the "
+        "batch have exact moments, less noise in maps, and cannot be counted as people.",
+        choices=("independent", "balanced"),
+    )
     add_back: bool = option(
         False,
         "boolean",
@@ -251,6 +284,7 @@ _RELEASED = {
     "validation": 0.0,
     "patience": 0,
     "psd": False,
+    "sampler": "model",
     "residual_noise": False,
 }
 PRESETS = {
@@ -285,9 +319,14 @@ def _columns(columns) -> list[str]:
         words = str(text).split(None, 2)
         if not words or words[0] not in TYPES:
             found.append(f"{key}: got '{text}', expected 'continuous ROLE' or 'categorical ROLE'")
+        elif words[1:2] == ["keep"]:
+            found.append(
+                f"{key}: role 'keep' is now called 'report' (only reported, not shielded); "
+                "'protect' shields a column from the removal of the others"
+            )
         elif len(words) > 1 and words[1] not in ROLES:
             found.append(f"{key}: role '{words[1]}', expected one of {', '.join(ROLES)}")
-        elif name == "dx" and words[1:2] != ["condition"] and words[1:2] != ["keep"]:
+        elif name == "dx" and words[1:2] in ([], ["remove"]):
             found.append(
                 f"{key}: 'dx' is the prediction target and cannot have role remove; use "
                 "'categorical condition'"

@@ -13,7 +13,14 @@ from neuro.base.lazy import attach
 
 _HOMES = {
     "DemoVAE": "model",
+    "FullRankSampler": "sampling.full_rank",
+    "PrivateSampler": "sampling.private",
+    "ProtectedLatents": "training.protected",
     "PCALatents": "evaluation.baselines",
+    "attack_curve": "evaluation.attacks",
+    "compare": "evaluation.compare",
+    "partial_confound_test": "evaluation.confound_test",
+    "told_apart": "sampling.spectra",
     "ConfoundResidualizer": "evaluation.baselines",
     "Column": "coding.schema",
     "parse_columns": "coding.schema",

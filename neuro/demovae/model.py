@@ -13,10 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuro.base.estimator import Tagged
-from neuro.demovae.coding import schema
+from neuro.demovae.coding import kinds, schema
 from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.edges import n_regions
 from neuro.demovae.coding.training_rows import edge_rows, training_rows
+from neuro.demovae.described import SCORINGS, Described
 from neuro.demovae.model_file import read_model, write_model
 from neuro.demovae.sampling import generate, reexpress
 from neuro.demovae.training import fitting, presets
@@ -27,7 +28,7 @@ CONVERGED = 0.02
 """RMSE of Z'Z/n - I up to which latents count as white (ours)."""
 
 
-class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DemoVAE(Described, Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Latents of connectomes without their demographics, and connectomes for given demographics.
 
     A deterministic autoencoder whose latents are matched to N(0, I) over the batch and
@@ -80,6 +81,11 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Rows with missing demographics; 'impute' codes them as the training average.
     min_level_count : int, default 5
         Levels with fewer subjects are pooled.
+    kind : {'auto', 'pearson', 'fisher_z', 'partial', 'covariance'}, default 'auto'
+        What the edges are; 'auto' learns it at fit, see
+        :func:`neuro.demovae.coding.kinds.learned_kind`. Samples are made of the same kind.
+    scoring : {'reconstruction', 'removal', 'both'}, default 'reconstruction'
+        What :meth:`score` measures.
     device : {'auto', 'cpu', 'cuda'}, default 'auto'
     n_threads : int, default 1
         Threads of the training.
@@ -102,6 +108,11 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Whether RMSE(Z'Z/n - I) is at most 0.02 on the training rows.
     moment_error_ : float
         That RMSE.
+    kind_ : str
+    heldout_variance_ : float
+        Mean variance of the latents in people of the validation that the constraints were not
+        made exact on; on the training rows it is 1 (times the preset's target) by construction,
+        in new people it is less. NaN without validation.
     n_regions_, n_features_in_ : int
     settings_ : dict
         Every parameter with the preset filled in.
@@ -113,6 +124,8 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     """
 
     _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
+    __metadata_request__fit: ClassVar = {"demographics": True, "groups": True}
+    __metadata_request__score: ClassVar = {"demographics": True}
 
     def __init__(
         self,
@@ -136,6 +149,8 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         unseen="error",
         missing="error",
         min_level_count=5,
+        kind="auto",
+        scoring="reconstruction",
         device="auto",
         n_threads=1,
         random_state=None,
@@ -161,6 +176,8 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.unseen = unseen
         self.missing = missing
         self.min_level_count = min_level_count
+        self.kind = kind
+        self.scoring = scoring
         self.device = device
         self.n_threads = n_threads
         self.random_state = random_state
@@ -187,9 +204,15 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             R (R - 1) / 2, missing or constant demographics, more latents than directions, ...
         """
         given = {name: getattr(self, name) for name in self.get_params(deep=False)}
-        for name in ("preset", "columns", "random_state", "verbose"):
+        for name in ("preset", "columns", "random_state", "verbose", "kind", "scoring"):
             given.pop(name)
         settings = presets.resolve(self.preset, given)
+        for name, value, choices in (
+            ("kind", self.kind, ("auto", *kinds.KINDS)),
+            ("scoring", self.scoring, SCORINGS),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name}: got {value!r}, expected {', '.join(choices)}")
         validate_data(self, X, skip_check_array=True)
         rows = training_rows(X, y, demographics, groups, self.columns, self.missing)
         X, demographics, groups = rows.X, rows.demographics, rows.groups
@@ -203,15 +226,17 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ).fit(demographics, groups)
         D = coder.transform(demographics)
         if self.mode == "linear":
-            found = fitting.fit_linear(X, D, coder.remove_, settings, groups, seed)
+            found = fitting.fit_linear(X, D, coder.removal_, settings, groups, seed)
         else:
             found = self._fit_network(X, demographics, coder, D, settings, groups, seed)
         self.columns_, self.coder_, self.settings_ = rows.columns, coder, settings
         self.n_regions_ = n_regions(X.shape[1])
+        self.kind_ = kinds.learned_kind(X, self.n_regions_) if self.kind == "auto" else self.kind
         self.space_, self.codec_ = found.space, found.codec
         self.noise_sd_, self.noise_edge_ = found.noise_sd, found.noise_edge
         self.history_ = pd.DataFrame(found.history, columns=list(presets.HISTORY))
         self.n_epochs_, self.device_ = found.n_epochs, found.device
+        self.heldout_variance_ = found.heldout_variance
         Z = self.codec_.encode(self.space_.project(X))
         self.moment_error_ = moments(Z / math.sqrt(settings["target"]))[0]
         self.converged_ = bool(self.moment_error_ <= CONVERGED)
@@ -231,18 +256,6 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 )
         finally:
             torch.set_num_threads(before)
-
-    @property
-    def levels_(self):
-        """Levels of the categorical columns."""
-        terms = self.coder_.terms_.items()
-        return {name: list(term.levels_) for name, term in terms if hasattr(term, "levels_")}
-
-    @property
-    def ranges_(self):
-        """Training range of the continuous columns."""
-        terms = self.coder_.terms_.items()
-        return {name: term.range_ for name, term in terms if hasattr(term, "range_")}
 
     def transform(self, X) -> np.ndarray:
         """Latents of connectomes; no demographics are needed.
@@ -315,14 +328,15 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         psd=None,
         residual_noise=None,
         random_state=None,
-        kind="pearson",
+        kind=None,
         latent_draw="auto",
+        batch="independent",
     ) -> np.ndarray:
         """Connectomes for given demographics.
 
         Parameters
         ----------
-        n, demographics, psd, residual_noise, random_state, kind, latent_draw
+        n, demographics, psd, residual_noise, random_state, kind, latent_draw, batch
             See :func:`neuro.demovae.sampling.generate.sample`.
 
         Returns
@@ -331,34 +345,12 @@ class DemoVAE(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         return generate.sample(
-            self, n, demographics, psd, residual_noise, random_state, kind, latent_draw
+            self, n, demographics, psd, residual_noise, random_state, kind, latent_draw, batch
         )
-
-    def score(self, X, y=None, *, demographics=None) -> float:
-        """Minus the RMSE per edge of the reconstruction with the rows' own demographics.
-
-        Parameters
-        ----------
-        X : array or pandas.DataFrame, shape (n_rows, n_edges)
-        y : array, optional
-            Never used.
-        demographics : pandas.DataFrame
-
-        Returns
-        -------
-        float
-
-        Raises
-        ------
-        ValueError
-            When demographics are missing.
-        """
-        if demographics is None:
-            raise ValueError("demographics: missing; score(X, demographics=table) needs them")
-        return -reexpress.reconstruction_error(self, X, demographics)
 
     def save(self, path) -> Path:
         """Write the fitted model as `.npz`, without pickle; it identifies its training subjects."""
+        check_is_fitted(self)
         return write_model(self, path)
 
     @classmethod

@@ -15,8 +15,11 @@ from neuro.demovae.coding.schema import Column
 from neuro.io.formats.model_files import read_model_file, write_model_file
 
 FORMAT = "neuro.demovae.DemoVAE"
-VERSION = 2
-_NUMBERS = ("n_features_in_", "n_regions_", "n_epochs_", "converged_", "moment_error_", "device_")
+VERSION = 3
+_NUMBERS = (
+    *("n_features_in_", "n_regions_", "n_epochs_", "converged_", "moment_error_", "device_"),
+    *("kind_", "heldout_variance_"),
+)
 _ARRAYS = (
     *("noise_sd_", "noise_edge_", "latent_mean_", "latent_cov_"),
     *("latent_slope_", "told_mean_", "told_cov_"),
@@ -73,6 +76,7 @@ def _write_coder(coder) -> dict:
         "terms": terms,
         "names": coder.names_,
         "remove": coder.remove_,
+        "removal": None if coder.removal_.ndim == 1 else coder.removal_.tolist(),
     }
 
 
@@ -109,6 +113,8 @@ def _read_coder(content, columns) -> DemographicCoder:
         coder.terms_[column.name] = term
     coder.names_ = list(content["names"])
     coder.remove_ = np.array(content["remove"], dtype=bool)
+    shielded = content["removal"]
+    coder.removal_ = coder.remove_ if shielded is None else np.array(shielded, np.float64)
     return coder
 
 
@@ -138,6 +144,6 @@ def read_model(cls, path):
     parts = {name[6:]: value for name, value in arrays.items() if name.startswith("space_")}
     model.space_ = _SPACES[kind](**parts, **numbers)
     model.coder_ = _read_coder(
-        meta["coder"], [column for column in model.columns_ if column.role != "keep"]
+        meta["coder"], [column for column in model.columns_ if column.role != "report"]
     )
     return model

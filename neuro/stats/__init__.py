@@ -1,8 +1,10 @@
-"""Statistics that several stages share: folds, false discovery, covariance, tangent space."""
+"""Statistics that several stages share: folds, false discovery, covariance, site effects."""
 
 from neuro.base.lazy import attach
 
 _HOMES = {
+    "ComBat": "combat",
+    "CovBat": "combat",
     "TangentSpace": "tangent",
     "adjusted_p": "false_discovery",
     "common_block": "observed",

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
+from neuro.adhd.diagnosis.model import GraphDiagnosis
 from neuro.adhd.diagnosis.scaling import FeatureScaler
 
 
@@ -148,3 +149,72 @@ def test_encoder_treats_numbered_sites_as_labels():
 def test_encoder_names_the_missing_column():
     with pytest.raises(ValueError, match="no column 'iq' in the participants table; found age"):
         CovariateEncoder(["iq"]).fit(pd.DataFrame({"age": [1.0]}))
+
+
+def sites_and_people(n=120, n_features=20, seed=0):
+    rng = np.random.default_rng(seed)
+    site = rng.choice(["a", "b", "c"], n)
+    people = pd.DataFrame(
+        {"age": rng.uniform(8, 18, n), "sex": rng.choice(["F", "M"], n), "site": site}
+    )
+    shift = {name: rng.normal(size=n_features) for name in "abc"}
+    X = rng.normal(size=(n, n_features)) + np.array([shift[name] for name in site])
+    return X + 0.1 * people["age"].to_numpy()[:, None], site, people
+
+
+def test_combat_is_learned_on_training_rows_and_test_rows_play_no_part():
+    from neuro.stats.combat import ComBat
+
+    X, site, people = sites_and_people()
+    known = np.arange(len(X)) % 3 > 0
+    scaler = FeatureScaler(harmonise="combat", protect=("age", "sex"))
+    scaler.fit(X[known], site=site[known], covariates=people[known])
+    design = scaler.protected_.transform(people)
+    alone = ComBat().fit(X[known], site=site[known], covariates=design[known])
+    expected = alone.transform(X, site=site, covariates=design)
+    centre, scale = expected[known].mean(axis=0), expected[known].std(axis=0)
+    found = scaler.transform(X, site=site, covariates=people)
+    np.testing.assert_allclose(found, (expected - centre) / scale, rtol=1e-7, atol=1e-8)
+    # a test row is transformed alone as among others
+    one = scaler.transform(X[:1], site=site[:1], covariates=people[:1])
+    np.testing.assert_allclose(one, found[:1], rtol=1e-10)
+    with pytest.raises(ValueError, match="protect: a table with age, sex"):
+        scaler.fit(X, site=site)
+
+
+def test_a_site_that_combat_never_saw_is_refused_or_corrected_by_its_own_rows():
+    X, site, people = sites_and_people()
+    known = site != "c"
+    scaler = FeatureScaler(harmonise="combat").fit(X[known], site=site[known])
+    with pytest.raises(ValueError, match="site 'c' was not in training"):
+        scaler.transform(X, site=site)
+    own = FeatureScaler(harmonise="combat", transductive=True).fit(X[known], site=site[known])
+    found = own.transform(X, site=site)
+    np.testing.assert_allclose(found[known], scaler.transform(X[known], site=site[known]))
+    assert np.abs(found[~known].mean()) < 0.1
+
+
+def test_protected_columns_that_sites_determine_are_left_out():
+    """In a fold a column may be constant or follow the site; that must not end the run."""
+    X, site, people = sites_and_people()
+    people = people.assign(scanner=(site == "a").astype(float), empty=1.0)
+    scaler = FeatureScaler(harmonise="combat", protect=("age", "scanner", "empty"))
+    found = scaler.fit_transform(X, site=site, covariates=people)
+    plain = FeatureScaler(harmonise="combat", protect=("age",))
+    np.testing.assert_allclose(found, plain.fit_transform(X, site=site, covariates=people))
+
+
+@pytest.mark.parametrize("protect", [(), ("age", "sex")])
+def test_a_model_with_combat_is_the_same_from_its_file(tmp_path, protect):
+    X, site, people = sites_and_people()
+    y = (np.arange(len(X)) % 2).astype(int)
+    model = GraphDiagnosis(
+        mask_rule="none", n_components=5, harmonise="combat", protect=protect, transductive=True
+    )
+    model.fit(X, y, site=site, covariates=people)
+    back = GraphDiagnosis.load(model.save(tmp_path / "m.npz"))
+    new = np.where(np.arange(len(X)) < 40, "new", site)
+    np.testing.assert_allclose(
+        back.decision_function(X, site=new, covariates=people),
+        model.decision_function(X, site=new, covariates=people),
+    )

@@ -160,7 +160,7 @@ SILENT = [
     ("demovae", {"mode": "network", "validation": 0}, "Training stopped"),
     ("demovae", {"mode": "linear", "validation": 0.1}, "Training stopped"),
     ("demovae", {"adhd__enabled": False}, "diagnosis was repeated"),
-    ("demovae", {"columns": {"age": "continuous", "sex": "categorical keep"}}, "and sex"),
+    ("demovae", {"columns": {"age": "continuous", "sex": "categorical report"}}, "and sex"),
     ("hmmglm", {"model": ["plain"]}, "one-hot"),
     ("ntf", {"n_null": 0}, "surrogates"),
     ("ntf", {"affinity__kind": "auto", "sources": ["recordings"]}, "for BOLD"),

@@ -51,7 +51,7 @@ def test_short_form_of_columns():
         Column("dx", "categorical", "condition", None),
     ]
     with pytest.raises(InputProblem) as caught:
-        columns_from_text({"age": "number", "sex": "categorical drop", "iq": "continuous keep x"})
+        columns_from_text({"age": "number", "sex": "categorical drop", "iq": "continuous report x"})
     assert len(caught.value.problems) == 3
 
 
@@ -60,7 +60,7 @@ def test_dead_regions_go_for_everybody_and_single_gaps_cost_a_run(small):
     rows, cols = np.triu_indices(24, 1)
     data.edges[:10, (rows == 3) | (cols == 3)] = np.nan
     data.edges[20, (rows == 5) | (cols == 5)] = np.nan
-    columns = columns_from_text({"age": "continuous remove", "iq": "continuous keep"})
+    columns = columns_from_text({"age": "continuous remove", "iq": "continuous report"})
     found = gather(data, small.participants, columns)
     assert found.edges.shape == (59, 23 * 22 // 2)
     assert np.isfinite(found.edges).all()
@@ -235,7 +235,7 @@ def test_rows_of_the_comparison(columns):
 
 def test_the_diagnosis_is_no_column_of_its_own_features(small):
     columns = columns_from_text(
-        {"age": "continuous remove", "dx": "categorical condition", "iq": "continuous keep"}
+        {"age": "continuous remove", "dx": "categorical condition", "iq": "continuous report"}
     )
     people = gather(stored(small), small.participants, columns)
     folds = pd.DataFrame(
@@ -293,12 +293,12 @@ def test_section_problems(tmp_path):
         "age": "contineous remove",
         "sex": "categorical drop",
         "dx": "categorical remove",
-        "iq": "continuous keep high",
+        "iq": "continuous report high",
     }
     lines = problems(columns=columns)
     assert len(lines) == 4
     assert "'dx' is the prediction target" in lines[2]
-    assert problems(columns={"age": "continuous keep"}) == [
+    assert problems(columns={"age": "continuous report"}) == [
         "demovae.columns: no column has role remove; disable demovae or name one"
     ]
 
@@ -309,5 +309,5 @@ def test_every_preset_describes_itself(name):
 
     own = {key: entry.default for key, entry in walk(section.Demovae)} | section.PRESETS[name]
     sentences, keys = section.describe({"demovae": own, "adhd": {"enabled": True}})
-    assert "age, sex and site" in sentences[0]
+    assert "age, sex, site and log_mean_fd" in sentences[0]
     assert "orlichenko2024" in keys

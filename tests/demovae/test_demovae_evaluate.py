@@ -110,7 +110,7 @@ def test_readouts_of_synthetic_people_are_tested_on_real_ones(small, columns):
     X, people = small.edges, small.participants
     train, test = np.arange(100), np.arange(100, 160)
     known, new = people.iloc[train].reset_index(drop=True), people.iloc[test]
-    told = [*columns, {"name": "dx", "type": "categorical", "role": "keep"}]
+    told = [*columns, {"name": "dx", "type": "categorical", "role": "report"}]
     one = known.assign(dx=0)
     same = transfer(X[train], one, X[train], known, X[test], new, told, 3).set_index("target")
     assert list(same.index) == ["age", "sex", "site"], "dx has one value among the synthetic"

@@ -132,7 +132,7 @@ def test_gaussian_noise_has_both_of_its_parts(model, small, monkeypatch, part):
 
 def test_draws_are_white_and_free_of_the_demographics(model, small):
     told = model.coder_.transform(small.participants)
-    Z = draw_latents(model, 160, np.random.RandomState(0), "normal", told)
+    Z = draw_latents(model, 160, np.random.RandomState(0), "normal", told, True)
     np.testing.assert_allclose(Z.T @ Z / 160, np.eye(10), atol=1e-4)
     inside = evaluate.correlations(Z, small.participants, model.columns_)
     assert max(np.abs(value).max() for value in inside.values()) <= 1e-4
@@ -145,11 +145,11 @@ def test_latents_that_did_not_converge_are_drawn_from_their_moments(small, colum
     paper.fit(small.edges, demographics=small.participants)
     assert not paper.converged_
     with pytest.warns(UserWarning, match="latents had not converged"):
-        Z = draw_latents(paper, 4000, np.random.RandomState(0))
+        Z = draw_latents(paper, 4000, np.random.RandomState(0), balanced=True)
     np.testing.assert_allclose(np.cov(Z.T), paper.latent_cov_, rtol=1e-2, atol=1e-5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Z = draw_latents(paper, 4000, np.random.RandomState(0), "normal")
+        Z = draw_latents(paper, 4000, np.random.RandomState(0), "normal", balanced=True)
     np.testing.assert_allclose(np.cov(Z.T), np.eye(4), atol=1e-2)
 
 
@@ -198,7 +198,7 @@ def test_samples_carry_the_map_of_a_column_that_is_not_removed(columns):
     assert np.abs(Z[case].mean(axis=0) - Z[~case].mean(axis=0)).max() > 0.3
     rows = made.participants.sample(2000, replace=True, random_state=0).reset_index(drop=True)
     told = model._told(rows)
-    drawn = draw_latents(model, 2000, np.random.RandomState(0), told=told)
+    drawn = draw_latents(model, 2000, np.random.RandomState(0), told=told, balanced=True)
     np.testing.assert_allclose(np.cov(drawn.T), np.eye(15), atol=0.12)
     ill = rows["dx"].to_numpy() == 1
     np.testing.assert_allclose(

@@ -128,6 +128,10 @@ def study(tmp_path_factory, settings):
                 reconstruction="reconstruction.tsv",
             ),
         ),
+        "demovae_compare": (
+            data,
+            out(table="compare.tsv", summary="compare_summary.tsv"),
+        ),
         "demovae_generation": (
             data,
             out(generation="generation.tsv", maps="map_comparison.tsv", arrays="generation.npz"),
@@ -203,6 +207,24 @@ def test_readouts_compare_every_kind_of_features(study):
     exact = seen[(seen["features"] != "pca-5") & (seen["scheme"] == "folds")]
     assert (exact["max_abs_r_train"] <= 0.01).all()
     assert set(seen["column"]) >= {"age", "sex", "site"}
+
+
+def test_every_way_of_removal_is_compared(study):
+    found = read(study, "compare_summary.tsv")
+    assert len(set(found["method"])) == 9
+    assert set(found["bottleneck"]) == {0, 5}
+    long = read(study, "compare.tsv")
+    assert (long.loc[long["measure"].str.startswith("shared"), "value"] == 0).all()
+    assert not (long["measure"] == "failed").any()
+
+
+def test_samples_are_attacked_and_told_from_people(study):
+    values = read(study, "generation.tsv").set_index("name")["value"]
+    names = ("attack_samples", "attack_samples_upper", "attack_samples_many", "attack_weights")
+    assert values[list(names)].between(0, 1).all()
+    assert values["attack_samples_upper"] > values["attack_samples"]
+    assert {"told_apart_linear", "told_apart_rbf", "told_apart_eigenvalues"} <= set(values.index)
+    assert "amplitude_halves" in read(study, "map_comparison.tsv")
 
 
 def test_diagnosis_stands_beside_its_controls_and_its_null(study):

@@ -9,7 +9,7 @@ import pytest
 from neuro.io.formats.tables import write_tsv
 from neuro.report.figures import demovae as demovae_figures
 from neuro.report.figures import demovae_samples
-from neuro.report.pages import demovae
+from neuro.report.pages import demovae, demovae_compared
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 
@@ -233,8 +233,10 @@ def test_who_would_share_samples_or_weights_is_warned(section, results):
     assert "AUC of 0.93: never share model.npz" in text
     near = pd.read_csv(results / "demovae/generation.tsv", sep="\t", index_col=0)["value"]
     assert f"{100 * near['privacy_ratio']:.0f} % of them lie nearer" in text
-    assert "do not share them" in demovae._sharing(pd.Series({"privacy_ratio": 0.61})).text
-    assert "do not share them" not in demovae._sharing(pd.Series({"privacy_ratio": 0.59})).text
+    assert "do not share them" in demovae_compared.sharing(pd.Series({"privacy_ratio": 0.61})).text
+    assert (
+        "do not share them" not in demovae_compared.sharing(pd.Series({"privacy_ratio": 0.59})).text
+    )
 
 
 def test_a_correlation_beyond_chance_and_a_small_cohort_are_said(results, tmp_path):

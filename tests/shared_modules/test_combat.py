@@ -1,158 +1,238 @@
-"""ComBat: equal to a slow version and to neuroHarmonize, with what it must not do."""
+"""ComBat and CovBat: equal to the programs of their authors, and fit for folds."""
 
+import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
-from neuro.adhd.diagnosis.scaling import FeatureScaler
-from neuro.stats.combat import CLOSE, fit_combat
+from neuro.stats.combat import ComBat, CovBat
 
-ORACLE = Path(__file__).parent / "neuroharmonize_0.csv"
-
-
-def cohort(n=40, n_features=12, seed=0):
-    """Three sites that differ in location and scale; age and sex have effects that stay."""
-    rng = np.random.default_rng(seed)
-    site = np.array(["a", "b", "c"])[np.sort(rng.integers(0, 3, n))]
-    age, sex = rng.uniform(8, 18, n).round(2), rng.integers(0, 2, n)
-    size = {"a": (0.0, 1.0), "b": (0.7, 1.6), "c": (-0.5, 0.6)}
-    shift, spread = np.array([size[name] for name in site]).T
-    X = rng.standard_normal((n, n_features)) * spread[:, None] + shift[:, None]
-    X += np.outer(age - 13, rng.normal(0.1, 0.05, n_features)) + np.outer(sex, np.ones(n_features))
-    return (5 + X).round(4), site, age, sex
+REFERENCE = json.loads((Path(__file__).parent / "combat_reference.json").read_text())
+N_TRAIN = 26
 
 
-def slow(X, site, age, sex):
-    """The same feature by feature and site by site, with its own least squares and loop."""
-    p = X.shape[1]
-    names = sorted(set(site))
-    design = np.column_stack([*(site == name for name in names), age, sex]).astype(float)
-    normal = np.linalg.inv(design.T @ design) @ design.T
-    standing, sd = np.empty_like(X), np.empty(p)
-    for one in range(p):
-        weights = normal @ X[:, one]
-        share = [np.mean(site == name) for name in names]
-        standing[:, one] = (
-            np.dot(share, weights[: len(names)]) + design[:, len(names) :] @ (weights[len(names) :])
-        )
-        sd[one] = np.sqrt(np.mean((X[:, one] - design @ weights) ** 2))
-    z = (X - standing) / sd
+@pytest.fixture(scope="module")
+def stored():
+    people = pd.DataFrame({"age": REFERENCE["age"], "sex": REFERENCE["sex"]})
+    return np.array(REFERENCE["X"]), np.array(REFERENCE["site"]), people
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Sites differ in mean, scale and covariance; age has a map of its own and differs by site."""
+    rng = np.random.default_rng(0)
+    place = rng.choice(3, 300, p=[0.5, 0.3, 0.2])
+    age = rng.normal(14 + place, 3)
+    true = rng.normal(size=60) * 0.05
+    shared = rng.normal(size=(3, 60))
+    rows = (age - 14)[:, None] * true + (rng.normal(size=(3, 60)) * 1.5)[place]
+    rows += np.array([0.5, 1.0, 1.5])[place][:, None] * rng.normal(size=(300, 60))
+    rows += rng.normal(size=(300, 1)) * shared[place]
+    return rows, np.array(["A", "B", "C"])[place], pd.DataFrame({"age": age}), true
+
+
+def fitted(kind, X, site, people, **more):
+    return kind(**more).fit(X[:N_TRAIN], site=site[:N_TRAIN], covariates=people[:N_TRAIN])
+
+
+def test_combat_equals_neuroharmonize_on_its_rows_and_on_new_ones(stored):
+    X, site, people = stored
+    model = fitted(ComBat, *stored)
+    found = model.transform(X, site=site, covariates=people)
+    np.testing.assert_allclose(found[:N_TRAIN], REFERENCE["harmonize"], atol=1e-6)
+    np.testing.assert_allclose(found[N_TRAIN:], REFERENCE["applied"], atol=1e-6)
+
+
+def test_covbat_equals_the_published_program(stored):
+    X, site, people = stored
+    model = fitted(CovBat, *stored, variance=0.8)
+    found = model.transform(X[:N_TRAIN], site=site[:N_TRAIN], covariates=people[:N_TRAIN])
+    np.testing.assert_allclose(found, REFERENCE["covbat"], atol=1e-6)
+
+
+def slow(X, site, age):
+    """ComBat without vectors, from the formulas of Johnson et al. (2007)."""
+    levels = sorted(set(site))
     out = np.empty_like(X)
-    for name in names:
-        rows = z[site == name]
-        m = len(rows)
-        g, d = rows.mean(axis=0), rows.var(axis=0, ddof=1)
-        g_bar, t2 = g.mean(), g.var(ddof=1)
-        mean, var = d.mean(), d.var(ddof=1)
-        a, b = (2 * var + mean**2) / var, (mean * var + mean**3) / var
-        now, wide = g.copy(), d.copy()
-        while True:
-            new, new_wide = np.empty(p), np.empty(p)
-            for one in range(p):
-                new[one] = (m * t2 * g[one] + wide[one] * g_bar) / (m * t2 + wide[one])
-                total = sum((value - new[one]) ** 2 for value in rows[:, one])
-                new_wide[one] = (b + total / 2) / (a + m / 2 - 1)
-            change = max((abs(new - now) / now).max(), (abs(new_wide - wide) / wide).max())
-            now, wide = new, new_wide
-            if change <= CLOSE:
-                break
-        out[site == name] = (rows - now) / np.sqrt(wide)
-    return out * sd + standing
+    design = np.column_stack([*(site == level for level in levels), age]).astype(float)
+    coef = np.linalg.solve(design.T @ design, design.T @ X)
+    share = np.array([np.mean(site == level) for level in levels])
+    level = share @ coef[:-1]
+    expected = level + np.outer(age, coef[-1])
+    sigma = np.sqrt(((X - design @ coef) ** 2).mean(axis=0))
+    Z = (X - expected) / sigma
+    for name in levels:
+        rows = Z[site == name]
+        n, mean, var = len(rows), rows.mean(axis=0), rows.var(axis=0, ddof=1)
+        tau2, bar = mean.var(ddof=1), mean.mean()
+        m, v = var.mean(), var.var(ddof=1)
+        a, b = (2 * v + m * m) / v, (m * v + m**3) / v
+        for edge in range(X.shape[1]):
+            g, d = mean[edge], var[edge]
+            for _ in range(500):
+                g = (n * tau2 * mean[edge] + d * bar) / (n * tau2 + d)
+                d = (b + 0.5 * ((rows[:, edge] - g) ** 2).sum()) / (n / 2 + a - 1)
+            rows[:, edge] = (rows[:, edge] - g) / np.sqrt(d)
+        out[site == name] = rows * sigma + expected[site == name]
+    return out
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_equal_to_a_slow_version(seed):
-    X, site, age, sex = cohort(seed=seed)
-    design = np.column_stack([age, sex])
-    model = fit_combat(X, site, design)
-    np.testing.assert_allclose(model.apply(X, site, design), slow(X, site, age, sex), rtol=1e-9)
-    # how a protected column is coded changes nothing
-    coded = np.column_stack([(age - 3) / 7, sex == 0, sex == 1])
-    again = fit_combat(X, site, coded).apply(X, site, coded)
-    np.testing.assert_allclose(again, model.apply(X, site, design), rtol=1e-6)
+def test_combat_equals_a_slow_version_that_converges(planted):
+    X, site, people, _ = planted
+    model = ComBat(tol=1e-12).fit(X, site=site, covariates=people)
+    found = model.transform(X, site=site, covariates=people)
+    np.testing.assert_allclose(found, slow(X, site, people["age"].to_numpy()), atol=1e-8)
 
 
-def test_equal_to_neuroharmonize_on_its_training_rows():
-    """Values of neuroHarmonize's `harmonizationLearn` for the first cohort, empirical Bayes."""
-    X, site, age, sex = cohort()
-    expected = np.loadtxt(ORACLE, delimiter=",")
-    design = np.column_stack([age, sex])
-    found = fit_combat(X, site, design).apply(X, site, design)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+@pytest.mark.parametrize("kind", [ComBat, CovBat])
+def test_site_goes_and_age_stays_in_rows_of_the_fit_and_in_new_ones(kind, planted):
+    X, site, people, true = planted
+    train = np.arange(len(X)) % 2 == 0
+    model = kind().fit(X[train], site=site[train], covariates=people[train])
+    for part in (train, ~train):
+        found = model.transform(X[part], site=site[part], covariates=people[part])
+        age = people["age"][part].to_numpy()
+        rest = found - np.outer(age - 14, true)
+
+        def apart(rows, here=site[part]):
+            middle = np.array([rows[here == s].mean(axis=0) for s in "ABC"])
+            width = [rows[here == s].std(axis=0).mean() for s in "ABC"]
+            return middle.std(axis=0).mean(), max(width) / min(width)
+
+        before = apart(X[part] - np.outer(age - 14, true))
+        after = apart(rest)
+        assert after[0] < 0.5 * before[0]
+        assert before[1] > 1.4
+        assert after[1] - 1 < 0.6 * (before[1] - 1)
+        slope = np.polyfit(age, found, 1)[0]
+        assert np.corrcoef(slope, true)[0, 1] > 0.6
 
 
-def test_sites_go_and_protected_effects_stay():
-    X, site, age, sex = cohort(900, 60)
-    design = np.column_stack([age, sex])
-    kept = fit_combat(X, site, design).apply(X, site, design)
-    means, before = (
-        [(part - (design @ [0.1, 1])[:, None])[site == name] for name in "abc"]
-        for part in (kept, X)
+def test_covbat_makes_covariances_alike_where_combat_leaves_them(planted):
+    X, site, people, _ = planted
+
+    def apart(model):
+        found = model.fit_transform(X, site=site, covariates=people)
+        parts = [np.cov(found[site == s].T) for s in "AC"]
+        return np.linalg.norm(parts[0] - parts[1])
+
+    assert apart(CovBat()) < 0.8 * apart(ComBat())
+
+
+@pytest.mark.parametrize("kind", [ComBat, CovBat])
+def test_a_row_of_a_known_site_does_not_depend_on_the_others(kind, planted):
+    X, site, people, _ = planted
+    model = kind().fit(X[:200], site=site[:200], covariates=people[:200])
+    together = model.transform(X[200:], site=site[200:], covariates=people[200:])
+    alone = model.transform(X[250:251], site=site[250:251], covariates=people[250:251])
+    np.testing.assert_allclose(together[50], alone[0], atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [ComBat, CovBat])
+def test_a_new_site_is_refused_kept_or_estimated(kind, planted):
+    X, site, people, _ = planted
+    seen = site != "C"
+    known = {"site": site[seen], "covariates": people[seen]}
+    new = {"site": site[~seen], "covariates": people[~seen]}
+    with pytest.raises(ValueError, match=r"site: C not in the fit \(known: A, B\)"):
+        kind().fit(X[seen], **known).transform(X[~seen], **new)
+    kept = kind(unseen="keep").fit(X[seen], **known).transform(X[~seen], **new)
+    np.testing.assert_allclose(kept, X[~seen], atol=1e-10)
+    model = kind(unseen="estimate").fit(X[seen], **known)
+    found = model.transform(X[~seen], **new)
+    rest = (
+        found
+        - model.level_
+        - model.covariates_.transform(people[~seen], len(found)) @ (model.slope_)
     )
-    assert np.ptp([part.mean() for part in before]) > 1
-    assert np.ptp([part.mean() for part in means]) < 0.03
-    assert np.ptp([part.std(axis=0).mean() for part in means]) < 0.05
-    slope = np.polyfit(age, kept.mean(axis=1), 1)[0]
-    assert slope == pytest.approx(np.polyfit(age, X.mean(axis=1), 1)[0], abs=0.02)
-    # where sites differ in age, the effect of age stays between them only if it is protected
-    old = 6 * (site == "b")
-    X, age = X + 0.1 * old[:, None], age + old
-    lost = fit_combat(X, site).apply(X, site).mean(axis=1)
-    design = np.column_stack([age, sex])
-    held = fit_combat(X, site, design).apply(X, site, design).mean(axis=1)
-    gaps = [part[site == "b"].mean() - part[site == "a"].mean() for part in (lost, held)]
-    assert abs(gaps[0]) < 0.03 and gaps[1] == pytest.approx(0.6, abs=0.12)
+    assert np.abs(rest.mean(axis=0)).mean() < 0.1
+    assert 0.9 < (rest.std(axis=0) / model.scale_).mean() < 1.1
+    with pytest.warns(UserWarning, match="one row of the new site C"):
+        one = model.transform(X[~seen][:1], site=site[~seen][:1], covariates=people[~seen].iloc[:1])
+    np.testing.assert_allclose(one, X[~seen][:1], atol=1e-10)
 
 
-def test_an_unseen_site_is_refused_or_corrected_by_its_own_rows():
-    X, site, age, sex = cohort(300, 40)
-    design = np.column_stack([age, sex])
-    known = site != "c"
-    model = fit_combat(X[known], site[known], design[known])
-    with pytest.raises(ValueError, match="site 'c' was not in training"):
-        model.apply(X, site, design)
-    found = model.apply(X, site, design, transductive=True)
-    np.testing.assert_array_equal(found[known], model.apply(X[known], site[known], design[known]))
-    rest = [(found - design @ model.slope)[site == name] for name in "abc"]
-    assert np.ptp([part.mean() for part in rest]) < 0.1
-    assert np.ptp([part.std(axis=0).mean() for part in rest]) < 0.1
-    # the rows of another site say nothing about it
-    other = X.copy()
-    other[site == "a"] += 9
-    again = model.apply(other, site, design, transductive=True)
-    np.testing.assert_array_equal(again[site == "c"], found[site == "c"])
+def test_a_site_of_one_row_and_a_constant_feature_give_no_gaps(planted):
+    X, site, people, _ = planted
+    X, site = X[:50].copy(), site[:50].astype(object)
+    X[:, 3] = 0.25
+    site[0] = "alone"
+    for kind in (ComBat, CovBat):
+        with pytest.warns(UserWarning, match="site: one row in alone"):
+            found = kind().fit_transform(X, site=site, covariates=people[:50])
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found[:, 3], 0.25, atol=1e-9)
 
 
-def test_few_rows_constant_features_and_one_feature():
-    X, site, age, sex = cohort()
-    X = X.copy()
-    X[:, 3] = 2.0
-    X[site == "b", 4] = 1.0
-    site = site.copy()
-    site[0] = "lone"
-    design = np.column_stack([age, sex])
-    found = fit_combat(X, site, design).apply(X, site, design)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found[:, 3], 2.0)
-    one = fit_combat(X[:, :1], site, design).apply(X[:, :1], site, design)
-    assert np.isfinite(one).all()
+def test_levels_are_coded_and_columns_go_by_name(planted):
+    X, site, people, _ = planted
+    table = people.assign(sex=np.where(np.arange(len(X)) % 3, "F", "M"))
+    coded = people.assign(sex=(table["sex"] == "M").astype(float))
+    ours = ComBat().fit_transform(X, site=site, covariates=table)
+    np.testing.assert_allclose(ours, ComBat().fit_transform(X, site=site, covariates=coded))
+    model = ComBat().fit(X, site=site, covariates=table)
+    turned = model.transform(X, site=site, covariates=table[["sex", "age"]])
+    np.testing.assert_array_equal(turned, ours)
+    with pytest.raises(ValueError, match="level 'X' of 'sex' was not in the fit"):
+        model.transform(X, site=site, covariates=table.assign(sex="X"))
 
 
-def test_the_scaler_learns_it_on_training_rows_and_test_labels_play_no_part():
-    X, site, age, sex = cohort(120, 20)
-    people = pd.DataFrame({"age": age, "sex": np.where(sex, "F", "M")})
-    known = np.arange(120) % 3 > 0
-    scaler = FeatureScaler(harmonise="combat", protect=("age", "sex"))
-    scaler.fit(X[known], site=site[known], covariates=people[known])
-    design = scaler.protected_.transform(people)
-    expected = fit_combat(X[known], site[known], design[known]).apply(X, site, design)
-    centre, scale = expected[known].mean(axis=0), expected[known].std(axis=0)
-    found = scaler.transform(X, site=site, covariates=people)
-    np.testing.assert_allclose(found, (expected - centre) / scale, rtol=1e-9, atol=1e-9)
-    # a test row is transformed alone as among others
-    alone = scaler.transform(X[:1], site=site[:1], covariates=people[:1])
-    np.testing.assert_allclose(alone, found[:1], rtol=1e-12)
-    with pytest.raises(ValueError, match="protect: a table with age, sex"):
-        scaler.fit(X, site=site)
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"site": None}, "site: missing"),
+        ({"site": np.full(300, np.nan)}, "site: 300 missing values"),
+        ({"site": ["A"] * 3}, r"site: shape \(3,\) for 300 rows"),
+        ({"covariates": pd.DataFrame({"age": [np.nan] * 300})}, "missing values in age"),
+        ({"covariates": np.zeros((2, 1))}, "covariates: 2 rows for 300"),
+    ],
+)
+def test_bad_input_is_one_line(planted, change, line):
+    X, site, people, _ = planted
+    with pytest.raises(ValueError, match=line):
+        ComBat().fit(X, **{"site": site, "covariates": people, **change})
+
+
+def test_covariates_that_name_the_site_are_refused(planted):
+    X, site, _, _ = planted
+    scanner = pd.DataFrame({"field": np.where(site == "A", 3.0, 1.5)})
+    with pytest.raises(ValueError, match="combination of field and the sites"):
+        ComBat().fit(X, site=site, covariates=scanner)
+
+
+def test_the_contract_of_scikit_learn(planted):
+    X, site, people, _ = planted
+    table = pd.DataFrame(X, columns=[f"edge{i}" for i in range(60)])
+    known = {"site": site, "covariates": people}
+    with pytest.raises(NotFittedError):
+        ComBat().transform(X, **known)
+    model = clone(CovBat(variance=0.5)).set_output(transform="pandas").fit(table, **known)
+    found = model.transform(table, **known)
+    assert list(found.columns) == list(table.columns) == list(model.get_feature_names_out())
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(table[table.columns[::-1]], **known)
+    again = pickle.loads(pickle.dumps(model)).transform(table, **known)
+    np.testing.assert_allclose(found, again)
+    assert ComBat().fit_transform(X.astype(np.float32), **known).dtype == np.float32
+
+
+def test_it_stands_in_a_pipeline_that_routes_sites(planted):
+    X, site, people, _ = planted
+    with config_context(enable_metadata_routing=True):
+        step = ComBat().set_fit_request(site=True, covariates=True)
+        step.set_transform_request(site=True, covariates=True)
+        line = make_pipeline(step, Ridge(10.0))
+        known = {"site": site, "covariates": people}
+        line.fit(X, people["age"], **known)
+        by_hand = Ridge(10.0).fit(ComBat().fit_transform(X, **known), people["age"])
+        np.testing.assert_allclose(
+            line.predict(X, **known), by_hand.predict(ComBat().fit_transform(X, **known))
+        )

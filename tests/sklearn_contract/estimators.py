@@ -30,6 +30,9 @@ from neuro.adhd.graph.voxel_graph import VoxelGraph
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer, PCALatents
 from neuro.demovae.evaluation.fold_features import FoldFeatures
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.sampling.full_rank import FullRankSampler
+from neuro.demovae.sampling.private import PrivateSampler
+from neuro.demovae.training.protected import ProtectedLatents
 from neuro.encoding.encoder import VoxelEncoder
 from neuro.fmri.clean.denoiser import Denoiser
 from neuro.fmri.raw.realign import RigidRealign
@@ -44,6 +47,7 @@ from neuro.mds.twin.files import CheckpointTwin
 from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
+from neuro.stats.combat import ComBat, CovBat
 from neuro.stats.tangent import TangentSpace, pack
 
 ARRAYS = [
@@ -179,6 +183,41 @@ NATIVE = [
         TangentSpace,
         (COVARIANCES,),
         lambda m: m.transform(COVARIANCES),
+    ),
+    Native(
+        ProtectedLatents,
+        TABLE,
+        lambda: ProtectedLatents(3, site="sex", protect=SCHEMA[:1]),
+        (ROWS,),
+        lambda m: m.transform(ROWS, demographics=PEOPLE),
+        {"demographics": PEOPLE},
+    ),
+    Native(
+        FullRankSampler,
+        TABLE,
+        lambda: FullRankSampler(SCHEMA, 3, passes=1, random_state=0),
+        (np.tanh(0.2 * ROWS),),
+        lambda m: m.sample(demographics=PEOPLE, random_state=0),
+        {"demographics": PEOPLE},
+    ),
+    Native(
+        PrivateSampler,
+        TABLE,
+        lambda: PrivateSampler(columns=SCHEMA, n_components=2, random_state=0),
+        (np.tanh(0.2 * ROWS),),
+        lambda m: m.sample(demographics=PEOPLE, random_state=0),
+        {"demographics": PEOPLE, "public": (np.tanh(0.2 * ROWS[::-1]), PEOPLE)},
+    ),
+    *(
+        Native(
+            kind,
+            "needs the site of every row",
+            kind,
+            (ROWS,),
+            lambda m: m.transform(ROWS, site=Y, covariates=PEOPLE),
+            {"site": Y, "covariates": PEOPLE},
+        )
+        for kind in (ComBat, CovBat)
     ),
     Native(
         RigidRealign,

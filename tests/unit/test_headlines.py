@@ -134,12 +134,15 @@ def test_demovae():
         expected[f"{row.target} read out of {main} ({row.model}, fresh)"] = {
             "value": float(wide.loc[(row.target, row.model), main]),
             "baseline": float(wide.loc[(row.target, row.model), "raw"]),
-            "null": {"age": 0.0, "age^2": 0.0, "site": 0.333333333}.get(row.target, 0.5),
+            "null": {
+                **{"age": 0.0, "age^2": 0.0, "log_mean_fd": 0.0, "log_mean_fd^2": 0.0},
+                "site": 0.333333333,
+            }.get(row.target, 0.5),
             "unit": units[row.metric],
             "n": 48,
         }
     held = tables["associations"].set_index(["scheme", "features", "column"])
-    for column in ("age", "sex", "site"):
+    for column in ("age", "sex", "site", "log_mean_fd"):
         row = held.loc[("folds", main, column)]
         assert row.max_abs_r_train < 1e-6 < row.max_abs_r_heldout
         expected[f"largest held-out correlation of {main} with {column}"] = {
@@ -160,7 +163,11 @@ def test_demovae():
     for name, key in {
         "samples nearer to a training subject than to any other": "privacy_ratio",
         "membership recognised from the reconstruction error": "membership_auc",
-        "smallest eigenvalue of a synthetic connectome": "min_eigenvalue",
+        "people behind the samples told by an attack on the samples alone": "attack_samples",
+        "people behind the model told by an attack on its weights": "attack_weights",
+        "samples told from real people by their eigenvalues": "told_apart_eigenvalues",
+        "samples told from real people by a linear machine": "told_apart_linear",
+        "samples told from real people by an RBF machine": "told_apart_rbf",
     }.items():
         expected[name] = {
             "value": float(made.value[key]),

@@ -39,6 +39,7 @@ CHECKS = {
     "demovae_features": ("demovae/test_demovae_linear.py", ""),
     "demovae_sample": (STAGES, "test_samples_are_correlation_matrices_of_the_asked_people"),
     "demovae_evaluate": (STAGES, "test_reconstruction_from_components_is_that_of_scikit_learn"),
+    "demovae_compare": ("demovae/test_demovae_compare.py", ""),
     "demovae_generation": (STAGES, "test_generation_compares_the_real_connectomes"),
     "demovae_diagnosis": (HEADLINES, "test_demovae"),
     "demovae_planted": (HEADLINES, "test_demovae"),

@@ -29,6 +29,7 @@ DEMO = {
     "demovae_features": 1,
     "demovae_sample": 1,
     "demovae_evaluate": 1,
+    "demovae_compare": 1,
     "demovae_generation": 1,
     "demovae_diagnosis": 1,
     "demovae_planted": 1,

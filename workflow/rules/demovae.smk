@@ -11,6 +11,7 @@ rule demovae:
 rule demovae_fit:
     input:
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         participants="results/participants.tsv",
     output:
         model=ensure("results/demovae/model.npz", non_empty=True),
@@ -41,6 +42,7 @@ rule demovae_features:
     input:
         model="results/demovae/model.npz",
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         participants="results/participants.tsv",
     output:
         latents="results/demovae/latents.tsv",
@@ -70,6 +72,7 @@ rule demovae_sample:
         model="results/demovae/model.npz",
         participants="results/participants.tsv",
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         grid=config["demovae"]["grid"] or [],
     output:
         synthetic="results/demovae/synthetic.npz",
@@ -87,7 +90,17 @@ rule demovae_sample:
     params:
         inputs=stamp(config["demovae"]["grid"]),
         cohort=DEMOVAE_COHORT,
-        settings=settings("demovae", "n_samples", "psd", "residual_noise"),
+        settings=settings(
+            "demovae",
+            "n_samples",
+            "psd",
+            "residual_noise",
+            "sampler",
+            "batch",
+            "latent_dim",
+            "missing",
+            "min_level_count",
+        ),
         seed=DEMOVAE_SEED,
         code=stage_digest("demovae"),
     message:
@@ -99,6 +112,7 @@ rule demovae_sample:
 rule demovae_evaluate:
     input:
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         participants="results/participants.tsv",
         folds=demovae_folds,
     output:
@@ -126,9 +140,39 @@ rule demovae_evaluate:
         "../scripts/demovae_evaluate.py"
 
 
+rule demovae_compare:
+    input:
+        connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
+        participants="results/participants.tsv",
+    output:
+        table="results/demovae/compare.tsv",
+        summary="results/demovae/compare_summary.tsv",
+    log:
+        "results/logs/demovae/demovae_compare.log",
+    benchmark:
+        "results/benchmarks/demovae/demovae_compare.tsv"
+    conda:
+        "../../envs/demovae.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(8, floor=4000),
+        runtime=240,
+    params:
+        cohort=DEMOVAE_COHORT,
+        settings=DEMOVAE_MODEL | settings("demovae", "folds", "compare"),
+        seed=DEMOVAE_SEED,
+        code=stage_digest("demovae"),
+    message:
+        "Comparing the ways of removing demographics"
+    script:
+        "../scripts/demovae_compare.py"
+
+
 rule demovae_generation:
     input:
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         participants="results/participants.tsv",
     output:
         generation="results/demovae/generation.tsv",
@@ -147,7 +191,7 @@ rule demovae_generation:
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL
-        | settings("demovae", "n_samples", "psd", "residual_noise"),
+        | settings("demovae", "n_samples", "psd", "residual_noise", "sampler", "batch"),
         seed=DEMOVAE_SEED,
         code=stage_digest("demovae"),
     message:
@@ -159,6 +203,7 @@ rule demovae_generation:
 rule demovae_diagnosis:
     input:
         connectomes="results/fmri/connectomes.h5",
+        qc="results/fmri/group_qc.tsv",
         participants="results/participants.tsv",
         folds="results/adhd/folds.tsv",
     output:
@@ -215,6 +260,7 @@ rule demovae_summary:
         readouts="results/demovae/readouts.tsv",
         associations="results/demovae/associations.tsv",
         reconstruction="results/demovae/reconstruction.tsv",
+        compare="results/demovae/compare_summary.tsv",
         generation="results/demovae/generation.tsv",
         maps="results/demovae/map_comparison.tsv",
         diagnosis=demovae_diagnosis,

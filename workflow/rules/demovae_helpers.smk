@@ -59,7 +59,8 @@ if config["demovae"]["seed"]:
 
 def demovae_jobs():
     """Rules of the stage in this run, with the wildcards of their jobs."""
-    names = ["fit", "features", "sample", "evaluate", "generation", "summary"]
+    names = ["fit", "features", "sample", "evaluate", "compare", "generation"]
+    names += ["summary"]
     names += ["diagnosis"] if config["adhd"]["enabled"] else []
     names += ["planted"] if config["data"]["kind"] == "simulated" else []
     return {f"demovae_{name}": ONCE for name in names}

@@ -16,7 +16,7 @@ def main(snakemake):
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         folds = subjects.read_folds(given.folds)
-        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
         people, removed, left_out = fold_features.diagnosed(people, folds)
         dims, too_many = fold_features.fitting_dims(people, folds, removed, params.settings)
         steps = fold_features.transformers(removed, params.settings, dims, params.seed)

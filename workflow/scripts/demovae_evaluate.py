@@ -11,7 +11,7 @@ def main(snakemake):
         from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
-        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
         folds = None
         if given.get("folds"):
             text = {"participant_id": str, "scheme": str, "fold": str}

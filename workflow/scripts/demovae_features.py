@@ -14,7 +14,9 @@ def main(snakemake):
         from neuro.io.formats import tables
 
         given, output = snakemake.input, snakemake.output
-        people = cohort.load(given.connectomes, given.participants, snakemake.params.cohort)
+        people = cohort.load(
+            given.connectomes, given.participants, snakemake.params.cohort, given.get("qc")
+        )
         model = DemoVAE.load(given.model)
         Z = model.transform(people.edges)
         add_back = snakemake.params.settings["add_back"]

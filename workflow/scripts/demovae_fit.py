@@ -11,7 +11,7 @@ def main(snakemake):
         from neuro.io.formats import tables
 
         given, params, output = snakemake.input, snakemake.params, snakemake.output
-        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
         model = fold_features.estimator(
             params.settings, people.columns, params.seed, snakemake.threads
         ).set_params(verbose=True)

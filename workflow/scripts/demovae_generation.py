@@ -13,7 +13,7 @@ def main(snakemake):
         from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
-        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
 
         def build(columns):
             return fold_features.estimator(params.settings, columns, params.seed)

@@ -10,13 +10,14 @@ def main(snakemake):
         from neuro.base import provenance
         from neuro.demovae.coding import cohort
         from neuro.demovae.model import DemoVAE
+        from neuro.demovae.sampling import makers
         from neuro.demovae.sampling.generate import draw_rows
         from neuro.io import InputProblem
         from neuro.io.formats import tables
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         model = DemoVAE.load(given.model)
-        people = cohort.load(given.connectomes, given.participants, params.cohort)
+        people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
         names = list(model.coder_.terms_)
         if given.get("grid"):
             rows = tables.read_tsv(given.grid)
@@ -28,14 +29,7 @@ def main(snakemake):
         rows = draw_rows(
             rows[names], params.settings["n_samples"], params.seed, bool(given.get("grid"))
         )
-        edges = model.sample(
-            len(rows),
-            rows,
-            psd=params.settings["psd"],
-            residual_noise=params.settings["residual_noise"],
-            random_state=params.seed,
-            kind=people.kind,
-        )
+        edges = makers.draw(people, people.columns, rows, model, params.settings, params.seed)
         np.savez(output.synthetic, edges=edges, region=np.array(people.region))
         tables.write_tsv(output.demographics, rows)
         repaired = params.settings["psd"] and people.kind in ("pearson", "fisher_z")
@@ -47,8 +41,9 @@ def main(snakemake):
             packages=["numpy"],
             Kind=people.kind,
             CorrelationMatrices=bool(repaired),
-            Note="from a model of all participants; read privacy_ratio in generation.tsv before "
-            "you share them",
+            FullRank=makers.draws_full_rank(params.settings, people.kind),
+            Note="made from all participants; read the attacks in generation.tsv before you share "
+            "them",
         )
         log(f"{len(edges)} synthetic connectomes of kind {people.kind}")
 

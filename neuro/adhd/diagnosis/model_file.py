@@ -9,7 +9,8 @@ import numpy as np
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.adhd.diagnosis.scaling import FeatureScaler
 from neuro.io.formats.model_files import read_model_file, write_model_file
-from neuro.stats.combat import ComBat
+from neuro.stats.combat import ComBat, SiteEffect
+from neuro.stats.covariate_code import CovariateCode
 
 VERSION = 1
 _LINEAR = ("coef_", "pattern_", "classes_")
@@ -29,7 +30,7 @@ _VALUES = {
 }
 _STEPS = {"TangentSpace": ("mean_", "whitening_", "n_iter_", "n_features_in_")}
 """Steps in front of a classifier that can be written, and what they have learned."""
-_COMBAT = ("mean", "slope", "scale")
+_COMBAT = ("level_", "slope_", "scale_", "varies_")
 _SCALER_ARRAYS = ("used_", "fill_", "mean_", "scale_")
 
 
@@ -109,8 +110,15 @@ def _content(model) -> tuple[dict, dict]:
     for number, site in enumerate(sites):
         arrays[f"site_{number}"] = np.stack(scaler.site_[site])
     if hasattr(scaler, "combat_"):
-        arrays |= {f"combat_{name}": getattr(scaler.combat_, name) for name in _COMBAT}
+        combat = scaler.combat_
+        arrays |= {f"combat_{name}": getattr(combat, name) for name in _COMBAT}
+        arrays["combat_covariates"] = combat.covariates_.mean_
+        for number, effect in enumerate(combat.sites_.values()):
+            arrays[f"combat_site_{number}"] = np.stack([effect.offset, effect.spread])
+        meta["combat"] = {name: effect.n_rows for name, effect in combat.sites_.items()}
         meta["protected"] = _encoding(scaler.protected_)
+        if scaler.protected_ is not None:
+            arrays["combat_apart"] = scaler.apart_
     if hasattr(scaler, "encoder_"):
         arrays["scaler_centre_"], arrays["scaler_slope_"] = scaler.centre_, scaler.slope_
         meta["encoding"] = _encoding(scaler.encoder_)
@@ -203,11 +211,27 @@ def _scaler(model, meta, arrays) -> FeatureScaler:
         setattr(scaler, name, arrays[f"scaler_{name}"])
     scaler.site_ = {site: tuple(arrays[f"site_{i}"]) for i, site in enumerate(meta["sites"])}
     if "protected" in meta:
-        mean, slope, scale = (arrays[f"combat_{name}"] for name in _COMBAT)
-        scaler.combat_ = ComBat(mean, slope, scale, scaler.site_)
+        scaler.combat_ = _combat(model, meta, arrays)
+        if "combat_apart" in arrays:
+            scaler.apart_ = arrays["combat_apart"]
         kept = meta["protected"]
         scaler.protected_ = None if kept is None else _encoder(model.protect, kept)
     if "encoding" in meta:
         scaler.encoder_ = _encoder(model.deconfound, meta["encoding"])
         scaler.centre_, scaler.slope_ = arrays["scaler_centre_"], arrays["scaler_slope_"]
     return scaler
+
+
+def _combat(model, meta, arrays) -> ComBat:
+    combat = ComBat(unseen="estimate" if model.transductive else "error")
+    for name in _COMBAT:
+        setattr(combat, name, arrays[f"combat_{name}"])
+    combat.sites_ = {
+        name: SiteEffect(*arrays[f"combat_site_{number}"], n_rows)
+        for number, (name, n_rows) in enumerate(meta["combat"].items())
+    }
+    code, mean = CovariateCode(), arrays["combat_covariates"]
+    code.columns_, code.levels_, code.mean_ = list(range(len(mean))), {}, mean
+    code.names_ = [str(number) for number in code.columns_]
+    combat.covariates_, combat.n_features_in_ = code, len(combat.scale_)
+    return combat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -10,8 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neuro.adhd.diagnosis.covariates import CovariateEncoder
 from neuro.base.estimator import Tagged
-from neuro.stats.combat import fit_combat
+from neuro.stats.combat import ComBat
 
+UNSEEN = (
+    "harmonise: site '{}' was not in training; set transductive to use its unlabelled subjects, "
+    "or harmonise 'none'"
+)
 HARMONISE = ("none", "location_scale", "combat")
 
 
@@ -45,7 +50,7 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         What a missing value becomes, after the logarithm.
     mean_, scale_ : ndarray, shape (n_features,)
     site_ : dict
-        Site -> (mean, scale) with 'location_scale'; (shift, variance) with 'combat'.
+        Site -> (mean, scale) with 'location_scale'.
     combat_ : ComBat
     slope_ : ndarray, shape (n_columns, n_features)
         Of the deconfounding regression.
@@ -111,9 +116,10 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             if len(self.protect):
                 self.protected_ = CovariateEncoder(list(self.protect)).fit(covariates)
                 kept = self.protected_.transform(covariates)
-            self.combat_ = fit_combat(X, site, kept)
-            self.site_ = self.combat_.effects
-            X = self.combat_.apply(X, site, kept)
+                self.apart_ = _apart(site, kept)
+                kept = kept[:, self.apart_]
+            self.combat_ = ComBat(unseen="estimate" if self.transductive else "error")
+            X = self._combat(self.combat_.fit_transform, X, site, kept)
         if len(self.deconfound):
             self.encoder_ = CovariateEncoder(list(self.deconfound)).fit(covariates)
             design = self.encoder_.transform(covariates)
@@ -148,8 +154,13 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         if self.harmonise == "location_scale":
             X = self._harmonise(X, np.asarray(site).astype(str))
         if self.harmonise == "combat":
-            kept = self.protected_.transform(covariates) if len(self.protect) else None
-            X = self.combat_.apply(X, site, kept, transductive=self.transductive)
+            kept = None
+            if len(self.protect):
+                kept = self.protected_.transform(covariates)[:, self.apart_]
+            new = sorted(set(np.asarray(site).astype(str)) - set(self.combat_.sites_))
+            if new and not self.transductive:
+                raise ValueError(UNSEEN.format(new[0]))
+            X = self._combat(self.combat_.transform, X, site, kept)
         if len(self.deconfound):
             X = X - (self.encoder_.transform(covariates) - self.centre_) @ self.slope_
         X -= self.mean_
@@ -172,6 +183,13 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
                 f"deconfound: a table with {', '.join(self.deconfound)} is needed; pass covariates="
             )
 
+    @staticmethod
+    def _combat(step, X, site, kept):
+        """ComBat; that the scale of a site with one row stays is known here."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="site: one row")
+            return step(X, site=site, covariates=kept)
+
     def _harmonise(self, X, site):
         for name in np.unique(site):
             rows = site == name
@@ -180,12 +198,22 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
             elif self.transductive:
                 mean, scale = _location_scale(X[rows])
             else:
-                raise ValueError(
-                    f"harmonise: site '{name}' was not in training; set transductive to use its "
-                    "unlabelled subjects, or harmonise 'none'"
-                )
+                raise ValueError(UNSEEN.format(name))
             X[rows] = (X[rows] - mean) / scale
         return X
+
+
+def _apart(site, kept) -> np.ndarray:
+    """Protected columns that sites and the columns before them do not determine."""
+    names, place = np.unique(np.asarray(site).astype(str), return_inverse=True)
+    design = (place[:, None] == np.arange(len(names))).astype(np.float64)
+    chosen = np.zeros(kept.shape[1], bool)
+    for column, values in enumerate(kept.T):
+        rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        if np.linalg.norm(rest) > 1e-8 * max(np.linalg.norm(values), 1e-300):
+            chosen[column] = True
+            design = np.column_stack([design, values])
+    return chosen
 
 
 def log_counts(X, counts) -> np.ndarray:

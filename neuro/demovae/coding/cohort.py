@@ -15,6 +15,8 @@ from neuro.stats.fisher import fisher_z
 from neuro.stats.splits import stratified_group_folds
 
 STEP = "demovae_fit"
+MOTION = "log_mean_fd"
+"""Column that the stage makes of the mean framewise displacement."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,9 @@ def columns_from_text(mapping) -> list[Column]:
     return found
 
 
-def gather(connectomes, participants, columns, *, missing_rule="error", site_groups=None) -> Cohort:
+def gather(
+    connectomes, participants, columns, *, missing_rule="error", site_groups=None, qc=None
+) -> Cohort:
     """Choose regions, runs and columns.
 
     Parameters
@@ -126,6 +130,10 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
         What becomes of runs with missing demographics.
     site_groups : mapping of str to sequence of str, optional
         Sites that count as one.
+    qc : pandas.DataFrame, optional
+        Quality control per run: `run_key`, `mean_fd` (mm) and `n_kept` (volumes), where known.
+        They become columns of the demographics, and so does `log_mean_fd`, the logarithm of
+        `mean_fd` + 0.01 mm; mean_fd of the participants table serves runs that lack it.
 
     Returns
     -------
@@ -147,6 +155,7 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
         new = {old: name for name, members in site_groups.items() for old in members}
         people["site"] = people["site"].map(lambda site: new.get(site, site))
     edges, keys = connectomes.edges[known], list(np.array(connectomes.run_key)[known])
+    people = _with_motion(people, keys, qc)
 
     regions, complete = usable_regions(edges, connectomes.region)
     for name in np.array(connectomes.region)[~regions]:
@@ -194,6 +203,22 @@ def gather(connectomes, participants, columns, *, missing_rule="error", site_gro
     )
 
 
+def _with_motion(people, keys, qc):
+    """Head motion and length of each run beside the demographics, where known."""
+    if qc is not None:
+        runs = qc.drop_duplicates("run_key").set_index("run_key").reindex(keys)
+        for name in ("mean_fd", "n_kept"):
+            if name in runs and pd.to_numeric(runs[name], errors="coerce").notna().any():
+                values = pd.to_numeric(runs[name], errors="coerce").to_numpy(float)
+                old = numbers(people[name]) if name in people else np.full(len(people), np.nan)
+                people[name] = np.where(np.isfinite(values), values, old)
+    if "mean_fd" in people and MOTION not in people:
+        motion = numbers(people["mean_fd"])
+        if np.isfinite(motion).any():
+            people[MOTION] = np.log(np.maximum(motion, 0) + 0.01)
+    return people
+
+
 def lacking(people, columns) -> list[str]:
     """Missing demographics, one line per column, where they stop the stage (`missing: error`).
 
@@ -220,7 +245,8 @@ def usable_columns(columns, people, left_out) -> list[Column]:
     kept = []
     for column in columns:
         if column.name not in people:
-            left_out.append(exclusion(f"column {column.name}", STEP, "not in participants.tsv"))
+            where = "no motion is known" if column.name == MOTION else "not in participants.tsv"
+            left_out.append(exclusion(f"column {column.name}", STEP, where))
             continue
         if varies(people[column.name], column.type):
             kept.append(column)
@@ -268,7 +294,7 @@ def evaluation_folds(participant_id, strata, n_folds: int, seed, table=None) -> 
     return stratified_group_folds(who, strata, n_folds, seed, dealt)
 
 
-def load(connectomes_path, participants_path, settings) -> Cohort:
+def load(connectomes_path, participants_path, settings, qc_path=None) -> Cohort:
     """Read the files of a study and choose regions, runs and columns.
 
     Fisher's z is turned back into correlations: the paper's connectomes are correlations, and
@@ -279,12 +305,14 @@ def load(connectomes_path, participants_path, settings) -> Cohort:
     connectomes_path, participants_path : path-like
     settings : dict
         Keys `columns` (short form, see :func:`columns_from_text`), `missing`, `site_groups`.
+    qc_path : path-like, optional
+        Quality control per run, see :func:`gather`.
 
     Returns
     -------
     Cohort
     """
-    from neuro.io.formats.tables import read_participants
+    from neuro.io.formats.tables import read_participants, read_tsv
     from neuro.io.regions.connectomes import read_connectomes
 
     connectomes = read_connectomes(connectomes_path)
@@ -297,4 +325,5 @@ def load(connectomes_path, participants_path, settings) -> Cohort:
         columns_from_text(settings["columns"]),
         missing_rule=settings["missing"],
         site_groups=settings["site_groups"],
+        qc=None if not qc_path else read_tsv(qc_path, dtype={"run_key": str}),
     )

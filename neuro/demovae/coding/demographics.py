@@ -167,7 +167,7 @@ class DemographicCoder:
     Parameters
     ----------
     columns : sequence of Column
-        Columns with role 'keep' are not coded.
+        Columns with role 'report' are not coded.
     basis : {'spline', 'poly', 'linear', 'raw'}
     coding : {'onehot', 'scalar'}
     unseen : {'error', 'ignore', 'mean'}
@@ -181,10 +181,14 @@ class DemographicCoder:
         Names of the coded columns.
     remove_ : ndarray of bool, shape (n_coded,)
         Which coded columns are decorrelated.
+    removal_ : ndarray
+        What the latents are decorrelated from: `remove_` itself, or, where columns are protected,
+        a matrix (n_coded, n_removed) that takes from the removed columns what the protected ones
+        explain of them on the training rows.
     """
 
     def __init__(self, columns, basis="spline", coding="onehot", unseen="error", min_level_count=5):
-        self.columns = tuple(column for column in columns if column.role != "keep")
+        self.columns = tuple(column for column in columns if column.role != "report")
         self.basis = basis
         self.coding = coding
         self.unseen = unseen
@@ -200,6 +204,7 @@ class DemographicCoder:
         """
         groups = np.arange(len(demographics)) if groups is None else np.asarray(groups)
         self.terms_, self.names_, remove = {}, [], []
+        protect: list[bool] = []
         for column in self.columns:
             if column.type == "continuous":
                 term = ContinuousTerm(self.basis).fit(numbers(demographics[column.name]))
@@ -217,8 +222,30 @@ class DemographicCoder:
             self.terms_[column.name] = term
             self.names_ += [column.name + suffix for suffix in term.names_]
             remove += [column.role == "remove"] * len(term.names_)
+            protect += [column.role == "protect"] * len(term.names_)
         self.remove_ = np.array(remove, dtype=bool)
+        self.removal_ = self.remove_
+        if any(protect) and any(remove):
+            self.removal_ = self._shielded(demographics, np.array(protect, dtype=bool))
         return self
+
+    def _shielded(self, demographics, protect) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            D = self.transform(demographics).astype(np.float64)
+        D -= D.mean(axis=0)
+        slope = np.linalg.pinv(D[:, protect], rcond=_RANK) @ D[:, self.remove_]
+        left = D[:, self.remove_] - D[:, protect] @ slope
+        said = np.linalg.norm(left, axis=0) < 1e-4 * np.linalg.norm(D[:, self.remove_], axis=0)
+        if said.any():
+            name = np.array(self.names_)[self.remove_][said][0]
+            raise ValueError(
+                f"columns: the protected columns say all of '{name}'; nothing of it can be removed"
+            )
+        matrix = np.zeros((D.shape[1], int(self.remove_.sum())))
+        matrix[self.remove_] = np.eye(matrix.shape[1])
+        matrix[protect] = -slope
+        return matrix
 
     def fields(self) -> dict[str, slice]:
         """Coded columns of each column."""

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 TYPES = ("continuous", "categorical")
-ROLES = ("remove", "condition", "keep")
+ROLES = ("remove", "condition", "protect", "report")
+DIAGNOSES = ("dx", "diagnosis", "dx_group", "diagnosis_group", "case", "patient")
+"""Names, in small letters, of columns that are never removed unless a schema says so."""
+IDENTIFIERS = ("participant_id", "subject_id", "session", "run", "run_key")
+"""Names of columns that say which row it is."""
 POOLED = "(pooled)"
 """Level that stands for all levels with too few subjects."""
 
@@ -21,9 +25,10 @@ class Column:
     ----------
     name : str
     type : {'continuous', 'categorical'}
-    role : {'remove', 'condition', 'keep'}
+    role : {'remove', 'condition', 'protect', 'report'}
         'remove' is decorrelated from the latents and told to the decoder, 'condition' is told to
-        the decoder only, 'keep' is left alone and reported.
+        the decoder only, 'protect' shields what the removed columns share with it, 'report' is
+        left alone and only reported.
     reference : float or str or None
         Value for re-expressed connectomes; None is the training mean, or the training frequencies
         of the levels.
@@ -42,7 +47,9 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
     ----------
     columns : sequence of Column or mapping, or None
         Mappings have the keys `name`, `type`, `role` and `reference`. None takes every column of
-        `demographics` with role 'remove': numbers with more than 5 values are continuous.
+        `demographics` with role 'remove', numbers with more than 5 values as continuous ones;
+        a diagnosis (see :data:`DIAGNOSES`) has the role 'condition', and columns that name the
+        row (:data:`IDENTIFIERS`, or text that hardly ever repeats) are left out.
     demographics : pandas.DataFrame, optional
 
     Returns
@@ -57,7 +64,11 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
     if columns is None:
         if demographics is None:
             raise ValueError("columns: no schema and no demographics to take it from")
-        return tuple(Column(str(name), _guess(demographics[name])) for name in demographics.columns)
+        return tuple(
+            Column(str(name), _guess(demographics[name]), _guess_role(name))
+            for name in demographics.columns
+            if not _names_rows(str(name), demographics[name])
+        )
     problems, found = [], []
     for place, entry in enumerate(columns):
         fields = dataclasses.asdict(entry) if isinstance(entry, Column) else dict(entry)
@@ -74,6 +85,8 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
             problems.append(
                 f"columns: '{name}' has type {fields.get('type')!r}; expected {' or '.join(TYPES)}"
             )
+        elif fields.get("role") == "keep":
+            problems.append(f"columns: '{name}' has role 'keep'; {KEEP_IS_NOW}")
         elif fields.get("role", "remove") not in ROLES:
             problems.append(
                 f"columns: '{name}' has role {fields.get('role')!r}; expected {', '.join(ROLES)}"
@@ -87,6 +100,24 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
     if problems:
         raise ValueError("\n".join(problems))
     return tuple(found)
+
+
+KEEP_IS_NOW = (
+    "it is now called 'report' (only reported, not shielded); 'protect' shields a column from "
+    "the removal of the others"
+)
+
+
+def _guess_role(name) -> str:
+    return "condition" if str(name).lower() in DIAGNOSES else "remove"
+
+
+def _names_rows(name: str, values) -> bool:
+    """Whether a column says which row it is and nothing else."""
+    if name.lower() in IDENTIFIERS:
+        return True
+    text = not pd.api.types.is_numeric_dtype(values)
+    return text and len(values) > 10 and values.nunique() > 0.9 * len(values)
 
 
 def _guess(values) -> str:
@@ -170,7 +201,7 @@ def check_demographics(demographics, columns, *, missing_rule="error", constant=
                 problems.append(f"demographics: column '{column.name}' has no value at all")
             continue
         known = (level_names if column.type == "categorical" else numbers)(values)[~gone]
-        if constant and column.role != "keep" and len(set(known.tolist())) < 2:
+        if constant and column.role != "report" and len(set(known.tolist())) < 2:
             problems.append(f"columns: '{column.name}' is constant ({known[0]})")
     return problems
 

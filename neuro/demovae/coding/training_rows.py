@@ -22,7 +22,7 @@ class TrainingRows:
     demographics : pandas.DataFrame
     groups : ndarray, shape (n_rows,)
     columns : tuple of Column
-        All columns, those that are only kept included.
+        All columns, those that are only reported included.
     """
 
     X: np.ndarray
@@ -33,7 +33,7 @@ class TrainingRows:
     @property
     def used(self) -> list:
         """Columns that the decoder is told."""
-        return [column for column in self.columns if column.role != "keep"]
+        return [column for column in self.columns if column.role != "report"]
 
 
 def training_rows(X, y, demographics, groups, columns, missing_rule) -> TrainingRows:

@@ -35,6 +35,8 @@ class PCALatents(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """
 
     _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
+    __metadata_request__fit: ClassVar = {"demographics": False, "groups": False}
+    __metadata_request__score: ClassVar = {"demographics": False}
 
     def __init__(self, latent_dim=60):
         self.latent_dim = latent_dim
@@ -115,6 +117,8 @@ class ConfoundResidualizer(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseE
     """
 
     _tags: ClassVar = {"transformer_tags.preserves_dtype": ["float32"]}
+    __metadata_request__fit: ClassVar = {"demographics": True, "groups": True}
+    __metadata_request__transform: ClassVar = {"demographics": True}
 
     def __init__(
         self, columns=None, basis="poly", unseen="error", missing="error", min_level_count=5
@@ -163,6 +167,11 @@ class ConfoundResidualizer(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseE
         # the coded columns sum to zero, so the edges need not be centred first
         self.coef_ = solve @ rows
         return self
+
+    def fit_transform(self, X, y=None, *, demographics=None, groups=None) -> np.ndarray:
+        """Fit and transform the same rows; arguments as in `fit`."""
+        self.fit(X, y, demographics=demographics, groups=groups)
+        return self.transform(X, demographics=demographics)
 
     def transform(self, X, *, demographics=None) -> np.ndarray:
         """Residual edges around the training mean.

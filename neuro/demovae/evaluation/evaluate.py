@@ -132,38 +132,47 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
     return out
 
 
-def compare_maps(real: dict, synthetic: dict) -> pd.DataFrame:
+def compare_maps(real: dict, synthetic: dict, other: dict | None = None) -> pd.DataFrame:
     """Pattern and size of synthetic group maps against real ones.
 
     Parameters
     ----------
     real, synthetic : dict of str to ndarray, shape (n_edges,)
         As made by :func:`group_maps`; names that `synthetic` lacks are left out.
+    other : dict, optional
+        Maps of other real people, the reference of both figures: noise in the judging map makes
+        every correlation and every amplitude smaller than that of perfect samples.
 
     Returns
     -------
     pandas.DataFrame
         `map`, `r` (correlation over edges), `amplitude` (least-squares factor of the synthetic on
-        the real map), `rmse` (their difference), `rms_real` (what a zero map would score).
+        the real map), `rmse` (their difference), `rms_real` (what a zero map would score); with
+        `other` also `r_halves` and `amplitude_halves`, the same of those people.
     """
-    rows = []
-    for name, a in real.items():
-        if name not in synthetic:
-            continue
-        b = synthetic[name].astype(np.float64)
-        a = a.astype(np.float64)
-        power = float(a @ a)
-        r = float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else np.nan
-        rows.append(
-            {
-                "map": name,
-                "r": r,
-                "amplitude": float(a @ b) / power if power > 0 else np.nan,
-                "rmse": float(np.sqrt(((a - b) ** 2).mean())),
-                "rms_real": float(np.sqrt(power / len(a))),
-            }
-        )
-    return pd.DataFrame(rows, columns=["map", "r", "amplitude", "rmse", "rms_real"])
+    columns = ["map", "r", "amplitude", "rmse", "rms_real"]
+    rows = [
+        {"map": name, **_compare(a, synthetic[name])}
+        for name, a in real.items()
+        if name in synthetic
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    if other is not None:
+        half = compare_maps(real, other).set_index("map")
+        table["r_halves"] = table["map"].map(half["r"])
+        table["amplitude_halves"] = table["map"].map(half["amplitude"])
+    return table
+
+
+def _compare(a, b) -> dict[str, float]:
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    power = float(a @ a)
+    return {
+        "r": float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else np.nan,
+        "amplitude": float(a @ b) / power if power > 0 else np.nan,
+        "rmse": float(np.sqrt(((a - b) ** 2).mean())),
+        "rms_real": float(np.sqrt(power / len(a))),
+    }
 
 
 def _nearest(A, B, skip_self=False) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from neuro.demovae.coding.cohort import varies
 from neuro.demovae.coding.schema import parse_columns
@@ -44,16 +44,18 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
 
     def fit(self, X, y=None, *, demographics, groups=None):
         """Remember the training rows; the fit itself happens when features are first needed."""
-        self.rows_ = (np.asarray(X), demographics, groups)
-        self.key_ = _key(self.rows_[0])
+        self.rows_ = (X, demographics, groups)
+        self.key_ = _key(np.asarray(X))
         self.fitted_ = None
+        # names of columns: features may be remembered, so the inner step need not see new rows
+        _check_feature_names(self, X, reset=True)
         return self
 
     def transform(self, X, *, demographics=None) -> np.ndarray:
         """Features of rows; demographics are used by linear residuals only."""
         check_is_fitted(self)
-        X = np.asarray(X)
-        key = (self.key_, _key(X))
+        _check_feature_names(self, X, reset=False)
+        key = (self.key_, _key(np.asarray(X)))
         if self.store is not None and key in self.store:
             return self.store[key]
         if self.fitted_ is None:
@@ -73,7 +75,7 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
             columns = [
                 column
                 for column in parse_columns(model.columns, demographics)
-                if column.role == "keep" or varies(demographics[column.name], column.type)
+                if column.role == "report" or varies(demographics[column.name], column.type)
             ]
             model.set_params(columns=columns)
         return model.fit(X, demographics=demographics, groups=groups)

@@ -101,8 +101,12 @@ def figures(
     names = {
         "privacy_ratio": "samples nearer to a training subject than to any other",
         "membership_auc": "membership recognised from the reconstruction error",
+        "attack_samples": "people behind the samples told by an attack on the samples alone",
+        "attack_weights": "people behind the model told by an attack on its weights",
         "sd_ratio": "edge standard deviation, synthetic over real",
-        "min_eigenvalue": "smallest eigenvalue of a synthetic connectome",
+        "told_apart_eigenvalues": "samples told from real people by their eigenvalues",
+        "told_apart_linear": "samples told from real people by a linear machine",
+        "told_apart_rbf": "samples told from real people by an RBF machine",
     }
     values = generation.set_index("name")
     for key, name in names.items():

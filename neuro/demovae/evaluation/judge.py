@@ -10,10 +10,11 @@ import pandas as pd
 
 from neuro.base import seeds
 from neuro.demovae.coding.cohort import Cohort, evaluation_folds, varies
-from neuro.demovae.evaluation import evaluate
+from neuro.demovae.evaluation import attacks, evaluate
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer
 from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
 from neuro.demovae.evaluation.readouts import COLUMNS, readouts
+from neuro.demovae.sampling import makers, spectra
 from neuro.demovae.sampling.generate import minimum_eigenvalues
 from neuro.demovae.sampling.transfer import transfer
 from neuro.io.problems import InputProblem
@@ -24,7 +25,10 @@ ASSOCIATION_COLUMNS = (
     *("scheme", "features", "column", "max_abs_r_train", "max_abs_r_heldout", "null_bound"),
     *("n_correlations", "n_train", "n_test"),
 )
-RECONSTRUCTION_COLUMNS = ("scheme", "features", "rmse_train", "rmse_heldout", "n_shared")
+RECONSTRUCTION_COLUMNS = (
+    *("scheme", "features", "rmse_train", "rmse_heldout"),
+    *("latent_variance_train", "latent_variance_heldout", "n_shared"),
+)
 _HALVES = 2
 _MATRICES = 100
 """Matrices of each kind whose eigenvalues are computed."""
@@ -129,7 +133,7 @@ def _judge_one(train: Cohort, test: Cohort, model, removed, scheme, seed) -> dic
                 step.transform(test.edges, demographics=new),
             )
             out["associations"] = _associations(Z, Z_new, known, new, removed, step.fitted_)
-            out["reconstruction"] = _reconstruction(step.fitted_, train, test)
+            out["reconstruction"] = _reconstruction(step.fitted_, train, test, Z, Z_new)
     fit_on = "fresh" if scheme == "halves" else "train"
     out["readouts"] = readouts(
         Z,
@@ -168,11 +172,21 @@ def _associations(Z, Z_new, known, new, removed, model) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _reconstruction(model, train: Cohort, test: Cohort) -> pd.DataFrame:
+def _reconstruction(model, train: Cohort, test: Cohort, Z, Z_new) -> pd.DataFrame:
     if not hasattr(model, "score"):
         return pd.DataFrame()
     errors = [-model.score(part.edges, demographics=part.demographics) for part in (train, test)]
-    return pd.DataFrame({"rmse_train": errors[:1], "rmse_heldout": errors[1:]})
+    # relative to the training rows: principal components have variances of their own
+    spread = np.asarray(Z, np.float64).var(axis=0)
+    new = ((Z_new - np.mean(Z, axis=0)) ** 2).mean(axis=0) / np.where(spread > 0, spread, np.inf)
+    return pd.DataFrame(
+        {
+            "rmse_train": errors[:1],
+            "rmse_heldout": errors[1:],
+            "latent_variance_train": [1.0],
+            "latent_variance_heldout": [float(new.mean())],
+        }
+    )
 
 
 def _mean(tables, columns, n_keys, extreme=False) -> pd.DataFrame:
@@ -208,7 +222,8 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
     -------
     tables : dict of str to pandas.DataFrame
         `generation` (name, value, reference), `map_comparison` (map, r, amplitude, rmse,
-        rms_real, r_halves: what one half of the real people reaches on the other).
+        rms_real, r_halves and amplitude_halves: what one half of the real people reaches on the
+        other).
     arrays : dict of str to ndarray
         Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
         halves: distances of samples to the nearest training and the nearest held-out person.
@@ -244,7 +259,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     told = [
         column
         for column in columns
-        if column.role != "keep" and varies(test.demographics[column.name], column.type)
+        if column.role != "report" and varies(test.demographics[column.name], column.type)
     ]
     n = settings["n_samples"]
     rng = seeds.generator(seed, "sampled people")
@@ -254,22 +269,14 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         # the other half may hold a level, or lack a value, that this half does not
         model = build(columns).set_params(unseen="mean", missing="impute")
         model.fit(train.edges, demographics=train.demographics, groups=train.participant_id)
-        made = model.sample(
-            n,
-            rows,
-            psd=settings["psd"],
-            residual_noise=settings["residual_noise"],
-            random_state=seed,
-            kind=train.kind,
-        )
+        made = makers.draw(train, columns, rows, model, {**settings, "missing": "impute"}, seed)
         known = evaluate.membership_auc(
             model, train.edges, test.edges, train.demographics, test.demographics
         )
     real = evaluate.group_maps(test.edges, test.demographics, told)
     other = evaluate.group_maps(train.edges, train.demographics, told)
     synthetic = evaluate.group_maps(made, rows, told)
-    maps = evaluate.compare_maps(real, synthetic)
-    maps["r_halves"] = maps["map"].map(evaluate.compare_maps(real, other).set_index("map")["r"])
+    maps = evaluate.compare_maps(real, synthetic, other)
     statistics = evaluate.edge_stats(test.edges, made)
     near = evaluate.nearest_distances(made, train.edges, test.edges, seed)
     values = [(name, value, np.nan) for name, value in statistics.items()]
@@ -277,6 +284,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         ("privacy_ratio", float((near[0] < near[1]).mean()), 0.5),
         ("membership_auc", known, 0.5),
     ]
+    values += _attacks(made, rows, train, test, model, settings, columns, seed)
     values += _transfer(made, rows, train, test, told, seed)
     arrays = {f"real_{name}": value for name, value in real.items()}
     arrays |= {f"synthetic_{name}": value for name, value in synthetic.items()}
@@ -290,8 +298,42 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     if train.kind in _CORRELATIONS:
         low = {name: float(arrays[f"eigenvalue_{name}"].min()) for name in ("synthetic", "real")}
         values.append(("min_eigenvalue", low["synthetic"], low["real"]))
+        some = [_CORRELATIONS[train.kind](rows) for rows in (test.edges, made)]
+        apart = spectra.told_apart(some[0], some[1], len(train.region), seed)
+        values += [(f"told_apart_{name}", value, 0.5) for name, value in apart.items()]
+        few = [spectra.tiny_eigenvalues(rows[:_MATRICES], len(train.region)) for rows in some]
+        values.append(("tiny_eigenvalues", few[1], few[0]))
+        table = spectra.spectrum_table(some[0][:_MATRICES], some[1][:_MATRICES], len(train.region))
+        arrays |= {f"spectrum_{name}": table[name] for name in ("real", "synthetic")}
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
+
+
+def _attacks(made, rows, train, test, model, settings, columns, seed) -> list[tuple]:
+    """The strongest attack on the samples at their number and at ten per latent, and on weights."""
+    used = [column for column in columns if column.role != "report"]
+    many = train.demographics.sample(
+        max(10 * settings["latent_dim"], len(rows)), replace=True, random_state=seed
+    ).reset_index(drop=True)
+
+    def draw(n, number):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            told = many.iloc[:n].reset_index(drop=True)
+            full = {**settings, "missing": "impute"}
+            return makers.draw(train, columns, told, model, full, number), told
+
+    member, other = ((part.edges, part.demographics) for part in (train, test))
+    table = attacks.attack_curve(
+        draw, len(rows), settings["latent_dim"], model, member, other, used, seed
+    )
+    best = attacks.strongest(table).set_index(["attack", "n_released"])
+    found = [
+        ("attack_samples", best.loc[("samples", len(rows)), "auc"], 0.5),
+        ("attack_samples_upper", best.loc[("samples", len(rows)), "upper"], attacks.BOUND),
+        ("attack_samples_many", best.loc["samples", "auc"].iloc[-1], 0.5),
+    ]
+    return [*found, ("attack_weights", best.loc[("weights", 0), "auc"], 0.5)]
 
 
 def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:

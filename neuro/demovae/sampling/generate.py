@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from neuro.base import seeds
+from neuro.demovae.coding.kinds import KINDS
 from neuro.demovae.training.linear import span
 
-KINDS = ("pearson", "fisher_z", "partial", "covariance")
 DRAWS = ("auto", "normal", "empirical")
+BATCHES = ("independent", "balanced")
 NOISES = (True, False, "sampling", "gaussian")
 _STEPS = 3
 EIGENVALUE_FLOOR = 1e-6
@@ -118,7 +119,17 @@ def minimum_eigenvalues(edges, n_regions: int) -> np.ndarray:
     return out
 
 
-def sample(model, n, demographics, psd, residual_noise, random_state, kind, latent_draw):
+def sample(
+    model,
+    n,
+    demographics,
+    psd,
+    residual_noise,
+    random_state,
+    kind,
+    latent_draw,
+    batch="independent",
+):
     """Connectomes for given demographics.
 
     Parameters
@@ -138,12 +149,18 @@ def sample(model, n, demographics, psd, residual_noise, random_state, kind, late
         normal volumes as give the held-out residual its size. True takes 'sampling' where
         matrices are repaired and 'gaussian' elsewhere.
     random_state : int, RandomState or None
-    kind : {'pearson', 'fisher_z', 'partial', 'covariance'}, default 'pearson'
-        What the model was fitted on. 'fisher_z' passes through tanh for the repair and comes back
-        as Fisher z; the others are neither repaired nor clipped.
+    kind : {'pearson', 'fisher_z', 'partial', 'covariance'}, optional
+        What the model was fitted on; default what it learned of its training rows (`kind_`).
+        'fisher_z' passes through tanh for the repair and comes back as Fisher z; the others are
+        neither repaired nor clipped.
     latent_draw : {'auto', 'normal', 'empirical'}
         'auto' draws from N(0, target I) when training converged, else from the mean and
         covariance of the training latents.
+    batch : {'independent', 'balanced'}, default 'independent'
+        Each connectome is a draw of its own, so that tests on samples mean what they say; or the
+        latents of the batch have mean 0, covariance I and no correlation with the demographics
+        exactly, which makes maps of few samples less noisy. Rows of a balanced batch depend on
+        each other: never count them as people.
 
     Returns
     -------
@@ -163,7 +180,12 @@ def sample(model, n, demographics, psd, residual_noise, random_state, kind, late
 
     if not isinstance(demographics, pd.DataFrame) or not len(demographics):
         raise ValueError("demographics: missing; sample(n, demographics=table) needs them")
-    for name, value, choices in (("kind", kind, KINDS), ("latent_draw", latent_draw, DRAWS)):
+    kind = model.kind_ if kind is None else kind
+    for name, value, choices in (
+        ("kind", kind, KINDS),
+        ("latent_draw", latent_draw, DRAWS),
+        ("batch", batch, BATCHES),
+    ):
         if value not in choices:
             raise ValueError(f"{name}: got {value!r}, expected {', '.join(choices)}")
     paper = model.preset != "robust"
@@ -181,7 +203,9 @@ def sample(model, n, demographics, psd, residual_noise, random_state, kind, late
         told = np.repeat(told, n, axis=0)
     elif len(told) != n:
         told = told[rng.randint(len(told), size=n)]
-    Y = model.codec_.decode(draw_latents(model, n, rng, latent_draw, told), told)
+    Y = model.codec_.decode(
+        draw_latents(model, n, rng, latent_draw, told, batch == "balanced"), told
+    )
     if residual_noise == "gaussian":
         Y = Y + rng.standard_normal(Y.shape).astype(np.float32) * model.noise_sd_
     edges = model.space_.back(Y)
@@ -236,14 +260,17 @@ def _volumes(model, kind):
     return count
 
 
-def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np.ndarray:
+def draw_latents(
+    model, n: int, rng, latent_draw: str = "auto", told=None, balanced: bool = False
+) -> np.ndarray:
     """Latents from the target distribution, or from the moments of the training latents.
 
-    Where there are at least twice as many rows as latents and coded demographics, the draws have
-    mean 0 and covariance I and are uncorrelated with the demographics exactly, as the training
-    latents are; group maps of samples are then free of chance differences between latents. With
-    columns that the decoder is told but that were not removed, latents follow the demographics as
-    the training latents do.
+    Draws are independent of each other unless they are to be balanced: then, where there are at
+    least twice as many rows as latents and coded demographics, they have mean 0 and covariance I
+    and are uncorrelated with the demographics exactly, as the training latents are; group maps of
+    samples are free of chance differences between latents, and their spread is not that of as
+    many people. With columns that the decoder is told but that were not removed, latents follow
+    the demographics as the training latents do.
 
     Parameters
     ----------
@@ -253,6 +280,7 @@ def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np
     latent_draw : {'auto', 'normal', 'empirical'}
     told : array, shape (n, n_coded), optional
         Coded demographics of the rows.
+    balanced : bool, default False
 
     Returns
     -------
@@ -263,7 +291,7 @@ def draw_latents(model, n: int, rng, latent_draw: str = "auto", told=None) -> np
     design = np.ones((n, 1))
     if told is not None:
         design = np.column_stack([design, np.asarray(told, dtype=np.float64)])
-    if n >= 2 * (size + design.shape[1]):
+    if balanced and n >= 2 * (size + design.shape[1]):
         basis = span(design)
         white -= basis @ (basis.T @ white)
         values, vectors = np.linalg.eigh(white.T @ white / n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from neuro.demovae.coding import schema
 
@@ -30,6 +31,7 @@ def reexpress(model, X, demographics=None, wanted=None, add_back=False) -> np.nd
     ValueError
         When demographics are needed and missing, or a column in `wanted` is unknown.
     """
+    check_is_fitted(model)
     coder, codec, space = model.coder_, model.codec_, model.space_
     if wanted is None:
         wanted = {column.name: column.reference for column in coder.columns}

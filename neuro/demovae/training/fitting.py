@@ -10,7 +10,7 @@ import numpy as np
 from neuro.base import seeds
 from neuro.demovae.coding.codec import LinearCodec, NetworkCodec
 from neuro.demovae.coding.row_space import EdgeSpace, RowSpace, row_space
-from neuro.demovae.training.linear import linear_codec
+from neuro.demovae.training.linear import linear_codec, removed_part
 from neuro.stats.splits import hold_out
 
 PC_LIMIT = 500
@@ -34,6 +34,8 @@ class Fitted:
     n_epochs : int
         Epochs behind the weights in use; 0 for the closed form.
     device : str
+    heldout_variance : float
+        Mean variance of the latents in subjects that the codec was not made white on.
     """
 
     space: RowSpace | EdgeSpace
@@ -43,6 +45,7 @@ class Fitted:
     history: list
     n_epochs: int
     device: str = "cpu"
+    heldout_variance: float = float("nan")
 
 
 def held_out(groups, share: float, seed: int) -> np.ndarray:
@@ -93,18 +96,25 @@ def residual_noise(space, codec, X, D) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(along).astype(np.float32), np.sqrt(squares).astype(np.float32)
 
 
+def latent_variance(codec, P) -> float:
+    """Mean variance over the latents of rows, around the training mean 0."""
+    Z = codec.encode(P).astype(np.float64)
+    return float((Z**2).mean())
+
+
 def fit_linear(X, D, remove, settings, groups, seed) -> Fitted:
     """The closed form on all rows; a second fit without some subjects measures the noise."""
     limit = settings["pc_components"] or PC_LIMIT
     space, P = row_space(X, limit)
     codec = linear_codec(P, D, remove, settings["latent_dim"])
     out = held_out(groups, settings["validation"], seed)
-    noise = None
+    noise, variance = None, np.nan
     if out.any():
         part, P_part = row_space(X[~out], limit)
         try:
             other = linear_codec(P_part, D[~out], remove, settings["latent_dim"])
             noise = residual_noise(part, other, X[out], D[out])
+            variance = latent_variance(other, part.project(X[out]))
         except ValueError:
             # so few subjects that without some of them the latents do not fit
             warnings.warn("too few subjects to measure the noise on others", stacklevel=4)
@@ -117,7 +127,7 @@ def fit_linear(X, D, remove, settings, groups, seed) -> Fitted:
                 np.float32
             )
         )
-    return Fitted(space, codec, noise_sd, noise_edge, [], 0)
+    return Fitted(space, codec, noise_sd, noise_edge, [], 0, heldout_variance=variance)
 
 
 _RECIPE = (
@@ -153,7 +163,7 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     from neuro.demovae.training.constraints import constrain
 
     out = held_out(groups, settings["validation"], seed)
-    keep = ~out
+    keep, removal = ~out, coder.removal_
     n_edges = X.shape[1]
     train_X = X[keep] if out.any() else X
     axes, P = row_space(train_X, settings["pc_components"] or PC_LIMIT)
@@ -173,15 +183,14 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     model = network.build(
         space.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], seed
     )
-    lr = settings["lr"]
-    lr_outer = lr
+    lr = lr_outer = settings["lr"]
     if settings["space"] == "pc":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.number(seed, "first layers"))
             network.shrink_first_layers(model, n_edges)
         lr_outer = lr * np.sqrt(n_edges / space.n_columns)
     if settings["init"] == "linear":
-        _start_linear(model, axes, P, D[keep], coder.remove_, settings)
+        _start_linear(model, axes, P, D[keep], removal, settings)
     device = pick_device(settings["device"])
     recipe = train.Recipe(
         lr_outer=lr_outer,
@@ -193,7 +202,7 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
         model,
         rows,
         check,
-        coder.remove_,
+        removal,
         readouts,
         requests,
         recipe,
@@ -203,9 +212,13 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
         progress=progress,
     )
     codec = model.codec()
+    variance = np.nan
+    if check is not None:
+        own = space.project(X[keep]), removed_part(D[keep], removal)
+        variance = _blind_variance(codec, own, check.x, settings["exact"])
     if settings["exact"]:
         P_all = space.project(X)
-        codec, lost = constrain(codec, P_all, D[:, coder.remove_])
+        codec, lost = constrain(codec, P_all, removed_part(D, removal))
         if lost > _LOST:
             model.load_codec(codec)
             z = codec.encode(P_all)
@@ -221,8 +234,16 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
             )
             codec = model.codec()
     source = out if out.any() else np.ones(len(X), dtype=bool)
-    noise_sd, noise_edge = residual_noise(space, codec, X[source], D[source])
-    return Fitted(space, codec, noise_sd, noise_edge, history, n_epochs, device)
+    noise = residual_noise(space, codec, X[source], D[source])
+    return Fitted(space, codec, *noise, history, n_epochs, device, variance)
+
+
+def _blind_variance(codec, kept, P_out, exact) -> float:
+    """Variance of latents in rows that had no say in making the constraints exact."""
+    from neuro.demovae.training.constraints import constrain
+
+    blind = constrain(codec, *kept)[0] if exact else codec
+    return latent_variance(blind, P_out)
 
 
 def _start_linear(model, axes, P, D, remove, settings):

@@ -16,6 +16,24 @@ def span(matrix) -> np.ndarray:
     return left[:, scale > _RANK * max(scale.max(initial=0.0), 1e-300)]
 
 
+def removed_part(D, removal) -> np.ndarray:
+    """What latents are decorrelated from, of coded demographics.
+
+    Parameters
+    ----------
+    D : array, shape (n_rows, n_coded)
+    removal : ndarray
+        Which columns (bool, (n_coded,)), or a matrix (n_coded, n_removed), see
+        :class:`neuro.demovae.coding.demographics.DemographicCoder`.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_removed)
+    """
+    D, removal = np.asarray(D), np.asarray(removal)
+    return D[:, removal] if removal.ndim == 1 else D @ removal.astype(D.dtype)
+
+
 def rank_problem(latent_dim: int, rank: int) -> str:
     """The problem line of a latent space that is larger than the data allow."""
     return f"latent_dim {latent_dim} > rank {rank} after projection; use a smaller latent_dim"
@@ -35,8 +53,8 @@ def linear_codec(P, D, remove, latent_dim: int) -> LinearCodec:
         Coordinates of the training rows, centred.
     D : array, shape (n_rows, n_coded)
         Coded demographics of the decoder.
-    remove : ndarray of bool, shape (n_coded,)
-        Which of them are removed.
+    remove : ndarray
+        Which of them are removed, see :func:`removed_part`.
     latent_dim : int
 
     Returns
@@ -53,7 +71,7 @@ def linear_codec(P, D, remove, latent_dim: int) -> LinearCodec:
     centre, told = P.mean(axis=0), D.mean(axis=0)
     H, C = P - centre, D - told
     n = len(H)
-    basis = span(H.T @ C[:, remove]) if remove.any() else np.empty((H.shape[1], 0))
+    basis = span(H.T @ removed_part(C, remove)) if remove.any() else np.empty((H.shape[1], 0))
     left_over = H - (H @ basis) @ basis.T
     # the small Gram matrix: k x k where there are more rows than coordinates, else n x n
     if H.shape[1] <= n:

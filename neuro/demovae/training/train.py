@@ -11,6 +11,7 @@ import torch
 
 from neuro.base import seeds
 from neuro.demovae.training import losses
+from neuro.demovae.training.linear import removed_part
 from neuro.demovae.training.network import Network
 from neuro.demovae.training.presets import WEIGHTS as TERMS
 
@@ -124,8 +125,9 @@ def train(
     ----------
     network : Network
     rows, held_out : Rows
-    remove : ndarray of bool, shape (n_coded,)
-        Columns of `told` that are decorrelated.
+    remove : ndarray
+        What of `told` is decorrelated, see
+        :func:`neuro.demovae.training.linear.removed_part`.
     readouts : list of Readout
     requests : callable
         See :class:`neuro.demovae.training.guidance.Requests`.
@@ -156,7 +158,7 @@ def train(
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32), device=device)
 
     x, told, outside = tensor(rows.x), tensor(rows.told), tensor(rows.outside)
-    removed = told[:, torch.as_tensor(remove, device=device)]
+    removed = tensor(removed_part(rows.told, remove))
     frozen = [
         (item.name, tensor(item.weights), tensor(item.intercept), bool(item.levels))
         for item in readouts

@@ -17,6 +17,7 @@ from neuro.report.pages.adhd_scores import (
     intervals_note,
     scheme_name,
 )
+from neuro.report.pages.demovae_compared import compared, sharing
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -26,12 +27,18 @@ _VALUES = {
     "mean_rmse": "RMS difference of the mean connectomes",
     "sd_ratio": "Standard deviation of an edge, synthetic over real (median)",
     "min_eigenvalue": "Smallest eigenvalue",
+    "tiny_eigenvalues": "Eigenvalues below 1e-4, median",
+    "told_apart_eigenvalues": "Told from real people by eigenvalues (area under the curve)",
+    "told_apart_linear": "Told from real people, linear machine",
+    "told_apart_rbf": "Told from real people, RBF machine",
     "privacy_ratio": "Share of samples nearer to a training person than to any other",
     "membership_auc": "Membership told from the reconstruction error, AUC",
+    "attack_samples": "Membership told from these samples alone, AUC",
+    "attack_samples_upper": "Its upper bound (do not share above the reference)",
+    "attack_samples_many": "Membership told from the largest number of samples tried, AUC",
+    "attack_weights": "Membership told from the weights, AUC",
 }
 
-_NEAR = 0.6
-"""Share of samples nearer to training people above which they should stay at home (ours)."""
 _FEW = 100
 """Runs that a fit needs to say something (ours)."""
 
@@ -60,6 +67,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     reconstruction = read_table(folder / "reconstruction.tsv")
     if reconstruction is not None and len(reconstruction):
         blocks.append(_reconstruction(reconstruction))
+    blocks += compared(folder)
     blocks += _training(folder)
     blocks += _diagnosis(folder)
     blocks += _generation(folder)
@@ -264,7 +272,7 @@ def _generation(folder: Path) -> list:
             "A model of one half of the people makes synthetic people; the other half of the real "
             "people judges them. Both halves take their turn."
         ),
-        _sharing(values),
+        sharing(values),
     ]
     out += samples.group_maps(arrays, maps, regions)
     out += samples.edge_statistics(arrays)
@@ -272,25 +280,6 @@ def _generation(folder: Path) -> list:
     out.append(_map_table(maps))
     out.append(_value_table(table))
     return out
-
-
-def _sharing(values) -> model.Text:
-    """What whoever would give samples or weights away has to know."""
-    near, auc = float(values.get("privacy_ratio", np.nan)), values.get("membership_auc", np.nan)
-    words = "Before you share anything: these samples are not anonymous by construction. "
-    if np.isfinite(near):
-        words += (
-            f"{100 * near:.0f} % of them lie nearer to a person of the training half than to any "
-            "other (50 % would say that they know nothing about single people"
-            + (f"; above {100 * _NEAR:.0f} % do not share them). " if near > _NEAR else "). ")
-        )
-    if np.isfinite(auc):
-        words += (
-            f"Whoever holds model.npz tells people it was trained on from others with an AUC of "
-            f"{model.number(float(auc), 2)}: never share model.npz, latents.tsv or "
-            "deconfounded.npz without the consent that sharing the connectomes themselves needs."
-        )
-    return model.Text(words, "warning")
 
 
 def _map_table(maps) -> model.Table:
@@ -303,12 +292,17 @@ def _map_table(maps) -> model.Table:
         model.Column("r", "r", 3),
         model.Column("r_halves", "r of real halves", 3),
         model.Column("amplitude", "Amplitude", 2),
+        *(
+            [model.Column("amplitude_halves", "Amplitude of real halves", 2)]
+            if "amplitude_halves" in maps
+            else []
+        ),
         model.Column("rmse", "RMSE", 4),
         model.Column("rms_real", "RMSE of a zero map", 4),
     ]
     caption = (
-        "Group maps of synthetic against held-out real people. The second column is what one half "
-        "of the real people reaches on the other."
+        "Group maps of synthetic against held-out real people. Columns of real halves are what one "
+        "half of the real people reaches on the other: noise in the judge makes both smaller."
     )
     return model.Table(caption, columns, rows)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from common import SINGLE
 
 from cases.case import Case
@@ -30,6 +32,9 @@ def planted_study(folder: Path) -> None:
         made.region,
         "pearson",
     )
+    motion = np.round(0.05 + 0.3 * np.random.default_rng(0).random(len(people)), 3)
+    qc = pd.DataFrame({"run_key": keys, "mean_fd": motion, "n_kept": 60})
+    tables.write_tsv(folder / "results/fmri/group_qc.tsv", qc)
     folds = make_folds(people.assign(site_group=people["site"]), outer_folds=3, repeats=1)
     tables.write_tsv(folder / "results/adhd/folds.tsv", folds)
 
@@ -50,7 +55,7 @@ DEMOVAE = {
     },
 }
 
-STUDY = ("results/fmri/connectomes.h5", "results/participants.tsv")
+STUDY = ("results/fmri/connectomes.h5", "results/fmri/group_qc.tsv", "results/participants.tsv")
 
 
 def demovae(*names):
@@ -87,6 +92,9 @@ CASES: dict[str, Case] = {
         ("readouts.*", "associations.*", "reconstruction.*"),
         "readouts.tsv",
     ),
+    "demovae_compare": demovae_case(
+        STUDY, ("compare_summary.json",), "compare.tsv", ("compare.tsv", "compare_summary.tsv")
+    ),
     "demovae_generation": demovae_case(
         STUDY, ("generation.*", "map_comparison.*"), "generation.tsv"
     ),
@@ -99,7 +107,12 @@ CASES: dict[str, Case] = {
     "demovae_summary": demovae_case(
         demovae(
             *("readouts.tsv", "associations.tsv", "reconstruction.tsv", "generation.tsv"),
-            *("map_comparison.tsv", "dx_without_demographics.tsv", "exclusions_*.tsv"),
+            *(
+                "map_comparison.tsv",
+                "compare_summary.tsv",
+                "dx_without_demographics.tsv",
+                "exclusions_*.tsv",
+            ),
             *("planted.tsv", "model.npz", "latents.tsv", "synthetic.npz"),
         ),
         ("exclusions.tsv", "dataset_description.json", ".bidsignore", "report.json"),
