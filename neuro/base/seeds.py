@@ -30,8 +30,6 @@ STREAMS = {
     "compared folds": 212,
     "permuted confound": 213,
     "attacked samples": 214,
-    "private noise": 215,
-    "scanned columns": 216,
     # ntf
     "surrogates": 11,
     "shifted traces": 20240214,

@@ -196,8 +196,8 @@ def test_the_stage_alone_needs_no_fmri(tmp_path):
         ),
         (
             {"sources": ["simulated"], "affinity": {"kind": "product", "sign": "split"}},
-            "ntf.affinity.sign: 'split' needs a signed kind (edge_ts, sliding_window, phase), got "
-            "'product'",
+            "ntf.affinity.sign: 'split' needs a signed kind (excess, edge_ts, sliding_window, "
+            "phase), got 'product'",
         ),
         ({"rank": "many"}, "ntf.rank: got 'many', expected a whole number >= 1 or null"),
         ({"time_alignement": "task"}, "unknown key; did you mean 'time_alignment'?"),
@@ -221,8 +221,11 @@ def test_the_methods_text_names_what_is_used():
 
     sentences, keys = describe(mapping)
     text = " ".join(sentences)
-    assert "our definition" in text and "surrogates" not in text
+    assert "our definition" in text and "against 199 surrogates" in text
+    assert "was repeated on" not in text
     assert "dyballa2024" in keys and "cichocki2009" in keys
     mapping["ntf"] |= {"n_null": 20, "rank": 4}
     text = " ".join(describe(mapping)[0])
     assert "20 surrogates" in text and "4 components were fitted" in text
+    mapping["ntf"] |= {"n_null": 0, "n_moves": 0}
+    assert "surrogates" not in " ".join(describe(mapping)[0])
