@@ -93,7 +93,10 @@ CASES: dict[str, Case] = {
         "readouts.tsv",
     ),
     "demovae_compare": demovae_case(
-        STUDY, ("compare_summary.json",), "compare.tsv", ("compare.tsv", "compare_summary.tsv")
+        STUDY,
+        ("compare.json", "compare_summary.json"),
+        "compare.tsv",
+        ("compare.tsv", "compare_summary.tsv"),
     ),
     "demovae_generation": demovae_case(
         STUDY, ("generation.*", "map_comparison.*"), "generation.tsv"
