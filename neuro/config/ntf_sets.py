@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from neuro.config.ntf import SIGNED, SOURCES
+from neuro.config.ntf import SOURCES
+from neuro.config.ntf_affinity import SIGNED
 
 
 def sets(ntf) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from neuro.io.problems import InputProblem
 from neuro.ntf.affinity.tensor import PairTensor
 from neuro.ntf.communities.nulls import NullMotifs
-from neuro.ntf.factors.operators import Entries
+from neuro.ntf.factors.entries import Entries
 
 IN_MEMORY_BYTES = 2 << 30
 """Larger tensors are streamed from disk at every product."""

@@ -311,3 +311,18 @@ def test_every_preset_describes_itself(name):
     sentences, keys = section.describe({"demovae": own, "adhd": {"enabled": True}})
     assert "age, sex, site and log_mean_fd" in sentences[0]
     assert "orlichenko2024" in keys
+
+
+def test_wanted_people_move_as_usual_unless_they_say_otherwise():
+    import pandas as pd
+
+    from neuro.demovae.coding.cohort import MOTION, with_usual_motion
+
+    people = pd.DataFrame({MOTION: [-3.0, -2.0, -1.0, np.nan]})
+    rows = pd.DataFrame({"age": [10.0, 12.0]})
+    assert with_usual_motion(rows, people, ["age"]) is rows
+    assert with_usual_motion(rows, people, ["age", MOTION])[MOTION].tolist() == [-2.0, -2.0]
+    told = with_usual_motion(rows.assign(mean_fd=[0.09, np.nan]), people, ["age", MOTION])
+    np.testing.assert_allclose(told[MOTION], [np.log(0.1), -2.0])
+    given = rows.assign(**{MOTION: [0.0, 1.0]})
+    assert with_usual_motion(given, people, ["age", MOTION]) is given

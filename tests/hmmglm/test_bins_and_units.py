@@ -147,3 +147,21 @@ def test_rare_units_are_left_out_with_a_reason():
     assert "leaves 0 spikes in training folds" in rows[2]["reason"]
     with pytest.raises(InputProblem, match="0 of 5 units fire above 50 Hz"):
         select_units(binned, 50.0, folds)
+
+
+def test_every_setting_of_the_reader_is_handed_on(monkeypatch):
+    """Each with a value of its own, so that none can stand for another."""
+    from neuro.hmmglm import sets
+
+    seen = {}
+
+    def read(path, **given):
+        seen.update(given, path=path)
+        raise InputProblem("enough")
+
+    monkeypatch.setattr(sets, "read_spikes", read)
+    names = ("kind", "time_unit", "sampling_hz", "mat_key", "unit_filter", "trial_window")
+    settings = {name: object() for name in names} | {"bin_s": 0.1, "segment_s": None}
+    with pytest.raises(InputProblem):
+        sets._bin_one("a.nwb", "a", settings | {"input": ["a.nwb"]}, None)
+    assert seen == {name: settings[name] for name in names} | {"path": "a.nwb"}

@@ -5,8 +5,9 @@ import pytest
 from factor_fits import SMALL, squared_residual
 
 from neuro.ntf.factors import compare, hals
+from neuro.ntf.factors.entries import Entries, refined
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.factors.operators import DenseRows, Entries, refined
+from neuro.ntf.factors.operators import DenseRows
 from neuro.ntf.factors.rank import select_rank
 from neuro.simulate.motifs import planted_tensor
 

@@ -98,6 +98,7 @@ rule demovae_sample:
             "sampler",
             "batch",
             "latent_dim",
+            "unseen",
             "missing",
             "min_level_count",
         ),

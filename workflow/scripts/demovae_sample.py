@@ -20,7 +20,7 @@ def main(snakemake):
         people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
         names = list(model.coder_.terms_)
         if given.get("grid"):
-            rows = tables.read_tsv(given.grid)
+            rows = cohort.with_usual_motion(tables.read_tsv(given.grid), people.demographics, names)
             absent = [name for name in names if name not in rows]
             if absent:
                 raise InputProblem(f"{given.grid}: no column '{absent[0]}'; needs {names}")

@@ -31,7 +31,7 @@ from neuro.config.checks.conditions import (
 )
 from neuro.config.mds import NAMED
 from neuro.config.model import walk
-from neuro.config.ntf import SIGNED
+from neuro.config.ntf_affinity import SIGNED
 from neuro.config.resolve import _resolve, _short
 from neuro.config.sections import STAGES, presets, section_class
 

@@ -203,6 +203,31 @@ def gather(
     )
 
 
+def with_usual_motion(rows, people, names):
+    """Wanted people with a head motion: their own, or the median of the cohort.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        As a user asks for them; who wants a person of an age rarely says how much it moved.
+    people : pandas.DataFrame
+        The cohort.
+    names : list of str
+        Columns that the model knows.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    if MOTION not in names or MOTION in rows:
+        return rows
+    usual = float(np.nanmedian(numbers(people[MOTION])))
+    if "mean_fd" not in rows:
+        return rows.assign(**{MOTION: usual})
+    own = np.log(np.maximum(numbers(rows["mean_fd"]), 0) + 0.01)
+    return rows.assign(**{MOTION: np.where(np.isfinite(own), own, usual)})
+
+
 def _with_motion(people, keys, qc):
     """Head motion and length of each run beside the demographics, where known."""
     if qc is not None:

@@ -80,7 +80,10 @@ class PCALatents(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         -------
         ndarray of float32, shape (n_rows, latent_dim)
         """
-        return self.space_.project(self._new(X))
+        # in double precision the order and number of rows cannot change the last digit
+        axes = self.space_.axes.astype(np.float64)
+        scores = np.asarray(self._new(X), np.float64) @ axes - self.space_.mean @ axes
+        return scores.astype(np.float32)
 
     def score(self, X, y=None, *, demographics=None) -> float:
         """Minus the RMSE per edge of the reconstruction.

@@ -291,7 +291,13 @@ def draw_latents(
     design = np.ones((n, 1))
     if told is not None:
         design = np.column_stack([design, np.asarray(told, dtype=np.float64)])
-    if balanced and n >= 2 * (size + design.shape[1]):
+    if balanced and n < 2 * (size + design.shape[1]):
+        least = 2 * (size + design.shape[1])
+        warnings.warn(
+            f"sample: a balanced batch needs at least {least} rows, got {n}; draws are independent",
+            stacklevel=4,
+        )
+    elif balanced:
         basis = span(design)
         white -= basis @ (basis.T @ white)
         values, vectors = np.linalg.eigh(white.T @ white / n)

@@ -22,13 +22,13 @@ def full_rank_sampler(people, columns, settings, seed: int) -> FullRankSampler:
         Where each run's number of volumes is known (`n_kept`), scans are as long.
     columns : sequence of Column
     settings : dict
-        Keys `latent_dim`, `missing`, `min_level_count` of the section `demovae`.
+        Keys `latent_dim`, `unseen`, `missing`, `min_level_count` of the section `demovae`.
     seed : int
     """
     model = FullRankSampler(
         columns=tuple(columns),
         latent_dim=settings["latent_dim"],
-        unseen="mean",
+        unseen=settings["unseen"],
         missing="impute" if settings["missing"] == "impute" else "error",
         min_level_count=settings["min_level_count"],
         random_state=seed,

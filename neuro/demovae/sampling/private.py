@@ -169,6 +169,11 @@ class PrivateSampler(Tagged, BaseEstimator):
         Returns
         -------
         ndarray of float32, shape (n, n_edges)
+
+        Raises
+        ------
+        ValueError
+            Without a table of demographics.
         """
         check_is_fitted(self)
         if demographics is None or not len(demographics):

@@ -154,26 +154,7 @@ def build_tensor(
     shape = (len(axis), len(items) * len(signs), n_pairs)
     values = _allocate(out, shape)
     mask, frames = np.zeros(shape[1:], bool), np.zeros(shape[:2], bool)
-    silent, w = {}, 0
-    observed = None
-    for item, member, bins in zip(items, members, axis.bins):
-        silent[item.name] = _silent(item, kind, options)
-        for which in signs:
-            part = _pair_values(item, kind, which, bins, options)
-            values[:, w], mask[w] = spread_pairs(part, member, len(names))
-            if isinstance(item, PairKernels):
-                mask[w] &= ~np.isnan(values[:, w]).any(axis=0)
-                values[:, w] = np.nan_to_num(values[:, w])
-            elif gappy:
-                known = np.isfinite(values[:, w]) & mask[w] & bins.seen[:, None]
-                mask[w] &= known.any(axis=0)
-                if (known != (mask[w] & bins.seen[:, None])).any():
-                    observed = np.ones(shape, bool) if observed is None else observed
-                    observed[:, w] = known
-                values[:, w] = np.nan_to_num(values[:, w])
-            frames[:, w] = bins.seen
-            values[~bins.seen, w] = 0
-            w += 1
+    silent, observed = _fill(values, mask, frames, items, members, axis, signs, kind, options)
     if observed is not None:
         observed &= mask & frames[:, :, None]
     _scale(values, scale)
@@ -202,6 +183,32 @@ def build_tensor(
         notes=notes,
         observed=observed,
     )
+
+
+def _fill(values, mask, frames, items, members, axis, signs, kind, options):
+    """Write the affinities of every animal and sign; silent neurons, and gaps of single pairs."""
+    n_names = round((1 + np.sqrt(1 + 8 * values.shape[2])) / 2)
+    silent: dict = {}
+    observed, w = None, 0
+    for item, member, bins in zip(items, members, axis.bins):
+        silent[item.name] = _silent(item, kind, options)
+        for which in signs:
+            part = _pair_values(item, kind, which, bins, options)
+            values[:, w], mask[w] = spread_pairs(part, member, n_names)
+            if isinstance(item, PairKernels):
+                mask[w] &= ~np.isnan(values[:, w]).any(axis=0)
+                values[:, w] = np.nan_to_num(values[:, w])
+            elif kind == "excess":
+                known = np.isfinite(values[:, w]) & mask[w] & bins.seen[:, None]
+                mask[w] &= known.any(axis=0)
+                if (known != (mask[w] & bins.seen[:, None])).any():
+                    observed = np.ones(values.shape, bool) if observed is None else observed
+                    observed[:, w] = known
+                values[:, w] = np.nan_to_num(values[:, w])
+            frames[:, w] = bins.seen
+            values[~bins.seen, w] = 0
+            w += 1
+    return silent, observed
 
 
 def _time_map(axis, n_signs):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.ntf.factors.entries import refined
 from neuro.ntf.factors.hals import MIN_SUPPORT, TensorStart, gram, pack, unpack
-from neuro.ntf.factors.operators import refined
 from neuro.stats.splits import stratified_group_folds
 
 MIN_ANIMALS = 4

@@ -9,7 +9,8 @@ import numpy as np
 from neuro.base.estimator import Params
 from neuro.ntf.factors import compare, hals
 from neuro.ntf.factors.cptensor import SOLVERS, cp_factors, run_complete
-from neuro.ntf.factors.operators import as_operator, check_rank, refined, supported, unseen
+from neuro.ntf.factors.entries import refined
+from neuro.ntf.factors.operators import as_operator, check_rank, supported, unseen
 from neuro.stats.ties import first_best
 
 

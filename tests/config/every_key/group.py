@@ -94,7 +94,9 @@ KEYS = {
     "demovae.psd": Key("demovae_sample", False),
     "demovae.residual_noise": Key("demovae_sample", False, {"demovae.sampler": "model"}),
     "demovae.sampler": Key("demovae_sample", "model"),
-    "demovae.batch": Key("demovae_sample", "balanced", {"demovae.sampler": "model"}),
+    "demovae.batch": Key(
+        "demovae_sample", "balanced", {"demovae.sampler": "model", "demovae.n_samples": 40}
+    ),
     "demovae.add_back": Key("demovae_features", True),
     "demovae.planted.n_subjects": planted(61),
     "demovae.planted.n_regions": planted(9),
