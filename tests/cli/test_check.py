@@ -221,8 +221,8 @@ def test_nothing_to_remove_for_demovae_is_one_line(here, capsys):
     code, _, err = check(capsys)
     assert code == 1
     assert err[0] == (
-        "participants: none of age, sex, site has two values; demovae has nothing to remove: "
-        "change demovae.columns or set demovae.enabled to false"
+        "participants: none of age, sex, site, log_mean_fd has two values; demovae has nothing to "
+        "remove: change demovae.columns or set demovae.enabled to false"
     )
     assert len(err[0]) <= 160
     settings(data={"subjects": ["01", "02"]}, demovae={"enabled": True})
@@ -330,7 +330,7 @@ def test_a_given_key_without_effect_is_a_note_and_no_problem(here, capsys):
     assert [line for line in out if line.startswith("note: ") and "no effect" in line] == [
         "note: fmri.confound_columns: no effect, only strategy custom reads it "
         "(fmri.strategy: 36P)",
-        "note: ntf.affinity.window_s: no effect, only sliding_window has a window "
+        "note: ntf.affinity.window_s: no effect, only excess and sliding_window have a window "
         "(ntf.affinity.kind: auto)",
     ]
 
