@@ -39,7 +39,7 @@ from neuro.simulate.raw import write_raw  # noqa: E402
 
 DEMOVAE = {
     **{"latent_dim": 3, "latent_dims": [3], "hidden": 20, "n_epochs": 5},
-    **{"n_samples": 12, "permutations": 3, "folds": 3},
+    **{"n_samples": 12, "permutations": 3, "folds": 3, "compare": ["none", "linear"]},
     "planted": {"n_subjects": 60, "n_regions": 8, "latent_dim": 4},
 }
 STUDIES = {
@@ -58,7 +58,11 @@ STUDIES = {
     "region graphs": {
         "data": {"kind": "table", "root": "input", "tr": 2.0},
         "fmri": {"min_seconds": 60},
-        "adhd": {**fmri.IMAGES["adhd"], "level": "roi", "features": ["degree", "cycle3", "fc"]},
+        "adhd": {
+            **fmri.IMAGES["adhd"],
+            **{"level": "roi", "features": ["degree", "cycle3", "fc"]},
+            "targets": {"age": "number"},
+        },
         "demovae": DEMOVAE,
     },
     "motifs": ntf.MOTIFS,
@@ -336,12 +340,12 @@ RULES = {
     "raw": {"fmri_slicetime", "fmri_realign"},
     "simulated": {"simulate_fmri", "demovae_planted"},
     "region graphs": {
-        "adhd_graph_roi",
+        *("adhd_graph_roi", "adhd_targets"),
         *(
             f"demovae_{name}"
             for name in (
-                *("fit", "features", "sample", "evaluate", "generation", "diagnosis"),
-                "summary",
+                *("fit", "features", "sample", "evaluate", "compare", "generation"),
+                *("diagnosis", "summary"),
             )
         ),
     },

@@ -76,7 +76,7 @@ def test_a_constant_region_costs_the_region_and_not_the_run(study):
 
 def test_a_missing_value_is_named(study):
     edit(table(study, "02"), lambda rows: [*rows[:5], ["nan", *rows[5][1:]], *rows[6:]])
-    assert "sub-02_task-rest_timeseries.tsv: missing or infin" in exclusions(study)
+    assert "sub-02_task-rest\tread\tmissing or infinite values in region" in exclusions(study)
 
 
 def test_another_number_of_columns_is_named(study):
@@ -132,4 +132,4 @@ def test_distances_without_coordinates_are_an_error(study):
     }
     (study / "mine.yaml").write_text(yaml.safe_dump(only(config)))
     result = snakemake(study, "adhd", "--configfile", "mine.yaml", "--cores", "1", check=False)
-    assert "no map 'distdegree' was computed; give fmri.atlas a label image" in result.stderr
+    assert "adhd.primary: 'distdegree' needs to know where the regions lie; give" in result.stderr

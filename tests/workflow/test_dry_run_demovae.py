@@ -7,7 +7,8 @@ import yaml
 from common import only, snakemake
 
 IMAGES = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
-OWN = {"fit", "features", "sample", "evaluate", "generation", "diagnosis", "planted", "summary"}
+OWN = {"fit", "features", "sample", "evaluate", "compare", "generation", "diagnosis", "planted"}
+OWN |= {"summary"}
 
 
 def planned(folder, config, target="demovae"):
@@ -68,7 +69,8 @@ def test_a_stage_that_is_off_plans_nothing(tmp_path, tables):
     [
         ({"latent_dm": 3}, "demovae.latent_dm: unknown key; did you mean 'latent_dim'?"),
         ({"columns": {"dx": "categorical remove"}}, "'dx' is the prediction target"),
-        ({"columns": {"age": "continuous keep"}}, "no column has role remove"),
+        ({"columns": {"age": "continuous report"}}, "no column has role remove"),
+        ({"columns": {"age": "continuous keep"}}, "role 'keep' is now called 'report'"),
         ({"mode": "linaer"}, "demovae.mode: got 'linaer'"),
         ({"validation": 0.9}, "demovae.validation: got 0.9"),
     ],
