@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def write_axes(path, tensor: PairTensor) -> None:
     frames = tensor.frame_mask
     if frames is None:
         frames = np.ones(tensor.values.shape[:2], bool)
-    entries = {}
+    entries: dict[str, Any] = {}
     if tensor.observed is not None:
         rows = Entries.of(tensor.observed)
         entries = {"entry_masks": np.packbits(rows.masks, axis=1), "entry_place": rows.place}

@@ -227,7 +227,9 @@ def _combat(model, meta, arrays) -> ComBat:
     for name in _COMBAT:
         setattr(combat, name, arrays[f"combat_{name}"])
     combat.sites_ = {
-        name: SiteEffect(*arrays[f"combat_site_{number}"], n_rows)
+        name: SiteEffect(
+            arrays[f"combat_site_{number}"][0], arrays[f"combat_site_{number}"][1], n_rows
+        )
         for number, (name, n_rows) in enumerate(meta["combat"].items())
     }
     code, mean = CovariateCode(), arrays["combat_covariates"]

@@ -210,7 +210,7 @@ def _apart(site, kept) -> np.ndarray:
     chosen = np.zeros(kept.shape[1], bool)
     for column, values in enumerate(kept.T):
         rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
-        if np.linalg.norm(rest) > 1e-8 * max(np.linalg.norm(values), 1e-300):
+        if np.linalg.norm(rest) > 1e-8 * np.linalg.norm(values):
             chosen[column] = True
             design = np.column_stack([design, values])
     return chosen
