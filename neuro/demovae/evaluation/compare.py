@@ -174,9 +174,8 @@ def compare_cohort(cohort, settings, seed: int, log=print) -> pd.DataFrame:
         names = [name for name in names if name not in gone]
         log(f"no site to remove: {', '.join(gone)} left out")
     n_half = len(np.unique(cohort.participant_id)) // _HALVES
-    limit = largest_latent_dim(
-        int(n_half * (1 - settings["validation"])), removed, cohort.demographics
-    )
+    n_rows = int(n_half * (1 - settings["validation"]))
+    limit = largest_latent_dim(n_rows, removed, cohort.demographics, settings["age_basis"])
     size = max(1, min(settings["latent_dim"], limit))
     if size < settings["latent_dim"]:
         log(f"halves of {n_half} people have directions for {size} latents; compared at {size}")

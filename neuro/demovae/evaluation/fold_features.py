@@ -151,7 +151,11 @@ def estimator(settings, columns, seed, n_threads=1) -> DemoVAE:
     return DemoVAE(columns=tuple(columns), n_threads=n_threads, random_state=seed, **given)
 
 
-def largest_latent_dim(n_rows: int, columns, demographics) -> int:
+_WIDTHS = {"poly": 2, "linear": 1, "raw": 1}
+"""Coded columns of a number by its basis; four of a spline."""
+
+
+def largest_latent_dim(n_rows: int, columns, demographics, basis: str | None = None) -> int:
     """Latents that surely fit after removal from so many training rows.
 
     Parameters
@@ -160,11 +164,13 @@ def largest_latent_dim(n_rows: int, columns, demographics) -> int:
         Rows of the smallest training fold, validation subjects taken off.
     columns : sequence of Column
     demographics : pandas.DataFrame
+    basis : str, optional
+        Of numbers, `demovae.age_basis`; a spline by default, which takes most.
     """
     coded = 0
     for column in columns:
         values = demographics[column.name]
-        coded += 4 if column.type == "continuous" else values.nunique()
+        coded += _WIDTHS.get(basis, 4) if column.type == "continuous" else values.nunique()
     return max(n_rows - 1 - coded, 0)
 
 
@@ -174,7 +180,7 @@ def few_runs(settings, n_runs: int, columns, demographics) -> list[str]:
     Parameters
     ----------
     settings : dict
-        Keys `latent_dim` and `validation`.
+        Keys `latent_dim`, `age_basis` and `validation`.
     n_runs : int
     columns : sequence of Column
         Those that vary.
@@ -186,7 +192,8 @@ def few_runs(settings, n_runs: int, columns, demographics) -> list[str]:
     """
     half = n_runs // 2
     removed = [column for column in columns if column.role == "remove"]
-    limit = largest_latent_dim(int(half * (1 - settings["validation"])), removed, demographics)
+    n_rows = int(half * (1 - settings["validation"]))
+    limit = largest_latent_dim(n_rows, removed, demographics, settings["age_basis"])
     if settings["latent_dim"] <= limit:
         return []
     way = f"set it to {limit} or less" if limit else "there are too few runs"
@@ -266,7 +273,9 @@ def fitting_dims(people, folds, removed, settings) -> tuple[dict, list[dict]]:
     limits = {}
     for scheme, largest in sizes.items():
         n_rows = int((len(people.edges) - int(largest)) * (1 - settings["validation"]))
-        limits[scheme] = largest_latent_dim(n_rows, removed, people.demographics)
+        limits[scheme] = largest_latent_dim(
+            n_rows, removed, people.demographics, settings["age_basis"]
+        )
     dims, left_out = {}, []
     for size in sorted(set(settings["latent_dims"])):
         fits = tuple(scheme for scheme, limit in limits.items() if size <= limit)

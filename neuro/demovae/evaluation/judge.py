@@ -108,7 +108,7 @@ def _check_latents(cohort, schemes, removed, settings) -> None:
     }
     scheme = min(sizes, key=lambda name: sizes[name])
     n_rows = int(sizes[scheme] * (1 - settings["validation"]))
-    limit = largest_latent_dim(n_rows, removed, cohort.demographics)
+    limit = largest_latent_dim(n_rows, removed, cohort.demographics, settings["age_basis"])
     if settings["latent_dim"] > limit:
         raise InputProblem(
             f"demovae.latent_dim: {settings['latent_dim']}, but the smallest training part of the "
