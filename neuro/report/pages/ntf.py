@@ -165,7 +165,7 @@ def _recurs(table):
     return model.Text(
         f"{found} of {len(known)} motifs recur in time they were not fitted on (p at most .05; "
         f"chance gives {model.number(0.05 * len(known), 2)}). In planted traces with nothing in "
-        "common 4 % do. The test says recurs, not that a motif is a separate one, and a weak or "
+        "common 5 % do. The test says recurs, not that a motif is a separate one, and a weak or "
         "rare motif can be missed.",
         "note",
     )
