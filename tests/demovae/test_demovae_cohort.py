@@ -263,18 +263,23 @@ def test_numbers_of_latents_that_do_not_fit_are_listed(small):
             "fold": [str(i % 3) for i in range(60)],
         }
     )
-    settings = {"latent_dims": [10, 20, 300], "validation": 0.1}
+    settings = {"latent_dims": [10, 20, 300], "validation": 0.1, "age_basis": "spline"}
     dims, left_out = fold_features.fitting_dims(people, folds, list(people.columns), settings)
     assert dims == {10: ("pooled",), 20: ("pooled",)}
     assert left_out[0]["what"] == "latent_dim 300"
     assert left_out[0]["threshold"] == 31
-    settings = {"latent_dims": [300], "validation": 0.1}
+    settings = {"latent_dims": [300], "validation": 0.1, "age_basis": "spline"}
     dims, _ = fold_features.fitting_dims(people, folds, list(people.columns), settings)
     assert dims == {31: ("pooled",)}
+    # a number taken as it is has one coded column, not four
+    dims, _ = fold_features.fitting_dims(
+        people, folds, list(people.columns), settings | {"age_basis": "linear"}
+    )
+    assert dims == {34: ("pooled",)}
     # a large site leaves few people to fit; the other scheme keeps its numbers
     site = folds.assign(scheme="leave_site_out", fold=["1"] * 45 + ["2"] * 15)
     both = pd.concat([folds, site])
-    settings = {"latent_dims": [5, 20], "validation": 0.1}
+    settings = {"latent_dims": [5, 20], "validation": 0.1, "age_basis": "spline"}
     dims, left_out = fold_features.fitting_dims(people, both, list(people.columns), settings)
     assert dims == {5: ("leave_site_out", "pooled"), 20: ("pooled",)}
     assert [row["what"] for row in left_out] == ["latent_dim 20, leave_site_out"]

@@ -47,6 +47,7 @@ def requests(tmp_path_factory):
     """Requests of every rule with all stages on: images, region tables, fits as jobs."""
     images = yaml.safe_load((ROOT / "config.yaml").read_text())
     images["hmmglm"]["grid"] = "jobs"
+    images["adhd"] = {**(images.get("adhd") or {}), "targets": {"iq": "number"}}
     tables = tmp_path_factory.mktemp("tables")
     small_tables(tables / "input")
     raw = tmp_path_factory.mktemp("raw")
