@@ -155,7 +155,7 @@ _WIDTHS = {"poly": 2, "linear": 1, "raw": 1}
 """Coded columns of a number by its basis; four of a spline."""
 
 
-def largest_latent_dim(n_rows: int, columns, demographics, basis: str | None = None) -> int:
+def largest_latent_dim(n_rows: int, columns, demographics, basis: str = "spline") -> int:
     """Latents that surely fit after removal from so many training rows.
 
     Parameters
@@ -164,8 +164,8 @@ def largest_latent_dim(n_rows: int, columns, demographics, basis: str | None = N
         Rows of the smallest training fold, validation subjects taken off.
     columns : sequence of Column
     demographics : pandas.DataFrame
-    basis : str, optional
-        Of numbers, `demovae.age_basis`; a spline by default, which takes most.
+    basis : str, default "spline"
+        Of numbers, `demovae.age_basis`; a spline takes most.
     """
     coded = 0
     for column in columns:
