@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from factor_fits import SMALL, squared_residual
+from factor_fits import SMALL, least_residual, squared_residual
 
 from neuro.ntf.factors import compare, hals
 from neuro.ntf.factors.entries import Entries, refined
@@ -63,34 +63,9 @@ def test_a_mask_of_animals_and_frames_is_the_same_entry_by_entry(small):
 
 def test_the_fit_minimises_the_residual_of_what_was_observed(small):
     """Against a slow fit of the same objective by a general optimiser."""
-    from scipy.optimize import minimize
-
     values = small[0][:12, :4, :15].astype(float)
     mask = gaps(values.shape, 0.3, seed=5)
-    ends = np.cumsum([24, 8, 30])
-
-    def objective(x):
-        t, w, p = (part.reshape(-1, 2) for part in np.split(x, ends[:-1]))
-        residual = mask * (np.einsum("tr,wr,pr->twp", t, w, p) - values)
-        gradient = [
-            np.einsum("twp,wr,pr->tr", residual, w, p),
-            np.einsum("twp,tr,pr->wr", residual, t, p),
-            np.einsum("twp,tr,wr->pr", residual, t, w),
-        ]
-        return 0.5 * (residual**2).sum(), np.concatenate([g.ravel() for g in gradient])
-
-    rng = np.random.default_rng(3)
-    best = min(
-        minimize(
-            objective,
-            rng.random(ends[-1]),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0, None)] * ends[-1],
-            options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-10},
-        ).fun
-        for _ in range(10)
-    )
+    best = least_residual(values, mask, np.random.default_rng(3))
     model = NonNegativeCP(2, n_starts=20, tol=1e-9, max_iter=3000, random_state=0)
     model.fit(values.astype(np.float32), mask=mask)
     assert squared_residual(values, model, mask) / 2 == pytest.approx(best, rel=2e-3)

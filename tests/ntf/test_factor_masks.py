@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from factor_fits import SMALL, factors, squared_residual
+from factor_fits import SMALL, factors, least_residual, squared_residual
 
 from neuro.ntf.factors import compare, hals
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
@@ -44,35 +44,11 @@ def test_masked_entries_do_not_matter(small):
 
 def test_masked_fit_minimises_the_observed_residual(small):
     """Against a slow fit of the same objective by a general optimiser."""
-    from scipy.optimize import minimize
-
     values = small[0][:12, :4, :15].astype(float)
     rng = np.random.default_rng(3)
     mask = rng.random((4, 15)) < 0.7
     mask[:, 0] = True
-    ends = np.cumsum([24, 8, 30])
-
-    def objective(x):
-        t, w, p = (part.reshape(-1, 2) for part in np.split(x, ends[:-1]))
-        residual = mask * (np.einsum("tr,wr,pr->twp", t, w, p) - values)
-        gradient = [
-            np.einsum("twp,wr,pr->tr", residual, w, p),
-            np.einsum("twp,tr,pr->wr", residual, t, p),
-            np.einsum("twp,tr,wr->pr", residual, t, w),
-        ]
-        return 0.5 * (residual**2).sum(), np.concatenate([g.ravel() for g in gradient])
-
-    best = min(
-        minimize(
-            objective,
-            rng.random(ends[-1]),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0, None)] * ends[-1],
-            options={"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-10},
-        ).fun
-        for _ in range(10)
-    )
+    best = least_residual(values, mask, rng)
     model = NonNegativeCP(2, n_starts=20, tol=1e-9, max_iter=3000, random_state=0)
     model.fit(values.astype(np.float32), mask=mask)
     assert squared_residual(values, model, mask) / 2 == pytest.approx(best, rel=2e-3)

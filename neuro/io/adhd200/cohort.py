@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from neuro.io.adhd200.phenotypes import Phenotypes
+from neuro.io.adhd200.phenotypes import COLUMNS, Phenotypes
 from neuro.io.adhd200.site import STEP, Site, parse_table, repeated
 from neuro.io.formats.archives import open_sources
 from neuro.io.formats.tables import exclusion
@@ -48,18 +48,7 @@ RUN_COLUMNS = (
     "reason",
 )
 
-PARTICIPANT_COLUMNS = (
-    "participant_id",
-    "site",
-    "age",
-    "sex",
-    "dx",
-    "subtype",
-    "handedness",
-    "iq",
-    "adhd_index",
-    "qc",
-)
+PARTICIPANT_COLUMNS = (*COLUMNS, "qc")
 
 
 @dataclasses.dataclass(frozen=True)
