@@ -5,11 +5,12 @@ SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SITE := $(VENV)/.docs
 EXTRAS := dev,braindive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-realdata test-kernels mutants check format bench constraints docs cluster-test chaos clean
+.PHONY: help demo test test-all test-realdata test-gpu test-kernels mutants check format bench constraints docs cluster-test container-test chaos clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -21,6 +22,11 @@ $(STAMP): constraints.txt pyproject.toml
 	$(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
+# What builds the site is an extra of its own (25 MB): pip install -c constraints.txt -e '.[docs]'
+$(SITE): $(STAMP)
+	python -c 'import sphinx, myst_parser, numpydoc, sphinx_gallery, pydata_sphinx_theme' 2>/dev/null || python -m pip install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
 demo: $(STAMP) ## install on first use, run all stages on simulated data, end with the report
 	snakemake --cores $(CORES)
 	@echo "Report: $(CURDIR)/results/report/index.html"
@@ -28,11 +34,15 @@ demo: $(STAMP) ## install on first use, run all stages on simulated data, end wi
 test: $(STAMP) ## install on first use, run the tests (under 12 minutes on 2 cores)
 	python -m pytest -n auto -m "not slow and not realdata and not cluster and not gpu"
 
-test-all: $(STAMP) ## all tests, slow ones and real data included
+test-all: $(SITE) ## all tests, slow ones and real data included
 	python -m pytest -n auto -m "not cluster and not gpu"
 
 test-realdata: $(STAMP) ## tests on the real recordings, slow ones included (MARK="realdata and not slow")
 	python -m pytest -n auto -m "$(or $(MARK),realdata)"
+
+test-gpu: $(STAMP) ## tests that need a CUDA device, and its benchmark (10 minutes; skipped elsewhere)
+	python -m pytest -m gpu tests
+	python benchmarks/braindive_gpu.py --out benchmarks/results/braindive_gpu.md
 
 test-kernels: $(STAMP) ## rules and one seed per stage under other processors' kernels (KERNELS="...")
 	python tests/kernels/kernels.py $(KERNELS)
@@ -52,19 +62,28 @@ format: $(STAMP) ## format Python and Snakemake files
 	ruff format .
 	snakefmt .
 
-docs: $(STAMP) ## regenerate schema, config.yaml, option tables, charts and the API page
+docs: $(SITE) ## regenerate schema, config.yaml, tables, charts; build the site in build/site (GALLERY=0: no example runs)
 	python -m neuro.config
 	python docs/rulegraph.py
 	python docs/rooms.py
-	python docs/api.py
+	python -m sphinx -W --keep-going -b html -D plot_gallery=$(or $(GALLERY),1) docs build/site
+	@echo "Site: $(CURDIR)/build/site/index.html"
 
 bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benchmarks.md
 	python -m pip install -q -c constraints.txt -e '.[bench]'
 	python benchmarks/voxel_graphs.py --out benchmarks/results/voxel_graphs.md
+	python benchmarks/voxel_graphs.py --sizes 20000 91282 --volumes 490 --networkx-limit 0 --peer-limit 0 --out benchmarks/results/grayordinate_graphs.md
+	python benchmarks/surfaces.py --out benchmarks/results/surfaces.md
 	python benchmarks/clean.py --out benchmarks/results/clean.md
+	python benchmarks/group_inference.py --out benchmarks/results/group_inference.md
+	python benchmarks/maps.py --out benchmarks/results/maps.md
+	python benchmarks/strategies.py --out benchmarks/results/strategies.md
 	python -m venv .venv-peers
 	.venv-peers/bin/python -m pip install -q -r benchmarks/demovae_peers.txt
 	python benchmarks/demovae.py --peers .venv-peers/bin/python --out benchmarks/results/demovae.md
+	python -m venv .venv-peers/sites
+	.venv-peers/sites/bin/python -m pip install -q -r benchmarks/referee_peers.txt
+	python benchmarks/referee.py --peers .venv-peers/sites/bin/python --out benchmarks/results/referee.md
 	python benchmarks/demovae_recovery.py --out benchmarks/results/demovae_recovery.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
@@ -76,8 +95,9 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	.venv-peers/motifs/bin/python -m pip install -q -r benchmarks/ntf_peers.txt
 	python benchmarks/ntf.py --peers .venv-peers/motifs/bin/python --out benchmarks/results/ntf.md
 	python benchmarks/ntf_memory.py --out benchmarks/results/ntf_memory.md
-	python benchmarks/ntf_recovery.py components blocks zero --out benchmarks/results/ntf_recovery.md
-	python benchmarks/mds.py --twin --out benchmarks/results/mds.md
+	python benchmarks/ntf_recovery.py components blocks zero chance recurs bursts --out benchmarks/results/ntf_recovery.md
+	python -m pip install -q --no-deps --target .venv-peers/images neuralpredictors==0.3.0
+	python benchmarks/mds.py --twin --peer .venv-peers/images --out benchmarks/results/mds.md
 	python benchmarks/mds_recovery.py --out benchmarks/results/mds_recovery.md
 	python benchmarks/planning.py --out benchmarks/results/planning.md
 	python benchmarks/reading.py --out benchmarks/results/reading.md
@@ -89,13 +109,16 @@ cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; 
 	python tests/cluster/slurm_cluster.py install
 	python -m pytest -n 6 --dist=worksteal -m "cluster and not slow" tests/cluster
 
+container-test: $(STAMP) ## the steps of the Dockerfile in a root file system of Debian (root; mmdebstrap)
+	python -m pytest -m slow tests/workflow/test_container_steps.py
+
 chaos: $(STAMP) ## break small studies in a random sample of ways, start again and compare (SEED=N)
 	python tests/chaos/chaos.py --seed $(SEED) --minutes $(or $(MINUTES),8)
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install 'snakemake==9.27.1' 'nilearn==0.13.1' 'torch==2.13.0' -e '.[dev,braindive,bench]'
+	.venv-lock/bin/python -m pip install 'snakemake==9.27.1' 'nilearn==0.13.1' 'torch==2.13.0' -e '.[dev,braindive,bench,docs]'
 	.venv-lock/bin/python -m pip check
 	{ echo '# All pins of the tested set; made by: make constraints'; .venv-lock/bin/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.txt
 	rm -rf .venv-lock

@@ -34,7 +34,7 @@ report: "workflow/report/workflow.rst"
 
 wildcard_constraints:
     folder=r"sub-[a-zA-Z0-9]+(/ses-[a-zA-Z0-9]+)?",
-    run_key=r"sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*",
+    run_key=r"sub-[a-zA-Z0-9]+(_(?!atlas-)[a-z]+-[a-zA-Z0-9]+)*",
     chunk=r"[0-9]+",
 
 

@@ -46,7 +46,8 @@ def published(generator, value_of, z, steps, gamma, sag):
     import torch
 
     from neuro.braindive.diffusion.attention import degraded, kept_attention
-    from neuro.braindive.diffusion.sampler import make_scheduler, picture
+    from neuro.braindive.diffusion.batch import picture
+    from neuro.braindive.diffusion.schedulers import make_scheduler
 
     scheduler = make_scheduler("dpmsolver++", generator, steps)
     for t in (int(t) for t in scheduler.timesteps):

@@ -105,7 +105,7 @@ def measure(folder, n_seeds=32):
     import torch
 
     from neuro.braindive import BrainGuidedSampler, Objective, TinyLDM, judge_images
-    from neuro.braindive.objectives import parse
+    from neuro.braindive.contrasts import parse
     from neuro.encoding import CategoryJudge, VoxelEncoder
 
     torch.set_num_threads(1)

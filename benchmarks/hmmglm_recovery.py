@@ -4,11 +4,12 @@
         [--gaussian] [--out table.md]
 
 PART is `planted` (data of the paper's released code, `neuro.simulate.switching`, seeds 0, 1, 2),
-`track` or `aplysia` (archives extracted into the folder `recordings`, as the heads of
-configs/hippocampus.yaml and configs/aplysia.yaml say). Tables on standard output; the same seeds
-give the same figures. `--only` names preparations of `aplysia`;
-`--gaussian` adds the Gaussian prior with two states there, which takes as long as all else. Runs on
-one thread.
+`track`, `ladder` (the track with its covariates, two states), `days` (run and rest as two days of
+one network), `aplysia` (archives extracted into the folder `recordings`, as the heads of
+configs/hippocampus.yaml and configs/aplysia.yaml say) or `scale` (cost against size, simulated).
+Tables on standard output; the same seeds give the same figures. `--only` names preparations of
+`aplysia`; `--gaussian` adds the Gaussian prior with two states there, which takes as long as all
+else. Runs on one thread.
 """
 
 from __future__ import annotations
@@ -142,16 +143,136 @@ def track(folder):
     data = read_spikes(folder / "linear-track" / "spikes.mat")
     binned = bins.bin_recording(data, 0.05, segment_s=30.0)
     train, test = binned.sequences[0::2], binned.sequences[1::2]
+    lines = []
+    few = [train[k] for k in np.linspace(0, len(train) - 1, 4).round().astype(int)]
+    for sequences in (train, few):
+        rows = []
+        n_bins = sum(map(len, sequences))
+        for k in (1, 2, 3, 4) if sequences is train else (1, 2):
+            hmm = PoissonHMM(k, n_starts=3).fit(sequences)
+            cells = [f"{bits_of(hmm, sequences, test):.3f}"]
+            for name, options in HELD_BACK:
+                model, spent = timed(sequences, k, name, **options)
+                end = "" if model.starts_[0]["status"] == "converged" else "; not converged"
+                cells.append(f"{model.bits_per_spike(test):.3f} ({spent:.1f} s{end})")
+            rows.append([k, *cells])
+        titles = ["free, no ridge", "free, ridge", "free, early stop", "Gaussian", "one-hot"]
+        lines += [f"{n_bins} training bins:", ""]
+        lines += [*table(["K", "HMM without couplings", *titles], rows), ""]
+    return lines
+
+
+def ladder(folder, bare=False):
+    """What history, position and states add on the linear track, as configs/hippocampus.yaml."""
+    import yaml
+
+    from neuro.config.resolve import resolve
+    from neuro.hmmglm import sets
+
+    text = Path(__file__).parents[1].joinpath("configs/hippocampus.yaml").read_text("utf-8")
+    config = yaml.safe_load(text.replace("recordings/", f"{folder}/"))
+    problems = resolve(config)
+    if problems:
+        raise SystemExit("\n".join(problems))
+    settings = {**config["hmmglm"], "input": "spikes"}
+    if bare:
+        settings["covariates"] = {}
+    binned, _, folds = sets.bin_spikes([settings["sets"]["lineartrack"]], settings)
+    found = sets.climb_ladder(binned, folds, settings, 2)
     rows = []
-    for k in (1, 2, 3, 4):
-        cells = [f"{bits_of(PoissonHMM(k, n_starts=3).fit(train), train, test):.3f}"]
-        for name in MODELS:
-            begin = time.process_time()
-            model = OneHotHMMGLM(k, name, n_starts=3, random_state=0).fit(train, dt=0.05)
-            spent = time.process_time() - begin
-            cells.append(f"{model.bits_per_spike(test):.3f} ({spent:.1f} s)")
-        rows.append([k, *cells])
-    return table(["K", "HMM without couplings", *(NAMES[name] for name in MODELS)], rows)
+    for row in found.itertuples():
+        of = f" (over {row.below})" if isinstance(row.below, str) else ""
+        gain = f"{row.gain:.3f}, {row.gain_low:.3f} to {row.gain_high:.3f}{of}" if of else ""
+        numbers = (f"{row.bits_per_spike:.3f}", gain, row.verdict if of else "", row.ridge)
+        rows.append([row.rung, row.n_history, *numbers, row.covariate_ridge, row.converged])
+    titles = ["history", "bits", "gain, 95 %", "verdict", "ridge", "of covariates", "converged"]
+    return table(["rung", *titles], rows)
+
+
+def days(folder):
+    """The track and the rest after it as two days of one network."""
+    from neuro.hmmglm.days import OneHotDays, compare_days
+    from neuro.io.spikes.reader import read_spikes
+
+    data = read_spikes(folder / "linear-track" / "spikes.mat")
+    sequences = bins.bin_recording(data, 0.05, segment_s=30.0).sequences
+    cut = round((5422.0 - 4397.0) / 30)
+    rows = []
+    for every in (1, 4):
+        parts = [sequences[:cut], sequences[cut:]]
+        train = [part[0 :: 2 * every] for part in parts]
+        test = [part[1::2] for part in parts]
+        for k in (1, 2):
+            found = compare_days(OneHotDays(k, n_starts=3, random_state=0), train, test, dt=0.05)
+            bits = found.table
+            rows.append(
+                [
+                    sum(map(len, train[0])),
+                    k,
+                    *(
+                        ", ".join(f"{x:.3f}" for x in bits[n])
+                        for n in ("shared", "separate", "pooled")
+                    ),
+                    f"{found.gain():.4f}",
+                    f"{found.gain('pooled'):.4f}",
+                ]
+            )
+    titles = ["shared graph", "separate", "pooled", "gain over separate", "over pooled"]
+    return table(["training bins of a day", "K", *titles], rows)
+
+
+SIZES = ((60, 12_000, 3), (150, 24_000, 3), (300, 12_000, 5), (300, 72_000, 5))
+FULL_UNTIL = 100, 150
+"""Most units at which whole curvatures are run: of one-hot edges, of the Gaussian prior."""
+
+
+def scale(only=None):
+    """One start at given penalties: whole curvatures and none, by size (`only`: which)."""
+    import resource
+
+    from neuro.simulate.switching import _draw
+
+    kernel = np.exp(-np.arange(1, 6))
+    rows = []
+    for n, n_bins, k in SIZES if only is None else [SIZES[number] for number in only]:
+        rng = np.random.default_rng(0)
+        signs = rng.choice([-1, 0, 1], p=[0.02, 0.96, 0.02], size=(k, n, n))
+        weights = signs * np.log1p(3 * rng.uniform(size=(k, n, n)))
+        stay = np.full((k, k), 0.02 / (k - 1))
+        np.fill_diagonal(stay, 0.98)
+        bias = rng.uniform(-3.5, -2, size=n)
+        drawn = _draw(rng, 24, n_bins // 24, weights, bias, stay, kernel / kernel.sum())
+        for model, largest in zip(("onehot", "gaussian"), FULL_UNTIL):
+            for newton in ("truncated", "full")[: 2 if n <= largest else 1]:
+                begin = time.process_time()
+                fitted = OneHotHMMGLM(k, model, link="sigmoid", ridge=1.0, prior_sd=1 / 3)
+                fitted.set_params(n_starts=1, random_state=0, newton=newton, tol=1e-5)
+                start = fitted.fit(list(drawn[0])).starts_[0]
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+                spent = f"{time.process_time() - begin:.1f}"
+                reached = f"{start['objective']:.1f}"
+                rows.append([n, n_bins, k, NAMES[model], newton, spent, f"{peak:.2f}"])
+                rows[-1] += [start["iterations"], start["status"], reached]
+                print(rows[-1], flush=True)
+    titles = ["bins", "K", "model", "steps", "CPU s", "peak GB so far", "iterations", "end"]
+    return table(["units", *titles, "objective"], rows)
+
+
+HELD_BACK = (
+    ("plain", {"ridge": 0.0}),
+    ("plain", {}),
+    ("plain", {"stop": "tuned"}),
+    ("gaussian", {}),
+    ("onehot", {}),
+)
+"""Models of the track: converged without a ridge, with one, ended early; and the two priors."""
+
+
+def timed(sequences, k, name, **options):
+    """A fit of the track and its CPU seconds."""
+    begin = time.process_time()
+    model = OneHotHMMGLM(k, name, n_starts=3, random_state=0, **options).fit(sequences, dt=0.05)
+    return model, time.process_time() - begin
 
 
 def aplysia(folder, only=None, with_gaussian=False):
@@ -172,28 +293,37 @@ def aplysia(folder, only=None, with_gaussian=False):
         binned = binned.keep(rate >= MIN_RATE_HZ)
         train, test = binned.sequences[:2], binned.sequences[2:]
         clock = binned.table["start_s"].iloc[0] + np.arange(len(train[0])) * BIN_S
-        for k in (2, 3, 4):
+        spikes = sum(item.sum(axis=0) for item in train + test)
+        for k in (1, 2, 3, 4):
             begin = time.process_time()
             hmm = PoissonHMM(k, n_starts=5).fit(train)
             model = OneHotHMMGLM(k, **APLYSIA).fit(train, dt=BIN_S)
             spent = time.process_time() - begin
             bits = [bits_of(hmm, train, test), np.nan, model.bits_per_spike(test)]
+            if k == 1:
+                lone = OneHotHMMGLM(1, "plain", **{**APLYSIA, "start": "noise"})
+                bits[1] = lone.fit(train, dt=BIN_S).bits_per_spike(test)
             if k == 2 and with_gaussian:
                 gaussian = OneHotHMMGLM(k, "gaussian", **APLYSIA).fit(train, dt=BIN_S)
                 bits[1] = gaussian.bits_per_spike(test)
             states = [hmm.predict_proba(train[:1])[0].argmax(axis=1), model.predict(train)[0]]
             amis = [ami(path, (clock >= STIMULUS_S).astype(int)) for path in states]
             numbers = [f"{value:.3f}" if value == value else "" for value in (*bits, *amis)]
-            rows.append([name, train[0].shape[1], k, *numbers, f"{spent:.0f}"])
+            most = f"{100 * spikes.max() / spikes.sum():.0f} %"
+            rows.append([name, train[0].shape[1], most, k, *numbers, f"{spent:.0f}"])
             print(rows[-1], flush=True)
     own = ("AMI: HMM", "one-hot", "CPU s")
     lines = table(
-        [*("preparation", "units", "K"), *("bits: HMM", "Gaussian prior", "one-hot"), *own],
+        [
+            *("preparation", "units", "spikes of the busiest", "K"),
+            *("bits: HMM", "free with ridge (K = 1), Gaussian prior", "one-hot"),
+            *own,
+        ],
         rows,
     )
     for k in (2, 3, 4):
         size = np.array(
-            [[float(cell or "nan") for cell in row[3:8]] for row in rows if row[2] == k]
+            [[float(cell or "nan") for cell in row[4:9]] for row in rows if row[3] == k]
         )
         above = int((size[:, 2] > size[:, 0]).sum())
         lines.append(
@@ -206,27 +336,36 @@ def aplysia(folder, only=None, with_gaussian=False):
 def main():
     """Run one part and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("planted", "track", "aplysia"))
+    parser.add_argument("part", choices=("planted", "track", "ladder", "days", "scale", "aplysia"))
     parser.add_argument("--recordings", type=Path, default=Path("recordings"))
     parser.add_argument("--only", nargs="+", choices=PREPARATIONS)
+    parser.add_argument("--sizes", nargs="+", type=int, help="rows of `scale`, from 0")
     parser.add_argument("--gaussian", action="store_true")
+    parser.add_argument("--bare", action="store_true", help="the ladder without covariates")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     begin = time.process_time()
     if arguments.part == "planted":
         lines = planted()
+    elif arguments.part == "scale":
+        lines = scale(arguments.sizes)
     else:
         if not arguments.recordings.is_dir():
             parser.error(f"{arguments.recordings}: no such folder; see the head of configs/*.yaml")
         if arguments.part == "track":
             lines = track(arguments.recordings)
+        elif arguments.part == "days":
+            lines = days(arguments.recordings)
+        elif arguments.part == "ladder":
+            lines = ladder(arguments.recordings, arguments.bare)
         else:
             lines = aplysia(arguments.recordings, arguments.only, arguments.gaussian)
     text = "\n".join(
         [
             *heading(
                 f"Switching states: {arguments.part}",
-                f"python benchmarks/hmmglm_recovery.py {arguments.part}",
+                f"python benchmarks/hmmglm_recovery.py {arguments.part}"
+                + (" --bare" if arguments.bare else ""),
                 ("numpy", "numba", "scipy"),
                 f"{time.process_time() - begin:.0f} CPU s",
             ),

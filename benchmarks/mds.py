@@ -1,15 +1,22 @@
 """Speed of the batched search against a one-by-one loop, and what it finds.
 
-    python benchmarks/mds.py [--out table.md] [--twin]
+    python benchmarks/mds.py [--out table.md] [--twin] [--peer FOLDER]
 
 The peer is the textbook loop: one stimulus, one call of the model, one backward pass, on the full
 canvas, as one would write it from the paper. Both climb the same stimuli on the same model in the
-same run, one thread, CPU seconds. `--twin` also trains a twin on planted responses.
+same run, one thread, CPU seconds. `--twin` also trains a twin on planted responses, and searches on
+it; `--peer` names a folder with the package neuralpredictors (`pip install --no-deps --target
+FOLDER neuralpredictors==0.3.0`): its network is trained on the same images until its authors' rule
+ends it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -123,7 +130,7 @@ def speed_rows():
 
 def searched(name, seed, population, types=None, **options):
     """A row of the table of what is found."""
-    model = MostDiscriminativeStimuli(norm=3, clip=(-2, 2), **options)
+    model = MostDiscriminativeStimuli(norm=3, clip=(-2, 2), **{"grouping": "objective"} | options)
     start = time.process_time()
     model.fit(population)
     spent = (time.process_time() - start) / len(model.restarts_)
@@ -167,21 +174,88 @@ def found_rows():
     return rows
 
 
-def twin_line():
-    """One sentence on a twin that is trained on noisy planted responses."""
+class Course:
+    """Twin's correlation with the true rates after every epoch, beside the seconds so far."""
+
+    def __init__(self, twin, x, rates):
+        self.twin, self.x, self.rates = twin, x, rates
+        self.rows: list = []
+        self.spent, self.since = 0.0, time.process_time()
+
+    def __call__(self, line):
+        self.spent += time.process_time() - self.since
+        level = unit_correlation(self.twin.predict(self.x), self.rates).mean()
+        self.rows.append((self.spent, level))
+        self.since = time.process_time()
+
+
+def peer_course(data, rates, folder):
+    """The same of a network of neuralpredictors, in a process of its own; and its last level."""
+    rows = {name: data["tier"] == name for name in ("train", "validation", "test")}
+    with tempfile.TemporaryDirectory() as place:
+        source, target = Path(place) / "data.npz", Path(place) / "curve.npz"
+        np.savez(
+            source,
+            x=data["stimuli"][rows["train"]],
+            y=data["responses"][rows["train"]],
+            seen=data["stimuli"][rows["validation"]],
+            y_seen=data["responses"][rows["validation"]],
+            test=data["stimuli"][rows["test"]],
+            rates=rates,
+        )
+        script = Path(__file__).with_name("mds_peers.py")
+        command = [sys.executable, script, source, target]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(folder)})
+        with np.load(target) as found:
+            return found["curve"][:, [0, 2]], float(found["final"])
+
+
+def training_rows(ours, level, peer, peer_level):
+    """Rows of the table of training: seconds until the true rates are predicted so well."""
+    rows = [("at the end", ours[-1][0], level, peer[-1][0], peer_level)]
+    for wanted in (0.8, 0.9, 0.93, min(level, peer_level)):
+        until = [next((t for t, r in course if r >= wanted), np.nan) for course in (ours, peer)]
+        rows.append((f"correlation {wanted:.3f} reached", until[0], wanted, until[1], wanted))
+    return rows
+
+
+def twin_lines(folder):
+    """A twin trained on noisy planted responses: its search, and its training beside the peer's."""
     data, truth = ln8_twin_data()
-    start = time.process_time()
-    twin = Twin(epochs=30).fit(data["stimuli"], data["responses"], data["tier"])
-    spent = time.process_time() - start
     test = data["tier"] == "test"
-    corr = unit_correlation(
-        twin.predict(data["stimuli"][test]), truth.rates(data["stimuli"][test])
-    ).mean()
+    rates = truth.rates(data["stimuli"][test])
+    twin = Twin(epochs=30)
+    course = Course(twin, data["stimuli"][test], rates)
+    twin.fit(data["stimuli"], data["responses"], data["tier"], log=course)
+    spent = course.rows[-1][0]
+    corr = unit_correlation(twin.predict(data["stimuli"][test]), rates).mean()
+    lines = [_searched_on(twin, data, truth, spent, corr)]
+    if folder is None:
+        return lines
+    rows = training_rows(course.rows, corr, *peer_course(data, rates, folder))
+    return [
+        *lines,
+        "",
+        "Training on the same 3,600 images, cores of the same sizes (16 channels, kernels 7, 3, "
+        "5); correlation with the true rate on 500 test images:",
+        "",
+        "| | `Twin`, CPU s (correlation) | neuralpredictors 0.3.0, CPU s (correlation) |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {a:.0f} ({r:.3f}) | "
+            + (f"{b:.0f} ({q:.3f}) |" if np.isfinite(b) else "never |")
+            for name, a, r, b, q in rows
+        ),
+    ]
+
+
+def _searched_on(twin, data, truth, spent, corr):
+    """One sentence on the twin and the searches on it."""
     off = np.median(np.hypot(*(twin.position_ * 12 - truth.position).T))
     found = []
     for norm in (12, 20):
         start = time.process_time()
-        model = MostDiscriminativeStimuli(norm=norm, clip=(-3, 3))
+        model = MostDiscriminativeStimuli(norm=norm, clip=(-3, 3), grouping="objective")
         model.fit(twin, stimuli=data["stimuli"][data["tier"] == "train"])
         found.append(
             f"norm {norm}: {time.process_time() - start:.1f} s, K {model.n_clusters_}, ARI with "
@@ -198,12 +272,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out")
     parser.add_argument("--twin", action="store_true")
+    parser.add_argument("--peer", help="folder with neuralpredictors")
     args = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
         *heading(
             "Most discriminative stimuli",
-            "python benchmarks/mds.py --twin",
+            "python benchmarks/mds.py --twin" + " --peer FOLDER" * bool(args.peer),
             ("numpy", "torch"),
             "One thread, CPU time. Peer: one stimulus at a time on the full canvas, same model, "
             f"same run; medians of {REPEATS} timings taken in turns.",
@@ -223,7 +298,7 @@ def main():
         shown = " | ".join("n/a" if value != value else f"{value:.2f}" for value in values)
         lines.append(f"| {name} | {seed} | {spent:.2f} | {k} | {shown} | {told} |")
     if args.twin:
-        lines += ["", twin_line()]
+        lines += ["", *twin_lines(args.peer)]
     text = "\n".join(lines) + "\n"
     print(text)
     if args.out:

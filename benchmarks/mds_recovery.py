@@ -117,7 +117,7 @@ def movies():
                 np.mean([np.corrcoef(a.flat, b.flat)[0, 1] for a, b in zip(twin.filters_, filters)])
             )
             for (norm, clip), results in found.items():
-                model = MostDiscriminativeStimuli(norm=norm, clip=clip).fit(
+                model = MostDiscriminativeStimuli(norm=norm, clip=clip, grouping="objective").fit(
                     twin, stimuli=clips[:400]
                 )
                 results.append(told(model, types))
@@ -191,11 +191,14 @@ def steps():
     rows = []
     for name, make in (
         ("`paper`", lambda **given: MostDiscriminativeStimuli("paper", **given)),
-        ("`robust`", MostDiscriminativeStimuli),
-        ("`robust`, any gain accepts a split", AnyGain),
+        ("`robust`", lambda **given: MostDiscriminativeStimuli(grouping="objective", **given)),
+        (
+            "`robust`, any gain accepts a split",
+            lambda **given: AnyGain(grouping="objective", **given),
+        ),
         (
             "`robust`, 5 groups per split",
-            lambda **given: MostDiscriminativeStimuli(n_sub=5, **given),
+            lambda **given: MostDiscriminativeStimuli(n_sub=5, grouping="objective", **given),
         ),
     ):
         results = []
@@ -212,7 +215,7 @@ def steps():
     for share in (0.5, 1.0):
         results = [
             told(
-                MostDiscriminativeStimuli(subsample=share, **RANGE).fit(
+                MostDiscriminativeStimuli(subsample=share, grouping="objective", **RANGE).fit(
                     orientation_continuum(random_state=seed)
                 )
             )
@@ -297,7 +300,12 @@ def it(path):
         }
 
     rows, keys = [], ("k", "typed", "shuffled", "agree", "verdict")
-    results = [judged(stage.model(own, seed).fit(DiscreteSpace(twin.values))) for seed in SEEDS]
+    results = [
+        judged(
+            stage.model(own, seed).set_params(grouping="objective").fit(DiscreteSpace(twin.values))
+        )
+        for seed in SEEDS
+    ]
     rows.append(["free K, halves of the neurons", *cells_of(results, *keys)])
     for k in own["k_ladder"]:
         results = [
@@ -307,6 +315,7 @@ def it(path):
                     split=False,
                     n_restarts=own["n_restarts"],
                     subsample=1.0,
+                    grouping="objective",
                     random_state=seed,
                 ).fit(DiscreteSpace(twin.values))
             )

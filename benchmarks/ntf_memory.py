@@ -1,9 +1,13 @@
 """CPU time and peak memory of a sweep over large tensors: in memory, streamed, and never built.
 
     python benchmarks/ntf_memory.py [--out benchmarks/results/ntf_memory.md]
+    python benchmarks/ntf_memory.py --whole [NEURONS WINDOWS] [--folder FOLDER]
 
 Each line is a process of its own on one thread; its peak memory (VmHWM, Linux) stands beside the
-size of the tensor in float32 and that of a process that has only imported the code.
+size of the tensor in float32 and that of a process that has only imported the code. `--whole`
+makes the affinities of one recording with planted groups and factorises them to the end; by
+default 2,000 neurons and 1,000 windows, which take 24 GB in the folder while it runs. Its page is
+benchmarks/results/ntf_whole.md.
 """
 
 from __future__ import annotations
@@ -22,14 +26,44 @@ from page import heading
 
 SHAPE, RANK = (960, 21, 5995), 10
 NEURONS, ANIMALS, BINS, FREE_RANK = 400, 20, 352, 8
+SIZES = {250: 100, 500: 50, 1000: 25, 2000: 12}
+"""Windows of a recording at 4 Hz by neurons."""
+WHOLE = (2000, 1000)
+GROUPS, GROUP_RATE, GROUP_SIZE = 5, 0.01, 0.8
+"""Planted groups, each a twentieth of the neurons: their common events per frame, and the mean
+size of one in parts of a neuron's own."""
+WHOLE_TOL, WHOLE_SWEEPS = 1e-4, 100
 JOBS = {
     "nothing": "none: imports only",
     "memory 1": "in memory, 1 start",
     "memory 10": "in memory, 10 starts at once",
     "stream 1": "streamed from disk, 1 start",
     "stream 10": "streamed from disk, 10 starts at once",
+    **{
+        f"excess {n}": f"`excess`, both signs, to disk: {n} neurons, {windows} windows"
+        for n, windows in SIZES.items()
+    },
     "free 1": f"never built: {NEURONS} neurons, {ANIMALS * BINS} rows, rank {FREE_RANK}, 1 start",
 }
+
+
+def affinities(n_neurons, path):
+    """CPU seconds a window of the affinity, streamed to a file; the file as an operator."""
+    import numpy as np
+
+    from neuro.io.recordings.reader import Recording
+    from neuro.ntf.affinity.tensor import build_tensor
+    from neuro.ntf.factors.operators import as_operator
+    from neuro.simulate.pair_cases import FS, pair_case
+
+    windows = SIZES[n_neurons]
+    rng = np.random.default_rng(0)
+    traces = pair_case("independent", n_neurons, int((windows + 1) * 10 * FS), rng=rng)
+    item = Recording("w", traces.astype(np.float32), FS)
+    begin = time.process_time()
+    options = {"kind": "excess", "sign": "signed", "window_s": 20.0, "bin_s": 10.0}
+    tensor = build_tensor([item], out=path, **options)
+    return (time.process_time() - begin) / len(tensor.values), as_operator(tensor)
 
 
 def job(name, path):
@@ -38,11 +72,11 @@ def job(name, path):
 
     from neuro.ntf.affinity.separable import SeparableTensor
     from neuro.ntf.factors import hals
-    from neuro.ntf.factors.models import NonNegativeCP
+    from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
     from neuro.ntf.factors.operators import DenseRows
 
     kind, _, n_starts = name.partition(" ")
-    seconds, size = [], 0
+    seconds, size, window = [], 0, None
     if kind != "nothing":
         rank = RANK
         if kind == "free":
@@ -51,10 +85,14 @@ def job(name, path):
                 rng.standard_normal((BINS, NEURONS)).astype(np.float32) for _ in range(ANIMALS)
             ]
             operator = SeparableTensor.from_traces(traces, 1.0, "edge_ts", bin_s=1.0)
+        elif kind == "excess":
+            window, operator = affinities(int(n_starts), Path(path).with_name("excess.npy"))
+            n_starts = 1
         else:
             operator = DenseRows(np.load(path, mmap_mode="r" if kind == "stream" else None))
         size = 4 * int(np.prod([int(n) for n in operator.shape]))
-        starts = NonNegativeCP.starts(operator, rank, int(n_starts), 0)
+        model = ConcatenatedNMF if kind == "excess" else NonNegativeCP
+        starts = model.starts(operator, rank, int(n_starts), 0)
         for _ in range(4):
             begin = time.process_time()
             hals._sweep(operator, starts, 2)
@@ -63,18 +101,108 @@ def job(name, path):
     sweep = float(np.median(seconds[1:])) if seconds else 0.0
     status = Path("/proc/self/status").read_text()
     peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-    print(json.dumps({"sweep": sweep, "peak": peak, "size": size}))
+    print(json.dumps({"sweep": sweep, "peak": peak, "size": size, "window": window}))
+
+
+def grouped(n_neurons, n_frames):
+    """Traces of independent neurons, some of which have common events; groups of pairs."""
+    import numpy as np
+    from scipy.signal import lfilter
+
+    from neuro.simulate.pair_cases import DECAY_S, FS, pair_case
+
+    rng = np.random.default_rng(0)
+    traces = pair_case("independent", n_neurons, n_frames, rng=rng).astype(np.float32)
+    shape = n_frames, GROUPS
+    events = (rng.random(shape) < GROUP_RATE) * rng.gamma(4, 0.25 * GROUP_SIZE, shape) * 2
+    common = lfilter([1.0], [1.0, -np.exp(-1 / (DECAY_S * FS))], events, axis=0)
+    member = np.arange(n_neurons) // (n_neurons // 20)
+    for group in range(GROUPS):
+        traces[:, member == group] += common[:, [group]].astype(np.float32)
+    return traces, [(member[:, None] == k) & (member == k) for k in range(GROUPS)]
+
+
+def whole(n_neurons, windows, folder):
+    """One recording from traces to motifs: lines of a table, and what was found."""
+    import numpy as np
+
+    from neuro.io.recordings.reader import Recording
+    from neuro.ntf.affinity.tensor import build_tensor
+    from neuro.ntf.communities.baselines import one_to_one
+    from neuro.ntf.communities.detect import motifs
+    from neuro.ntf.factors.models import ConcatenatedNMF
+    from neuro.ntf.factors.operators import as_operator
+    from neuro.simulate.pair_cases import FS
+
+    rows, begin = [], [time.process_time(), time.time()]
+
+    def done(what):
+        now = [time.process_time(), time.time()]
+        peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]
+        cells = [f"{after - before:.0f}" for before, after in zip(begin, now)]
+        rows.append(f"| {what} | {' | '.join(cells)} | {int(peak) * 1.024e-3:.0f} |")
+        print(rows[-1], flush=True)
+        begin[:] = time.process_time(), time.time()
+
+    # windows of 20 s begin every 10 s
+    traces, groups = grouped(n_neurons, round(10 * windows * FS))
+    done(f"planted traces, {len(traces):,} frames")
+    options = {"kind": "excess", "sign": "signed", "window_s": 20.0, "bin_s": 10.0}
+    path = Path(folder) / "tensor.npy"
+    tensor = build_tensor([Recording("w", traces, FS)], out=path, **options)
+    del traces
+    size = path.stat().st_size
+    done(f"affinities of both signs to disk, {size / 1e9:.1f} GB")
+    operator = as_operator(tensor)
+    done("checked")
+    model = ConcatenatedNMF(
+        GROUPS, n_starts=1, tol=WHOLE_TOL, max_iter=WHOLE_SWEEPS, random_state=0
+    ).fit(operator)
+    done(f"{len(model.history_)} sweeps from one start, {GROUPS} components")
+    assert np.prod(operator.shape) * 4 <= size
+    return rows, [
+        f"The last sweep gained less than {WHOLE_TOL:g} of the objective; explained energy "
+        f"{model.explained_:.3f}. Planted groups of {n_neurons // 20} neurons, one motif each: "
+        f"AUROC of pairs {', '.join(f'{x:.3f}' for x in one_to_one(motifs(model), groups))}."
+    ]
+
+
+def whole_page(n_neurons, windows, folder):
+    """The page of one whole run."""
+    with tempfile.TemporaryDirectory(dir=folder) as inside:
+        rows, words = whole(n_neurons, windows, inside)
+    return [
+        *heading(
+            "One large recording from traces to motifs",
+            "python benchmarks/ntf_memory.py --whole",
+            ("numpy", "scipy", "numba"),
+        ),
+        f"One thread, {n_neurons:,} neurons ({n_neurons * (n_neurons - 1) // 2:,} pairs), "
+        f"{windows:,} windows of 20 s at 4 Hz.",
+        "",
+        "| step | CPU s | wall s | peak memory so far, MB |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        *words,
+    ]
 
 
 def main():
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ntf_memory.md"))
+    parser.add_argument("--whole", nargs="*", type=int, metavar="N")
+    parser.add_argument("--folder", type=Path, default=None, help="for --whole")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
         job(options.job, options.data)
+        return
+    if options.whole is not None:
+        lines = whole_page(*(options.whole or WHOLE), options.folder)
+        options.out.with_name("ntf_whole.md").write_text("\n".join(lines) + "\n", "utf-8")
         return
     import numpy as np
 
@@ -91,8 +219,8 @@ def main():
         f"One thread, float32, tensor {' x '.join(map(str, SHAPE))} at rank {RANK} where nothing "
         "else is said. CPU seconds of a sweep, median of three.",
         "",
-        "| tensor | size, MB | CPU s per sweep | peak memory, MB |",
-        "|---|---|---|---|",
+        "| tensor | size, MB | CPU s per sweep | peak memory, MB | CPU s per window |",
+        "|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tensor.npy"
@@ -106,7 +234,8 @@ def main():
             print(name, got, flush=True)
             size, peak = got["size"] / 1e6, got["peak"] / 1e6
             sweep = f"{got['sweep']:.2f}" if size else "-"
-            lines.append(f"| {text} | {size:.0f} | {sweep} | {peak:.0f} |")
+            window = "" if got["window"] is None else f"{got['window']:.3f}"
+            lines.append(f"| {text} | {size:.0f} | {sweep} | {peak:.0f} | {window} |")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n", "utf-8")
 

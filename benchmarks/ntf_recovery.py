@@ -5,10 +5,12 @@
 PART is `components` (how many are chosen), `blocks` (block model; Louvain and Leiden on benchmark
 graphs), `zero` (absent neurons masked or filled with zeros), `chance` (pairs that the affinity
 `excess` calls where nothing interacts), `recurs` (whether a motif recurs: false positives and
-power) or `graphtool` (blocks and benchmark graphs by graph-tool); without one all run. graph-tool
-is not on PyPI: install the Debian package python3-graph-tool, or the environment
-envs/graphtool.yaml, and name its Python; this script runs itself there. Tables on standard output,
-one thread; the same seeds give the same figures.
+power), `bursts` (explained energy above surrogates, by null and affinity) or `graphtool` (blocks
+and benchmark graphs by graph-tool); without one all run. graph-tool is not on PyPI: install the
+Debian package python3-graph-tool, or the environment envs/graphtool.yaml, and name its Python; this
+script runs itself there. Tables on standard output,
+one thread; the same seeds give the same figures. With `--out` the parts that were run replace those
+of the page, each under its own date.
 """
 
 from __future__ import annotations
@@ -16,25 +18,41 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from page import heading, table
+from page import circumstances, table
 
 # the Python that has graph-tool may have little else: all of neuro is imported where it is used
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("components", "blocks", "zero", "chance", "recurs", "graphtool")
+PARTS = ("components", "blocks", "zero", "chance", "recurs", "bursts", "graphtool")
 NO_GRAPH_TOOL = (
     "Left out: `--graph-tool PYTHON` names a Python with graph-tool (Debian package "
     "python3-graph-tool, or envs/graphtool.yaml)."
 )
 SEEDS = (0, 1, 2, 3)
-RECORDING_SEEDS = (0, 1, 2, 3, 4, 5, 6)
+CHOICE_SEEDS = {"differential": range(7), "excess": range(7, 14)}
+"""The rule of the choice was made on seeds 0 to 6 of `excess`."""
+AFFINITIES = {
+    "differential": {},
+    "excess": {"kind": "excess", "sign": "signed", "window_s": 10.0, "bin_s": 5.0},
+}
 GRAPH_SEEDS = (0, 1, 2, 3, 4)
 CASE_SEEDS = range(16)
 RECUR_SEEDS = range(3000, 3040)
+BURST_SEEDS, N_SURROGATES = range(20, 32), 9
+PLANTED = {
+    "3 groups, .2": {"n_cliques": 3, "amplitude": 0.2},
+    "3 groups, .4": {"n_cliques": 3, "amplitude": 0.4},
+    "1 group, .8": {"n_cliques": 1, "amplitude": 0.8},
+    "3 groups, .8, and bursts": {"n_cliques": 3, "amplitude": 0.8},
+}
+"""Groups of eight among 30 neurons; the size of their events as in `pair_case`."""
+EXPLAINED = {
+    "excess": {"kind": "excess", "sign": "signed", "window_s": 20.0, "bin_s": 10.0},
+    "differential": {"kind": "differential", "snr_min": 0},
+}
 STIMULI, ANIMALS, NEURONS = (2, 3, 4), 8, 36
 HEAVIER = (3.0, 8.0)
 """Weights inside planted blocks, in parts of those between them."""
@@ -53,7 +71,7 @@ def listed(values, form="{}"):
     return ", ".join(form.format(value) for value in values)
 
 
-def planted_stimuli(n, seed):
+def planted_stimuli(n, seed, affinity="differential"):
     """Tensor of recordings in which each of `n` stimuli has a motif of its own."""
     from neuro.ntf.affinity.tensor import build_tensor
     from neuro.simulate.motifs import planted_epochs
@@ -66,7 +84,7 @@ def planted_stimuli(n, seed):
         counterbalanced=True,
         random_state=seed,
     )
-    return build_tensor(planted.recordings, planted.events, "stimulus")
+    return build_tensor(planted.recordings, planted.events, "stimulus", **AFFINITIES[affinity])
 
 
 def components():
@@ -80,32 +98,41 @@ def components():
         fibres, _ = _robust(sweep.table | {"animal_error": none, "animal_se": none})
         return sweep, fibres
 
-    rows, hits = [], np.zeros(2, int)
-    for n in STIMULI:
-        chosen = []
-        for seed in RECORDING_SEEDS:
-            sweep, fibres = choose(planted_stimuli(n, seed), range(2, 7), seed)
+    rows, totals = [], []
+    for affinity, own in CHOICE_SEEDS.items():
+        hits = np.zeros(2, int)
+        for n in STIMULI:
+            chosen = []
+            for seed in own:
+                sweep, fibres = choose(planted_stimuli(n, seed, affinity), range(2, 7), seed)
+                chosen.append((sweep.rank, fibres))
+            hits += (np.array(chosen) == n).sum(axis=0)
+            columns = (listed(x) for x in zip(*chosen))
+            rows.append([f"{affinity}, {n} stimuli", f"{own[0]} to {own[-1]}", *columns, ""])
+        totals.append(
+            f"`{affinity}`: left-out animals {hits[0]}, fibres alone {hits[1]} of "
+            f"{len(STIMULI) * len(own)}"
+        )
+    for weakest in (1.0, 0.3):
+        shape, chosen, background = (60, 8, 200), [], []
+        for seed in SEEDS:
+            values, _ = planted_tensor(shape, RANK, 0.3, weakest=weakest, random_state=seed)
+            sweep, fibres = choose(values, range(4, 9), seed)
             chosen.append((sweep.rank, fibres))
-        hits += (np.array(chosen) == n).sum(axis=0)
-        rows.append([f"recordings, {n} stimuli", *(listed(x) for x in zip(*chosen)), ""])
-    shape, chosen, background = (60, 8, 200), [], []
-    for seed in SEEDS:
-        values, _ = planted_tensor(shape, RANK, 0.3, random_state=seed)
-        sweep, fibres = choose(values, range(4, 9), seed)
-        chosen.append((sweep.rank, fibres))
-        here = list(sweep.table["rank"]).index(sweep.rank)
-        background.append(sweep.table["n_background"][here])
-    what = f"tensor {' x '.join(map(str, shape))}, {RANK} components"
-    rows.append([what, *(listed(x) for x in zip(*chosen)), listed(background)])
-    total = len(STIMULI) * len(RECORDING_SEEDS)
+            here = list(sweep.table["rank"]).index(sweep.rank)
+            background.append(sweep.table["n_background"][here])
+        what = f"tensor {' x '.join(map(str, shape))}, {RANK} components, weakest {weakest:g}"
+        columns = (listed(x) for x in zip(*chosen))
+        rows.append([what, f"{SEEDS[0]} to {SEEDS[-1]}", *columns, listed(background)])
+    head = ["planted", "seeds", "left-out animals", "fibres alone", "flagged as background"]
     return [
         f"Recordings of {ANIMALS} animals and {NEURONS} neurons, 10 % of the neurons absent, "
-        f"counterbalanced, ranks 2 to 6, seeds {listed(RECORDING_SEEDS)}; tensors: half-normal "
-        f"noise 0.3, ranks 4 to 8, seeds {listed(SEEDS)}. Chosen numbers, seed by seed.",
+        "counterbalanced, ranks 2 to 6 (`differential` in bins of 1 s; `excess` with both signs in "
+        "windows of 10 s, the default for stimuli of 30 s); tensors: half-normal noise 0.3, ranks "
+        "4 to 8. Chosen numbers, seed by seed.",
         "",
-        *table(["planted", "left-out animals", "fibres alone", "flagged as background"], rows),
-        f"Planted number of stimuli chosen: left-out animals {hits[0]} of {total}, fibres alone "
-        f"{hits[1]} of {total}.",
+        *table(head, rows),
+        f"Planted number of stimuli chosen: {'; '.join(totals)}.",
     ]
 
 
@@ -132,6 +159,7 @@ def benchmark_graphs(net):
 
 def blocks():
     """Our block model on planted weights; modularity searches on benchmark graphs."""
+    from neuro.ntf.communities.backends import require
     from neuro.ntf.communities.detect import communities
     from neuro.ntf.communities.sbm import BlockData, fit_sbm
     from neuro.stats.agreement import ami, nmi
@@ -159,6 +187,11 @@ def blocks():
         graphs = benchmark_graphs(net)
         cells = []
         for backend in ("networkx", "igraph"):
+            try:
+                require(backend)
+            except ValueError:
+                cells.append("not installed")
+                continue
             scores = [
                 nmi(labels, communities(weights, backend, n_seeds=10).labels)
                 for weights, labels in graphs
@@ -265,6 +298,58 @@ def recurs():
         p = found("cliques", 3, 30, 1000, RECUR_SEEDS[:20], amplitude=amplitude)
         rows.append([f"3 cliques, {amplitude:g}", "3", f"{(p <= 0.05).mean():.3f}", str(len(p))])
     return table(["traces", "components", "p <= .05", "n"], rows)
+
+
+def planted_or_empty(kind, seed):
+    """Traces of a kind, with the number of components that is fitted."""
+    from neuro.simulate.pair_cases import EMPTY, pair_case
+
+    rng = np.random.default_rng(seed)
+    if kind in EMPTY:
+        return pair_case(kind, 24, 800, rng=rng), 2
+    given = PLANTED[kind]
+    common = pair_case("burst", 30, 1000, rng=rng) if "bursts" in kind else 0
+    traces = common + pair_case("cliques", 30, 1000, rng=rng, **given)
+    return traces, max(2, given["n_cliques"])
+
+
+def bursts():
+    """Recordings whose explained energy is above that of all surrogates, by null and affinity."""
+    from neuro.io.recordings.reader import Recording
+    from neuro.ntf.affinity.tensor import build_tensor
+    from neuro.ntf.communities.surrogates import NULLS, surrogate
+    from neuro.ntf.factors.models import ConcatenatedNMF
+    from neuro.simulate.pair_cases import EMPTY, FS
+
+    def explained(item, rank, options):
+        model = ConcatenatedNMF(rank, n_starts=2, max_iter=100, random_state=0)
+        return model.fit(build_tensor([item], **options)).explained_
+
+    kinds = (*EMPTY, *PLANTED)
+    rows = []
+    for name, options in EXPLAINED.items():
+        above = np.zeros((len(NULLS), len(kinds)), int)
+        for column, kind in enumerate(kinds):
+            for seed in BURST_SEEDS:
+                traces, rank = planted_or_empty(kind, seed)
+                item = Recording("w", traces.astype(np.float32), FS)
+                own = explained(item, rank, options)
+                for row, null in enumerate(NULLS):
+                    rng = np.random.default_rng([seed, 1])
+                    others = (
+                        explained(surrogate(item, rng, null), rank, options)
+                        for _ in range(N_SURROGATES)
+                    )
+                    above[row, column] += own > max(others)
+        rows += [[name, null, *map(str, counts)] for null, counts in zip(NULLS, above)]
+    return [
+        f"Of {len(BURST_SEEDS)} recordings those that explain more than all of {N_SURROGATES} "
+        f"surrogates; chance gives {len(BURST_SEEDS) / (N_SURROGATES + 1):g}. Nothing in common: "
+        "24 neurons, 800 frames, two components; groups of eight among 30 neurons, 1,000 frames, a "
+        "component each, two at least.",
+        "",
+        *table(["affinity", "null", *kinds], rows),
+    ]
 
 
 def graphtool(python):
@@ -381,16 +466,24 @@ def cpu_seconds():
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def header(arguments):
-    """When, where and with what this was measured."""
-    words = [*arguments.parts, *(["--graph-tool PYTHON"] if arguments.graph_tool else [])]
-    command = " ".join(["python benchmarks/ntf_recovery.py", *words])
-    return heading(
-        "Motifs of interaction: recovery of what was planted",
-        command,
-        ("numpy", "scipy", "numba", "networkx", "igraph"),
-        f"One thread, {cpu_seconds():.0f} CPU s",
-    )
+def section(part, content, seconds):
+    """A part's table under when, where and with what it was measured."""
+    word = " --graph-tool PYTHON" if part == "graphtool" else ""
+    packages = ("numpy", "scipy", "numba", "networkx", "igraph")
+    command = f"python benchmarks/ntf_recovery.py {part}{word}"
+    where = circumstances(command, packages, f"One thread, {seconds:.0f} CPU s")
+    return "\n".join([f"## {part}", "", *where, "", *content, ""])
+
+
+def page(sections, path=None):
+    """The page; parts that were not run stay as they are in `path`."""
+    kept = {}
+    if path is not None and path.is_file():
+        for block in path.read_text("utf-8").split("\n## ")[1:]:
+            kept[block.splitlines()[0]] = f"## {block.rstrip()}\n"
+    kept |= sections
+    title = "# Motifs of interaction: recovery of what was planted"
+    return "\n".join([title, "", *(kept[part] for part in PARTS if part in kept)])
 
 
 def main():
@@ -415,21 +508,20 @@ def main():
         "zero": zero,
         "chance": chance,
         "recurs": recurs,
+        "bursts": bursts,
         "graphtool": lambda: graphtool(arguments.graph_tool),
     }
-    lines = []
+    sections = {}
     with threadpool_limits(1):
         for part in arguments.parts or PARTS:
             begin = cpu_seconds()
-            found = runs[part]()
-            print(f"{part}: {cpu_seconds() - begin:.0f} CPU s", file=sys.stderr, flush=True)
-            while found and not found[-1]:
-                found.pop()
-            lines += [f"## {part}", "", *found, ""]
-    text = "\n".join([*header(arguments), *lines])
-    print(text)
+            content = runs[part]()
+            while content and not content[-1]:
+                content.pop()
+            sections[part] = section(part, content, cpu_seconds() - begin)
+            print(sections[part], flush=True)
     if arguments.out:
-        arguments.out.write_text(text, "utf-8")
+        arguments.out.write_text(page(sections, arguments.out), "utf-8")
 
 
 if __name__ == "__main__":

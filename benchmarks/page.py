@@ -26,6 +26,14 @@ def heading(title: str, command: str, packages=(), note: str = "") -> list[str]:
     return [f"# {title}", "", *circumstances(command, packages, note), ""]
 
 
+def version(name: str) -> str:
+    """Name and version of an installed package; a peer may be absent."""
+    try:
+        return f"{name} {metadata.version(name).split('+')[0]}"
+    except metadata.PackageNotFoundError:
+        return f"{name} not installed"
+
+
 def circumstances(command: str, packages=(), note: str = "") -> list[str]:
     """Date, command, processor, load and versions as lines of Markdown.
 
@@ -33,7 +41,7 @@ def circumstances(command: str, packages=(), note: str = "") -> list[str]:
     ----------
     command : str
     packages : sequence of str
-        Installed packages whose versions matter; an entry with a space is taken as it is.
+        Packages whose versions matter; an entry with a space is taken as it is.
     note : str
         Further circumstances, after the versions.
 
@@ -41,10 +49,7 @@ def circumstances(command: str, packages=(), note: str = "") -> list[str]:
     -------
     list of str
     """
-    versions = [
-        name if " " in name else f"{name} {metadata.version(name).split('+')[0]}"
-        for name in packages
-    ]
+    versions = [name if " " in name else version(name) for name in packages]
     where = f"{processor()}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}"
     what = ", ".join([f"Python {platform.python_version()}", *versions])
     lines = [

@@ -122,7 +122,7 @@ def bare_snakefile(folder: Path, n_subjects: int) -> Path:
     def path(what):
         if what in given:
             return f"input/sub-{{sub}}/func/{name}{given[what]}"
-        return f"results/fmri/sub-{{sub}}/func/{name}_desc-{what}_bold.nii.gz"
+        return f"results/work/fmri/sub-{{sub}}/func/{name}_desc-{what}_bold.nii.gz"
 
     (folder / "script.py").write_text("")
     ends = [f"results/{rule}.tsv" for rule, _, _ in GROUP]
@@ -189,7 +189,9 @@ def plan(shape: str, n_subjects: int) -> dict:
         counts = count_jobs(text)
         one = float("nan")
         if shape != TABLES:
-            target = "results/fmri/sub-00001/func/sub-00001_task-rest_desc-denoised_bold.nii.gz"
+            target = (
+                "results/work/fmri/sub-00001/func/sub-00001_task-rest_desc-denoised_bold.nii.gz"
+            )
             one, _, _ = measure(command_of(folder, target, "--configfile", "mine.yaml"), folder)
         return {
             "jobs": counts.pop("total"),

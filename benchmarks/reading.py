@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 PEOPLE, RUNS = 1000, 2
 UNITS, INTERVALS = 100, 1000
 IMAGES, SIDE = 10_000, 96
+PHOTOGRAPH, REPEATS, SESSION = 425, 3, 750
 
 
 def make_scan(folder: Path) -> None:
@@ -126,6 +127,43 @@ def voxels(folder: Path) -> str:
     return f"{len(data.images):,} images {' x '.join(map(str, data.images.shape[1:]))}"
 
 
+def make_subject(folder: Path) -> None:
+    """A whole subject of NSD with few voxels; of each picture only the first line is not black."""
+    import h5py
+    import nibabel
+    from scipy.io import savemat
+
+    rng = np.random.default_rng(0)
+    with h5py.File(folder / "nsd_stimuli.hdf5", "w") as file:
+        # contiguous and never filled: the disk keeps what is written alone
+        shape = (IMAGES, PHOTOGRAPH, PHOTOGRAPH, 3)
+        brick = file.create_dataset("imgBrick", shape, "u1")
+        for number in range(IMAGES):
+            brick[number, 0] = rng.integers(0, 256, (PHOTOGRAPH, 3), np.uint8)
+    order = rng.permutation(np.tile(np.arange(1, IMAGES + 1), REPEATS))
+    pictures = np.tile(np.arange(1, IMAGES + 1), (8, 1))
+    design = {"masterordering": order[None], "subjectim": pictures, "sharedix": pictures[:1, :1000]}
+    savemat(folder / "nsd_expdesign.mat", design)
+    betas = folder / "subj01" / "betas_fithrf"
+    betas.mkdir(parents=True)
+    grid = (10, 10, 10)
+    mask = (rng.random(grid) < 0.2).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(mask, np.eye(4)), folder / "nsdgeneral.nii.gz")
+    for session in range(len(order) // SESSION):
+        with h5py.File(betas / f"betas_session{session + 1:02d}.hdf5", "w") as file:
+            file["betas"] = rng.integers(-900, 900, (SESSION, *grid), dtype=np.int16)
+
+
+def subject(folder: Path) -> str:
+    """Read a subject of NSD as `braindive` does."""
+    import neuro.encoding.preprocess  # noqa: F401
+    from neuro.braindive.dataset import read_data
+
+    with measured():
+        data = read_data(folder)
+    return f"{len(data.images):,} images of {IMAGES * REPEATS:,} trials"
+
+
 def make_trees(folder: Path) -> None:
     """Nothing: the conformance set writes its own."""
 
@@ -159,6 +197,8 @@ JOBS = {
     "nwb": (nwb, make_nwb, f"NWB of {UNITS} units x {INTERVALS:,} intervals", 1.0, None),
     "images": (images, make_images, f"{IMAGES:,} stimuli, uint8, `.npy`", None, 2.0),
     "voxels": (voxels, make_voxels, f"{IMAGES:,} images of `braindive`, `.npy`", None, 2.0),
+    # 2 GB
+    "subject": (subject, make_subject, f"{IMAGES:,} pictures of 425 px, as NSD", None, 0.4),
     "trees": (trees, make_trees, "`init`, `check`, plan of every tree of empty files", 60.0, None),
 }
 """Job, its data, what it is, limits: CPU s and sizes of the file."""

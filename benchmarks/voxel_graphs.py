@@ -1,11 +1,11 @@
 """Time and memory of exact voxel graph maps beside networkx, igraph and scipy.sparse.
 
-    python benchmarks/voxel_graphs.py [--sizes 5000 10000 20000 29398 69765] [--out table.md]
+    python benchmarks/voxel_graphs.py [--sizes 5000 10000 ...] [--volumes 172] [--out table.md]
 
 One run, one thread, the same data for every row: synthetic BOLD of 24 latents with smooth maps
-plus noise blurred by 6 mm on a 4 mm grid, T = 172, mixed so that about 1.73 % of the pairs have
-r > 0.8. Every row runs in a process of its own, so that its peak memory is its own. Seconds are
-CPU seconds of the process, just-in-time compilation and imports excluded:
+plus noise blurred by 6 mm on a 4 mm grid, T = 172 by default, mixed so that about 1.73 % of the
+pairs have r > 0.8. Every row runs in a process of its own, so that its peak memory is its own.
+Seconds are CPU seconds of the process, just-in-time compilation and imports excluded:
 
 - from X: everything from the series to 3-cycles per voxel. neuro also computes weighted degree
   and distance degree in this time; the peers compute degree and 3-cycles.
@@ -34,12 +34,19 @@ from page import features, heading
 N_TIMES = 172
 THRESHOLD = 0.8
 DENSITY = 0.0173
-TARGETS = {10_000: (2.0, None), 20_000: (5.0, 1.0), 29_398: (8.0, 1.2), 69_765: (60.0, 2.5)}
-"""CPU seconds and peak GB that a neuro row must keep, by number of voxels."""
+TARGETS = {
+    10_000: (2.0, None),
+    20_000: (5.0, 1.0),
+    29_398: (8.0, 1.2),
+    69_765: (60.0, 2.5),
+    91_282: (120.0, 3.0),
+}
+"""CPU seconds and peak GB that a neuro row must keep, by number of voxels; 91,282 are the
+grayordinates of the Human Connectome Project, with 490 volumes."""
 
 
-def make_data(n, path, seed=0):
-    """Write series (T, n) float32 and coordinates (n, 3) in mm to an .npz file."""
+def make_data(n, path, n_times=N_TIMES, seed=0):
+    """Write series (n_times, n) float32 and coordinates (n, 3) in mm to an .npz file."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -55,10 +62,10 @@ def make_data(n, path, seed=0):
     maps = [gaussian_filter(rng.standard_normal(shape), width).ravel()[inside] for _ in range(24)]
     maps = np.stack(maps)
     maps = np.maximum(maps / maps.std(), 0)
-    latents = gaussian_filter(rng.standard_normal((N_TIMES, 24)), (1.5, 0))
+    latents = gaussian_filter(rng.standard_normal((n_times, 24)), (1.5, 0))
     signal = ((latents / latents.std(axis=0)) @ maps).astype(np.float32)
     noise = np.empty_like(signal)
-    for t in range(N_TIMES):
+    for t in range(n_times):
         blurred = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 6 / 2.3548 / 4)
         noise[t] = blurred.ravel()[inside]
     noise /= noise.std()
@@ -206,7 +213,7 @@ def run_all(arguments, folder):
     results, known = {}, {}
     for n in sorted(arguments.sizes):
         path = Path(folder) / f"bold_{n}.npz"
-        make_data(n, path)
+        make_data(n, path, arguments.volumes)
         rows = results[n] = {}
         for method in [*OURS, *PEERS]:
             limit = arguments.networkx_limit if method == "networkx" else arguments.peer_limit
@@ -286,6 +293,7 @@ FEATURES = ("popcnt", "avx2", "avx512f", "avx512_vpopcntdq")
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 10000, 20000, 29398, 69765])
+    parser.add_argument("--volumes", type=int, default=N_TIMES)
     parser.add_argument("--networkx-limit", type=int, default=10_000, metavar="VOXELS")
     parser.add_argument("--peer-limit", type=int, default=30_000, metavar="VOXELS")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
@@ -297,9 +305,10 @@ def main():
         return
     sizes = " ".join(map(str, arguments.sizes))
     command = (
-        f"python benchmarks/voxel_graphs.py --sizes {sizes} "
+        f"python benchmarks/voxel_graphs.py --sizes {sizes} --volumes {arguments.volumes} "
         f"--networkx-limit {arguments.networkx_limit} --peer-limit {arguments.peer_limit}"
     )
+    peers = min(arguments.sizes) <= max(arguments.networkx_limit, arguments.peer_limit)
     with tempfile.TemporaryDirectory() as folder:
         results = run_all(arguments, folder)
     text = "\n".join(
@@ -307,11 +316,12 @@ def main():
             *heading(
                 "Voxel graphs: degree, distance degree and 3-cycles",
                 command,
-                ("numpy", "numba", "scipy", "networkx", "igraph"),
+                ("numpy", "numba", "scipy", *(("networkx", "igraph") if peers else ())),
                 f"Vector features: {' '.join(features(FEATURES)) or 'unknown'}",
             ),
-            f"T = {N_TIMES}, one thread, CPU seconds; `~` is extrapolated from the largest size "
-            "measured, by edges x mean degree. All measured methods gave identical counts.",
+            f"T = {arguments.volumes}, one thread, CPU seconds; `~` is extrapolated from the "
+            "largest size measured, by edges x mean degree. All measured methods gave identical "
+            "counts.",
             "",
             *table(results),
             "",

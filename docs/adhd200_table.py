@@ -1,4 +1,4 @@
-"""Print the README's table of the ADHD-200 run from a results folder.
+"""Print the table of the ADHD-200 run (docs/adhd/adhd200.md) from a results folder.
 
 `python docs/adhd200_table.py results` after `snakemake --configfile configs/adhd200.yaml`.
 """

@@ -58,6 +58,17 @@ COMPARISONS = (
         ratio="nilearn / this",
     ),
     Comparison(
+        "fmri",
+        "ReHo map of 74,088 voxels x 200 volumes, 27 neighbours",
+        *("maps", ("ReHo, 27 voxels", "neuro"), ("ReHo, 27 voxels", "numpy, whole"), "CPU s"),
+        peer_name="numpy, ranks once",
+    ),
+    Comparison(
+        "fmri",
+        "five strategies on one run of 264 regions x 240 volumes",
+        *("strategies", ("region series",), ("nilearn signal.clean",), "CPU s"),
+    ),
+    Comparison(
         "hmmglm",
         "switching GLM of 20 neurons, 3 sequences of 2,000 bins, 6 starts (the peer 1)",
         *("hmmglm", ("one-hot prior (few data)",), ("dynamax",), "CPU s"),
@@ -69,6 +80,13 @@ COMPARISONS = (
             (("29,398", "threshold=0.8"), ("29,398", "igraph"), "igraph"),
             (("29,398", "threshold=0.8"), ("29,398", "scipy.sparse"), "scipy.sparse"),
         )
+    ),
+    Comparison(
+        "adhd",
+        "network-based statistic of 632 people x 6,670 edges, 1,000 permutations",
+        *("group_inference", ("632 people",), ("632 people",), "plain loop"),
+        peer_name="loop of least squares and networkx (extrapolated)",
+        ours_column="tests and components",
     ),
     *(
         Comparison(
@@ -89,6 +107,17 @@ COMPARISONS = (
         for what, column, unit in (
             ("site read from new people, 0.33 is chance", "site", "balanced accuracy"),
             ("time of the fit", "CPU s of the fit", "CPU s"),
+        )
+    ),
+    *(
+        Comparison(
+            "demovae",
+            f"site removed in 500 people, 2,016 edges, applied to 500 others: {what}",
+            *("referee", (ours,), (peer,), column, unit),
+        )
+        for what, ours, peer, column, unit in (
+            ("ComBat, time", "neuro ComBat", "neuroHarmonize 2.5.2", "CPU s", "CPU s"),
+            ("CovBat, time", "neuro CovBat", "combatlearn 2.3.0, CovBat", "CPU s", "CPU s"),
         )
     ),
     *(
@@ -116,6 +145,14 @@ COMPARISONS = (
             ("160 units of a convolutional twin, 16 clusters", "16 clusters", "crop"),
             ("160 units of a convolutional twin, 32 clusters", "32 clusters", "crop"),
         )
+    ),
+    Comparison(
+        "braindive",
+        "a guided step of an image, 8 at once, self-attention guidance 0.75",
+        *("braindive", ("batch 8, SAG 0.75",), ("published scheme, SAG 0.75",)),
+        "CPU ms per image and step",
+        unit="CPU ms",
+        peer_name="published scheme, one by one",
     ),
 )
 

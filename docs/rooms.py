@@ -29,12 +29,13 @@ def _room(name: str) -> str:
 
 
 def chart() -> str:
-    """The flow chart; a way that leads there over another room is left out."""
+    """The flow chart; no arrow where a room in no circle with its end leads there as well."""
     pairs = edges()
+    rooms = {pair[1] for pair in pairs}
     direct = {
         (a, b)
         for a, b in pairs
-        if not any((a, c) in pairs and (c, b) in pairs for c in {pair[1] for pair in pairs})
+        if not any({(a, c), (c, b)} <= pairs and (b, c) not in pairs for c in rooms)
     }
     lines = ["flowchart TD", f'  stages["{", ".join(STAGES)}"]']
     return "\n".join([*lines, *(f"  {a} --> {b}" for a, b in sorted(direct))])

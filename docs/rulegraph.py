@@ -1,4 +1,4 @@
-"""Write two charts of the demo as mermaid text: stages into README.md, rules into docs/rules.md."""
+"""Write two charts of the demo as mermaid text: stages into docs/index.md, rules into rules.md."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ INPUTS = {
 """What a stage reads besides what other stages leave."""
 
 FILES = {
-    "README.md": ("<!-- stage chart: start -->", "<!-- stage chart: end -->"),
+    "docs/index.md": ("<!-- stage chart: start -->", "<!-- stage chart: end -->"),
     "docs/rules.md": ("<!-- rule graph: start -->", "<!-- rule graph: end -->"),
 }
 
@@ -92,7 +92,8 @@ def updated(text: str, chart: str, markers) -> str:
 def texts() -> dict[str, str]:
     """The files that hold a chart, as they should be."""
     edges = rule_edges()
-    charts = {"README.md": stage_chart(edges), "docs/rules.md": rule_graph(edges)}
+    stages = stage_chart(edges)
+    charts = {"docs/index.md": stages, "docs/rules.md": rule_graph(edges)}
     return {
         name: updated((ROOT / name).read_text("utf-8"), charts[name], markers)
         for name, markers in FILES.items()

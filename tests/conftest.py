@@ -1,11 +1,18 @@
-"""A finished study that many tests begin with, made once per process."""
+"""A finished study that many tests begin with, made once per process; cheap garbage collection."""
 
+import gc
 import shutil
 
 import pytest
 import yaml
 from cases.fmri import TABLES, small_tables
 from common import only, snakemake
+
+
+def pytest_collection_finish():
+    """What was imported stays: nilearn and hypothesis collect garbage at nearly every call."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ Arrays are time first: series `(n_timepoints, n_nodes)`, features `(n_subjects, 
 What flows where: `graph` turns series into rows of unit norm, correlates them in tiles, thresholds
 exactly and packs the graph into bits, on which degrees and cycles are counted; `features` joins the
 maps of all runs to one row per subject; `diagnosis` scales, masks regions and classifies inside
-nested folds, beside baselines and permuted labels; `maps` compares groups, `final` sums up.
+nested folds, beside baselines and permuted labels; `targets` predicts other columns there; `group`
+tests edges and nodes family-wise; `maps` compares groups, `final` sums up.
 """
 
 from neuro.base.lazy import attach

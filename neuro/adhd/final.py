@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from neuro.adhd.diagnosis.variants import MASK, Variant, baselines, imaging_variants
+from neuro.adhd.features.graph_features import RELATIVE
 from neuro.adhd.features.table import COUNTS, FeatureTable
 from neuro.adhd.maps import group_maps
 from neuro.stats.tangent import pairs
 
-NODE_MAPS = ("degree", "cycle3", "weighteddegree", "clustering")
+NODE_MAPS = ("degree", "cycle3", "weighteddegree", "clustering", *RELATIVE)
 """Maps with one value per node, shown as group maps."""
 
 
@@ -172,6 +173,8 @@ def with_places(table: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
 def write_volumes(paths, nodes, pattern, mask_path) -> None:
     """Write node maps as images: `group_<map>_<column>.nii.gz` and `pattern_<map>.nii.gz`.
 
+    Maps of grayordinates end with `.dscalar.nii`.
+
     Parameters
     ----------
     paths : sequence of path-like
@@ -184,17 +187,17 @@ def write_volumes(paths, nodes, pattern, mask_path) -> None:
     """
     from pathlib import Path
 
-    from neuro.io.images import nifti
+    from neuro.io.images.nodes import MASK, load_nodes
 
-    mask = nifti.load_mask(mask_path)
+    group = load_nodes(mask_path)
     for path in paths:
-        stem = Path(path).name.removesuffix(".nii.gz")
+        stem = Path(path).name.removesuffix(".nii.gz").removesuffix(MASK)
         kind, name, *column = stem.split("_")
         if kind == "group":
             values = nodes[name][column[0]].to_numpy(float)
             # without a test nothing is significant
             values = np.where(np.isnan(values), 1.0, values) if column[0] == "q" else values
         else:
-            part = pattern[pattern["feature"] == name]
-            values = part.groupby("node")["pattern"].sum().sort_index().to_numpy(float)
-        nifti.write_map(path, np.nan_to_num(values), mask)
+            of_feature = pattern[pattern["feature"] == name]
+            values = of_feature.groupby("node")["pattern"].sum().sort_index().to_numpy(float)
+        group.write(path, np.nan_to_num(values))

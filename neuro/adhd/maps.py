@@ -156,8 +156,8 @@ def group_maps(
     for number, rows in enumerate(patterns.T):
         if rows.mean() >= coverage:
             nodes = np.flatnonzero(np.ravel(member) == number)
-            part = X[np.ix_(rows, nodes)]
-            difference[nodes], p[nodes] = _compared(part, labels[rows], site[rows])
+            measured = X[np.ix_(rows, nodes)]
+            difference[nodes], p[nodes] = _compared(measured, labels[rows], site[rows])
     return pd.DataFrame(
         {
             "case": means[0],
@@ -185,6 +185,6 @@ def _compared(X, labels, site):
     size = np.abs(difference) * (1 - 1e-9)
     n_permutations = labels.shape[1] - 1
     for low in range(1, n_permutations + 1, 100):
-        found = np.abs(weights[:, low : low + 100].T @ X)
-        beyond += (found >= size).sum(axis=0)
+        projections = np.abs(weights[:, low : low + 100].T @ X)
+        beyond += (projections >= size).sum(axis=0)
     return difference, (beyond + 1) / (n_permutations + 1) if n_permutations else np.nan

@@ -15,9 +15,21 @@ LABEL_SUFFIXES = (".tsv", ".csv", ".txt", ".lut", ".LUT", "_LUT.txt", ".ctab")
 """Of look-up tables beside a label image."""
 DROPPED = ("res", "den", "cohort", "space")
 """Entities that the table of several images may lack."""
+SERIES = (".dtseries.nii", ".func.gii")
+"""Endings of series on surfaces."""
+SURFACE_LABELS = (".dlabel.nii", ".annot", ".label.gii")
+"""Endings of label files on surfaces; the last two are by hemisphere, the left one is given."""
+
 SUITE2P = ("iscell.npy", "ops.npy")
-_STEM = re.compile(r"(\.nii\.gz|\.ptseries\.nii|\.tsv\.gz|\.[^./]*)$")
-_RUN = re.compile(r"_(bold|mask|boldref)\.nii(\.gz)?$")
+_SIDES = (
+    (r"(?<![a-zA-Z0-9])hemi-L(?![a-zA-Z0-9])", "hemi-R"),
+    (r"(?<![a-zA-Z0-9])lh(?![a-zA-Z0-9])", "rh"),
+    (r"(?<![a-zA-Z0-9])L(?![a-zA-Z0-9])", "R"),
+    (r"(?<![a-zA-Z0-9])left(?![a-zA-Z0-9])", "right"),
+)
+"""How file names call the left hemisphere, and the right one."""
+_STEM = re.compile(r"(\.nii\.gz|\.[dp]tseries\.nii|\.func\.gii|\.tsv\.gz|\.[^./]*)$")
+_RUN = re.compile(r"_(bold|mask|boldref)(\.dtseries)?\.nii(\.gz)?$")
 
 
 def beside(path) -> list[str]:
@@ -36,6 +48,10 @@ def _names(path) -> Iterator[str]:
     stem = _STEM.sub("", name)
     top = os.path.join(folder, "")
     yield f"{top}{stem}.json"
+    if name.endswith((".func.gii", ".annot", ".label.gii")):
+        # one hemisphere is given, both are read
+        other = other_hemisphere(path)
+        yield from [other, f"{top}{_STEM.sub('', os.path.basename(other))}.json"] if other else []
     if name.endswith(".npy"):
         yield from (top + other for other in SUITE2P)
     # images of runs, thousands of them, are no atlases
@@ -52,8 +68,37 @@ def label_stems(stem: str) -> list[str]:
         Name of the image without suffix.
     """
     parts = stem.split("_")
-    found = [stem]
+    stems = [stem]
     for count in range(1, len(DROPPED) + 1):
         left = [part for part in parts if part.partition("-")[0] not in DROPPED[:count]]
-        found.append("_".join(left))
-    return list(dict.fromkeys(found))
+        stems.append("_".join(left))
+    return list(dict.fromkeys(stems))
+
+
+def is_series(path) -> bool:
+    """Whether a file name is that of a series on a surface."""
+    return str(path).endswith(SERIES)
+
+
+def is_surface_atlas(path) -> bool:
+    """Whether a file name is that of labels on a surface."""
+    return str(path).endswith(SURFACE_LABELS)
+
+
+def other_hemisphere(path) -> str:
+    """Path of the right hemisphere's file that belongs to one of the left; empty without sides.
+
+    Examples
+    --------
+    >>> other_hemisphere("a/sub-1_hemi-L_bold.func.gii")
+    'a/sub-1_hemi-R_bold.func.gii'
+    >>> other_hemisphere("lh.aparc.annot")
+    'rh.aparc.annot'
+    """
+    folder, line, name = str(path).rpartition("/")
+    for pattern, word in _SIDES:
+        plain = name.replace("_", "\0")
+        other = re.sub(pattern, word, plain)
+        if other != plain:
+            return folder + line + other.replace("\0", "_")
+    return ""

@@ -123,12 +123,12 @@ class Transformer(Params):
 def _as_configured(method):
     @functools.wraps(method)
     def configured(self, *args, **kwargs):
-        found = method(self, *args, **kwargs)
+        output = method(self, *args, **kwargs)
         # without scikit-learn nobody can have asked for tables by a setting of it
         if "_sklearn_output_config" not in vars(self) and "sklearn" not in sys.modules:
-            return found
+            return output
         from sklearn.utils._set_output import _wrap_data_with_container
 
-        return _wrap_data_with_container("transform", found, args[0] if args else None, self)
+        return _wrap_data_with_container("transform", output, args[0] if args else None, self)
 
     return configured

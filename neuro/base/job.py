@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import platform
+import re
 import sys
 import time
 import traceback
@@ -13,7 +14,7 @@ import warnings
 from pathlib import Path
 
 import neuro
-from neuro.base import record, threads
+from neuro.base import devices, record, threads
 
 
 class Log:
@@ -72,6 +73,8 @@ def run(snakemake):
         os.umask(os.umask(0o077) | 0o007)
     log = Log(snakemake.log[0] if len(snakemake.log) else None)
     start = time.perf_counter()
+    if getattr(snakemake, "resources", {}).get("gpu", 0):
+        devices.claim()
     log(f"neuro {neuro.__version__}, rule {snakemake.rule}")
     wildcards = dict(snakemake.wildcards.items()) if hasattr(snakemake.wildcards, "items") else {}
     for name, value in (
@@ -113,6 +116,26 @@ _REMEDIES = {
 }
 
 
+_STARVED = re.compile(
+    r"failed to map segment|cannot allocate|can't allocate|unable to allocate|out of memory"
+    r"|can't start new thread",
+    re.IGNORECASE,
+)
+"""How the loader, HDF5, torch, LLVM and threads say that memory is too small."""
+
+
+def _starved(error: BaseException | None) -> bool:
+    """Whether an error, or one that it follows from, says that memory is too small."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        # the words alone mean little in an error of ours, which may quote a file
+        if isinstance(error, ImportError | OSError | RuntimeError) and _STARVED.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def outer(error: BaseException) -> str:
     """One line for a disk or a memory that is too small, or closed; empty for other errors.
 
@@ -121,7 +144,7 @@ def outer(error: BaseException) -> str:
     error : BaseException
         Libraries wrap what the system says; then its words are looked for.
     """
-    if isinstance(error, MemoryError):
+    if _starved(error):
         return (
             "not enough memory; let fewer jobs run at once (--cores), or give the rule more with "
             "--set-resources RULE:mem_mb=MB"

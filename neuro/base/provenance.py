@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import neuro
 
@@ -71,13 +71,13 @@ def code_url() -> str:
 
 def versions(*packages: str) -> dict:
     """Versions of neuro and of the named distributions that are installed."""
-    found = {"neuro": neuro.__version__}
+    versions_of = {"neuro": neuro.__version__}
     for name in packages:
         try:
-            found[name] = metadata.version(name)
+            versions_of[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions_of
 
 
 def plain(value):
@@ -103,15 +103,31 @@ def write_json(path, content) -> Path:
     return path
 
 
+_DOUBLE = (
+    ".nii.gz",
+    *(f".{kind}.nii" for kind in ("dtseries", "ptseries", "dscalar", "pscalar", "dlabel")),
+    *(f".{kind}.gii" for kind in ("func", "surf", "label", "shape")),
+)
+"""Suffixes of two parts."""
+
+
 def sidecar_path(path) -> Path:
-    """`x.nii.gz` -> `x.json`; only the last suffix counts elsewhere."""
+    """`x.nii.gz` -> `x.json`, and so for other suffixes of two parts, as `.dtseries.nii`."""
     path = Path(path)
-    name = path.name.removesuffix(".gz") if path.name.endswith(".nii.gz") else path.name
-    return path.with_name(name).with_suffix(".json")
+    double = next((suffix for suffix in _DOUBLE if path.name.endswith(suffix)), path.suffix)
+    return path.with_name(path.name.removesuffix(double) + ".json")
 
 
 def sidecar(
-    path, *, parameters=None, inputs=(), seed=None, packages=(), threads=1, device="cpu", **fields
+    path,
+    *,
+    parameters=None,
+    inputs=(),
+    seed=None,
+    packages=(),
+    threads=1,
+    device="cpu",
+    **fields,
 ) -> Path:
     """Write the JSON sidecar of a result file.
 
@@ -122,7 +138,8 @@ def sidecar(
     parameters : dict, optional
         Every setting that shaped the result.
     inputs : iterable of path-like
-        Files that were read; each is listed by its name with SHA-256 and size.
+        Files that were read; each is listed in `Inputs` by its name with SHA-256 and size, and
+        in `Sources` as BIDS names it.
     seed : int, optional
     packages : iterable of str
         Distributions whose versions matter.
@@ -135,16 +152,16 @@ def sidecar(
     -------
     pathlib.Path
     """
-    sources = [
-        {"Name": _portable(item), "SHA256": checksum(item), "Size": os.path.getsize(item)}
-        for item in inputs
-        if Path(item).is_file()
-    ]
+    files = [source for source in inputs if Path(source).is_file()]
     content = {
         **_without_folders(fields),
         "GeneratedBy": [{"Name": "neuro", "Version": neuro.__version__, **git_state()}],
         "Parameters": _without_folders(parameters or {}),
-        "Sources": sources,
+        "Sources": [bids_uri(source, path) for source in files],
+        "Inputs": [
+            {"Name": _portable(source), "SHA256": checksum(source), "Size": os.path.getsize(source)}
+            for source in files
+        ],
         "Versions": versions(*packages),
         "Seed": seed,
         "Threads": threads,
@@ -177,6 +194,53 @@ def _without_folders(value):
     return value
 
 
+def bids_uri(path, of=None) -> str:
+    """Name of a file that was read, as BIDS writes it.
+
+    Parameters
+    ----------
+    path : path-like
+    of : path-like, optional
+        What was made from it.
+
+    Returns
+    -------
+    str
+        `bids::x` for a file of the data set (stage) that `of` belongs to, `bids:study:x` for
+        another one of the study's folder, `bids:input:x` for one of a data set elsewhere;
+        :func:`dataset_description` tells where these are.
+    """
+    place = _in_study(path)
+    if place is not None:
+        own = None if of is None else _in_study(of)
+        if own is not None and place.parts[:2] == own.parts[:2] and place.parts[0] == "results":
+            return f"bids::{_quoted('/'.join(place.parts[2:]))}"
+        return f"bids:study:{_quoted(place.as_posix())}"
+    for folder in Path(path).parents:
+        if (folder / "dataset_description.json").is_file():
+            return f"bids:input:{_quoted(Path(path).relative_to(folder).as_posix())}"
+    return f"bids:input:{_quoted(_portable(path))}"
+
+
+def _quoted(path) -> str:
+    """A relative path as it stands in a URI."""
+    return PurePosixPath("/", path).as_uri().removeprefix("file:///")
+
+
+def _in_study(path) -> Path | None:
+    """A path below the working folder; where jobs leave files stands where these are published."""
+    path = Path(path)
+    if path.is_absolute():
+        if not path.is_relative_to(Path.cwd()):
+            return None
+        path = path.relative_to(Path.cwd())
+    if ".." in path.parts:
+        return None
+    if path.parts[:2] == ("results", "work"):
+        path = Path("results", *path.parts[2:])
+    return path
+
+
 def config_hash(config) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a configuration, keys sorted."""
     text = json.dumps(plain(config), sort_keys=True)
@@ -187,7 +251,12 @@ def dataset_description(folder, *, name: str, config=None, sources=()) -> Path:
     """Write `dataset_description.json` and `.bidsignore` of a derivative data set."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".bidsignore").write_text("*.h5\n*.tsv\n*.json\n*.png\n*.npz\nfigures/\n", "utf-8")
+    # what BIDS has no name for, as CIFTI among derivatives, maps of a run and of a group
+    cifti = ("dtseries.nii", "ptseries.nii", "dscalar.nii", "pscalar.nii")
+    ignored = ("h5", "tsv", "json", "png", "npz", *cifti)
+    text = "".join(f"*.{suffix}\n" for suffix in ignored)
+    text += "*_boldmap.nii.gz\ngroup_*.nii.gz\nfigures/\n"
+    (folder / ".bidsignore").write_text(text, "utf-8")
     return write_json(
         folder / "dataset_description.json",
         {
@@ -202,7 +271,9 @@ def dataset_description(folder, *, name: str, config=None, sources=()) -> Path:
                     "ConfigurationHash": config_hash(config or {}),
                 }
             ],
-            "SourceDatasets": [{"URL": _portable(item)} for item in sources],
+            "SourceDatasets": [{"URL": _portable(source)} for source in sources],
+            "DatasetLinks": {"study": os.path.relpath(".", folder)}
+            | ({"input": _portable(sources[0])} if sources else {}),
             "HowToAcknowledge": "Cite the papers listed in results/report/references.bib.",
         },
     )

@@ -89,13 +89,13 @@ class File:
             From :func:`seen`. Snakemake touches what a job wrote after the record was taken;
             before the run has ended, a later time of the same size is taken for that.
         """
-        found = stamp(self.name)
-        if found is None or found[0] != self.size:
+        now = stamp(self.name)
+        if now is None or now[0] != self.size:
             return False
         known = seen.get(self.name)
         if known and known[1] == self.checksum:
-            return list(found) == known[2:]
-        return 0 <= found[1] - self.time <= PATIENCE
+            return list(now) == known[2:]
+        return 0 <= now[1] - self.time <= PATIENCE
 
     def same(self) -> bool:
         """Whether the content on the disk is that of the record."""
@@ -158,16 +158,16 @@ def begin(snakemake) -> dict[str, tuple[int, int] | None]:
     """
     if len(snakemake.log):
         path_of(snakemake.log[0]).unlink(missing_ok=True)
-    found = {path: stamp(path) for path in files(snakemake.input)}
-    for path in [path for path in found if not path.startswith("results/")]:
-        found |= {name: stamp(name) for name in beside(path)}
-    lost = [path for path, seen in found.items() if seen is None]
+    stamps = {path: stamp(path) for path in files(snakemake.input)}
+    for path in [path for path in stamps if not path.startswith("results/")]:
+        stamps |= {name: stamp(name) for name in beside(path)}
+    lost = [path for path, seen in stamps.items() if seen is None]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise RecordProblem(
             f"{lost[0]}{more}: vanished before the job read it; see to it and start again"
         )
-    return found
+    return stamps
 
 
 def end(snakemake, before, beside=()) -> None:
@@ -186,7 +186,7 @@ def end(snakemake, before, beside=()) -> None:
     RecordProblem
         When an input vanished or changed while the job read it.
     """
-    changed = [path for path, found in before.items() if stamp(path) != found]
+    changed = [path for path, stamped in before.items() if stamp(path) != stamped]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         what = "changed" if os.path.exists(changed[0]) else "vanished"
@@ -210,15 +210,15 @@ def end(snakemake, before, beside=()) -> None:
 
 def _written(outputs, beside=()) -> dict[str, str]:
     """Outputs and what belongs to them (sidecars, what a description is with), each with whose."""
-    found = {path: str(output) for output in outputs for path in files([output])}
-    found |= {str(path): str(outputs[0]) for path in beside}
-    for path, output in list(found.items()):
+    sources = {path: str(output) for output in outputs for path in files([output])}
+    sources |= {str(path): str(outputs[0]) for path in beside}
+    for path, output in list(sources.items()):
         own = [provenance.sidecar_path(path)]
         if path.endswith("dataset_description.json"):
             own.append(Path(path).with_name(".bidsignore"))
         for item in own:
-            found.setdefault(str(item), output)
-    return {path: output for path, output in found.items() if os.path.isfile(path)}
+            sources.setdefault(str(item), output)
+    return {path: output for path, output in sources.items() if os.path.isfile(path)}
 
 
 def _row(path, of) -> dict:
@@ -301,8 +301,8 @@ def reread(logs) -> list[str]:
         with contextlib.suppress(RecordProblem):
             job = read(path_of(log))
             for file in job.inputs:
-                found = stamp(file.name)
-                if file.name.startswith("results/") or found in (None, (file.size, file.time)):
+                stamped = stamp(file.name)
+                if file.name.startswith("results/") or stamped in (None, (file.size, file.time)):
                     continue
                 if file.size > SMALL or not file.same():
                     lines[file.name] = f"{file.name}: changed since {job.rule} read it; start again"
@@ -322,8 +322,8 @@ def _readable() -> tuple[list[Record], list[str]]:
 
 def _settled(file) -> bool:
     """Whether an output is still what its job wrote; a later hand may have kept its size."""
-    found = stamp(file.name)
-    if found == (file.size, file.time):
+    now = stamp(file.name)
+    if now == (file.size, file.time):
         return True
     return file.untouched({}) if file.size > SMALL else file.same()
 
@@ -344,14 +344,14 @@ def age(jobs) -> None:
             made.setdefault(file.name, set()).add(file.checksum)
     for job in jobs:
         for file in job.inputs:
-            found = stamp(file.name)
-            if not found or file.name not in made or file.checksum in made[file.name]:
+            now = stamp(file.name)
+            if not now or file.name not in made or file.checksum in made[file.name]:
                 continue
             for output in job.outputs:
                 own = stamp(output.name)
-                if own and own[1] >= found[1]:
+                if own and own[1] >= now[1]:
                     with contextlib.suppress(OSError):
-                        os.utime(output.name, ns=(found[1] - 10**9,) * 2)
+                        os.utime(output.name, ns=(now[1] - 10**9,) * 2)
 
 
 def altered() -> list[str]:

@@ -7,11 +7,14 @@ k - 1 of the next. A stream belongs to one seed, one name and one set of numbers
 from __future__ import annotations
 
 STREAMS = {
+    # fmri
+    "fmri compare communities": 161,
     # adhd
     "outer folds": 101,
     "inner folds": 102,
     "bootstrap of subjects": 103,
     "permuted labels": 7,
+    "permuted residuals": 105,
     # demovae
     "evaluation folds": 111,
     "halves": 112,
@@ -28,6 +31,7 @@ STREAMS = {
     "synthetic people": 31,
     "told apart": 211,
     "compared folds": 212,
+    "permuted phenotypes": 217,
     "permuted confound": 213,
     "attacked samples": 214,
     # ntf
@@ -35,11 +39,28 @@ STREAMS = {
     "shifted traces": 20240214,
     "null statistic": 122,
     "moved neurons": 123,
+    "assemblies by ICA": 124,
+    "states of windows": 125,
+    "states of a chain": 126,
+    "moved baselines": 127,
+    "dealt animals": 128,
+    # hmmglm
+    "bootstrap of segments": 171,
     # mds
     "shuffled conditions": 131,
     "shown units": 132,
     "held-out units": 17,
+    "gap splits": 133,
+    "searched units": 134,
+    "halves of stimuli": 135,
+    "plainly clustered units": 136,
+    "next stimulus": 137,
+    "test stimuli": 138,
+    "typing protocols": 139,
+    "flat cells": 140,
     # encoding and braindive
+    "noise put back": 251,
+    "copies for the gradient": 252,
     "image": 141,
     "readout folds": 81,
     "readout optimiser": 82,
@@ -48,6 +69,9 @@ STREAMS = {
     "tiny generator": 91,
     "bootstrap of images": 95,
     "sub-regions": 96,
+    "bootstrap of judges": 97,
+    "candidates": 142,
+    "step noise": 146,
     # simulated images
     "unseen scenes": 151,
 }

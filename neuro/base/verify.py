@@ -66,26 +66,26 @@ def verify(fast: bool = False, writing: str = "") -> Verdict:
     -------
     Verdict
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     jobs = []
     seen = record.seen() if fast else None
     for path in record.records():
         try:
             jobs.append(record.read(path))
         except record.RecordProblem as problem:
-            found.append(Finding("altered", str(path), problem.problems[0].partition(": ")[2]))
+            findings.append(Finding("altered", str(path), problem.problems[0].partition(": ")[2]))
     plan, temporary = _plan()
     made: dict[str, list[record.File]] = {}
     for job in jobs:
         for file in job.outputs:
             made.setdefault(file.name, []).append(file)
-    found += _outputs(made, temporary, seen)
+    findings += _outputs(made, temporary, seen)
     outside = _outside(jobs, made)
-    found += _inputs(jobs, made, outside, seen)
-    found += _settings(jobs, plan, writing)
-    found += _packages(jobs)
-    found += _unknown(made, plan, writing)
-    return Verdict(found, len(made) + len(outside), len(jobs))
+    findings += _inputs(jobs, made, outside, seen)
+    findings += _settings(jobs, plan, writing)
+    findings += _packages(jobs)
+    findings += _unknown(made, plan, writing)
+    return Verdict(findings, len(made) + len(outside), len(jobs))
 
 
 def _is(file, seen) -> bool:
@@ -120,12 +120,12 @@ def _outputs(made, temporary, seen) -> Iterator[Finding]:
 
 def _outside(jobs, made) -> dict[str, list[tuple[str, record.File]]]:
     """What was read and no job wrote: the file as each rule found it."""
-    found: dict[str, list[tuple[str, record.File]]] = {}
+    files_outside: dict[str, list[tuple[str, record.File]]] = {}
     for job in jobs:
         for file in job.inputs:
             if file.name not in made:
-                found.setdefault(file.name, []).append((job.rule, file))
-    return found
+                files_outside.setdefault(file.name, []).append((job.rule, file))
+    return files_outside
 
 
 def _inputs(jobs, made, outside, seen) -> Iterator[Finding]:

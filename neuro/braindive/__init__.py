@@ -5,14 +5,14 @@ predicted responses `(n, n_voxels)`.
 
 What flows where: `dataset` reads images, responses and regions and decides who may see which;
 `objectives` says what an image is to drive; `diffusion` samples, guided by the gradient of an
-encoder; `judging` and `final` ask encoders that did not make the images.
+encoder; `judging`, `verdict` and `final` ask encoders that did not make the images.
 """
 
 from neuro.base.lazy import attach
 
 _HOMES = {
     "BrainGuidedSampler": "diffusion.sampler",
-    "GuidedBatch": "diffusion.sampler",
+    "GuidedBatch": "diffusion.batch",
     "Objective": "objectives",
     "TinyLDM": "diffusion.tiny_ldm",
     "TinyRecipe": "diffusion.tiny_ldm",

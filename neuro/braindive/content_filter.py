@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from neuro.io.problems import InputProblem
@@ -29,8 +27,9 @@ class ContentFilter:
     def __init__(self, path):
         from neuro.base.provenance import checksum
         from neuro.braindive.diffusion.folder import offline
+        from neuro.io.formats.hub import snapshot
 
-        path = Path(path)
+        path = snapshot(path)
         names = ("model.safetensors", "model.fp16.safetensors")
         weights = next((path / n for n in names if (path / n).is_file()), None)
         if weights is None or not (path / "config.json").is_file():
@@ -87,8 +86,8 @@ class ContentFilter:
         """
         import torch
 
-        from neuro.encoding.backbones import CLIP_MEAN, CLIP_STD
         from neuro.encoding.preprocess import prepare
+        from neuro.encoding.towers import CLIP_MEAN, CLIP_STD
 
         x = torch.as_tensor(np.asarray(images, np.float32))
         x = prepare(x, self.size, torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD))
@@ -140,10 +139,12 @@ def make_filter(settings):
     """
     if settings["content_filter"] == "off":
         return None
+    from neuro.io.formats.hub import snapshot
+
     if settings["content_filter_path"]:
         return ContentFilter(settings["content_filter_path"])
     generator = settings["generator"]
     if generator["type"] == "tiny" or not generator["path"]:
         return None
-    beside = Path(generator["path"]) / "safety_checker"
+    beside = snapshot(generator["path"]) / "safety_checker"
     return ContentFilter(beside) if beside.is_dir() else None

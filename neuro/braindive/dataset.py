@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuro.braindive.tiers import known_ratio, names_of, own_test
 from neuro.io.formats.codes import same_columns, twice, without_codes
 from neuro.io.problems import InputProblem
 from neuro.io.responses.images import layout
@@ -43,6 +44,8 @@ class ImageData:
         What was turned or left out, for people.
     sizes : ndarray of float32 or None, shape (n_images,)
         Size of what an image shows, in a file that holds it; small networks learn it as well.
+    ncsnr : ndarray or None, shape (n_voxels,)
+        Published signal-to-noise ratio of each voxel; NaN where none is known.
     """
 
     images: np.ndarray | Pictures
@@ -56,6 +59,7 @@ class ImageData:
     excluded: list
     notes: list = dataclasses.field(default_factory=list)
     sizes: np.ndarray | None = None
+    ncsnr: np.ndarray | None = None
 
     def shared(self) -> int:
         """Pictures that leak: in training and test, or seen by both encoders; 0 is right."""
@@ -79,7 +83,7 @@ class ImageData:
         return rows[SHARES.index(role) :: 2] if role in SHARES else rows
 
 
-def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
+def read_data(images, betas=None, rois=None, *, test=None, zscore=True) -> ImageData:
     """Read images, responses and regions.
 
     Parameters
@@ -91,7 +95,10 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         `.npy` (n, n_voxels) for images in a `.npy`, one row per image.
     rois : path-like, optional
         Table with columns `voxel` and `roi`, and perhaps `t`: then voxels with t <= 2 belong to
-        no region.
+        no region. A column `ncsnr` is kept.
+    test : path-like, optional
+        Text file with the test images, one per line: stimulus names, or row numbers from 0.
+        Every repeat of such an image is a test trial, all others are training trials.
     zscore : bool
         z-score the responses of each voxel over all training trials.
 
@@ -122,6 +129,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
             "rows": keep,
             "betas": found.responses[keep],
             "tier": found.tier[keep],
+            "stimulus": names_of(found.stimulus_id, keep),
             "family": np.asarray(found.family)[keep],
             "condition": None if found.condition is None else np.asarray(found.condition)[keep],
             "unit": list(found.unit),
@@ -135,7 +143,17 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         check_images(block, str(path))
     values = check_betas(content["betas"], len(rows), str(betas or path))
     name = content["family"]
-    test = content["tier"] == "test"
+    chosen = content["tier"] == "test"
+    if test is not None:
+        chosen = own_test(test, name, content["stimulus"], rows)
+    test = chosen
+    # Before anything is averaged: an image is on one side with all its repeats.
+    both = sorted(set(name[test]) & set(name[~test]))
+    if both:
+        raise InputProblem(
+            f"{path}: {len(both)} images are repeated in training and test (first: {both[0]}); "
+            "give all repeats one tier, or a list braindive.test_images"
+        )
     if not test.any() or test.all():
         raise InputProblem(f"{path}: no test images; mark at least some trials with tier 'test'")
     if zscore:
@@ -157,6 +175,7 @@ def read_data(images, betas=None, rois=None, *, zscore=True) -> ImageData:
         content["excluded"],
         content["notes"],
         None if content["size"] is None else content["size"][first],
+        known_ratio(rois, content["unit"]),
     )
 
 
@@ -265,20 +284,20 @@ def preferences(betas, condition) -> dict:
     from scipy import stats
 
     condition = np.asarray(condition).astype(str)
-    found = {}
+    names = {}
     for name in np.unique(condition):
         own = condition == name
         if 1 < own.sum() < len(own) - 1:
-            found[str(name)] = np.nan_to_num(stats.ttest_ind(betas[own], betas[~own]).statistic)
-    return found
+            names[str(name)] = np.nan_to_num(stats.ttest_ind(betas[own], betas[~own]).statistic)
+    return names
 
 
 def _two_files(path, betas):
     if betas is None:
         raise InputProblem(f"{path}: braindive.betas is missing; a .npy of images needs one")
-    for item in (path, Path(betas)):
-        if not item.is_file():
-            raise InputProblem(f"{item}: no such file")
+    for given in (path, Path(betas)):
+        if not given.is_file():
+            raise InputProblem(f"{given}: no such file")
     stored, values = mapped(path), mapped(betas)
     if len(stored) != len(values):
         raise InputProblem(
@@ -298,6 +317,7 @@ def _two_files(path, betas):
         "family": family,
         # Every tenth image is a test image, with all its repeats.
         "tier": np.where(family % 10 == 9, "test", "train"),
+        "stimulus": np.array([f"image-{k:05d}" for k in family]),
         "unit": unit,
         "excluded": [],
         "notes": [*how.notes, *notes],
@@ -331,7 +351,7 @@ def regions(path, unit, roi, excluded=()) -> list[str]:
         When the table knows other voxels than the responses.
     """
     if path is None:
-        return [str(item) for item in roi] if roi is not None else ["all"] * len(unit)
+        return [str(region) for region in roi] if roi is not None else ["all"] * len(unit)
     from neuro.io.formats.tables import read_tsv
 
     table = read_tsv(path, dtype={"voxel": str, "roi": str})

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from neuro.base import provenance
-from neuro.braindive import judging, stage
-from neuro.braindive.content_filter import FLAGGED, NONE
-from neuro.braindive.seeds import image_path, read_png
+from neuro.braindive import stage
+from neuro.braindive.verdict.court import PANEL, TEXTS, Court, Found
 from neuro.io.formats import tables
-
-FILTERS = ("filter", "filter_twin")
-"""Verdicts of the content filter on an image and its twin."""
-N_NATURAL = 8
-"""Natural images shown per objective and way of choosing them."""
+from neuro.io.problems import InputProblem
 
 
 def judge(given, out, params, log) -> None:
@@ -28,134 +24,110 @@ def judge(given, out, params, log) -> None:
         `blocks`, `data`, `encoder`, `card`, `independent`, `independent_card`, `category`,
         `table`.
     out : object
-        `scores`, `summary`, `natural`, `pictures`, `exclusions`, `report`.
+        `own` (folder of this data set's tables and of natural images), and the tables of all data
+        sets beside each other: `scores`, `summary`, `natural`, `panel`, `exclusions`, `report`.
     params : object
         `settings`, `names`, `seed`.
     log : callable
-    """
-    from neuro.encoding import CategoryJudge
 
-    settings = params.settings
-    data = stage._data(settings, stage._inputs(given.data)[0])
-    guide = stage.load_encoder(given.encoder, settings)
-    other = stage.load_encoder(given.independent, settings, "independent")
-    judges = [CategoryJudge.load(path) for path in stage._inputs(given.category)]
-    category = judges[0] if judges else None
-    table = stage._inputs(given.table)
-    guide_card = tables.read_tsv(given.card, dtype={"voxel": str, "roi": str})
+    Raises
+    ------
+    InputProblem
+        When every objective was refused.
+    """
+    court = Court(given, params, log)
     blocks: dict[str, list] = {}
     for path in stage._inputs(given.blocks):
         blocks.setdefault(Path(path).parent.name, []).append(Path(path))
-    scores, summaries, naturals, exclusions = [], [], [], []
-    for row in data.excluded:
-        exclusions.append(tables.exclusion(row[0], "read", row[1]))
+    own = Path(out.own)
+    judged = Found()
+    left_out = court.data.excluded if court.data else []
+    judged.exclusions += [tables.exclusion(row[0], "read", row[1]) for row in left_out]
     for slug, paths in blocks.items():
-        name, folder = params.names[slug], paths[0].parent
-        objective = stage.objective_of(name, guide, settings, table, guide_card)
-        rows = pd.concat(
-            [tables.read_tsv(path, dtype=dict.fromkeys(FILTERS, str)) for path in paths],
-            ignore_index=True,
-        )
-        lost = rows.loc[~rows["finite"], "seed"]
-        exclusions += [
-            tables.exclusion(f"{name} seed {seed}", "sample", "not finite") for seed in lost
-        ]
-        for unit in objective.missing:
-            exclusions.append(tables.exclusion(unit, "objective", f"{name}: encoder lacks it"))
-        rows = rows[rows["finite"]].reset_index(drop=True)
-        images, twins = (
-            np.stack([_read(image_path(folder, seed, twin), data) for seed in rows["seed"]])
-            for twin in (False, True)
-        )
-        preferred = None
-        if category is not None and data.condition is not None:
-            train = ~data.test
-            preferred = judging.preferred_category(
-                objective, data.betas[train], data.unit, data.condition[train]
-            )
-        found, summary = judging.judge_images(
-            images, twins, guide, other, objective, category, preferred, random_state=params.seed
-        )
-        part = pd.concat([rows[["seed", "correction_ratio", "finite", *FILTERS]], found], axis=1)
-        part.insert(0, "objective", name)
-        scores.append(part)
-        natural = _natural(data, guide, other, objective, category, preferred, out, slug)
-        naturals += [{"objective": name, **row} for row in natural]
-        summary = {"objective": name, "folder": slug, **summary}
-        summaries.append(summary | _about(rows, natural, objective))
-        log(
-            f"{name}: gain A {summary['gain_A']:.3f}, B {summary['gain_B']:.3f} (t "
-            f"{summary['t']:.1f}), category {100 * summary['J']:.0f} % against "
-            f"{100 * summary['J_twin']:.0f} %{', adversarial' if summary['adversarial'] else ''}"
-        )
-    summary = pd.DataFrame(summaries)
-    tables.write_tsv(out.scores, pd.concat(scores, ignore_index=True))
-    tables.write_tsv(out.summary, summary)
-    tables.write_tsv(out.natural, pd.DataFrame(naturals))
-    tables.write_exclusions(out.exclusions, exclusions)
-    cards = [tables.read_tsv(path) for path in (given.card, given.independent_card)]
-    planted = settings["images"] == "planted"
-    provenance.write_json(
-        out.report, headline(summary, *cards, planted=planted, shared=data.shared())
-    )
+        court.judge(params.names[slug], slug, paths, own, judged)
+    if judged.refused and not judged.scores:
+        raise InputProblem([f"no images were made: {line}" for line in judged.refused])
+    summary = pd.DataFrame(judged.summaries)
+    paths = [given.card, *stage._inputs(given.independent_card)]
+    cards = [tables.read_tsv(path) for path in paths if court.data]
+    planted = params.settings["images"] == "planted"
+    tables.write_tsv(own / "scores.tsv", pd.concat(judged.scores, ignore_index=True))
+    tables.write_tsv(own / "summary.tsv", summary)
+    naturals = pd.DataFrame(judged.naturals, columns=None if judged.naturals else NATURAL)
+    tables.write_tsv(own / "natural.tsv", naturals)
+    tables.write_tsv(own / "panel.tsv", pd.DataFrame(judged.judges, columns=PANEL))
+    tables.write_exclusions(own / "exclusions.tsv", judged.exclusions)
+    if court.data is None:
+        rows = unjudged_headline(summary)
+    else:
+        rows = headline(summary, *cards, planted=planted, shared=court.data.shared())
+    provenance.write_json(own / "report.json", rows)
+    together(own.parent.parent, own, out)
     provenance.dataset_description(
-        "results/braindive", name="neuro braindive: preferred images", config=settings
+        "results/braindive", name="neuro braindive: preferred images", config=params.settings
     )
 
 
-def _about(rows, natural, objective):
-    """What an objective's images and the natural ones beside them sum up to."""
-    means = pd.DataFrame(natural).groupby("chosen_by")[["A", "B", "J"]].mean()
-    return {
-        "correction_ratio": rows["correction_ratio"].mean(),
-        "n_voxels": len(objective.own_units),
-        "natural_A": means.loc["prediction", "A"],
-        "natural_B": means.loc["prediction", "B"],
-        "natural_beta_B": means.loc["response", "B"],
-        "n_flagged": int((rows["filter"] == FLAGGED).sum()),
-        "filtered": bool((rows["filter"] != NONE).any()),
-        "mds_verdict": objective.verdict,
-    }
+NATURAL = ["objective", "chosen_by", "rank", "A", "B", "J", "response"]
 
 
-def _read(path, data):
-    image = read_png(path)
-    return image if data.images.shape[1] == 3 else image.mean(axis=0, keepdims=True)
+def unjudged_headline(summary) -> list[dict]:
+    """Rows of report.json where no responses were measured: what the guide says of its own images.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+
+    Returns
+    -------
+    list of dict
+        name, value, unit, null, baseline, n.
+    """
+    made = summary[~summary["refused"].fillna("").astype(bool)]
+    return [
+        {
+            "name": f"{row['objective']}: gain by the guide's own word, {row['verdict']} "
+            f"({row['why']})",
+            "value": row["gain_A"],
+            "unit": "predicted response",
+            "null": 0.0,
+            "baseline": None,
+            "n": int(row["n"]),
+        }
+        for row in made.to_dict("records")
+    ]
 
 
-def _natural(data, guide, other, objective, category, preferred, out, slug):
-    """The best natural test images, by prediction of the guide and by measured response."""
-    images, betas = data.images[data.test], data.betas[data.test]
-    guess = objective.value(guide.predict(images), guide.unit_)
-    real = objective.value(betas, data.unit)
+def together(top, own, out) -> None:
+    """Tables of all data sets below `top` in one, so that none overwrites another's.
+
+    Parameters
+    ----------
+    top : path-like
+        Folder of the stage.
+    own : path-like
+        Folder of the data set that was judged now.
+    out : object
+        `scores`, `summary`, `natural`, `panel`, `exclusions`, `report`.
+    """
+    folders = sorted({Path(own), *(path.parent for path in Path(top).glob("*/judged/report.json"))})
+    folders = [folder for folder in folders if (folder / "panel.tsv").is_file()]
+    for name in ("scores", "summary", "natural", "panel", "exclusions"):
+        parts = []
+        for folder in folders:
+            table = tables.read_tsv(folder / f"{name}.tsv", dtype=dict.fromkeys(TEXTS, str))
+            if name != "exclusions":
+                table.insert(0, "dataset", folder.parent.name)
+            elif len(folders) > 1:
+                table["what"] = f"{folder.parent.name}: " + table["what"].astype(str)
+            parts.append(table)
+        tables.write_tsv(getattr(out, name), pd.concat(parts, ignore_index=True))
     rows = []
-    for chosen_by, values in (("prediction", guess), ("response", real)):
-        best = judging.natural_top(images, values, N_NATURAL)
-        B = objective.value(other.predict(images[best]), other.unit_)
-        J = judging._seen(category, images[best], preferred)
-        for rank, place in enumerate(best):
-            path = Path(out.pictures) / slug / f"{chosen_by}-{rank + 1}.png"
-            _plain_png(path, images[place])
-            rows.append(
-                {
-                    "chosen_by": chosen_by,
-                    "rank": rank + 1,
-                    "A": guess[place],
-                    "B": B[rank],
-                    "J": J[rank],
-                    "response": real[place],
-                }
-            )
-    return rows
-
-
-def _plain_png(path, image):
-    """A natural image, pixels as they are; it is not marked as synthetic."""
-    from PIL import Image
-
-    pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path)
+    for folder in folders:
+        for row in json.loads((folder / "report.json").read_text("utf-8")):
+            named = f"{folder.parent.name}: {row['name']}" if len(folders) > 1 else row["name"]
+            rows.append({**row, "name": named})
+    provenance.write_json(out.report, rows)
 
 
 def headline(summary, card, independent_card, *, planted=False, shared=0) -> list[dict]:
@@ -176,7 +148,7 @@ def headline(summary, card, independent_card, *, planted=False, shared=0) -> lis
         name, value, unit, null, baseline, n; for planted objectives also planted, recovered,
         error.
     """
-    found = [
+    rows = [
         {
             "name": f"median R2 of {name} on test images",
             "value": float(table["r2"].median()),
@@ -187,7 +159,7 @@ def headline(summary, card, independent_card, *, planted=False, shared=0) -> lis
         }
         for name, table in (("the guide", card), ("the independent encoder", independent_card))
     ]
-    found.append(
+    rows.append(
         {
             "name": "images shared by training and test",
             "value": shared,
@@ -198,6 +170,10 @@ def headline(summary, card, independent_card, *, planted=False, shared=0) -> lis
         }
     )
     for row in summary.to_dict("records"):
+        if isinstance(row.get("refused"), str) and row["refused"]:
+            continue
+        if "gain" in row:
+            rows += _verdict_rows(row)
         entry = {
             "name": f"{row['objective']}: gain under the independent encoder",
             "value": row["gain_B"],
@@ -215,9 +191,9 @@ def headline(summary, card, independent_card, *, planted=False, shared=0) -> lis
                 "error": f"{100 * (1 - row['J']):.0f} % other (unguided: "
                 f"{100 * (1 - row['J_twin']):.0f} %)",
             }
-        found.append(entry)
+        rows.append(entry)
         if row["J"] == row["J"]:
-            found.append(
+            rows.append(
                 {
                     "name": f"{row['objective']}: share seen as {row['preferred']}",
                     "value": row["J"],
@@ -227,4 +203,23 @@ def headline(summary, card, independent_card, *, planted=False, shared=0) -> lis
                     "n": int(row["n"]),
                 }
             )
-    return found
+    return rows
+
+
+def _verdict_rows(row) -> list[dict]:
+    """The panel's gain, with best-of-N beside it."""
+    if not np.isfinite(row["gain"]):
+        return []
+    words = row["verdict"] + (f" ({row['why']})" if row["why"] else "")
+    return [
+        {
+            "name": f"{row['objective']}: gain under the panel, {words}",
+            "value": row["gain"],
+            "unit": "natural top images' gain",
+            "null": 0.0,
+            "baseline": None if np.isnan(row["best_gain"]) else row["best_gain"],
+            "ci_low": row["gain_low"],
+            "ci_high": row["gain_high"],
+            "n": int(row["n"]),
+        }
+    ]

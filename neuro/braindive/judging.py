@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from neuro.base import seeds
@@ -33,8 +35,8 @@ def judge_images(
         Pairs from the same noise, in [0, 1].
     guide : neuro.encoding.VoxelEncoder
         The encoder that steered (A).
-    independent : neuro.encoding.VoxelEncoder
-        Another architecture, fitted on other images (B).
+    independent : neuro.encoding.VoxelEncoder or None
+        Another architecture, fitted on other images (B); None where nothing was measured.
     objective : Objective
     category : neuro.encoding.CategoryJudge, optional
         Names what is seen (J).
@@ -66,8 +68,9 @@ def judge_images(
     table = pd.DataFrame(index=range(n))
     for letter, encoder in (("A", guide), ("B", independent)):
         for suffix, pictures in (("", images), ("_twin", unguided)):
-            values = objective.value(encoder.predict(pictures), encoder.unit_)
-            table[letter + suffix] = values
+            table[letter + suffix] = np.nan
+            if encoder is not None:
+                table[letter + suffix] = objective.value(encoder.predict(pictures), encoder.unit_)
     for suffix, pictures in (("", images), ("_twin", unguided)):
         table[f"J{suffix}"] = _seen(category, pictures, preferred)
     gain = {letter: (table[letter] - table[f"{letter}_twin"]).to_numpy() for letter in "AB"}
@@ -76,7 +79,7 @@ def judge_images(
     spread = gain["B"].std(ddof=1) if n > 1 else np.nan
     t = gain["B"].mean() / (spread / np.sqrt(n)) if spread > 0 else np.nan
     diversity = {
-        suffix: mean_distance(independent.features(np.asarray(pictures, np.float32)))
+        suffix: mean_distance((independent or guide).features(pictures))
         for suffix, pictures in (("", images), ("_twin", unguided))
     }
     j, j_twin = table["J"].mean(), table["J_twin"].mean()
@@ -110,10 +113,31 @@ def judge_images(
     return table, summary
 
 
+def named_category(name, words):
+    """The word that names an objective: `faces` for `a photo of a face`; None where none does.
+
+    Parameters
+    ----------
+    name : str
+        Of the objective.
+    words : sequence of str
+
+    Returns
+    -------
+    str or None
+    """
+    parts = [part.lower().rstrip("s") for part in re.split(r"[^A-Za-z]+", name) if len(part) > 2]
+    for word in words:
+        last = re.split(r"[^A-Za-z]+", str(word).lower())[-1].rstrip("s")
+        if last in parts:
+            return word
+    return None
+
+
 def _seen(category, pictures, preferred):
     if category is None or preferred not in category.classes:
         return np.full(len(pictures), np.nan)
-    share = category.predict_proba(np.asarray(pictures, np.float32))
+    share = category.predict_proba(pictures)
     return (share.argmax(axis=1) == category.classes.index(preferred)).astype(float)
 
 

@@ -5,15 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 
 import numpy as np
 
-from neuro.braindive.dataset import BETWEEN, in_region
+from neuro.braindive.contrasts import region_voxels, written_out
+from neuro.braindive.dataset import BETWEEN
 from neuro.io.problems import InputProblem
 
 COLUMNS = ("objective", "unit", "weight", "kind", "temperature", "verdict")
-EARLY = ("V1", "V2", "V3", "V3A", "V3B", "V4", "HV4")
-"""Early visual areas: the paper guides higher areas only."""
+EARLY = re.compile(r"((lh|rh|l|r)[-_ ]?)?(h?V[1-4][dvAB]?|early(vis)?)", re.IGNORECASE)
+"""Names of early visual areas, as data sets write them: the paper guides higher areas only."""
+
+
+def is_early(region: str) -> bool:
+    """Whether a region is an early visual area by its name, with or without a hemisphere."""
+    return bool(EARLY.fullmatch(region))
+
+
+def whole(region: str) -> str:
+    """The region of a part: `V1` of `sub:V1:2`, else the name itself."""
+    return region[4:].rpartition(":")[0] if region.startswith("sub:") else region
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +69,8 @@ class Objective:
         ----------
         wanted : dict of str to float
             Region or voxel name to weight; `{"FFA": 1.0, "EBA": -0.4}` is a contrast (ours).
-            `"FFA-1+FFA-2"` joins regions.
+            `"FFA-1+FFA-2"` joins regions (union), `"FFA-1&FFA-2"` takes the voxels of both
+            (intersection), `"over:FFA"` is FFA less the mean of all other regions' means.
         unit, roi : sequence of str, length n_voxels
             Voxels of the encoder and their regions.
         name : str, optional
@@ -79,17 +92,21 @@ class Objective:
         unit, roi = [str(item) for item in unit], [str(item) for item in roi]
         total = np.zeros(len(unit))
         early = []
-        for label, weight in wanted.items():
-            parts = [part.strip() for part in str(label).split("+")]
-            rows = np.any([in_region(roi, part) for part in parts], axis=0)
+        for label, weight in written_out(wanted, roi).items():
+            rows, parts = region_voxels(str(label), roi)
             as_region = rows.any()
+            if not as_region and "&" in str(label):
+                raise InputProblem(f"objective '{label}': no voxel lies in all of these regions")
             if not as_region:
                 rows = np.array([item in parts for item in unit])
             if not rows.any():
                 areas = dict.fromkeys(area for entry in roi for area in entry.split(BETWEEN))
                 known = ", ".join(list(areas)[:8])
                 raise InputProblem(f"objective '{label}': no such region or voxel; known: {known}")
-            early.append(as_region and all(p.upper().rstrip("DV") in EARLY for p in parts))
+            early.append(as_region and all(is_early(whole(part)) for part in parts))
+            if weight < 0 and len(wanted) < len(early):
+                # the others of `over:` may be early; what is asked for may not
+                early.pop()
             valid = rows & (np.array(unit) != "")
             total[valid] += float(weight) / (rows.sum() if legacy_mask else max(valid.sum(), 1))
         if all(early) and not allow_early:
@@ -193,32 +210,32 @@ class Objective:
             rows = list(dict.fromkeys(table["objective"].astype(str)[same]))
         else:
             rows = [name]
-        place = {str(item): k for k, item in enumerate(unit)}
+        place = {str(label): k for k, label in enumerate(unit)}
         labels = table["unit"].astype(str)
         used = table["objective"].astype(str).isin(rows)
-        found = sorted({item for item in labels[used] if item in place}, key=place.get)
-        missing = sorted({item for item in labels[used] if item not in place})
-        if not set(own["unit"].astype(str)) & set(found):
+        chosen = sorted({label for label in labels[used] if label in place}, key=place.get)
+        missing = sorted({label for label in labels[used] if label not in place})
+        if not set(own["unit"].astype(str)) & set(chosen):
             raise InputProblem(
                 f"objective '{name}': none of its {len(own)} units is among the encoder's "
                 f"{len(place)} voxels"
             )
-        column = {item: k for k, item in enumerate(found)}
-        weights = np.zeros((len(rows), len(found)))
+        column = {label: k for k, label in enumerate(chosen)}
+        weights = np.zeros((len(rows), len(chosen)))
         for k, row in enumerate(rows):
-            part = table[(table["objective"].astype(str) == row)]
-            kept = part[part["unit"].astype(str).isin(found)]
+            of_objective = table[(table["objective"].astype(str) == row)]
+            kept = of_objective[of_objective["unit"].astype(str).isin(chosen)]
             share = kept["weight"].to_numpy(float)
-            lost = part["weight"].abs().sum() - np.abs(share).sum()
+            lost = of_objective["weight"].abs().sum() - np.abs(share).sum()
             # The mean over the voxels that are there.
-            scale = 1.0 if lost <= 0 else np.abs(part["weight"]).sum() / np.abs(share).sum()
-            for item, weight in zip(kept["unit"].astype(str), share * scale):
-                weights[k, column[item]] += weight
+            scale = 1.0 if lost <= 0 else np.abs(of_objective["weight"]).sum() / np.abs(share).sum()
+            for label, weight in zip(kept["unit"].astype(str), share * scale):
+                weights[k, column[label]] += weight
         verdict = own["verdict"].iloc[0]
         return cls(
             name,
             kind,
-            found,
+            chosen,
             weights,
             target=rows.index(name),
             temperature=float(own["temperature"].iloc[0]) if kind == "mds" else 1.0,
@@ -247,12 +264,12 @@ class Objective:
         InputProblem
             When the encoder lacks a voxel.
         """
-        place = {str(item): k for k, item in enumerate(unit)}
-        lost = [item for item in self.units if item not in place]
+        place = {str(label): k for k, label in enumerate(unit)}
+        lost = [label for label in self.units if label not in place]
         if lost:
             raise InputProblem(f"objective '{self.name}': unknown voxels {', '.join(lost[:5])}")
         full = np.zeros((len(self.weights), len(place)))
-        full[:, [place[item] for item in self.units]] = self.weights
+        full[:, [place[label] for label in self.units]] = self.weights
         return full
 
     def value(self, predictions, unit) -> np.ndarray:
@@ -315,34 +332,8 @@ class Objective:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def parse(text: str) -> dict:
-    """A contrast in words: `face`, `face-0.4*body`, `FFA-1+FFA-2` as regions and weights.
-
-    A minus between blanks, or one followed by a number and `*`, separates terms; a plus joins
-    regions into one.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    dict of str to float
-    """
-    import re
-
-    terms = re.split(r"\s+-\s+|-(?=[0-9.]+\*)", text.strip())
-    wanted = {}
-    for place, term in enumerate(terms):
-        weight, star, label = term.partition("*")
-        if not star:
-            weight, label = "1", term
-        wanted[label.strip()] = float(weight) * (1 if place == 0 else -1)
-    return wanted
-
-
 def check_quality(objective, card, *, min_voxels=20, min_r2=0.05) -> None:
-    """Refuse an objective that the encoder cannot predict.
+    """Refuse an objective that the encoder cannot predict; without data nobody knows.
 
     Parameters
     ----------
@@ -359,13 +350,15 @@ def check_quality(objective, card, *, min_voxels=20, min_r2=0.05) -> None:
         With the numbers found.
     """
     own = set(objective.own_units)
-    part = card[card["voxel"].astype(str).isin(own)]
-    if len(part) < min_voxels:
+    of_units = card[card["voxel"].astype(str).isin(own)]
+    if len(of_units) < min_voxels:
         raise InputProblem(
-            f"objective '{objective.name}': {len(part)} voxels, at least {min_voxels} expected "
+            f"objective '{objective.name}': {len(of_units)} voxels, at least {min_voxels} expected "
             "(braindive.min_voxels)"
         )
-    median = float(part["r2"].median())
+    if of_units["r2"].isna().all():
+        return  # no responses were measured: nobody knows
+    median = float(of_units["r2"].median())
     if not median >= min_r2:
         raise InputProblem(
             f"objective '{objective.name}': the encoder's median R2 on test images is "

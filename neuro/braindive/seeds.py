@@ -12,6 +12,12 @@ import numpy as np
 from neuro.base import provenance
 from neuro.braindive.content_filter import NONE
 
+BLOCK = [
+    *("objective", "seed", "correction_ratio", "finite", "filter", "filter_twin"),
+    *("A_best", "verdict", "n_voxels"),
+]
+"""Columns of a block's table; `refused` holds the reason where no image was made."""
+
 
 def job_hash(*parts) -> str:
     """SHA-256 of everything that shapes an image.
@@ -32,6 +38,11 @@ def job_hash(*parts) -> str:
 def image_path(folder, seed: int, twin: bool = False) -> Path:
     """`seed-7.png`, or `seed-7_unguided.png` for its twin."""
     return Path(folder) / f"seed-{seed}{'_unguided' if twin else ''}.png"
+
+
+def best_path(folder, seed: int) -> Path:
+    """`seed-7_best.png`: the guide's favourite of several unguided images."""
+    return Path(folder) / f"seed-{seed}_best.png"
 
 
 def is_done(folder, seed: int, wanted: str) -> bool:
@@ -57,13 +68,13 @@ def is_done(folder, seed: int, wanted: str) -> bool:
         return False
     if content.get("hash") != wanted:
         return False
-    for twin in (False, True):
-        path = image_path(folder, seed, twin)
-        if not path.is_file() or provenance.checksum(path) != content.get("images", {}).get(
-            path.name
-        ):
-            return False
-    return True
+    known = content.get("images", {})
+    paths = [image_path(folder, seed, twin) for twin in (False, True)]
+    if best_path(folder, seed).name in known:
+        paths.append(best_path(folder, seed))
+    return all(
+        path.is_file() and provenance.checksum(path) == known.get(path.name) for path in paths
+    )
 
 
 def write_png(path, image) -> str:
@@ -95,11 +106,11 @@ def write_png(path, image) -> str:
     note.add_text("synthetic", "made by neuro braindive; not a photograph")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    temporary = path.with_suffix(".part")
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(
-        part, format="PNG", pnginfo=note
+        temporary, format="PNG", pnginfo=note
     )
-    os.replace(part, path)
+    os.replace(temporary, path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -112,7 +123,7 @@ def read_png(path) -> np.ndarray:
 
 
 def make_block(
-    sampler, folder, seeds, *, batch_size=8, facts=None, content_filter=None, log=None
+    sampler, folder, seeds, *, batch_size=8, best_of=1, facts=None, content_filter=None, log=None
 ) -> list[dict]:
     """Make the missing images of a block of seeds.
 
@@ -124,6 +135,8 @@ def make_block(
         Numbers of the images under the sampler's `random_state`.
     batch_size : int
         Seeds per pass; images do not depend on it beyond rounding.
+    best_of : int
+        Unguided images per seed of which the guide picks one, as a control; 1 makes none.
     facts : dict, optional
         More for the sidecars, e.g. hashes and versions.
     content_filter : neuro.braindive.content_filter.ContentFilter, optional
@@ -134,8 +147,10 @@ def make_block(
     -------
     list of dict
         Per seed: objective, seed, correction_ratio, finite, filter and filter_twin (`none` where
-        no filter ran), made (False where it was there already).
+        no filter ran), A_best (NaN without a control), made (False where it was there already).
     """
+    from neuro.braindive.diffusion.candidates import best_of as favourite
+
     log = log or (lambda line: None)
     generator, objective = sampler.generator, sampler.objective
     shared = {
@@ -147,6 +162,7 @@ def make_block(
         "n_voxels": len(objective.own_units),
         "verdict": objective.verdict,
         "content_filter": content_filter.sha256 if content_filter else NONE,
+        "best_of": best_of,
     }
     wanted = job_hash(shared)
     missing = [seed for seed in seeds if not is_done(folder, seed, wanted)]
@@ -176,6 +192,12 @@ def make_block(
                     path = image_path(folder, seed, twin)
                     content["images"][path.name] = write_png(path, image)
                 content |= _activations(sampler, batch, k)
+                if best_of > 1:
+                    twin = batch.unguided[k]
+                    image, value = favourite(sampler, seed, best_of, twin, batch_size)
+                    path = best_path(folder, seed)
+                    content["images"][path.name] = write_png(path, image)
+                    content["A_best"] = value
             else:
                 image_path(folder, seed).unlink(missing_ok=True)
                 log(f"seed {seed}: not finite, no image")
@@ -193,6 +215,7 @@ def make_block(
                 "finite": content["finite"],
                 "filter": content["filter"],
                 "filter_twin": content["filter_twin"],
+                "A_best": content.get("A_best", np.nan),
                 "made": seed in missing,
             }
         )
@@ -206,3 +229,19 @@ def _activations(sampler, batch, k):
     with torch.no_grad():
         values = sampler._value_of(torch.as_tensor(pair).to(sampler.device)).cpu().tolist()
     return {"A": values[0], "A_twin": values[1]}
+
+
+def write_refusal(out, name, reason) -> None:
+    """Table of a block whose objective is refused: one row without a seed.
+
+    Parameters
+    ----------
+    out : path-like
+    name, reason : str
+    """
+    import pandas as pd
+
+    from neuro.io.formats.tables import write_tsv
+
+    row = dict.fromkeys(BLOCK) | {"objective": name, "finite": False, "n_voxels": 0}
+    write_tsv(out, pd.DataFrame([{**row, "refused": reason}]))

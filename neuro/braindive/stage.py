@@ -7,22 +7,38 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import provenance
+from neuro.braindive import given as given_encoders
 from neuro.braindive import objectives
+from neuro.braindive.category import fit_category
+from neuro.braindive.contrasts import parse
+from neuro.braindive.diffusion.device import fit_device
 from neuro.io.problems import InputProblem
 
+NO_DATA = "none"
+"""Value of `images` where no responses were measured."""
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "numpy")
 RECONSTRUCTIONS = "reconstructions.npy"
+
+
+SAMPLER = (
+    *("preset", "strength", "value", "guidance_target", "unet_backprop", "sag_scale", "steps"),
+    *("scheduler", "guide_interval", "dtype", "device", "compile"),
+    *("polyak_target", "recurrence", "guide_augment"),
+)
+"""Settings that are the sampler's own arguments."""
 
 
 def _data(settings, path=None):
     from neuro.braindive.dataset import read_data
 
+    if settings["images"] == NO_DATA:
+        return None
     images = path if settings["images"] == "planted" else settings["images"]
-    return read_data(images, settings["betas"], settings["rois"])
+    return read_data(images, settings["betas"], settings["rois"], test=settings["test_images"])
 
 
 def _inputs(given):
-    return [str(item) for item in ([given] if isinstance(given, str) else given)]
+    return [str(path) for path in ([given] if isinstance(given, (str, Path)) else given)]
 
 
 def make_generator(given, out, settings, seed, log) -> None:
@@ -45,22 +61,26 @@ def make_generator(given, out, settings, seed, log) -> None:
     InputProblem
         In a dry run, with an estimate of the memory; or when weights or images are missing.
     """
-    from neuro.braindive.diffusion import memory, stable_diffusion
-    from neuro.braindive.diffusion.folder import check_layout, weights_hash
+    from neuro.braindive.diffusion import kinds, memory, stable_diffusion
+    from neuro.braindive.diffusion.folder import weights_hash
     from neuro.braindive.diffusion.tiny_ldm import TinyLDM, TinyRecipe
 
     if settings.get("dry"):
-        memory.stop(settings, log)
+        memory.stop(kinds.estimate(settings), log)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     choice = settings["generator"]
     manifest = {"type": choice["type"], "path": choice["path"]}
     if choice["type"] != "tiny":
-        check_layout(choice["path"])
-        manifest["sha256"] = weights_hash(choice["path"])
+        kinds.check(choice["path"], choice["type"], choice.get("size"))
+        manifest["sha256"] = kinds.fingerprint(choice["path"], choice["type"])
         manifest["licence"] = stable_diffusion.licence_of(Path(choice["path"]))
     else:
-        data = _data(settings, _inputs(given)[-1])
+        if settings["images"] == NO_DATA:
+            images, drawn = (_own_images(choice["images"]) if choice["images"] else None), None
+        else:
+            data = _data(settings, _inputs(given)[-1])
+            images = drawn = data.images[~data.test]
         if choice["path"]:
             model = TinyLDM.load(choice["path"])
         else:
@@ -70,7 +90,6 @@ def make_generator(given, out, settings, seed, log) -> None:
                 unet_channels=tuple(choice["unet_channels"]),
                 unet_steps=choice["unet_steps"],
             )
-            images = data.images[~data.test]
             if choice["images"]:
                 images = _own_images(choice["images"])
             model = TinyLDM.train(images, seed, recipe, log)
@@ -78,11 +97,12 @@ def make_generator(given, out, settings, seed, log) -> None:
         model.save(out, half=True)
         manifest["sha256"] = weights_hash(out)
         manifest["licence"] = model.licence
-        drawn = model.reconstruct(data.images[~data.test])
-        np.save(out / RECONSTRUCTIONS, np.round(255 * drawn).astype(np.uint8))
-        error = float(((drawn - data.images[~data.test]) ** 2).mean())
-        manifest["reconstruction_db"] = round(-10 * np.log10(error), 3)
-        log(f"reconstruction {manifest['reconstruction_db']:.1f} dB")
+        if drawn is not None:
+            again = model.reconstruct(drawn)
+            np.save(out / RECONSTRUCTIONS, np.round(255 * again).astype(np.uint8))
+            error = float(((again - drawn) ** 2).mean())
+            manifest["reconstruction_db"] = round(-10 * np.log10(error), 3)
+            log(f"reconstruction {manifest['reconstruction_db']:.1f} dB")
     provenance.write_json(
         out / "manifest.json", {**manifest, "Versions": provenance.versions(*PACKAGES)}
     )
@@ -111,16 +131,18 @@ def load_generator(folder, settings):
     InputProblem
         When the user's weights are no longer those of the manifest.
     """
-    from neuro.braindive.diffusion import stable_diffusion
-    from neuro.braindive.diffusion.generator import read_json
-    from neuro.braindive.diffusion.stable_diffusion_xl import DiffusersSDXL
+    from neuro.braindive.diffusion import kinds
+    from neuro.braindive.diffusion.configs import read_json
+    from neuro.braindive.diffusion.device import pick_device, pick_dtype
     from neuro.braindive.diffusion.tiny_ldm import TinyLDM
 
     manifest = read_json(Path(folder) / "manifest.json")
     if manifest["type"] == "tiny":
         return TinyLDM.load(folder)
-    kind = {"sd": stable_diffusion.DiffusersSD, "sdxl": DiffusersSDXL}
-    model = kind[manifest["type"]](settings["generator"]["path"])
+    # In the type it runs in from the start: twice the memory is not asked for first.
+    dtype = pick_dtype(settings["dtype"], pick_device(settings["device"]))
+    own = settings["generator"]
+    model = kinds.load(own["path"], manifest["type"], dtype, own["size"])
     if model.sha256 != manifest["sha256"]:
         raise InputProblem(f"{manifest['path']}: the weights changed; run again from the start")
     return model
@@ -145,48 +167,25 @@ def encode(role, given, out, settings, seed, log) -> None:
     InputProblem
         When the data cannot be read, or the category judge has no labels.
     """
-    import pandas as pd
-
-    from neuro.encoding import CategoryJudge, VoxelEncoder, tiny
+    from neuro.encoding import VoxelEncoder, tiny
     from neuro.io.formats.tables import write_tsv
 
-    data = _data(settings, _inputs(given.data)[0])
+    data = _data(settings, next(iter(_inputs(given.data)), None))
+    if role == "encoder" and settings["encoder"]["type"] != "fit":
+        given_encoders.write_encoder(data, out, settings, log)
+        return
     rows = data.share(role)
     drawn = None
     if len(_inputs(given.generator)):
         everything = np.load(Path(_inputs(given.generator)[0]) / RECONSTRUCTIONS, mmap_mode="r")
         place = np.searchsorted(np.flatnonzero(~data.test), rows)
         drawn = everything[place].astype(np.float32) / 255
-    codes, classes = None, []
+    codes = None
     if data.condition is not None:
-        classes = sorted(set(data.condition))
-        codes = np.searchsorted(classes, data.condition)
+        codes = np.unique(data.condition, return_inverse=True)[1]
     log(f"{role}: {len(rows)} images, {len(data.unit)} voxels")
     if role == "category":
-        if codes is None:
-            raise InputProblem(
-                "braindive.judge.type: 'cnn' needs condition labels of the images; the data have "
-                "none; set it to none"
-            )
-        recipe = tiny.Recipe(epochs=settings["judge"]["epochs"])
-        backbone, head = tiny.train(
-            "judge",
-            data.images[rows],
-            labels=codes[rows],
-            sizes=None if data.sizes is None else data.sizes[rows],
-            reconstructions=drawn,
-            recipe=recipe,
-            random_state=seed,
-            log=log,
-        )
-        judge = CategoryJudge(backbone, head, classes)
-        judge.save(out.model)
-        guess = judge.predict_proba(data.images[data.test]).argmax(axis=1)
-        right = guess == codes[data.test]
-        table = pd.DataFrame({"category": data.condition[data.test], "accuracy": right})
-        card = table.groupby("category", as_index=False)["accuracy"].agg(["mean", "size"])
-        write_tsv(out.card, card.rename(columns={"mean": "accuracy", "size": "n"}))
-        log(f"category judge: {100 * right.mean():.1f} % of {len(right)} test images")
+        fit_category(data, rows, drawn, out, settings, seed, log)
         return
     choice = settings[role]
     encoder = VoxelEncoder(
@@ -196,6 +195,7 @@ def encode(role, given, out, settings, seed, log) -> None:
         n_augment=choice.get("n_augment", 1),
         antialias=choice.get("antialias", True),
         random_state=seed,
+        device=fit_device(settings, choice["backbone"]),
     )
     encoder.fit(
         data.images[rows],
@@ -210,9 +210,8 @@ def encode(role, given, out, settings, seed, log) -> None:
     )
     encoder.save(out.model, role=role)
     tested = data.test[data.trial_image]
-    card = encoder.card(
-        data.images[data.trial_image[tested]], data.trial_betas[tested], data.trial_image[tested]
-    )
+    shown = data.trial_image[tested]
+    card = encoder.card(data.images[shown], data.trial_betas[tested], shown, data.ncsnr)
     card = card.assign(r2_cv=encoder.r2_cv_, r_cv=encoder.r_cv_)
     if data.condition is not None:
         from neuro.braindive.dataset import preferences
@@ -220,7 +219,7 @@ def encode(role, given, out, settings, seed, log) -> None:
         for name, t in preferences(data.betas[rows], data.condition[rows]).items():
             card[f"t_{name}"] = t
     write_tsv(out.card, card)
-    log(f"median R2 on test images {card['r2'].median():.3f}")
+    log(f"median R2 on test images {card['r2'].median():.3f}, features from {encoder.device}")
 
 
 def objective_of(name, encoder, settings, table=(), card=None):
@@ -249,20 +248,24 @@ def objective_of(name, encoder, settings, table=(), card=None):
 
     known = []
     if len(table):
-        found = read_tsv(table[0], dtype=str)
-        column = "objective" if "objective" in found else "roi"
-        known = list(found[column].dropna()) if column in found else []
+        table_rows = read_tsv(table[0], dtype=str)
+        column = "objective" if "objective" in table_rows else "roi"
+        known = list(table_rows[column].dropna()) if column in table_rows else []
     if len(table) and (name in known or name.startswith("table-")):
         return objectives.Objective.from_table(table[0], name, encoder.unit_)
     unit = encoder.unit_
     if name.startswith("prefers:") and card is not None:
-        keep = np.asarray(encoder.r_cv_) >= settings["min_cv_r"]
+        keep = ~(np.asarray(encoder.r_cv_) < settings["min_cv_r"])
         return objectives.Objective.from_preference(name, card, keep, settings["n_prefer"])
     if settings["min_cv_r"] > -1:
         # Voxels that are not predicted carry no weight.
         unit = [u if r >= settings["min_cv_r"] else "" for u, r in zip(unit, encoder.r_cv_)]
     return objectives.Objective.from_rois(
-        objectives.parse(name), unit, encoder.roi_, name=name, allow_early=settings["early_areas"]
+        parse(name),
+        unit,
+        given_encoders.with_parts(name, encoder, settings["n_sub_regions"]),
+        name=name,
+        allow_early=settings["early_areas"],
     )
 
 
@@ -270,7 +273,7 @@ def load_encoder(path, settings, role="encoder"):
     """An encoder that :func:`encode` wrote."""
     from neuro.encoding import VoxelEncoder
 
-    return VoxelEncoder.load(path, settings[role]["path"])
+    return VoxelEncoder.load(path, given_encoders.weights_of(settings[role]))
 
 
 def sample(wildcards, given, out, params, log) -> None:
@@ -291,53 +294,48 @@ def sample(wildcards, given, out, params, log) -> None:
     Raises
     ------
     InputProblem
-        When the objective is refused, or no seed gave a finite image.
+        When no seed gave a finite image. A refused objective is a row with its reason.
     """
     import pandas as pd
 
     from neuro.braindive.content_filter import make_filter
+    from neuro.braindive.diffusion.edit import Edit
     from neuro.braindive.diffusion.light import check_light, make_light
     from neuro.braindive.diffusion.sampler import BrainGuidedSampler
-    from neuro.braindive.seeds import make_block
+    from neuro.braindive.seeds import BLOCK, make_block, write_refusal
     from neuro.io.formats.tables import read_tsv, write_tsv
 
     settings = params.settings
     encoder = load_encoder(given.encoder, settings)
     name = params.names[wildcards.objective]
     card = read_tsv(given.card, dtype={"voxel": str, "roi": str})
-    objective = objective_of(name, encoder, settings, _inputs(given.table), card)
+    try:
+        objective = objective_of(name, encoder, settings, _inputs(given.table), card)
+        objectives.check_quality(
+            objective, card, min_voxels=settings["min_voxels"], min_r2=settings["min_r2"]
+        )
+    except InputProblem as problem:
+        # One refused region is a row; the others go on. The last job ends where all are refused.
+        reason = " / ".join(problem.problems)
+        log(f"refused: {reason}")
+        write_refusal(out, name, reason)
+        return
     if objective.missing:
         log(f"{len(objective.missing)} units are not among the encoder's: {objective.missing[:5]}")
-    objectives.check_quality(
-        objective, card, min_voxels=settings["min_voxels"], min_r2=settings["min_r2"]
-    )
     generator = load_generator(given.generator, settings)
     sampler = BrainGuidedSampler(
         generator,
         encoder,
         objective,
-        preset=settings["preset"],
         random_state=params.seed,
         log=log,
-        **{
-            key: settings[key]
-            for key in (
-                "strength",
-                "value",
-                "guidance_target",
-                "unet_backprop",
-                "sag_scale",
-                "steps",
-                "scheduler",
-                "guide_interval",
-                "dtype",
-                "device",
-                "compile",
-            )
-        },
+        edit=Edit.of_settings(settings["edit"], generator),
+        **{key: settings[key] for key in SAMPLER},
     )
     if settings["device"] == "auto" and sampler.device == "cpu":
         log("no CUDA device is visible: images are made on the CPU")
+    if sampler.steps != settings["steps"]:
+        log(f"a model of few steps ({sampler.scheduler}): {sampler.steps} steps are made")
     first = int(wildcards.block) * settings["seed_block"]
     last = min(first + settings["seed_block"], settings["n_seeds"])
     facts: dict = {"versions": provenance.versions(*PACKAGES)}
@@ -354,6 +352,7 @@ def sample(wildcards, given, out, params, log) -> None:
         Path(out).parent,
         range(first, last),
         batch_size=settings["batch_size"],
+        best_of=settings["best_of"],
         facts=facts,
         content_filter=content_filter,
         log=log,
@@ -362,8 +361,9 @@ def sample(wildcards, given, out, params, log) -> None:
         raise InputProblem(
             f"objective '{name}': no seed gave a finite image; use dtype float32 or a smaller value"
         )
-    table = pd.DataFrame(rows).drop(columns="made")
-    write_tsv(out, table.assign(verdict=objective.verdict, n_voxels=len(objective.own_units)))
+    table = pd.DataFrame(rows).drop(columns="made").assign(refused="")
+    own = {"verdict": objective.verdict, "n_voxels": len(objective.own_units)}
+    write_tsv(out, table.assign(**own)[[*BLOCK, "refused"]])
     made = sum(row["made"] for row in rows)
     log(
         f"{made} images made, {len(rows) - made} kept; correction ratio "

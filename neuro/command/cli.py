@@ -62,6 +62,14 @@ def main(argv=None) -> int:
             return verify.show(arguments.results, fast=arguments.fast)
         if arguments.command == "explain":
             return _explain(arguments)
+        if arguments.command == "referee":
+            from neuro.command import referee
+
+            options = vars(arguments)
+            referee.run(
+                options["table"], options["participants"], options["output"], options=options
+            )
+            return 0
         from neuro.run import settings
 
         config = settings.read_config(arguments.config)
@@ -83,8 +91,8 @@ def _versions() -> int:
 
     from neuro.base.provenance import versions
 
-    found = {**versions(*COMPUTES), "python": platform.python_version()}
-    for name, version in found.items():
+    packages = {**versions(*COMPUTES), "python": platform.python_version()}
+    for name, version in packages.items():
         print(f"{name} {version}")
     return 0
 
@@ -141,24 +149,24 @@ def _check(config, arguments):
 
     skip = arguments.skip_bad_subjects or config["execution"]["skip_bad_subjects"]
     config["execution"]["skip_bad_subjects"] = True
-    found = inputs.load(config, again=True)
-    if found.problems:
-        return _refuse(found.problems)
-    for line in inputs.decide(config, found):
+    scanned = inputs.load(config, again=True)
+    if scanned.problems:
+        return _refuse(scanned.problems)
+    for line in inputs.decide(config, scanned):
         print(line)
     show = None
     if arguments.figures:
         from neuro.command.check.pictures import Pictures
 
         show = Pictures(arguments.figures)
-    table, exclusions, problems = check.inputs(config, inputs.read(), found.notes, show)
-    if found.kind == "none":
+    table, exclusions, problems = check.inputs(config, inputs.read(), scanned.notes, show)
+    if scanned.kind == "none":
         print("data.kind is none: there are no images or region tables to look at")
-    elif found.kind == "simulated":
+    elif scanned.kind == "simulated":
         print(f"data.kind is simulated: {len(table)} runs that the workflow makes itself")
     else:
         print(check.as_text(table))
-    for line in [*found.notes, *effects.notes(settings.read(arguments.config), config)]:
+    for line in [*scanned.notes, *effects.notes(settings.read(arguments.config), config)]:
         print(f"note: {line}")
     looks = (
         (check_spikes, "hmmglm"),
@@ -194,12 +202,12 @@ def _refuse(problems) -> int:
 def _scan(config, arguments):
     from neuro.run import inputs
 
-    found = inputs.load(config, again=arguments.refresh)
-    for line in found.problems:
+    scanned = inputs.load(config, again=arguments.refresh)
+    for line in scanned.problems:
         print(line, file=sys.stderr)
-    subjects = {run["participant_id"] for run in found.runs}
-    print(f"{inputs.TABLE}: {len(found.runs)} runs of {len(subjects)} subjects ({found.kind})")
-    return 1 if found.problems else 0
+    subjects = {run["participant_id"] for run in scanned.runs}
+    print(f"{inputs.TABLE}: {len(scanned.runs)} runs of {len(subjects)} subjects ({scanned.kind})")
+    return 1 if scanned.problems else 0
 
 
 def _methods(config, arguments):
@@ -209,10 +217,10 @@ def _methods(config, arguments):
     if config["data"]["kind"] == "auto":
         from neuro.run import inputs
 
-        found = inputs.load(config)
-        if found.problems:
-            return _refuse(found.problems)
-        inputs.decide(config, found)
+        scanned = inputs.load(config)
+        if scanned.problems:
+            return _refuse(scanned.problems)
+        inputs.decide(config, scanned)
     print(text(methods(config)))
     return 0
 

@@ -98,7 +98,7 @@ def _readers(key) -> str:
     from neuro.command.readers import readers
 
     folders = (RULES, Path(neuro.__file__).parents[1] / RULES)
-    folder = next((item for item in folders if item.is_dir()), None)
+    folder = next((candidate for candidate in folders if candidate.is_dir()), None)
     if folder is None:
         return "unknown, there is no workflow/rules here"
     named, whole = readers(folder, key)

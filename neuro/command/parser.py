@@ -18,6 +18,7 @@ commands:
   explain   what a setting means, which rules read it, whether it acts
   methods   the methods text and the references for the settings
   scan      write results/inputs.tsv, the list of runs
+  referee   what each way of removing age, sex and site leaves: TABLE PARTICIPANTS
 
 neuro COMMAND --help says more. In a clone, snakemake --cores N does the same as neuro run."""
 SETTINGS = "settings (default config.yaml)"
@@ -49,7 +50,19 @@ def build_parser() -> argparse.ArgumentParser:
         help="code for completion in bash, zsh or tcsh",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_run, _demo, _init, _check, _status, _verify, _report, _explain, _methods, _scan):
+    for add in (
+        _run,
+        _demo,
+        _init,
+        _check,
+        _status,
+        _verify,
+        _report,
+        _explain,
+        _methods,
+        _scan,
+        _referee,
+    ):
         add(commands)
     return parser
 
@@ -224,3 +237,37 @@ def _scan(commands):
     command.add_argument(
         "--refresh", action="store_true", help="scan again even if nothing seems to change"
     )
+
+
+def _referee(commands):
+    command = _command(
+        commands,
+        "referee",
+        "compare ways of removing demographics from any table of connectomes, in folds, "
+        " with and without the same bottleneck, read out in people whom no fit has seen",
+    )
+    command.add_argument(
+        "table", metavar="TABLE", help=".tsv or .csv with participant_id and edges, .npy, .npz, .h5"
+    )
+    command.add_argument("participants", metavar="PARTICIPANTS", help="participants.tsv")
+    command.add_argument(
+        "-o", "--output", default="referee", metavar="DIR", help="default %(default)s"
+    )
+    for option, text in (
+        ("--remove", "columns to remove (default age, sex and site where they are known)"),
+        ("--protect", "columns that the removal must leave alone"),
+        (
+            "--methods",
+            "none, residual, combat, combat_residual, covbat, covbat_residual, "
+            "protected, linear, network (default all)",
+        ),
+    ):
+        command.add_argument(option, nargs="+", metavar="NAME", help=text)
+    for option, default, text in (
+        ("--latents", 60, "numbers that are kept under the bottleneck"),
+        ("--folds", 5, "folds over people"),
+        ("--seed", 0, "of folds and of the network"),
+    ):
+        command.add_argument(
+            option, type=int, default=default, metavar="N", help=f"{text} (default %(default)s)"
+        )

@@ -153,9 +153,9 @@ class Progress:
         from neuro.io.problems import InputProblem
 
         try:
-            found = [job for job in status.jobs(self.work) if job.subject]
+            of_subjects = [job for job in status.jobs(self.work) if job.subject]
         except (InputProblem, OSError):
             return ""
-        everyone = {job.subject for job in found}
-        missing = {job.subject for job in found if job.state != "done"}
+        everyone = {job.subject for job in of_subjects}
+        missing = {job.subject for job in of_subjects if job.state != "done"}
         return f", {len(everyone - missing)} of {len(everyone)} subjects" if everyone else ""

@@ -32,10 +32,10 @@ def readers(folder, key: str) -> tuple[list[str], list[str]]:
     """
     section = key.split(".")[0]
     named, whole = set(), set()
-    for rule, found in _table(Path(folder)).items():
-        if any(key == name or key.startswith(f"{name}.") for name in found if name != section):
+    for rule, keys_read in _table(Path(folder)).items():
+        if any(key == name or key.startswith(f"{name}.") for name in keys_read if name != section):
             named.add(rule)
-        elif section in found:
+        elif section in keys_read:
             whole.add(rule)
     return sorted(named), sorted(whole)
 
@@ -48,11 +48,11 @@ def _table(folder) -> dict[str, set[str]]:
     helpers = dict(_DEFINITION.findall(_RULE.sub("", text)))
 
     def keys(body, seen):
-        found = _direct(body, helpers)
+        keys_read = _direct(body, helpers)
         words = set(re.findall(r"\w+", re.sub(r'"[^"\n]*"', "", body)))
         for name in words & helpers.keys() - seen:
-            found |= keys(helpers[name], seen | {name})
-        return found | (set(SECTIONS) if "config=config," in body else set())
+            keys_read |= keys(helpers[name], seen | {name})
+        return keys_read | (set(SECTIONS) if "config=config," in body else set())
 
     return {rule: keys(body, frozenset({"settings"})) for rule, body in bodies.items()}
 
@@ -62,8 +62,8 @@ def _direct(body, helpers) -> set[str]:
     for name, source in _ALIAS.findall(body):
         body = re.sub(rf"^ +{name} = .*$", "", body, flags=re.MULTILINE)
         body = re.sub(rf"\b{name}\b", source, body)
-    found = {".".join(re.findall(r"\w+", path)) for path in _KEY.findall(body)}
+    keys_read = {".".join(re.findall(r"\w+", path)) for path in _KEY.findall(body)}
     for stage, other, arguments in _CALL.findall(body):
         arguments += "".join(helpers.get(name, "") for name in re.findall(r"\*(\w+)", arguments))
-        found |= {f"{stage or other}.{name}" for name in re.findall(r'"(\w+)"', arguments)}
-    return found
+        keys_read |= {f"{stage or other}.{name}" for name in re.findall(r'"(\w+)"', arguments)}
+    return keys_read

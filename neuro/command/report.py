@@ -32,11 +32,11 @@ def show(folder=".", out=print) -> int:
         When no stage ended there, or a result file cannot be read.
     """
     results = Path(folder) / "results"
-    found = {stage: results / stage / "report.json" for stage in STAGES}
-    found = {stage: path for stage, path in found.items() if path.is_file()}
-    if not found:
+    reports = {stage: results / stage / "report.json" for stage in STAGES}
+    reports = {stage: path for stage, path in reports.items() if path.is_file()}
+    if not reports:
         raise InputProblem(f"{results}: no stage has ended there; name the --directory of a run")
-    for stage, path in found.items():
+    for stage, path in reports.items():
         try:
             rows = [row for row in json.loads(path.read_text("utf-8")) if row["name"]]
         except (ValueError, KeyError, TypeError) as error:

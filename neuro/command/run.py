@@ -178,8 +178,8 @@ def anchored(mapping: dict, folder: Path) -> dict:
             if option.kind != "path" and last not in ("input", "files"):
                 continue
             holder = mapping.get(name)
-            for part in outer:
-                holder = holder.get(part) if isinstance(holder, dict) else None
+            for step in outer:
+                holder = holder.get(step) if isinstance(holder, dict) else None
             if isinstance(holder, dict) and last in holder:
                 holder[last] = _absolute(holder[last], folder)
     return mapping
@@ -200,6 +200,8 @@ def _absolute(value, folder: Path):
 
 def _same_root(mapping, root: Path, config) -> None:
     data = mapping.setdefault("data", {})
+    if data.get("kind") == "none":
+        return  # the input stands in a stage's own section
     stated = data.setdefault("root", str(root))
     if Path(stated).absolute() != root:
         raise InputProblem(

@@ -171,12 +171,12 @@ def as_text(found, elapsed: float, width: int = 160) -> str:
     lines = [f"{'stage':<10}{'done':>12}{'running':>9}{'failed':>8}{'median s':>10}{'left':>9}"]
     stages = list(dict.fromkeys(job.stage for job in found))
     for name in [*stages, "all"]:
-        part = [job for job in found if name in (job.stage, "all")]
-        count = {state: sum(job.state == state for job in part) for state in _STATES}
-        times = [job.seconds for job in part if job.seconds is not None]
+        in_stage = [job for job in found if name in (job.stage, "all")]
+        count = {state: sum(job.state == state for job in in_stage) for state in _STATES}
+        times = [job.seconds for job in in_stage if job.seconds is not None]
         median = f"{statistics.median(times):.1f}" if times else "-"
-        seconds = remaining(part, elapsed) if count["done"] < len(part) else 0.0
-        done = f"{count['done']}/{len(part)}"
+        seconds = remaining(in_stage, elapsed) if count["done"] < len(in_stage) else 0.0
+        done = f"{count['done']}/{len(in_stage)}"
         lines.append(
             f"{name:<10}{done:>12}{count['running']:>9}{count['failed']:>8}{median:>10}"
             f"{duration(seconds):>9}"
@@ -225,13 +225,13 @@ def show(folder=".", watch: bool = False, every: float = 5.0, out=print) -> int:
     """
     before = ""
     while True:
-        found = jobs(folder)
+        states = jobs(folder)
         elapsed = time.time() - (Path(folder) / PLAN).stat().st_mtime
-        text = as_text(found, elapsed)
+        text = as_text(states, elapsed)
         if text != before:
             out(text)
         before = text
         ended = not any((Path(folder) / ".snakemake" / "locks").glob("*"))
         if not watch or ended:
-            return 1 if any(job.state == "failed" for job in found) else 0
+            return 1 if any(job.state == "failed" for job in states) else 0
         time.sleep(every)

@@ -41,9 +41,9 @@ def show(results="results", fast: bool = False, out=print) -> int:
     with contextlib.chdir(folder):
         verdict = verify.verify(fast)
     for state in verify.STATES:
-        for found in verdict.findings:
-            if found.state == state:
-                out(f"{state:<15} {found.what}: {found.why}")
+        for finding in verdict.findings:
+            if finding.state == state:
+                out(f"{state:<15} {finding.what}: {finding.why}")
     how = "by size and time" if fast else "by checksum"
     out(
         f"{verdict.n_files} files of {verdict.n_jobs} jobs looked at {how}: "

@@ -7,7 +7,11 @@ import dataclasses
 from neuro.config import kinds
 from neuro.config.model import enabled, group, option, preset
 
-FEATURES = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering", "fc", "tangent")
+FEATURES = (
+    *("degree", "distdegree", "cycle3", "weighteddegree", "clustering"),
+    *kinds.RUN_MAPS,
+    *("fc", "tangent"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,69 @@ class RegionMask:
         "'train' lets each fold choose the voxels that its training subjects cover; 'all' "
         "intersects the masks of everybody (uses no labels).",
         choices=("train", "all"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupInference:
+    """Which edges and nodes go with a column of the participants table."""
+
+    enabled: bool = option(
+        False,
+        "boolean",
+        "Whether edges and nodes are tested, with permutations of residuals within sites.",
+    )
+    target: str = option(
+        "dx", "string", "Column of the participants table that is tested; one or several classes."
+    )
+    kind: str = option(
+        "auto",
+        "string",
+        "Whether the target is a number (t test of its slope) or classes (t test of two, F test of "
+        "more); 'auto' takes more than ten different numbers as numbers.",
+        choices=("auto", "number", "classes"),
+    )
+    covariates: list = option(
+        ["age", "sex", "mean_fd", "site"],
+        "strings",
+        "Columns of the participants table that are taken out, texts as classes; people who lack "
+        "one are left out.",
+    )
+    permutations: int = option(
+        1000, "integer", "Permutations of residuals within sites (Freedman-Lane).", low=19
+    )
+    component_p: float = option(
+        0.001,
+        "number",
+        "Uncorrected two-sided p below which an edge joins a component of the network-based "
+        "statistic.",
+        above=0,
+        high=0.2,
+    )
+    tfce_extent: float = option(
+        0.4,
+        "number",
+        "Power of a component's number of edges in threshold-free enhancement.",
+        low=0,
+        high=5,
+        source="Vinokur et al. 2015, MRtrix",
+    )
+    tfce_height: float = option(
+        3.0,
+        "number",
+        "Power of the height in threshold-free enhancement.",
+        low=0,
+        high=10,
+        source="Vinokur et al. 2015, MRtrix",
+    )
+    tfce_step: float = option(
+        0.1,
+        "number",
+        "Step of the height in threshold-free enhancement.",
+        unit="z",
+        low=0.01,
+        high=1,
+        source="MRtrix",
     )
 
 
@@ -72,8 +139,9 @@ class Adhd:
     features: list = option(
         ["degree", "distdegree", "cycle3"],
         "strings",
-        "Maps that feed a classifier, each judged alone; 'fc' are the connectome's edges, "
-        "'tangent' the same in a tangent space that every fold learns.",
+        "Maps that feed a classifier, each judged alone: of the graph, or alff, falff, reho and "
+        "seed of `fmri.maps`; 'fc' are the connectome's edges, 'tangent' the same in a tangent "
+        "space that every fold learns.",
         choices=FEATURES,
         source="Dey et al. 2012",
     )
@@ -159,6 +227,7 @@ class Adhd:
         "nulls and baselines: a name and 'number' (R2, MAE, r), 'classes' (any number of them) or "
         "'auto', e.g. {adhd_index: number, subtype: classes}.",
     )
+    group: GroupInference = group(GroupInference)
     permutations: int = option(1000, "integer", "Permutations of the labels within sites.", low=0)
     bootstrap: int = option(
         2000,
@@ -219,4 +288,22 @@ def describe(config):
         f"of its null, or come from {adhd['bootstrap']} bootstrap resamples of subjects where "
         "that does not vary.",
     ]
-    return sentences, ["dey2012", "sklearn", "numba"]
+    keys = ["dey2012", "sklearn", "numba"]
+    if adhd["group"]["enabled"]:
+        told, more = _describe_group(adhd["group"])
+        sentences, keys = [*sentences, *told], [*keys, *more]
+    return sentences, keys
+
+
+def _describe_group(given):
+    """Sentences on group inference, with the citation keys that they use."""
+    taken = ", ".join(given["covariates"]) or "nothing"
+    return [
+        f"Edges and nodes were tested for {given['target']} by a linear model that takes out "
+        f"{taken}; {given['permutations']} permutations of its residuals within sites "
+        "[@freedman1983; @winkler2014] gave family-wise p values from the largest statistic.",
+        f"Edges with p below {given['component_p']:g} formed the components of the network-based "
+        "statistic, with extent and intensity [@zalesky2010]; threshold-free enhancement "
+        f"[@smith2009; @vinokur2015; @baggio2018] had the powers {given['tfce_extent']:g} and "
+        f"{given['tfce_height']:g}.",
+    ], ["freedman1983", "winkler2014", "zalesky2010", "smith2009", "vinokur2015", "baggio2018"]

@@ -6,40 +6,21 @@ import dataclasses
 import re
 from pathlib import Path
 
+from neuro.config.checks import braindive_networks as networks
+from neuro.config.checks.braindive_parts import (
+    BACKBONES,
+    NO_DATA,
+    Edit,
+    Encoder,
+    Judge,
+    module_file,
+    of_guide,
+    of_sampling,
+)
+from neuro.config.checks.braindive_words import describe
 from neuro.config.model import group, option, preset
 
 PLANTED_ROIS = ("face", "place", "body", "word", "food")
-BACKBONES = ("clip", "clip_b16", "tiny", "tiny_cnn", "pixels", "gabor")
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """The encoder that guides (A)."""
-
-    backbone: str = option(
-        "tiny",
-        "string",
-        "Image features: CLIP ViT-B/16 from a local folder, a small transformer or convolutional "
-        "network trained on the data, pixels, or Gabor energies.",
-        choices=BACKBONES,
-        source="paper: clip_b16",
-    )
-    path: str | None = option(
-        None, "path", "Folder of CLIP weights, or a small network's file.", nullable=True
-    )
-    readout: str = option(
-        "ridge",
-        "string",
-        "Ridge with a penalty per voxel, or the released code's optimiser.",
-        choices=("ridge", "adamw_reference"),
-    )
-    n_augment: int = option(
-        1, "integer", "Copies of each image for the ridge; the first is unchanged.", low=1
-    )
-    antialias: bool = option(
-        True, "boolean", "Resize with antialias.", source="ours; released code: false"
-    )
-    epochs: float = option(12, "number", "Training of a small network.", unit="passes", above=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,37 +35,30 @@ class Independent:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
-    """The category judge (J): sees the condition labels of the images, no responses."""
-
-    type: str = option(
-        "cnn",
-        "string",
-        "A small network trained on the labels of all training images, a file, or none.",
-        choices=("cnn", "file", "none"),
-    )
-    path: str | None = option(
-        None, "path", "A judge that neuro wrote (type 'file').", nullable=True
-    )
-    epochs: float = option(12, "number", "Training of the network.", unit="passes", above=0)
-
-
-@dataclasses.dataclass(frozen=True)
 class Generator:
     """The image generator."""
 
     type: str = option(
         "tiny",
         "string",
-        "A small model trained here, or Stable Diffusion 1.x/2.x ('sd') or XL ('sdxl') from a "
-        "local folder.",
-        choices=("tiny", "sd", "sdxl"),
+        "A small model trained here, or from a local folder Stable Diffusion 1.x/2.x ('sd'), XL "
+        "('sdxl'), 3 and 3.5 ('sd3'), or Flux ('flux').",
+        choices=("tiny", "sd", "sdxl", "sd3", "flux"),
         source="paper: Stable Diffusion 2.1 base",
     )
     path: str | None = option(
         None,
         "path",
-        "Folder with unet/, vae/, scheduler/; for 'tiny' a trained model, null trains one.",
+        "Folder with unet/ (transformer/ for sd3 and flux), vae/, scheduler/; for 'tiny' a trained "
+        "model, null trains one.",
+        nullable=True,
+    )
+    size: int | None = option(
+        None,
+        "integer",
+        "Edge of the images of 'sd' and 'sdxl'; null takes that of the model's training.",
+        unit="px",
+        low=8,
         nullable=True,
     )
     images: str | None = option(
@@ -108,7 +82,8 @@ class Braindive:
     images: str = option(
         "planted",
         "path",
-        "Stimulus-response data (.npz, .h5, folder, .nwb, archive), images as .npy, or 'planted'.",
+        "Stimulus-response data (.npz, .h5, folder, .nwb, archive), images as .npy, 'planted', or "
+        "'none' with an encoder that is fitted already.",
     )
     betas: str | None = option(
         None, "path", "Responses (n, n_voxels) as .npy, one row per image in a .npy.", nullable=True
@@ -116,13 +91,21 @@ class Braindive:
     rois: str | None = option(
         None,
         "path",
-        "Table voxel, roi, perhaps t; voxels with t <= 2 are out.",
+        "Table voxel, roi, perhaps t and ncsnr; voxels with t <= 2 are out.",
+        nullable=True,
+    )
+    test_images: str | None = option(
+        None,
+        "path",
+        "Text file with the test images, one name or row number per line, with all their repeats; "
+        "null takes the data's own (the shared images of NSD).",
         nullable=True,
     )
     objectives: list = option(
         ["rois"],
         "strings",
-        "Regions, voxels, contrasts ('face - body', 'FFA-0.4*EBA'), joined regions ('A+B'), "
+        "Regions, voxels, contrasts ('face - body', 'FFA-0.4*EBA'), regions joined ('A+B') or "
+        "shared ('A&B'), a region over all others ('over:A'), parts of a region ('sub:A:1'), "
         "voxels that prefer a condition ('prefers:6'), objectives of `objective_table` by name or "
         "as 'table-1', or 'rois' for all regions.",
     )
@@ -135,6 +118,13 @@ class Braindive:
     n_prefer: int = option(
         200, "integer", "Voxels of an objective such as 'prefers:6', best first.", low=1
     )
+    n_sub_regions: int = option(
+        2,
+        "integer",
+        "Parts of a region for 'sub:A:1', by k-means on the directions of its readout; 1 is the "
+        "largest.",
+        low=2,
+    )
     early_areas: bool = option(False, "boolean", "Whether early visual areas may be objectives.")
     encoder: Encoder = group(Encoder)
     independent: Independent = group(Independent)
@@ -143,19 +133,57 @@ class Braindive:
     n_seeds: int = option(32, "integer", "Images per objective.", low=2)
     seed_block: int = option(16, "integer", "Images per job.", low=1)
     batch_size: int = option(8, "integer", "Images per pass.", low=1, source="paper: 1")
+    best_of: int = option(
+        8,
+        "integer",
+        "Unguided images per seed of which the guide picks the best, as a control without "
+        "gradients; 1 leaves it out.",
+        low=1,
+    )
+    panel: list = option(
+        ["category", "pixels", "gabor"],
+        "strings",
+        "Further judges beside the independent encoder: features of the category judge, pixels, "
+        "Gabor energies, or a network and its folder, such as 'dinov2:FOLDER'.",
+    )
     steps: int = option(25, "integer", "Steps of the sampler.", low=2, source="paper: 50")
     scheduler: str = option(
-        "dpmsolver++", "string", "The sampler.", choices=("dpmsolver++", "ddim")
+        "dpmsolver++",
+        "string",
+        "The sampler; models that were distilled to few steps bring their own.",
+        choices=("dpmsolver++", "ddim"),
     )
     strength: str = option(
         "ratio",
         "string",
         "'ratio' scales every correction to a share of the noise prediction; 'gamma' multiplies "
-        "the raw gradient.",
-        choices=("ratio", "gamma"),
+        "the raw gradient; 'polyak' goes as far as the gradient says `polyak_target` lies.",
+        choices=("ratio", "gamma", "polyak"),
         source="paper: gamma",
     )
     value: float = option(0.2, "number", "Strength.", low=0, source="released code: gamma 130")
+    polyak_target: float | None = option(
+        None,
+        "number",
+        "Predicted response that 'polyak' steps towards; no step goes beyond it.",
+        unit="SD of the response",
+        nullable=True,
+    )
+    recurrence: int = option(
+        1,
+        "integer",
+        "Times that each guided step is done, with fresh noise added back between them.",
+        low=1,
+        source="ours; Bansal et al. 2023: 10",
+    )
+    guide_augment: int = option(
+        0,
+        "integer",
+        "Shifted and brightened copies of the picture whose gradients are averaged; 0 takes the "
+        "picture itself.",
+        low=0,
+    )
+    edit: Edit = group(Edit)
     guidance_target: str = option(
         "blend",
         "string",
@@ -191,6 +219,13 @@ class Braindive:
         "string",
         "Where images are made; unless it is cpu, the job asks for one GPU.",
         choices=("auto", "cpu", "cuda"),
+    )
+    encode_device: str = option(
+        "same",
+        "string",
+        "Where networks from a folder compute features for the fits; same is `device`. Unless it "
+        "is cpu, such a fit asks for one GPU; other features stay on the CPU.",
+        choices=("same", "auto", "cpu", "cuda"),
     )
     dtype: str = option(
         "auto",
@@ -233,6 +268,7 @@ PRESETS = {
     "paper": {
         "encoder.readout": "adamw_reference",
         "encoder.antialias": False,
+        "encoder.n_augment": 10,
         "strength": "gamma",
         "value": 130.0,
         "sag_scale": 0.75,
@@ -256,6 +292,10 @@ def dataset(section) -> str:
     """Name of the data set's folder."""
     if section["images"] == "planted":
         return "scenes"
+    if section["images"] == NO_DATA:
+        own = section["encoder"]
+        given = own["weights"] or module_file(own["module"] or "")
+        return slug(Path(given).name.split(".")[0]) or "fitted"
     return slug(Path(section["images"]).name.split(".")[0]) or "images"
 
 
@@ -280,8 +320,8 @@ def objectives(section) -> list[str]:
             lines = Path(section["rois"]).read_text("utf-8").splitlines()
             column = lines[0].split("\t").index("roi") if "roi" in lines[0].split("\t") else None
             if column is not None:
-                found = [line.split("\t")[column] for line in lines[1:] if line.strip()]
-                names += [roi for roi in dict.fromkeys(found) if roi not in ("", "n/a", "none")]
+                given = [line.split("\t")[column] for line in lines[1:] if line.strip()]
+                names += [roi for roi in dict.fromkeys(given) if roi not in ("", "n/a", "none")]
     return list(dict.fromkeys(names))
 
 
@@ -290,87 +330,41 @@ def problems(config) -> list[str]:
     section = config["braindive"]
     if not section["enabled"]:
         return []
-    found = []
-    for key in ("images", "betas", "rois", "generator.images"):
+    lines = []
+    for key in ("images", "betas", "rois", "test_images", "generator.images"):
         value = section["generator"]["images"] if "." in key else section[key]
-        if value and value != "planted" and not Path(value).exists():
-            found.append(f"braindive.{key}: no such file: {value}")
+        if value and value not in ("planted", NO_DATA) and not Path(value).exists():
+            lines.append(f"braindive.{key}: no such file: {value}")
     names = objectives(section)
     if section["objectives"] and not names:
-        found.append("braindive.objectives: no region is known; name some, or give braindive.rois")
+        lines.append("braindive.objectives: no region is known; name some, or give braindive.rois")
     if len({slug(name) for name in names}) < len(names):
-        found.append("braindive.objectives: two names that give the same folder name")
+        lines.append("braindive.objectives: two names that give the same folder name")
     table = section["objective_table"]
     if any(re.fullmatch(r"table-\d+", name) for name in names) and not table:
-        found.append("braindive.objectives: 'table-1' needs braindive.objective_table")
+        lines.append("braindive.objectives: 'table-1' needs braindive.objective_table")
     if table and not Path(table).exists():
         if not str(table).startswith("results/mds/"):
-            found.append(f"braindive.objective_table: no such file: {table}")
+            lines.append(f"braindive.objective_table: no such file: {table}")
         elif not config.get("mds", {}).get("enabled"):
-            found.append(f"braindive.objective_table: {table} needs stage mds; enable it")
-    guide, judge = section["encoder"]["backbone"], section["independent"]["backbone"]
-    if guide.removesuffix("_b16") == judge.removesuffix("_b16"):
-        found.append(
-            f"braindive.independent.backbone: '{judge}' is the guide's as well; the same backbone "
-            "is no independent judge"
-        )
-    for key in ("encoder", "independent"):
-        if section[key]["backbone"].startswith("clip") and not section[key]["path"]:
-            found.append(f"braindive.{key}.path: missing; clip reads a local folder")
-    if section["generator"]["type"] != "tiny" and not section["generator"]["path"]:
-        found.append(
-            "braindive.generator.path: missing; give the folder with unet/, vae/ and scheduler/"
-        )
-    if section["guide_decoder"] == "small" and not section["guide_decoder_path"]:
-        found.append("braindive.guide_decoder_path: missing; guide_decoder is 'small'")
-    for key in ("guide_decoder_path", "content_filter_path"):
-        if section[key] and not Path(section[key]).is_dir():
-            found.append(f"braindive.{key}: no such folder: {section[key]}")
+            lines.append(f"braindive.objective_table: {table} needs stage mds; enable it")
+    lines += of_guide(section) + of_sampling(section) + networks.problems(section)
     if section["compile"] and section["sag_scale"]:
-        found.append("braindive.compile: not with sag_scale above 0; set one of them off")
+        lines.append("braindive.compile: not with sag_scale above 0; set one of them off")
     if section["judge"]["type"] == "file" and not section["judge"]["path"]:
-        found.append("braindive.judge.path: missing; judge.type is 'file'")
+        lines.append("braindive.judge.path: missing; judge.type is 'file'")
     if section["guide_interval"][0] >= section["guide_interval"][1]:
-        found.append("braindive.guide_interval: expected from < to")
-    return found
+        lines.append("braindive.guide_interval: expected from < to")
+    return lines
 
 
-def describe(config):
-    """Sentences for the methods section with citation keys; see `sections.methods`."""
-    section = config["braindive"]
-    generator = {
-        "tiny": "a small latent diffusion model trained on the data set's own images",
-        "sd": "Stable Diffusion from local weights [@rombach2022]",
-        "sdxl": "Stable Diffusion XL from local weights [@rombach2022]",
-    }[section["generator"]["type"]]
-    strength = (
-        f"each correction had {section['value']:g} times the size of the noise prediction"
-        if section["strength"] == "ratio"
-        else f"the gradient was scaled by {section['value']:g}"
-    )
-    through = "through" if section["unet_backprop"] else "without"
-    sentences = [
-        f"Voxel responses were predicted from {section['encoder']['backbone']} features by a "
-        f"linear readout ({section['encoder']['readout']}), fitted on every second training image.",
-        f"Images were sampled from {generator} in {section['steps']} steps, guided by the gradient "
-        f"of the predicted response {through} the denoiser [@luo2023]; {strength}.",
-        f"They were judged by an encoder with another backbone "
-        f"({section['independent']['backbone']}) fitted on the other training images, against "
-        f"unguided images from the same noise; {section['n_seeds']} seeds per objective.",
-    ]
-    keys = ["luo2023", "diffusers"]
-    if section["guide_decoder"] != "exact":
-        sentences.append(
-            "For the gradient, latents were decoded by "
-            + (
-                "the same decoder after averaging over squares of 2 x 2."
-                if section["guide_decoder"] == "pooled"
-                else "a small autoencoder; images were decoded by the generator's own."
-            )
-        )
-    if section["sag_scale"]:
-        sentences.append("Self-attention guidance was used [@hong2023].")
-        keys.append("hong2023")
-    if section["generator"]["type"] != "tiny":
-        keys.append("rombach2022")
-    return sentences, keys
+__all__ = [
+    "PRESETS",
+    "Braindive",
+    "dataset",
+    "describe",
+    "needs_runs",
+    "objectives",
+    "problems",
+    "slug",
+]

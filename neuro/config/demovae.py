@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from neuro.config.demovae_scan import PhenotypeScan
 from neuro.config.model import enabled, group, option
 
 PRESET_NAMES = ("robust", "paper", "paper_notebook")
@@ -215,6 +216,7 @@ class Demovae:
         "'linear' and 'network'.",
         choices=COMPARED,
     )
+    phenotypes: PhenotypeScan = group(PhenotypeScan)
     latent_dims: list = option(
         [60, 150, 300],
         "integers",
@@ -303,40 +305,40 @@ PRESETS = {
 def problems(config) -> list[str]:
     """What is wrong with the resolved section beyond single keys, one line each."""
     section = config["demovae"]
-    found: list[str] = []
+    lines: list[str] = []
     if not section["enabled"]:
-        return found
+        return lines
     grid = section["grid"]
     if grid and not Path(grid).is_file():
-        found.append(f"demovae.grid: no such file: {grid}")
-    return found + _columns(section["columns"])
+        lines.append(f"demovae.grid: no such file: {grid}")
+    return lines + _columns(section["columns"])
 
 
 def _columns(columns) -> list[str]:
-    found = []
+    lines = []
     for name, text in columns.items():
         key = f"demovae.columns.{name}"
         words = str(text).split(None, 2)
         if not words or words[0] not in TYPES:
-            found.append(f"{key}: got '{text}', expected 'continuous ROLE' or 'categorical ROLE'")
+            lines.append(f"{key}: got '{text}', expected 'continuous ROLE' or 'categorical ROLE'")
         elif words[1:2] == ["keep"]:
-            found.append(
+            lines.append(
                 f"{key}: role 'keep' is now called 'report' (only reported, not shielded); "
                 "'protect' shields a column from the removal of the others"
             )
         elif len(words) > 1 and words[1] not in ROLES:
-            found.append(f"{key}: role '{words[1]}', expected one of {', '.join(ROLES)}")
+            lines.append(f"{key}: role '{words[1]}', expected one of {', '.join(ROLES)}")
         elif name == "dx" and words[1:2] in ([], ["remove"]):
-            found.append(
+            lines.append(
                 f"{key}: 'dx' is the prediction target and cannot have role remove; use "
                 "'categorical condition'"
             )
         elif words[0] == "continuous" and len(words) > 2 and not _is_number(words[2]):
-            found.append(f"{key}: reference '{words[2]}' is not a number")
+            lines.append(f"{key}: reference '{words[2]}' is not a number")
     roles = [str(text).split()[1:2] for text in columns.values()]
-    if not found and not any(role in ([], ["remove"]) for role in roles):
-        found.append("demovae.columns: no column has role remove; disable demovae or name one")
-    return found
+    if not lines and not any(role in ([], ["remove"]) for role in roles):
+        lines.append("demovae.columns: no column has role remove; disable demovae or name one")
+    return lines
 
 
 def _is_number(text) -> bool:

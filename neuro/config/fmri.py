@@ -19,6 +19,7 @@ STRATEGIES = (
     "custom",
     "none",
 )
+COMPARED = tuple(name for name in STRATEGIES if name not in ("auto", "acompcor_lite"))
 _FORMS = "(=(basic|power2|derivatives|full))?"
 _COMPONENT = (
     f"((motion|wm_csf|global_signal){_FORMS}|high_pass|scrub|non_steady_state|ica_aroma=basic"
@@ -66,6 +67,22 @@ class Normalise:
 
 
 @dataclasses.dataclass(frozen=True)
+class Surfaces:
+    """Meshes of the cortex, for series on surfaces: smoothing, distances and pictures."""
+
+    left: str | None = option(
+        None,
+        "path",
+        "Surface of the left hemisphere in the space and density of the series, best its "
+        "midthickness (.surf.gii); null is that of fsaverage5 for its series, else none.",
+        nullable=True,
+    )
+    right: str | None = option(
+        None, "path", "Surface of the right hemisphere, as for the left one.", nullable=True
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Fmri:
     """From raw or preprocessed images or region tables to clean series and connectomes."""
 
@@ -94,6 +111,7 @@ class Fmri:
     )
     realign: Realign = group(Realign)
     normalise: Normalise = group(Normalise)
+    surfaces: Surfaces = group(Surfaces)
     strategy: str = option(
         "auto",
         "string",
@@ -154,7 +172,8 @@ class Fmri:
     atlas: str = option(
         "power264",
         "path",
-        "power264, dosenbach160, seitzman300, or a label image (.nii.gz); "
+        "power264, dosenbach160, seitzman300, or a label image (.nii.gz); for series on surfaces "
+        "labels of their space (.dlabel.nii, lh.*.annot, or the left .label.gii); "
         "'simulated' is the atlas of the planted cohort.",
     )
     sphere_mm: float = option(
@@ -168,6 +187,37 @@ class Fmri:
         "string",
         "Kind of connectome.",
         choices=("pearson", "fisher_z", "partial", "covariance"),
+    )
+    maps: list = option(
+        [],
+        "strings",
+        "Images: maps of each run and of the group. Amplitude of low-frequency fluctuations "
+        "(alff), its share of all frequencies (falff), regional homogeneity (reho), correlation "
+        "with `seeds` (seed).",
+        choices=kinds.RUN_MAPS,
+    )
+    compare: list = option(
+        [],
+        "strings",
+        "Images: further strategies under which the same runs are cleaned, for a ledger of what "
+        "each costs and what motion it leaves; names as for `strategy`.",
+        choices=COMPARED,
+        pattern=COMPONENTS,
+        source="Ciric et al. 2017",
+    )
+    reho_neighbours: int = option(
+        27,
+        "integer",
+        "Voxels of a neighbourhood of reho, itself included: those that share a face (7), an edge "
+        "(19) or a corner (27).",
+        choices=(7, 19, 27),
+        unit="voxels",
+        source="XCP-D",
+    )
+    seeds: dict = option(
+        {},
+        "mapping",
+        "Centres of the seeds in mm, RAS+, each a sphere of `sphere_mm`, e.g. {pcc: [0, -52, 26]}.",
     )
 
 
@@ -212,12 +262,22 @@ def describe(config):
         keys.append("mehta2024")
     else:
         _images(data, fmri, sentences, keys)
-    if data["kind"] not in kinds.TABLES and fmri["smooth_mm"]:
+    if kinds.on_surfaces(fmri):
+        sentences.append(
+            "Series are those of grayordinates; on the cortex they were smoothed by diffusion of "
+            f"heat on its mesh, as a {fmri['smooth_mm']:g} mm FWHM Gaussian would, in the volume "
+            "with that Gaussian; region series were taken before smoothing."
+            if fmri["smooth_mm"]
+            else "Series are those of grayordinates."
+        )
+    elif data["kind"] not in kinds.TABLES and fmri["smooth_mm"]:
         sentences.append(
             f"Voxel series for graph analyses were smoothed with a {fmri['smooth_mm']:g} mm "
             "FWHM Gaussian inside the brain mask; region series were taken before smoothing."
         )
     sentences.append(f"Connectomes are of kind {fmri['connectome']}.")
+    if data["kind"] not in kinds.TABLES and fmri["maps"]:
+        _maps(fmri, sentences, keys)
     return sentences, keys
 
 
@@ -251,6 +311,25 @@ def _images(data, fmri, sentences, keys):
             f"than {fmri['min_seconds']:g} s kept were excluded [@mehta2024]."
         )
         keys += ["power2014", "mehta2024"]
+
+
+def _maps(fmri, sentences, keys):
+    """What the maps of the runs are."""
+    words = {
+        "alff": "the mean amplitude of fluctuations inside the band (ALFF) [@zang2007]",
+        "falff": "its share of the amplitudes of all frequencies (fALFF) [@zou2008]",
+        "reho": f"Kendall's concordance of {fmri['reho_neighbours']} neighbouring voxels (ReHo) "
+        "[@zang2004]",
+        "seed": f"the correlation with {len(fmri['seeds'])} seeds",
+    }
+    cited = {"alff": "zang2007", "falff": "zou2008", "reho": "zang2004"}
+    sentences.append(
+        "Maps of each run were computed from unsmoothed series: "
+        + ", ".join(words[name] for name in fmri["maps"])
+        + "; where volumes were censored, amplitudes come from a least-squares periodogram of the "
+        "others. Group maps are means over people of z-scores inside each mask (seeds: Fisher z)."
+    )
+    keys += [cited[name] for name in fmri["maps"] if name in cited]
 
 
 def _native(fmri, sentences, keys):

@@ -14,11 +14,13 @@ from neuro.config.sections import SECTIONS, presets, section_class
 DEMO: dict[str, dict] = {
     "data": {"kind": "simulated"},
     "simulate": {"scenes.n_train": 3000, "scenes.n_test": 400, "scenes.n_per_roi": 24},
-    "fmri": {"atlas": "simulated"},
+    "fmri": {"atlas": "simulated", "maps": ["alff", "reho"]},
     "adhd": {
         "features": ["degree", "distdegree", "cycle3", "fc"],
         "permutations": 200,
         "repeats": 2,
+        "group.enabled": True,
+        "group.permutations": 200,
     },
     "demovae": {
         "latent_dim": 4,
@@ -84,9 +86,9 @@ _ITEMS = {"labels": "string", "strings": "string", "numbers": "number", "integer
 
 def _entry_schema(entry: Option) -> dict:
     if entry.kind in _ITEMS:
-        item: dict = {"type": _ITEMS[entry.kind]}
-        _bounds(entry, item)
-        result: dict = {"type": "array", "items": item}
+        schema: dict = {"type": _ITEMS[entry.kind]}
+        _bounds(entry, schema)
+        result: dict = {"type": "array", "items": schema}
         if entry.length is not None:
             result |= {"minItems": entry.length, "maxItems": entry.length}
         if entry.kind == "labels":

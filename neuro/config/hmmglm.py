@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from neuro.config.checks import hmmglm_words
 from neuro.config.model import enabled, group, option, preset
 
 INPUTS = ("spikes", "fmri", "simulated")
@@ -185,8 +186,51 @@ class Hmmglm:
         "series shared.",
         choices=("auto", "free", "zero", "shared"),
     )
-    prior_sd: float = option(
-        0.3333, "number", "SD of the Gaussian prior of couplings.", above=0, source="paper-era code"
+    prior_sd: float | None = option(
+        None,
+        "number",
+        "SD of the couplings around their mean over states (Gaussian prior, and what the one-hot "
+        "model begins from); null chooses it inside the training data.",
+        above=0,
+        nullable=True,
+        source="paper-era code: 1/3",
+    )
+    ridge: float | None = option(
+        None,
+        "number",
+        "Precision that keeps couplings small: of their mean over states, of all in the plain "
+        "model, of one-hot strengths on top of 1; null chooses it inside the training data.",
+        low=0,
+        nullable=True,
+        source="ours; paper-era code: 0",
+    )
+    covariates: dict = option(
+        {},
+        "mapping",
+        "What was recorded beside the spikes, by name: `{file, column, measure, basis, n_basis, "
+        "lags_s, band_hz, acts_on, sets}`, see the page of the stage.",
+    )
+    covariate_weights: str = option(
+        "shared",
+        "string",
+        "Whether states share the weights of covariates, or have their own (per_state).",
+        choices=("shared", "per_state"),
+    )
+    covariate_ridge: float | None = option(
+        None,
+        "number",
+        "Precision of the weights of standardised covariates; null chooses it inside the training "
+        "data.",
+        low=0,
+        nullable=True,
+    )
+    stop: str = option(
+        "converged",
+        "string",
+        "'converged' ends a fit at its optimum; 'tuned' ends it after a number of iterations that "
+        "is chosen inside the training data, in place of the ridge.",
+        choices=("converged", "tuned"),
+        source="ours",
     )
     alpha: list = option(
         [0.2, 1.6, 0.2],
@@ -218,13 +262,44 @@ class Hmmglm:
         low=1,
         nullable=True,
     )
-    max_iter: int = option(40, "integer", "Iterations of the batch EM.", low=1)
+    max_iter: int = option(
+        200,
+        "integer",
+        "Most iterations of the batch EM; `sweep.tsv` says which fits ended there.",
+        low=1,
+    )
+    newton: str = option(
+        "auto",
+        "string",
+        "Steps with the curvature of every unit (full), or for many units without it (truncated): "
+        "products with it, one-hot edges with its diagonal; 'auto' goes by the cost. Same optimum.",
+        choices=("auto", "full", "truncated"),
+    )
+    device: str = option(
+        "cpu",
+        "string",
+        "Where E-steps and M-steps run; 'cuda' needs torch and a graphics card.",
+        choices=("cpu", "cuda"),
+    )
     folds: int = option(3, "integer", "Folds of whole sequences.", low=2)
     fold_order: str = option(
         "blocks",
         "string",
         "Folds are contiguous blocks of sequences, or every n-th sequence.",
         choices=("blocks", "interleaved"),
+    )
+    ladder: bool = option(
+        True,
+        "boolean",
+        "Compares, on the same folds, constant rates, one state with couplings, a longer history, "
+        "covariates, states that differ in rates and states that differ in couplings.",
+    )
+    days: bool = option(
+        False,
+        "boolean",
+        "Recordings of a set are days of one network: the ladder also compares one model of all "
+        "days, a model of each day, and a signed graph that all days share (units are matched by "
+        "label); the graph is written. Needs the ladder and fold_order interleaved.",
     )
     grid: str = option(
         "batched",
@@ -272,6 +347,7 @@ def describe(config):
         f"Hidden Markov models with generalised linear emissions [@li2024] were fitted with "
         f"{models}."
     )
+    sentences += hmmglm_words.covariates(hmmglm)
     if "onehot" in hmmglm["model"]:
         sentences.append(
             {
@@ -284,6 +360,8 @@ def describe(config):
                 "schedule of the paper-era code and an exact, scaled forward-backward pass.",
             }[hmmglm["solver"]]
         )
+    if hmmglm["solver"] != "paper":
+        sentences.append(hmmglm_words.held_back(hmmglm))
     sentences.append(
         f"With {sizes} states and {hmmglm['n_starts']} starts each, models were compared by the "
         f"marginal log-likelihood of held-out sequences in {hmmglm['folds']} folds, beside "

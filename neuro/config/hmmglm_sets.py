@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from neuro.config.checks import covariates
+
 
 def sets(section, runs) -> dict[str, tuple[str, list[str]]]:
     """Sets that are fitted on their own.
@@ -22,15 +24,15 @@ def sets(section, runs) -> dict[str, tuple[str, list[str]]]:
     dict of str to (str, list of str)
         Name of the set to its input and its files (for region series: run keys).
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    chosen: dict[str, tuple[str, list[str]]] = {}
     for source in section["input"]:
         if source == "spikes":
-            found |= {name: (source, files(value)) for name, value in section["sets"].items()}
+            chosen |= {name: (source, files(value)) for name, value in section["sets"].items()}
         elif source == "simulated":
-            found["planted"] = (source, ["results/simulated/spikes.npz"])
+            chosen["planted"] = (source, ["results/simulated/spikes.npz"])
         else:
-            found |= {name: (source, keys) for name, keys in _by_interval(runs).items()}
-    return found
+            chosen |= {name: (source, keys) for name, keys in _by_interval(runs).items()}
+    return chosen
 
 
 def _by_interval(runs):
@@ -53,52 +55,55 @@ def problems(config) -> list[str]:
     section = config["hmmglm"]
     if not section["enabled"]:
         return []
-    found = []
+    lines = []
     source = section["input"]
     if "fmri" in source and not config["fmri"]["enabled"] and config["data"]["kind"] != "none":
-        found.append(
+        lines.append(
             "hmmglm.input: 'fmri' needs fmri.enabled: true; enable fmri, or disable hmmglm"
         )
     if "spikes" in source:
-        found += _set_problems(section["sets"], reserved=len(source) > 1)
+        lines += _set_problems(section["sets"], reserved=len(source) > 1)
     elif section["sets"]:
-        found.append("hmmglm.sets: given, but hmmglm.input has no 'spikes'")
+        lines.append("hmmglm.sets: given, but hmmglm.input has no 'spikes'")
+    lines += covariates.problems(section)
     if section["trial_window"] is not None and section["segment_s"] is not None:
-        found.append(
+        lines.append(
             "hmmglm.trial_window: acts on trials, but hmmglm.segment_s cuts the recording instead; "
             "set segment_s: null"
         )
     if section["time_unit"] == "samples" and section["sampling_hz"] is None:
-        found.append("hmmglm.time_unit: 'samples' needs hmmglm.sampling_hz; set it")
+        lines.append("hmmglm.time_unit: 'samples' needs hmmglm.sampling_hz; set it")
     if section["n_finish"] is not None and section["grid"] == "jobs":
-        found.append(
+        lines.append(
             "hmmglm.n_finish: compares the starts of one job, but hmmglm.grid is 'jobs'; use "
             "grid: batched, or n_finish: null"
         )
     if section["n_finish"] is not None and section["solver"] == "paper":
-        found.append("hmmglm.n_finish: solver 'paper' finishes every start; use n_finish: null")
+        lines.append("hmmglm.n_finish: solver 'paper' finishes every start; use n_finish: null")
+    if section["device"] == "cuda" and section["solver"] == "paper":
+        lines.append("hmmglm.device: solver 'paper' runs on the CPU only; use device: cpu")
     planted = section["simulated"]["n_sequences"]
     if "simulated" in source and planted < section["folds"]:
-        found.append(
+        lines.append(
             f"hmmglm.simulated.n_sequences: got {planted}, expected at least hmmglm.folds "
             f"({section['folds']})"
         )
-    return found
+    return lines
 
 
 def _set_problems(given, reserved):
     if not given:
         return ["hmmglm.sets: empty, but hmmglm.input has 'spikes'; name the recordings"]
-    found = []
+    lines = []
     for name, value in given.items():
         key = f"hmmglm.sets.{name}"
         if not re.fullmatch("[a-zA-Z0-9]+", str(name)):
-            found.append(f"{key}: the name of a set has letters and digits only")
+            lines.append(f"{key}: the name of a set has letters and digits only")
         if reserved and re.fullmatch("planted|bold|tr[0-9]+", str(name)):
-            found.append(f"{key}: this name stands for an input of its own; take another")
+            lines.append(f"{key}: this name stands for an input of its own; take another")
         texts = value if isinstance(value, list) else [value]
-        if not texts or not all(isinstance(item, str) and item for item in texts):
-            found.append(f"{key}: expected a path or a list of paths")
+        if not texts or not all(isinstance(text, str) and text for text in texts):
+            lines.append(f"{key}: expected a path or a list of paths")
             continue
-        found += [f"{key}: no such file: {item}" for item in texts if not Path(item).exists()]
-    return found
+        lines += [f"{key}: no such file: {text}" for text in texts if not Path(text).exists()]
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -19,6 +20,9 @@ NATIVE_SPACES = ("native", "T1w", "func", "scanner")
 """Spaces in which template coordinates have no meaning."""
 COORDINATES = ("power264", "dosenbach160", "seitzman300")
 """Atlases that are coordinates in template space."""
+
+RUN_MAPS = ("alff", "falff", "reho", "seed")
+"""Maps that stage fmri makes of the voxels of each run."""
 
 
 def strategy(kind, wanted, *, has_tables=True) -> tuple[str, str]:
@@ -73,36 +77,81 @@ def problems(kind, config, *, has_tables=True, space="") -> list[str]:
         One line per problem, each with the key and what to do.
     """
     fmri = config["fmri"]
-    found = _normalise(kind, fmri["normalise"]) + _without_positions(kind, config)
+    lines = _surfaces(fmri["surfaces"])
+    lines += _normalise(kind, fmri["normalise"]) + _without_positions(kind, config)
+    lines += _maps(kind, config, space)
     wanted = fmri["strategy"]
     if kind == DENOISED and wanted not in ("auto", "none"):
-        found.append(
+        lines.append(
             f"fmri.strategy: got '{wanted}', but XCP-D data are denoised already; set it to auto"
         )
-    if kind == NATIVE and NEED_TISSUE.fullmatch(wanted):
-        found.append(
-            f"fmri.strategy: '{wanted}' needs white matter and CSF signals, raw BIDS has none; "
-            "use 24P or acompcor_lite"
-        )
-    if kind == "nifti" and NEED_TISSUE.fullmatch(wanted) and not has_tables:
-        found.append(
-            f"fmri.strategy: '{wanted}' needs a confounds table with white matter and CSF; some "
-            "runs have none; use 24P"
-        )
+    lines += _tissue(kind, fmri, has_tables)
     if is_native(kind, config, space):
         what = "raw BIDS stays native" if kind == NATIVE else f"the images are in space {space}"
         way = "fmri.normalise.affine" if kind == NATIVE else "another data.space"
         if fmri["atlas"] in COORDINATES:
-            found.append(
+            lines.append(
                 f"fmri.atlas: {fmri['atlas']} holds template coordinates, {what}; give {way} or "
                 "an atlas image"
             )
         if config["adhd"]["enabled"] and config["adhd"]["level"] == "voxel":
-            found.append(
+            lines.append(
                 f"adhd.level: voxels of native images do not correspond between subjects; use roi, "
                 f"or give {way}"
             )
-    return found
+    return lines
+
+
+def _tissue(kind, fmri, has_tables):
+    """Strategies whose tissue signals a kind of input does not have."""
+    lines = []
+    wanted = [("fmri.strategy", fmri["strategy"], "use 24P or acompcor_lite")]
+    wanted += [("fmri.compare", name, "remove it") for name in fmri["compare"]]
+    for key, name, way in wanted:
+        if not NEED_TISSUE.fullmatch(name):
+            continue
+        if kind == NATIVE:
+            lines.append(
+                f"{key}: '{name}' needs white matter and CSF signals, raw BIDS has none; {way}"
+            )
+        if kind == "nifti" and not has_tables:
+            lines.append(
+                f"{key}: '{name}' needs a confounds table with white matter and CSF; some runs "
+                f"have none; {way.removesuffix(' or acompcor_lite')}"
+            )
+    return lines
+
+
+def _maps(kind, config, space):
+    """Maps that a kind of input does not allow."""
+    maps, adhd, lines = config["fmri"]["maps"], config["adhd"], []
+    inputs = [name for name in adhd["features"] if name in RUN_MAPS]
+    if on_surfaces(config["fmri"]):
+        lines += [
+            f"fmri.{key}: made of volumes only, these are series on surfaces; remove it"
+            for key in ("maps", "compare")
+            if config["fmri"][key]
+        ]
+    if kind == DENOISED and "falff" in maps:
+        lines.append(
+            "fmri.maps: 'falff' needs series from before the filter, XCP-D's are filtered; "
+            "remove it"
+        )
+    if kind in TABLES and adhd["enabled"] and inputs:
+        lines.append(
+            f"adhd.features: '{inputs[0]}' is computed from voxels, region tables have none; "
+            "remove it"
+        )
+    if "seed" in maps and is_native(kind, config, space):
+        lines.append(
+            "fmri.maps: 'seed' needs images in template space, these are native; remove it"
+        )
+    return lines
+
+
+def on_surfaces(fmri) -> bool:
+    """Whether the atlas is one of surfaces, as series on surfaces need it."""
+    return (fmri["atlas"] or "").endswith((".dlabel.nii", ".annot", ".label.gii"))
 
 
 def knows_positions(kind, config) -> bool:
@@ -118,9 +167,13 @@ def knows_positions(kind, config) -> bool:
     Returns
     -------
     bool
-        False for region tables without a label image in `fmri.atlas`.
+        False for region tables without a label image in `fmri.atlas`, and on surfaces without
+        meshes.
     """
-    return kind not in TABLES or ".nii" in (config["fmri"]["atlas"] or "")
+    atlas = config["fmri"]["atlas"] or ""
+    if on_surfaces(config["fmri"]):
+        return bool(config["fmri"]["surfaces"]["left"])
+    return kind not in TABLES or ".nii" in atlas
 
 
 def left_out(kind, config) -> list[str]:
@@ -138,19 +191,26 @@ def left_out(kind, config) -> list[str]:
     list of str
         One line each, with the key and what would bring it back.
     """
-    adhd = config["adhd"]
-    if not adhd["enabled"] or "distdegree" not in adhd["features"] or knows_positions(kind, config):
-        return []
-    return [
-        "adhd.features: distdegree is left out, the tables do not say where their regions lie; "
-        "fmri.atlas with a label image does"
-    ]
+    adhd, lines = config["adhd"], []
+    if kind in TABLES and config["fmri"]["maps"]:
+        lines.append("fmri.maps: left out, region tables have no voxels")
+    if adhd["enabled"] and _needs_positions(kind, config):
+        lines.append(
+            "adhd.features: distdegree is left out, it is not known where the regions lie; "
+            "fmri.atlas with a label image (of series on surfaces fmri.surfaces) says it"
+        )
+    return lines
+
+
+def _needs_positions(kind, config) -> bool:
+    """Whether a map is asked for whose regions' places are not known."""
+    return "distdegree" in config["adhd"]["features"] and not knows_positions(kind, config)
 
 
 def _without_positions(kind, config):
     """A line where nothing is left of the maps, or of the primary one, without positions."""
     adhd = config["adhd"]
-    if kind == "auto" or not left_out(kind, config):
+    if kind == "auto" or not adhd["enabled"] or not _needs_positions(kind, config):
         return []
     way = "; give fmri.atlas a label image with the regions, or name another map"
     if "distdegree" in adhd["primary"]:
@@ -158,23 +218,37 @@ def _without_positions(kind, config):
     return []
 
 
+def _surfaces(surfaces):
+    """Meshes that are not there, or one without the other."""
+    given = {side: path for side, path in surfaces.items() if path}
+    lines = [
+        f"fmri.surfaces.{side}: no such file: {path}"
+        for side, path in given.items()
+        if not os.path.isfile(path)
+    ]
+    if len(given) == 1:
+        (side,) = given
+        lines.append(f"fmri.surfaces: only the {side} one is given; give both")
+    return lines
+
+
 def _normalise(kind, normalise):
-    found = []
+    lines = []
     affine, target = normalise["affine"], normalise["target"]
     if affine and kind not in (NATIVE, "auto"):
-        found.append(f"fmri.normalise.affine: only for raw BIDS (data.kind is '{kind}'); remove it")
+        lines.append(f"fmri.normalise.affine: only for raw BIDS (data.kind is '{kind}'); remove it")
     if target and not affine:
-        found.append("fmri.normalise.target: given without fmri.normalise.affine; give both")
+        lines.append("fmri.normalise.target: given without fmri.normalise.affine; give both")
     elif target and not Path(target).exists():
-        found.append(f"fmri.normalise.target: no such file: {target}")
+        lines.append(f"fmri.normalise.target: no such file: {target}")
     try:
         (affine or "").format(participant_id="01", session="01")
     except (KeyError, IndexError, ValueError):
-        found.append(
+        lines.append(
             f"fmri.normalise.affine: got '{affine}'; only {{participant_id}} and {{session}} stand "
             "for labels"
         )
-    return found
+    return lines
 
 
 def is_native(kind, config, space="") -> bool:

@@ -57,6 +57,11 @@ class Recordings:
         above=0,
         nullable=True,
     )
+    variables: dict = option(
+        {},
+        "mapping",
+        "The same file by file, where they differ: {w01.mat: dff}; the others use 'variable'.",
+    )
     variable: str | None = option(
         None,
         "string",
@@ -76,6 +81,13 @@ class Recordings:
         None,
         "path",
         "Table of stimuli: animal, onset_s, duration_s, condition.",
+        nullable=True,
+    )
+    groups: str | None = option(
+        None,
+        "path",
+        "Table of groups of animals, such as strains: animal, group. Loadings are compared by "
+        "permutation.",
         nullable=True,
     )
     assemblies: str | None = option(
@@ -222,15 +234,23 @@ class Ntf:
     n_null: int = option(
         20,
         "integer",
-        "Surrogates: every trace shifted by a lag of its own, the whole analysis again.",
+        "Surrogates: the whole analysis again on traces without what they have in common.",
         low=0,
+    )
+    surrogate: str = option(
+        "rate",
+        "string",
+        "What surrogates keep: 'rate' keeps what each trace shares with the median of the other "
+        "neurons, and moves the rest by 4 s at most (30 s for BOLD); 'shift' turns every trace "
+        "round by a lag of its own, about its slow drift, and keeps no common rate.",
+        choices=("rate", "shift"),
     )
     n_moves: int = option(
         199,
         "integer",
         "Surrogates of the test whether a motif recurs in time it was not fitted on: every neuron "
-        "moved by a lag of its own, 4 s at most; 0 leaves the test out. None for BOLD, where it "
-        "would be too easy.",
+        "moved by a lag of its own, 4 s at most; 0 leaves the test out. For BOLD, in subjects it "
+        "was not fitted on: series with the same connectome and spectra, phases drawn anew.",
         low=0,
     )
     device: str = option(
@@ -238,9 +258,16 @@ class Ntf:
     )
 
 
+_NULL_TEXT = {
+    "shift": "was shifted by a lag of its own",
+    "rate": "kept what it shares with the median of the others and was otherwise moved by a short "
+    "lag of its own",
+}
+
 PRESETS = {
     "robust": {},
     "paper": {
+        "affinity.kind": "published",
         "solver": "lbfgs",
         "n_starts": 30,
         "max_iter": 1000,
@@ -253,9 +280,19 @@ PRESETS = {
 }
 
 
-def describe(config):
-    """Sentences for the methods section with citation keys; see `sections.methods`."""
-    ntf = config["ntf"]
+def _window_text(ntf):
+    """Length of the windows of `excess` in words."""
+    if ntf["affinity"]["window_s"]:
+        return f"{ntf['affinity']['window_s']:g} s"
+    bold = "fmri" in ntf["sources"]
+    calcium = "20 s (a third of the shortest stimulus where that is less)"
+    if set(ntf["sources"]) == {"fmri"}:
+        return "60 s"
+    return calcium + " and 60 s for BOLD" * bold
+
+
+def _affinity_text(ntf):
+    """What the affinity was, in words."""
     affinity = ntf["affinity"]
     kinds = {
         "differential": "the agreement of their scaled derivatives on intervals in which both "
@@ -263,8 +300,7 @@ def describe(config):
         "product": "the product of their absolute scaled derivatives",
         "root": "the root of the product of their absolute scaled derivatives",
         "edge_ts": "the product of their z-scores (edge time series)",
-        "excess": "their correlation in windows of "
-        f"{affinity['window_s'] or (60 if ntf['sources'] == ['fmri'] else 20):g} s beyond that of "
+        "excess": f"their correlation in windows of {_window_text(ntf)} beyond that of "
         "windows some seconds apart, in standard deviations over these lags (our definition)",
         "sliding_window": "their correlation in tapered windows of "
         f"{affinity['window_s'] or 30:g} s",
@@ -272,9 +308,21 @@ def describe(config):
     }
     wanted = [affinity["kind"]]
     if wanted == ["auto"]:
+        wanted = ["excess"]
+    if wanted == ["published"]:
         calcium = any(source != "fmri" for source in ntf["sources"])
         wanted = ["differential"] * calcium + ["edge_ts"] * ("fmri" in ntf["sources"])
-    what = "; for BOLD ".join(kinds[kind] for kind in wanted)
+    calcium = (
+        affinity["sign"] == "auto" and wanted == ["excess"] and set(ntf["sources"]) != {"fmri"}
+    )
+    signs = "; both signs were kept, so that every edge of a motif has a sign"
+    signs *= calcium or affinity["sign"] == "signed"
+    return "; for BOLD ".join(kinds[kind] for kind in wanted) + signs
+
+
+def describe(config):
+    """Sentences for the methods section with citation keys; see `sections.methods`."""
+    ntf = config["ntf"]
     solver = {
         "hals": "hierarchical alternating least squares with exact masks for neurons that an "
         "animal lacks [@cichocki2009]",
@@ -302,8 +350,8 @@ def describe(config):
         "graph_tool": "a nested weighted stochastic block model [@peixoto2018]",
     }[ntf["communities"]["backend"]]
     sentences = [
-        f"The affinity of two traces over time was {what}; it was stacked into a tensor of time, "
-        "animals and pairs [@dyballa2024].",
+        f"The affinity of two traces over time was {_affinity_text(ntf)}; it was stacked into a "
+        "tensor of time, animals and pairs [@dyballa2024].",
         f"Non-negative components were fitted by {solver} from {ntf['n_starts']} random starts; "
         f"{rank}. Where animals share no clock, motifs were shared and time courses were not.",
         f"Communities of each motif were found by {search}.",
@@ -319,8 +367,14 @@ def describe(config):
     if ntf["n_null"]:
         sentences.append(
             f"The whole analysis was repeated on {ntf['n_null']} surrogates in which every trace "
-            "was shifted by a lag of its own; p values of the communities come from all "
+            f"{_NULL_TEXT[ntf['surrogate']]}; p values of the communities come from all "
             f"surrogate motifs, at a false discovery rate of {ntf['communities']['alpha']:g}."
+        )
+    if ntf["n_moves"] and "fmri" in ntf["sources"]:
+        sentences.append(
+            "Whether a motif of BOLD recurs was tested by fitting halves of the subjects and "
+            "asking whether its strength varies over windows in the others more than in "
+            f"{ntf['n_moves']} stationary copies of each with the same connectome."
         )
     if ntf["n_moves"] and set(ntf["sources"]) - {"fmri"}:
         sentences.append(

@@ -8,6 +8,7 @@ from neuro.config.model import option
 
 KINDS = (
     "auto",
+    "published",
     "excess",
     "differential",
     "product",
@@ -16,6 +17,7 @@ KINDS = (
     "sliding_window",
     "phase",
 )
+SIGNS = ("auto", "signed", "positive", "blind", "split")
 SIGNED = ("excess", "edge_ts", "sliding_window", "phase")
 
 
@@ -26,9 +28,12 @@ class Affinity:
     kind: str = option(
         "auto",
         "string",
-        "'auto' is differential for calcium and edge_ts for BOLD, where derivatives at TR 2-3 s "
-        "are mostly noise.",
+        "'auto' is excess: correlation beyond that of the same traces some seconds apart. "
+        "'published' is what reviews quote of the publication, differential, for calcium and "
+        "edge_ts for BOLD, where derivatives at TR 2-3 s are mostly noise; both follow how often "
+        "a trace moves.",
         choices=KINDS,
+        source="paper: published",
     )
     smooth_s: float = option(
         0.75, "number", "Gaussian-derivative filter (standard deviation).", unit="s", above=0
@@ -44,7 +49,8 @@ class Affinity:
     bin_s: float | None = option(
         None,
         "number",
-        "Width of a time bin; null is 1 s for calcium and 4 TR for BOLD.",
+        "Width of a time bin; null is half a window for 'excess', else 1 s for calcium and 4 TR "
+        "for BOLD.",
         unit="s",
         above=0,
         nullable=True,
@@ -52,8 +58,8 @@ class Affinity:
     window_s: float | None = option(
         None,
         "number",
-        "Length of a window; null is 20 s for 'excess' (60 s for BOLD) and 30 s for "
-        "'sliding_window'.",
+        "Length of a window; null is 30 s for 'sliding_window' and 20 s for 'excess' (a third of "
+        "the shortest stimulus where that is less, 10 s at least; 60 s for BOLD).",
         unit="s",
         above=0,
         nullable=True,
@@ -69,7 +75,7 @@ class Affinity:
         [],
         "numbers",
         "Lags that stand for chance in 'excess', used with both signs; empty is 5, 10, 15, 20 s "
-        "(20, 40, 60 s for BOLD).",
+        "(20, 30, 40, 50, 60 s for BOLD).",
         unit="s",
         above=0,
     )
@@ -79,11 +85,12 @@ class Affinity:
         "Whether 'excess' takes off what all pairs of a window share.",
     )
     sign: str = option(
-        "positive",
+        "auto",
         "string",
-        "Part of signed kinds that is kept; 'blind' keeps the size, 'split' gives every animal "
-        "one entry per sign.",
-        choices=("positive", "blind", "split"),
+        "What becomes of the sign: 'signed' keeps both, every edge of a motif has a sign; "
+        "'positive' keeps what rises together, 'blind' the size, 'split' gives every animal one "
+        "entry per sign. 'auto' is signed for 'excess' of calcium, else positive.",
+        choices=SIGNS,
     )
     scale: str = option(
         "none",

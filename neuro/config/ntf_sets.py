@@ -22,15 +22,15 @@ def sets(ntf) -> dict[str, list[str]]:
     dict of str to list of str
         Name of the set to its files; the files of `simulated` and `fmri` are known to the rules.
     """
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for source in ntf["sources"]:
         files = recording_files(ntf) if source == "recordings" else []
         if source == "recordings" and not ntf["recordings"]["stack"]:
             for path in files:
-                found[_label(path)] = [path]
+                by_name[_label(path)] = [path]
         else:
-            found[source] = files
-    return found
+            by_name[source] = files
+    return by_name
 
 
 def recording_files(ntf) -> list[str]:
@@ -62,13 +62,13 @@ def problems(config) -> list[str]:
     if low > high:
         lines.append(f"ntf.ranks: got {ntf['ranks']}, expected first <= last")
     affinity = ntf["affinity"]
-    if affinity["sign"] == "split" and affinity["kind"] not in (*SIGNED, "auto"):
+    bold = ntf["sources"] == ["fmri"]
+    signed = (*SIGNED, "auto", "published") if bold else (*SIGNED, "auto")
+    if affinity["sign"] in ("split", "signed") and affinity["kind"] not in signed:
         lines.append(
-            f"ntf.affinity.sign: 'split' needs a signed kind ({', '.join(SIGNED)}), got "
-            f"'{affinity['kind']}'"
+            f"ntf.affinity.sign: '{affinity['sign']}' needs a signed kind ({', '.join(SIGNED)}), "
+            f"got '{affinity['kind']}'"
         )
-    if affinity["sign"] == "split" and affinity["kind"] == "auto" and ntf["sources"] != ["fmri"]:
-        lines.append("ntf.affinity.sign: 'split' needs ntf.affinity.kind edge_ts for recordings")
     if ntf["time_alignment"] == "stimulus" and set(ntf["sources"]) & {"fmri"}:
         lines.append(
             "ntf.time_alignment: 'stimulus' has no events for source 'fmri'; use auto, task or none"
@@ -85,7 +85,18 @@ def _recording_problems(ntf) -> list[str]:
         for pattern in given["files"]
         if not glob.glob(pattern, recursive=True)
     ]
-    for key in ("events", "assemblies"):
+    found = {Path(path).name for path in recording_files(ntf)}
+    lines += [
+        f"ntf.recordings.variables: no recording is called '{name}'"
+        for name in given["variables"]
+        if name not in found
+    ]
+    if given["groups"] and (not given["stack"] or ntf["affinity"]["sign"] == "split"):
+        what = (
+            "recordings.stack: true" if not given["stack"] else "another affinity.sign than split"
+        )
+        lines.append(f"ntf.recordings.groups: animals are compared in one tensor; set {what}")
+    for key in ("events", "assemblies", "groups"):
         if given[key] and not Path(given[key]).exists():
             lines.append(f"ntf.recordings.{key}: no such file: {given[key]}")
     n_files = len(recording_files(ntf))

@@ -10,16 +10,9 @@ from pathlib import Path
 
 from neuro.config import braindive, demovae, hmmglm_sets, kinds, mds, ntf_sets
 from neuro.config.adhd import primary_maps
-from neuro.config.checks import paths, planning
+from neuro.config.checks import maps, paths, planning
 from neuro.config.model import Option, walk
-from neuro.config.sections import (
-    RENAMED,
-    SECTIONS,
-    STAGES,
-    needs_runs,
-    presets,
-    section_class,
-)
+from neuro.config.sections import RENAMED, SECTIONS, STAGES, needs_runs, presets, section_class
 
 WIDTH = 160
 """A problem line is never longer than this."""
@@ -233,10 +226,14 @@ def _list(entry, value, wrong):
                 entry.default,
                 f"item {place}: got {_article(item)} {_short(item)}; {_quote(item)}",
             )
-        elif entry.choices and item not in entry.choices:
+        elif entry.choices and item not in entry.choices and not _matches(entry, item):
             hint = _suggest(item, entry.choices) or "; expected"
             return entry.default, f"item {place}: got {_short(item)}{hint} {entry.expected()}"
     return value, None
+
+
+def _matches(entry, item):
+    return entry.pattern and re.fullmatch(entry.pattern, item)
 
 
 def _number(value, kind):
@@ -260,6 +257,7 @@ def _within(entry, value):
         (entry.low is not None and value < entry.low)
         or (entry.high is not None and value > entry.high)
         or (entry.above is not None and value <= entry.above)
+        or (entry.choices and value not in entry.choices)
     )
 
 
@@ -292,6 +290,9 @@ def _clip(line):
     return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
+_IMAGE = re.compile(r"\.(nii(\.gz)?|annot|gii)$")
+
+
 def _across(config):
     """Problems that concern several keys."""
     problems = paths.of_sections(config, {name: section_class(name) for name in SECTIONS})
@@ -310,7 +311,7 @@ def _across(config):
             for name in ("adhd", "demovae")
             if config[name]["enabled"]
         ]
-    problems += planning.problems(config)
+    problems += planning.problems(config) + maps.problems(config)
     problems += demovae.problems(config)
     if fmri["band"][0] >= fmri["band"][1]:
         problems.append(f"fmri.band: got {fmri['band']}, expected low < high in Hz")
@@ -323,9 +324,9 @@ def _across(config):
     if fmri["filter"] == "fft" and fmri["strategy"] != "athena":
         problems.append("fmri.filter: 'fft' belongs to strategy 'athena'; use 'butterworth'")
     for key, value in (("fmri.atlas", fmri["atlas"]), ("adhd.mask.regions", _regions(adhd))):
-        if re.search(r"\.nii(\.gz)?$", value or "") and not Path(value).exists():
+        if _IMAGE.search(value or "") and not Path(value).exists():
             problems.append(f"{key}: no such file: {value}")
-        elif key == "fmri.atlas" and value not in BUNDLED_ATLASES and ".nii" not in value:
+        elif key == "fmri.atlas" and value not in BUNDLED_ATLASES and not _IMAGE.search(value):
             problems.append(
                 f"fmri.atlas: got '{value}', expected {', '.join(BUNDLED_ATLASES)} or a .nii.gz "
                 f"file{_suggest(value, BUNDLED_ATLASES)}"
@@ -377,14 +378,14 @@ def _across(config):
 
 def _without_runs(config):
     """Settings that need images or region tables where there are none."""
-    found = [
+    lines = [
         f"{name}.enabled: true, but data.kind is 'none'; disable {name} or name the input in data"
         for name in STAGES
         if config[name]["enabled"] and needs_runs(name, config[name])
     ]
     if config["data"]["root"]:
-        found.append("data.root: given, but data.kind is 'none'; remove one of them")
-    return found
+        lines.append("data.root: given, but data.kind is 'none'; remove one of them")
+    return lines
 
 
 BUNDLED_ATLASES = ("power264", "dosenbach160", "seitzman300", "simulated")

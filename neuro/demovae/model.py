@@ -226,17 +226,17 @@ class DemoVAE(Described, Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMix
         ).fit(demographics, groups)
         D = coder.transform(demographics)
         if self.mode == "linear":
-            found = fitting.fit_linear(X, D, coder.removal_, settings, groups, seed)
+            fitted = fitting.fit_linear(X, D, coder.removal_, settings, groups, seed)
         else:
-            found = self._fit_network(X, demographics, coder, D, settings, groups, seed)
+            fitted = self._fit_network(X, demographics, coder, D, settings, groups, seed)
         self.columns_, self.coder_, self.settings_ = rows.columns, coder, settings
         self.n_regions_ = n_regions(X.shape[1])
         self.kind_ = kinds.learned_kind(X, self.n_regions_) if self.kind == "auto" else self.kind
-        self.space_, self.codec_ = found.space, found.codec
-        self.noise_sd_, self.noise_edge_ = found.noise_sd, found.noise_edge
-        self.history_ = pd.DataFrame(found.history, columns=list(presets.HISTORY))
-        self.n_epochs_, self.device_ = found.n_epochs, found.device
-        self.heldout_variance_ = found.heldout_variance
+        self.space_, self.codec_ = fitted.space, fitted.codec
+        self.noise_sd_, self.noise_edge_ = fitted.noise_sd, fitted.noise_edge
+        self.history_ = pd.DataFrame(fitted.history, columns=list(presets.HISTORY))
+        self.n_epochs_, self.device_ = fitted.n_epochs, fitted.device
+        self.heldout_variance_ = fitted.heldout_variance
         Z = self.codec_.encode(self.space_.project(X))
         self.moment_error_ = moments(Z / math.sqrt(settings["target"]))[0]
         self.converged_ = bool(self.moment_error_ <= CONVERGED)
@@ -245,17 +245,8 @@ class DemoVAE(Described, Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self
 
     def _fit_network(self, X, demographics, coder, D, settings, groups, seed):
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(int(self.n_threads))
-        try:
-            with Progress(settings["n_epochs"], self.verbose) as progress:
-                return fitting.fit_network(
-                    X, demographics, coder, D, settings, groups, seed, progress
-                )
-        finally:
-            torch.set_num_threads(before)
+        with Progress(settings["n_epochs"], self.verbose) as progress:
+            return fitting.fit_network(X, demographics, coder, D, settings, groups, seed, progress)
 
     def transform(self, X) -> np.ndarray:
         """Latents of connectomes; no demographics are needed.

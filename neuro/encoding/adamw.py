@@ -53,7 +53,7 @@ def fit_adamw(
         order = rng.permutation(len(Y))
         for first in range(0, len(order), batch):
             rows = order[first : first + batch]
-            x = fixed[rows] if fixed is not None else features(rows, rng)
+            x = fixed[rows] if fixed is not None else features(rows, rng).to(device)
             loss = ((layer(x) - Y[rows]) ** 2).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -58,13 +58,20 @@ def augmented_features(encoder, images, n_copies: int, random_state: int = 0) ->
     return np.concatenate(parts)
 
 
-def minibatches(backbone, images):
-    """Newly augmented features of any rows, as the released code's training sees them.
+def minibatches(backbone, images, n_copies: int = 0, random_state: int = 0, batch: int = 64):
+    """Augmented features of any rows, as the released code's training sees them.
 
     Parameters
     ----------
     backbone : neuro.encoding.backbones.Backbone
     images : ndarray of float32, shape (n, c, h, w)
+    n_copies : int
+        Copies of every image whose features are kept, of which a random one is taken; 0 makes
+        new ones at each call, which is a pass of the network per epoch (released code).
+    random_state : int
+        Of the copies.
+    batch : int
+        Images per pass, moved by the same shift.
 
     Returns
     -------
@@ -80,6 +87,19 @@ def minibatches(backbone, images):
         x = augment(torch.as_tensor(images[rows]), rng)
         noise = torch.as_tensor(rng.normal(0, 0.05, x.shape).astype(np.float32))
         with torch.no_grad():
-            return backbone.features(x + noise * std)
+            return backbone.features((x + noise * std).to(backbone.device))
 
-    return features
+    if not n_copies:
+        return features
+    own = seeds.generator(random_state, "augmented copies")
+    kept = []
+    for _ in range(n_copies):
+        # other companions in every copy: they share a shift
+        order = own.permutation(len(images))
+        parts = [
+            features(order[first : first + batch], own).float().cpu()
+            for first in range(0, len(order), batch)
+        ]
+        kept.append(torch.cat(parts)[np.argsort(order)])
+    copies = torch.stack(kept)
+    return lambda rows, rng: copies[rng.integers(n_copies, size=len(rows)), rows]

@@ -6,18 +6,15 @@ A backbone is a function of images and nothing else; gradients flow through it t
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 
-from neuro.encoding.network import Backbone, Network
+from neuro.encoding import towers
+from neuro.encoding.network import Backbone
 from neuro.io.problems import InputProblem
 
-NAMES = ("clip", "tiny", "tiny_cnn", "pixels", "gabor")
+NAMES = ("clip", "tiny", "tiny_cnn", "pixels", "gabor", "dinov2", "siglip", "convnext")
 ALIASES = {"clip_b16": "clip", "tiny_vit": "tiny"}
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-LAYOUT = "a folder with config.json and model.safetensors (transformers layout)"
 
 
 class Pixels(Backbone):
@@ -73,98 +70,20 @@ class Gabor(Backbone):
         from torch.nn import functional
 
         grey = x.mean(dim=1, keepdim=True)
-        found = []
+        energies = []
         for kernel in self._filters(x):
             half = kernel.shape[-1] // 2
             padded = functional.pad(grey, (half,) * 4, mode="replicate")
             pair = functional.conv2d(padded, kernel).unflatten(1, (-1, 2))
             energy = (pair.pow(2).sum(dim=2) + 1e-8).sqrt()
             energy = functional.adaptive_avg_pool2d(energy, self.details["grid"])
-            found.append(energy.flatten(1))
-        return (torch.cat(found, dim=1) + 0.01).log()
-
-
-def pretrained(folder) -> tuple[Path | None, dict]:
-    """Weights of a transformers folder, and what `from_pretrained` must be told to find them.
-
-    Parameters
-    ----------
-    folder : path-like
-
-    Returns
-    -------
-    weights : pathlib.Path or None
-        The full-precision file before the half-precision one (`model.fp16.safetensors`).
-    keywords : dict
-        `variant` where only the latter is there.
-    """
-    for variant in (None, "fp16"):
-        middle = f".{variant}" if variant else ""
-        for name in (f"model{middle}.safetensors", f"pytorch_model{middle}.bin"):
-            if (Path(folder) / name).is_file():
-                return Path(folder) / name, {"variant": variant} if variant else {}
-    return None, {}
+            energies.append(energy.flatten(1))
+        return (torch.cat(energies, dim=1) + 0.01).log()
 
 
 def clip(path, *, antialias=True) -> Backbone:
-    """The image tower of CLIP with its projection, from a local folder; nothing is downloaded.
-
-    Parameters
-    ----------
-    path : path-like
-        Folder in the layout of transformers: `config.json`, `model.safetensors`.
-    antialias : bool
-
-    Raises
-    ------
-    InputProblem
-        When the folder or its weights are missing or of another kind.
-    """
-    from neuro.base.provenance import checksum
-
-    if path is None:
-        raise InputProblem(f"backbone clip: no path given; expected {LAYOUT}")
-    path = Path(path)
-    weights, found = pretrained(path)
-    if not path.is_dir() or weights is None or not (path / "config.json").is_file():
-        raise InputProblem(f"{path}: no CLIP weights there; expected {LAYOUT}")
-    import torch
-    from transformers import CLIPVisionModelWithProjection
-
-    try:
-        model = CLIPVisionModelWithProjection.from_pretrained(
-            path, local_files_only=True, dtype=torch.float32, **found
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputProblem(
-            f"{path}: not a CLIP image model ({str(error).splitlines()[0][:60]})"
-        ) from None
-    backbone = Network(
-        "clip",
-        Embedding(model),
-        model.config.image_size,
-        CLIP_MEAN,
-        CLIP_STD,
-        antialias=antialias,
-        path=path.name,
-    )
-    backbone.sha256 = checksum(weights)
-    return backbone
-
-
-def Embedding(model):
-    """A module that returns the projected image embedding of a CLIP model."""
-    import torch
-
-    class _Embedding(torch.nn.Module):
-        def __init__(self, inner):
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, x):
-            return self.inner(pixel_values=x).image_embeds
-
-    return _Embedding(model)
+    """The image tower of CLIP with its projection; see :func:`neuro.encoding.towers.load`."""
+    return towers.load("clip", path, antialias=antialias)
 
 
 def make(name, images_shape, path=None, *, antialias=True) -> Backbone:
@@ -172,12 +91,12 @@ def make(name, images_shape, path=None, *, antialias=True) -> Backbone:
 
     Parameters
     ----------
-    name : {'clip', 'tiny', 'tiny_cnn', 'pixels', 'gabor'}
+    name : {'clip', 'dinov2', 'siglip', 'convnext', 'tiny', 'tiny_cnn', 'pixels', 'gabor'}
         The small networks are trained by :func:`neuro.encoding.tiny.train` or read from `path`.
     images_shape : tuple
         (..., channels, height, width).
     path : path-like, optional
-        Folder of CLIP, or a `.safetensors` file that holds a small network.
+        Folder of a network of transformers, or a `.safetensors` file that holds a small network.
     antialias : bool
 
     Raises
@@ -187,8 +106,8 @@ def make(name, images_shape, path=None, *, antialias=True) -> Backbone:
     """
     name = ALIASES.get(name, name)
     channels, height, width = images_shape[-3:]
-    if name == "clip":
-        return clip(path, antialias=antialias)
+    if name in towers.TOWERS:
+        return towers.load(name, path, antialias=antialias)
     if name == "pixels":
         pool = 2 if max(height, width) <= 64 else 1
         return Pixels(min(max(height, width), 64), channels, pool, antialias)
@@ -213,16 +132,19 @@ def restore(settings: dict, state: dict, path=None) -> Backbone:
     if name == "gabor":
         details = {key: settings[key] for key in ("grid", "orientations", "scales")}
         return Gabor(settings["size"], **details, antialias=antialias)
-    if name == "clip":
-        backbone = clip(path, antialias=antialias)
+    if name in towers.TOWERS:
+        backbone = towers.load(name, path, antialias=antialias)
         if settings["sha256"] != backbone.sha256:
             raise InputProblem(
                 f"{path}: other weights than those the encoder was fitted with "
                 f"(sha256 {backbone.sha256[:12]}, expected {settings['sha256'][:12]})"
             )
+        backbone.unit_norm = settings["unit_norm"]
         return backbone
-    from neuro.encoding import tiny
+    from neuro.encoding import foreign, tiny
 
+    if name in ("module", "vit_b_32"):
+        return foreign.restore(settings, state, path)
     return tiny.build(settings, state)
 
 

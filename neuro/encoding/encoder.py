@@ -34,12 +34,16 @@ class VoxelEncoder(Params):
     cv : int
         Folds, by image.
     n_augment : int
-        Copies of every image, all but the first shifted and brightened, for the ridge.
+        Copies of every image whose features are kept. For the ridge all but the first are shifted
+        and brightened; `adamw_reference` takes a random one per epoch, with 0 new ones.
     antialias : bool
         Resizing with antialias (ours) or without (released code).
     batch : int
         Images per forward pass.
     random_state : int
+    device : str
+        Where `fit` and what follows compute features of a network; the readout is fitted on the
+        CPU.
 
     Attributes
     ----------
@@ -72,6 +76,7 @@ class VoxelEncoder(Params):
         antialias=True,
         batch=256,
         random_state=0,
+        device="cpu",
     ):
         self.backbone = backbone
         self.backbone_path = backbone_path
@@ -82,6 +87,7 @@ class VoxelEncoder(Params):
         self.antialias = antialias
         self.batch = batch
         self.random_state = random_state
+        self.device = device
 
     def __sklearn_clone__(self):
         return type(self)(**self.get_params(deep=False))  # a backbone is shared, not copied
@@ -144,6 +150,7 @@ class VoxelEncoder(Params):
             if len(values) != n_voxels:
                 raise InputProblem(f"{name}: {len(values)} values for {n_voxels} voxels")
         self.backbone_ = self._backbone(images, betas, labels, sizes, reconstructions, recipe, log)
+        self.backbone_.to(self.device)
         groups = np.arange(len(images)) if groups is None else np.asarray(groups)
         if len(groups) != len(images):
             raise InputProblem(f"groups: {len(groups)} values for {len(images)} images")
@@ -151,14 +158,14 @@ class VoxelEncoder(Params):
             n = self.n_augment
             X = augmented_features(self, images, n, self.random_state)
             Y, who = np.tile(betas, (n, 1)), np.tile(groups, n)
-            found = fit_ridge(
+            fitted = fit_ridge(
                 X, Y, who, alphas=self.alphas, cv=self.cv, random_state=self.random_state
             )
         else:
-            rows = minibatches(self.backbone_, images)
-            found = fit_adamw(rows, betas, random_state=self.random_state)
-        self.coef_, self.intercept_ = found.coef, found.intercept
-        self.alpha_, self.r2_cv_, self.r_cv_ = found.alpha, found.r2_cv, found.r_cv
+            rows = minibatches(self.backbone_, images, self.n_augment, self.random_state)
+            fitted = fit_adamw(rows, betas, random_state=self.random_state)
+        self.coef_, self.intercept_ = fitted.coef, fitted.intercept
+        self.alpha_, self.r2_cv_, self.r_cv_ = fitted.alpha, fitted.r2_cv, fitted.r_cv
         self.channels_ = images.shape[1]
         if log:
             log(f"{self.backbone_.name}: {self.coef_.shape[1]} features, {n_voxels} voxels")
@@ -198,13 +205,17 @@ class VoxelEncoder(Params):
         """
         import torch
 
-        images = np.asarray(images)
-        found = []
+        from neuro.encoding.preprocess import check_images
+
+        # Piece by piece, so that pictures may stay in their files.
+        images = images if hasattr(images, "__getitem__") else np.asarray(images)
+        batches = []
         with torch.no_grad():
             for start in range(0, len(images), self.batch):
-                x = torch.as_tensor(images[start : start + self.batch])
-                found.append(self.backbone_.features(x).numpy())
-        return np.concatenate(found)
+                x = torch.as_tensor(check_images(images[start : start + self.batch]))
+                x = x.to(self.backbone_.device)
+                batches.append(self.backbone_.features(x).float().cpu().numpy())
+        return np.concatenate(batches)
 
     def predict(self, images) -> np.ndarray:
         """Predicted responses.
@@ -217,10 +228,8 @@ class VoxelEncoder(Params):
         -------
         ndarray of float32, shape (n, n_voxels)
         """
-        from neuro.encoding.preprocess import check_images
-
         self._check_fitted("coef_")
-        return self.features(check_images(images)) @ self.coef_.T + self.intercept_
+        return self.features(images) @ self.coef_.T + self.intercept_
 
     def score(self, images, betas) -> float:
         """Mean of :meth:`r2` over voxels.
@@ -253,7 +262,7 @@ class VoxelEncoder(Params):
         total = ((betas - betas.mean(axis=0)) ** 2).sum(axis=0)
         return 1 - error / np.where(total > 0, total, np.inf)
 
-    def card(self, images, betas, groups=None):
+    def card(self, images, betas, groups=None, ncsnr=None):
         """Quality of every voxel on test images, which must not have been fitted.
 
         Parameters
@@ -262,21 +271,33 @@ class VoxelEncoder(Params):
         betas : array, shape (n_trials, n_voxels)
         groups : sequence, length n_trials, optional
             Image of each trial. Repeats are averaged and give the noise ceiling.
+        ncsnr : array, shape (n_voxels,), optional
+            Signal-to-noise ratio that is known from elsewhere, as NSD publishes it; it is used in
+            place of the repeats' own.
 
         Returns
         -------
         pandas.DataFrame
             voxel, roi, r2, r2_ceiling (R2 as a share of the noise ceiling; NaN without
-            repeats), alpha. Also kept as `card_`.
+            repeats), ncsnr, alpha. Also kept as `card_`.
         """
         import pandas as pd
 
-        from neuro.encoding.targets import average_repeats, noise_ceiling
+        from neuro.encoding.targets import (
+            average_repeats,
+            ceiling_of,
+            noise_ceiling,
+            signal_to_noise,
+        )
 
         groups = np.arange(len(images)) if groups is None else np.asarray(groups)
-        mean, first, _ = average_repeats(betas, groups)
+        mean, first, count = average_repeats(betas, groups)
         r2 = self.r2(np.asarray(images)[first], mean)
         ceiling = noise_ceiling(betas, groups)
+        told = signal_to_noise(betas, groups)
+        if ncsnr is not None:
+            told = np.asarray(ncsnr, dtype=np.float64)
+            ceiling = np.where(np.isfinite(told), ceiling_of(told, count), ceiling)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(ceiling > 0.01, r2 / ceiling, np.nan)
         self.card_ = pd.DataFrame(
@@ -285,6 +306,7 @@ class VoxelEncoder(Params):
                 "roi": self.roi_,
                 "r2": r2,
                 "r2_ceiling": share,
+                "ncsnr": told,
                 "alpha": self.alpha_,
             }
         )
@@ -306,7 +328,7 @@ class VoxelEncoder(Params):
         import torch
         from safetensors.torch import save_file
 
-        tensors = {f"net.{k}": v.contiguous() for k, v in self.backbone_.state().items()}
+        tensors = {f"net.{k}": v.cpu().contiguous() for k, v in self.backbone_.state().items()}
         for name in ("coef", "intercept", "alpha", "r2_cv", "r_cv"):
             tensors[name] = torch.as_tensor(np.array(getattr(self, f"{name}_"), order="C"))
         header = {
@@ -365,7 +387,7 @@ class VoxelEncoder(Params):
         """
         digest = hashlib.sha256(json.dumps(self.backbone_.settings(), sort_keys=True).encode())
         for name, value in sorted(self.backbone_.state().items()):
-            digest.update(name.encode() + value.numpy().tobytes())
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
         digest.update(self.coef_.tobytes() + self.intercept_.tobytes())
         return digest.hexdigest()
 

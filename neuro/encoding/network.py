@@ -52,6 +52,16 @@ class Backbone:
             x = x / (x.pow(2).sum(dim=1, keepdim=True) + 1e-12).sqrt()
         return x
 
+    @property
+    def device(self):
+        """Where the weights are; the CPU for features without weights."""
+        import torch
+
+        if self.network is None:
+            return torch.device("cpu")
+        first = next(iter([*self.network.parameters(), *self.network.buffers()]), None)
+        return torch.device("cpu") if first is None else first.device
+
     def to(self, device):
         """Move the weights to a device."""
         if self.network is not None:

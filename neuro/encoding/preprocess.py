@@ -38,6 +38,29 @@ def prepare(images, size, mean, std, *, antialias=True):
     return (images - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
 
 
+def reduced(images, size) -> np.ndarray:
+    """Images at the size that a small network sees, as its `features` would resize them.
+
+    Parameters
+    ----------
+    images : array, shape (n, c, h, w)
+        Values in [0, 1].
+    size : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, c, size, size)
+    """
+    import torch
+
+    zero, one = torch.zeros(images.shape[1]), torch.ones(images.shape[1])
+    parts = [
+        prepare(torch.as_tensor(np.asarray(images[k : k + 64], np.float32)), size, zero, one)
+        for k in range(0, len(images), 64)
+    ]
+    return torch.cat(parts).clamp(0, 1).numpy()
+
+
 def check_images(images, where="images") -> np.ndarray:
     """Images as float32 in [0, 1]; uint8 is divided by 255.
 

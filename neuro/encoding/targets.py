@@ -81,3 +81,51 @@ def noise_ceiling(betas, image) -> np.ndarray:
     total = mean.astype(np.float64).var(axis=0, ddof=1)
     share = noise * (1 / count).mean()
     return np.clip((total - share) / np.where(total > 0, total, 1), 0, 1)
+
+
+def signal_to_noise(betas, image) -> np.ndarray:
+    """Noise ceiling signal-to-noise ratio: SD of the responses to images over SD of the noise.
+
+    Parameters
+    ----------
+    betas : array, shape (n_trials, n_voxels)
+    image : sequence, length n_trials
+
+    Returns
+    -------
+    ndarray, shape (n_voxels,)
+        0 where the signal's variance is not above what the noise gives; NaN where no image was
+        repeated.
+
+    References
+    ----------
+    Allen et al. (2022). A massive 7T fMRI dataset. Nature Neuroscience (`ncsnr`).
+    """
+    betas = np.asarray(betas, dtype=np.float64)
+    mean, _, count = average_repeats(betas, image)
+    number = np.unique(np.asarray(image), return_inverse=True, return_index=True)
+    place = np.argsort(np.argsort(number[1]))[number[2]]
+    free = len(betas) - len(mean)
+    if free < 2 or len(mean) < 3:
+        return np.full(betas.shape[1], np.nan)
+    noise = ((betas - mean[place]) ** 2).sum(axis=0) / free
+    signal = mean.astype(np.float64).var(axis=0, ddof=1) - noise * (1 / count).mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(noise > 0, np.sqrt(np.clip(signal, 0, None) / noise), np.nan)
+
+
+def ceiling_of(ncsnr, count) -> np.ndarray:
+    """Share of the variance of mean responses that can be explained, from `ncsnr`.
+
+    Parameters
+    ----------
+    ncsnr : array, shape (n_voxels,)
+    count : array, shape (n_images,)
+        Trials per image.
+
+    Returns
+    -------
+    ndarray, shape (n_voxels,)
+    """
+    power = np.asarray(ncsnr, dtype=np.float64) ** 2
+    return power / (power + (1 / np.asarray(count, dtype=np.float64)).mean())

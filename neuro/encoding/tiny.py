@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import seeds
+from neuro.encoding.categories import Categories
 from neuro.encoding.network import Network
+from neuro.encoding.preprocess import reduced
 from neuro.io.problems import InputProblem
 
 KINDS = ("tiny", "tiny_cnn", "judge")
 MAX_SIZE = 128
-"""Larger images would take days on a CPU."""
+"""Larger images would take days on a CPU: they are made :data:`REDUCED` pixels wide."""
+REDUCED = 64
 WIDTH = 64
 """Length of the embedding."""
 
@@ -177,6 +180,7 @@ def train(
     n, channels, size, width = images.shape
     if size != width:
         raise InputProblem(f"backbone {kind}: images of {size} x {width} px, expected square ones")
+    images, size, reconstructions = _seen(images, size, reconstructions)
     if labels is None and responses is None:
         raise InputProblem(f"backbone {kind}: needs labels or responses to train on")
     rng = seeds.generator(random_state, "tiny backbone", KINDS.index(kind))
@@ -234,6 +238,14 @@ def train(
     return Network(kind, net, size, mean, std, keep_state=True, **details), head.requires_grad_(
         False
     )
+
+
+def _seen(images, size, reconstructions):
+    """Large images as the network will see them, with their edge."""
+    if size <= MAX_SIZE:
+        return images, size, reconstructions
+    other = None if reconstructions is None else reduced(reconstructions, REDUCED)
+    return reduced(images, REDUCED), REDUCED, other
 
 
 def build(settings: dict, state: dict) -> Network:
@@ -309,7 +321,7 @@ def load(path) -> Network:
     return build(header["backbone"], part(tensors, "net."))
 
 
-class CategoryJudge:
+class CategoryJudge(Categories):
     """Names the category of images.
 
     Parameters
@@ -322,29 +334,8 @@ class CategoryJudge:
     def __init__(self, backbone, head, classes):
         self.backbone, self.head, self.classes = backbone, head, list(classes)
 
-    def predict_proba(self, images, batch=256) -> np.ndarray:
-        """Probability of each category.
-
-        Parameters
-        ----------
-        images : array, shape (n, c, h, w)
-            Values in [0, 1].
-        batch : int
-            Images per forward pass.
-
-        Returns
-        -------
-        ndarray, shape (n, n_classes)
-        """
-        import torch
-
-        found = []
-        with torch.no_grad():
-            for start in range(0, len(images), batch):
-                x = self.backbone.features(torch.as_tensor(images[start : start + batch]))
-                logits = self.head(x)[:, : len(self.classes)]
-                found.append(logits.softmax(dim=1).numpy())
-        return np.concatenate(found)
+    def _logits(self, features):
+        return self.head(features)[:, : len(self.classes)]
 
     def save(self, path) -> Path:
         """Write the judge as safetensors.

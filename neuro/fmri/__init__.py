@@ -6,7 +6,8 @@ Arrays are time first: images as series `(n_timepoints, n_voxels)`, regions
 What flows where: `raw` times slices, realigns volumes and makes a mask where the data are raw;
 `clean` takes voxel series and confounds, chooses regressors, censors, filters and regresses in one
 step; `regions` reads atlases, averages voxels to region series and makes connectomes; `quality`
-measures motion and noise of each run, and what motion leaves in the edges of the group.
+measures motion and noise of each run, and what motion leaves in the edges of the group; `maps`
+makes amplitude, homogeneity and seed maps; `compare` cleans the same runs with several strategies.
 """
 
 from neuro.base.lazy import attach
@@ -26,6 +27,11 @@ _HOMES = {
     "dvars": "quality.measures",
     "tsnr": "quality.measures",
     "qc_fc": "quality.qcfc",
+    "alff": "maps.amplitude",
+    "falff": "maps.amplitude",
+    "reho": "maps.reho",
+    "grid_neighbours": "maps.reho",
+    "seed_maps": "maps.seeds",
 }
 
 __all__ = sorted(_HOMES)

@@ -13,6 +13,9 @@ from neuro.base.lazy import attach
 
 _HOMES = {
     "OneHotHMMGLM": "model",
+    "OneHotDays": "days",
+    "compare_days": "days",
+    "match_units": "days",
     "PoissonHMM": "baselines.poisson",
     "count_spikes": "design.bins",
     "select_units": "design.units",
@@ -20,7 +23,7 @@ _HOMES = {
     "upward_crossings": "design.events",
     "forward_backward": "em.chain",
     "viterbi": "em.chain",
-    "select_states": "baselines.sweep",
+    "select_states": "baselines.selection",
     "match_states": "baselines.compare",
     "coupling_graphs": "edges.graphml",
 }

@@ -10,7 +10,7 @@ from scipy import stats
 
 from neuro.hmmglm import tables
 from neuro.hmmglm.baselines import compare, sweep
-from neuro.hmmglm.design.bins import repeats
+from neuro.hmmglm.design.folds import repeats
 from neuro.stats.agreement import ami
 from neuro.stats.splits import shared_over_folds
 
@@ -24,7 +24,7 @@ class Exported:
 
 
 def everything(
-    model, binned, folds, sweep_table, curve, *, name, switch_s=None, truth=None
+    model, binned, folds, sweep_table, curve, *, name, switch_s=None, truth=None, ladder=None
 ) -> Exported:
     """All tables and headline figures of one set.
 
@@ -40,6 +40,8 @@ def everything(
         Time of a change (s) on the clock of the recordings.
     truth : dict, optional
         As :func:`neuro.hmmglm.design.files.read_truth` gives it.
+    ladder : pandas.DataFrame, optional
+        As :func:`neuro.hmmglm.sets.climb_ladder` gives it.
 
     Returns
     -------
@@ -49,13 +51,14 @@ def everything(
     states = tables.states_table(model, binned)
     if truth is not None:
         states["planted"] = planted_states(states, truth)
-    found = {
+    results = {
         "states": states,
         "dwell": tables.dwell_table(states, binned.bin_s),
         "transitions": tables.transitions_table(model),
         "weights": tables.weights_table(model, units),
         "prior": tables.prior_table(model, units),
         "rates": tables.rates_table(model, binned),
+        "covariates": tables.covariates_table(model, binned),
         "aligned": tables.aligned_table(states, binned),
     }
     entries = headline(
@@ -69,9 +72,52 @@ def everything(
     entries.append(
         _entry(f"{name}: stretches shared by training and test", shared, null=0, n=len(folds))
     )
+    if ladder is not None:
+        entries += rungs(ladder, name)
     if truth is not None:
         entries += recovery(model, binned, truth, sweep_table, name=name)
-    return Exported(found, entries)
+    return Exported(results, entries)
+
+
+def rungs(ladder, name: str) -> list:
+    """What couplings, states of rates and states of couplings add, for `report.json`.
+
+    Parameters
+    ----------
+    ladder : pandas.DataFrame
+    name : str
+        Of the set.
+
+    Returns
+    -------
+    list of dict
+        Gains in bits per spike over the rung below, with intervals and verdicts.
+    """
+    words = {
+        "glm": "couplings add to constant rates",
+        "covariates": "covariates add to couplings and history",
+        "rate_states": "states of rates add to one state"
+        + (" with covariates" if "covariates" in set(ladder["rung"]) else " with a longer history"),
+        "driven_states": "inputs that drive transitions add to states of rates",
+        "coupling_states": "states of couplings add to states of rates",
+        "each_day": "a model of each day adds to one of all days",
+        "shared_days": "one graph of all days adds to a model of each day",
+    }
+    return [
+        {
+            **_entry(
+                f"{name}: {words[row.rung]}",
+                row.gain,
+                "bits/spike",
+                null=0.0,
+                n=int(row.n),
+                ci=(row.gain_low, row.gain_high),
+            ),
+            "verdict": row.verdict,
+        }
+        for row in ladder.itertuples()
+        if row.rung in words
+    ]
 
 
 def headline(name: str, table, curve, model, *, switch=None) -> list:
@@ -182,11 +228,11 @@ def _entry(name, value, unit="", *, null=None, baseline=None, n=None, ci=None, p
 
 def switch_agreement(states: pd.DataFrame, switch_s: float) -> float:
     """Adjusted mutual information of states with before and after a time on the clock."""
-    part = states[states["state"] > 0]
-    after = (part["time_s"].to_numpy() >= switch_s).astype(int)
+    seen = states[states["state"] > 0]
+    after = (seen["time_s"].to_numpy() >= switch_s).astype(int)
     if len(set(after)) < 2:
         return 0.0
-    return ami(part["state"].to_numpy(), after)
+    return ami(seen["state"].to_numpy(), after)
 
 
 def planted_states(states: pd.DataFrame, truth: dict) -> np.ndarray:
@@ -194,12 +240,12 @@ def planted_states(states: pd.DataFrame, truth: dict) -> np.ndarray:
 
     Planted states without a match are numbered behind the fitted ones; 0 marks missing bins.
     """
-    found = states["state"].to_numpy()
+    sequence = states["state"].to_numpy()
     planted = np.concatenate(truth["states"])
-    seen = found > 0
-    pairs, _ = compare.match_states(found[seen] - 1, planted[seen])
+    seen = sequence > 0
+    pairs, _ = compare.match_states(sequence[seen] - 1, planted[seen])
     number = {int(there): int(here) + 1 for here, there in pairs}
-    more = max(int(found.max()), 1) + 1
+    more = max(int(sequence.max()), 1) + 1
     for state in range(int(planted.max()) + 1):
         if state not in number:
             number[state], more = more, more + 1
@@ -227,9 +273,10 @@ def recovery(model, binned, truth: dict, table: pd.DataFrame, *, name: str) -> l
         Entries for `report.json`; besides value, baseline (what guessing gives) and n they have
         `planted`, `recovered` and `error`.
     """
-    found = [gamma.argmax(axis=1) for gamma in model.predict_proba(binned.sequences, binned.masks)]
+    gammas = model.predict_proba(binned.sequences, binned.entries, binned.covariates)
+    decoded = [gamma.argmax(axis=1) for gamma in gammas]
     planted = list(truth["states"])
-    pairs, accuracy = compare.match_states(found, planted)
+    pairs, accuracy = compare.match_states(decoded, planted)
     share = np.bincount(np.concatenate(planted)).max() / sum(map(len, planted))
     columns = np.asarray(truth["columns"], dtype=int)
     adjacency = truth["adjacency"][:, columns][:, :, columns][pairs[:, 1]]
@@ -249,7 +296,7 @@ def recovery(model, binned, truth: dict, table: pd.DataFrame, *, name: str) -> l
 
     entries = [
         {
-            **_entry(f"{name}: number of states found", model.n_states, n=len(found)),
+            **_entry(f"{name}: number of states found", model.n_states, n=len(decoded)),
             "planted": size,
             "recovered": model.n_states,
             "error": model.n_states - size,
@@ -283,11 +330,45 @@ def recovery(model, binned, truth: dict, table: pd.DataFrame, *, name: str) -> l
             hit,
             float(np.mean(signed == 0)),
             int(signed.size),
-            f"{np.count_nonzero(signed)} edges",
-            f"{np.count_nonzero(model.to_signed())} edges",
+            f"{np.count_nonzero(signed)} edges" + _drawn_alike(truth, signed, columns),
+            f"{np.count_nonzero(model.to_signed())} edges" + shared_edge_rule(model),
         ),
     ]
     return entries + _likelihood_gap(model, binned, truth, table, name)
+
+
+def _drawn_alike(truth, signed, columns) -> str:
+    """How many edges of the planted shared graph all planted states have."""
+    everywhere = (truth["adjacency"][:, columns][:, :, columns] == signed).all(axis=0)
+    count = int(np.count_nonzero(everywhere & (signed != 0)))
+    return f", {count} of them in all {len(truth['adjacency'])} states"
+
+
+def shared_edge_rule(model) -> str:
+    """In how many states an edge must be to count in the shared graph of one-hot edges.
+
+    The shared probabilities of an edge are its pseudo-counts and what the states say: an edge of
+    one sign counts where its own exceed those of no edge.
+
+    Parameters
+    ----------
+    model : OneHotHMMGLM
+
+    Returns
+    -------
+    str
+        A clause that follows a number of edges; empty for models without such a rule.
+    """
+    if model.model != "onehot" or model.solver != "cavi":
+        return ""
+    k, alpha = model.n_states, np.asarray(model.alpha, dtype=float)
+    least = [m for m in range(k + 1) if min(alpha[0], alpha[2]) + m > alpha[1] + k - m]
+    if not least:
+        return f" (at these pseudo-counts even an edge of all {k} states does not count)"
+    return (
+        f" (one counts if {least[0]} of {k} states have it with one sign; missed in "
+        f"{k - least[0] + 1}, it is missed here)"
+    )
 
 
 def _likelihood_gap(model, binned, truth, table, name):

@@ -8,12 +8,13 @@ import warnings
 import numpy as np
 
 from neuro.hmmglm.baselines.compare import THRESHOLD
-from neuro.hmmglm.design.history import check_sequences, make_basis
+from neuro.hmmglm.design.history import make_basis
+from neuro.hmmglm.design.sequences import check_sequences
 from neuro.hmmglm.edges import gumbel
 from neuro.hmmglm.em.batch import Problem
 from neuro.hmmglm.em.fisher import Layout
-from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.em.starts import EMPTY, fit_starts, rank
+from neuro.hmmglm.em.tuning import DEFAULT_SD
 from neuro.hmmglm.prediction import Prediction
 from neuro.io.problems import InputProblem
 from neuro.io.pynapple import frame_step, is_group, is_pynapple
@@ -22,7 +23,7 @@ from neuro.stats.ties import first_best
 BINS_PER_STATE = 50
 """Fewer observed bins per state than this are refused."""
 
-_PREPARED = ("basis_", "dt_", "layout_", "rates_", "n_covariates_")
+_PREPARED = ("basis_", "dt_", "layout_", "rates_", "fill_", "n_covariates_")
 
 ONE_SIGN = 0.7
 """A one-hot model with a larger share of edges of one sign is flagged."""
@@ -52,7 +53,7 @@ class OneHotHMMGLM(Prediction):
     emission : {'poisson', 'bernoulli', 'gaussian'}
     bias : {'auto', 'per_state', 'shared'}
         'shared' lets states differ by couplings only (paper-era code, default of the solver
-        'paper'); otherwise each state has its own. Covariates follow the bias.
+        'paper'); otherwise each state has its own.
     n_history : int, default 5
         Past bins (paper-era code).
     decay : float, default 1.0
@@ -62,8 +63,23 @@ class OneHotHMMGLM(Prediction):
         Kernels per source, for 'raised_cosine' (ours).
     diagonal : {'free', 'zero', 'shared'}
         Self-history: an ordinary entry (paper-era code), absent, or one value for all states.
-    prior_sd : float, default 1/3
-        Of the Gaussian prior (paper-era code).
+    prior_sd : float or 'auto'
+        Of the Gaussian prior around the mean over states; 1/3 in the paper-era code and with
+        solver 'paper'. 'auto' chooses it on an inner split of the training data.
+    ridge : float or 'auto'
+        Precision of the couplings' mean over states; of all couplings of the plain model; of
+        one-hot strengths on top of 1. Chosen likewise (ours; 0 in the paper-era code).
+    covariate_ridge : float or 'auto'
+        Precision of the weights of covariates, which are standardised; chosen likewise (ours).
+    covariate_weights : {'auto', 'shared', 'per_state'}
+        Whether states share the weights of covariates; 'auto': as the bias.
+    emission_covariates : tuple of int, optional
+        Columns of the covariates that act on the rates; all by default.
+    transition_covariates : tuple of int, default ()
+        Columns that drive the transitions, see :class:`neuro.hmmglm.em.drive.Chain` (ours).
+    stop : {'converged', 'tuned'}
+        'tuned' ends a fit early, after a number of iterations that is chosen likewise, in place
+        of a ridge (ours).
     alpha : tuple of float, default (.2, 1.6, .2)
         Dirichlet pseudo-counts of the anatomical prior: inhibitory, none, excitatory.
     tau : float, default 0.2
@@ -73,14 +89,20 @@ class OneHotHMMGLM(Prediction):
     n_finish : int, optional
         Of the starts, so many are carried through: the best after three iterations on part of the
         data (ours). Default: all.
-    max_iter : int, default 40
-    tol : float, default 1e-5
-        Relative change of the objective that ends a fit.
+    max_iter : int, default 200
+    tol : float, default 1e-6
+        Relative change of the objective, and relative gain that a step promises, below which a
+        fit has converged.
     start : {'noise', 'glm', 'hmm', 'zeros'}
         Seeded noise, a one-state model plus 25 % noise, the states of a Poisson HMM without
         couplings (for many neurons and few bins), or identical states (the original).
     pi_kappa : float, default 0
         Pseudo-counts on the diagonal of the transition matrix.
+    newton : {'auto', 'full', 'truncated'}
+        Steps with the curvature of every neuron, or without it (ours; for a hundred units and
+        more; not with solver 'relaxed'); 'auto' goes by the cost.
+    device : {'numpy', 'cpu', 'cuda'}
+        'cpu' and 'cuda' take the fit through torch, see :mod:`neuro.hmmglm.em.on_torch`.
     n_threads : int, default 1
         Starts fitted at the same time.
     random_state : int, optional
@@ -96,6 +118,10 @@ class OneHotHMMGLM(Prediction):
     covariate_weights_ : ndarray, shape (K, N, C)
         Of standardised covariates.
     transitions_ : ndarray, shape (K, K)
+        With inputs: at their means.
+    drive_ : ndarray, shape (K, C), or None
+        What the columns of `transition_covariates`, standardised, add to the log odds of entering
+        each state.
     anatomical_prior_ : ndarray, shape (N, N, 3)
         Probabilities of inhibitory, none, excitatory; only for the one-hot model.
     edge_posterior_ : ndarray, shape (K, N, N, 3)
@@ -110,7 +136,11 @@ class OneHotHMMGLM(Prediction):
         Objective of the best start after each iteration.
     starts_ : list of dict
         Of the finished starts: seed, objective, log_likelihood, iterations, min_occupancy,
-        converged, replaced.
+        converged, status ('converged', 'max_iter', 'line_search_failed'), replaced.
+    penalty_ : neuro.hmmglm.em.tuning.Penalty
+        Ridge, spread and iterations that were chosen or given.
+    warm_penalties_ : dict of str to neuro.hmmglm.em.tuning.Penalty
+        The same of the model and, for the one-hot model, of the Gaussian one that it began from.
     empty_states_ : list of int
         States with less than 1 % of the bins.
     mostly_one_sign_ : bool
@@ -130,7 +160,9 @@ class OneHotHMMGLM(Prediction):
        model for switching brain state discovery. ICLR. arXiv:2310.15263.
     """
 
-    def problem(self, sequences, mask=None, covariates=None, dt: float = 1.0) -> Problem:
+    def problem(
+        self, sequences, mask=None, covariates=None, dt: float = 1.0, design=None
+    ) -> Problem:
         """Checked data and settings, ready to be fitted.
 
         Sets `basis_`, `dt_`, `layout_`, `rates_` and the scaling of the covariates.
@@ -139,6 +171,8 @@ class OneHotHMMGLM(Prediction):
         ----------
         sequences, mask, covariates, dt
             As for :meth:`fit`.
+        design : neuro.hmmglm.design.history.Design, optional
+            Of the same data, covariates and history, where it is known already.
 
         Returns
         -------
@@ -159,30 +193,22 @@ class OneHotHMMGLM(Prediction):
         )
         self.basis_ = make_basis(self.basis, self.n_history, self.decay, self.n_basis)
         self.dt_ = float(dt)
-        n_covariates = 0
-        if covariates is not None:
-            if settings["solver"] == "paper":
-                raise ValueError("solver 'paper' takes no covariates")
-            joined = np.concatenate([np.asarray(item, np.float64) for item in covariates])
-            n_covariates = joined.shape[1]
-            self.covariate_mean_ = np.nanmean(joined, axis=0)
-            scale = np.nanstd(joined, axis=0)
-            self.covariate_scale_ = np.where(scale > 0, scale, 1.0)
-        self.n_covariates_ = n_covariates
+        self._scale(covariates)
         self.layout_ = Layout(
             sequences[0].shape[1],
             self.basis_.shape[1],
-            n_covariates,
+            len(self.covariate_columns()),
             settings["bias"] == "shared",
             self.diagonal,
+            settings["covariate_weights"] == "shared",
         )
-        design = self._design(sequences, mask, covariates)
+        design = self._design(sequences, mask, covariates) if design is None else design
         if self.n_states * BINS_PER_STATE > design.n_usable:
             raise InputProblem(
                 f"hmmglm: n_states {self.n_states} > observed bins / {BINS_PER_STATE} "
                 f"({design.n_usable // BINS_PER_STATE})"
             )
-        self.rates_ = design.mean_counts()
+        self.rates_, self.fill_ = design.mean_counts(), design.means
         silent = np.flatnonzero(design.counts.any(axis=0) == 0)
         if silent.size:
             warnings.warn(
@@ -193,12 +219,16 @@ class OneHotHMMGLM(Prediction):
             )
         return Problem(
             design,
-            Likelihood(self.emission, settings["link"]),
+            self.likelihood(),
             self.layout_,
-            prior_sd=self.prior_sd,
+            prior_sd=DEFAULT_SD if self.prior_sd == "auto" else float(self.prior_sd),
+            ridge=0.0 if self.ridge == "auto" else float(self.ridge),
+            covariate_ridge=0.0 if self.covariate_ridge == "auto" else float(self.covariate_ridge),
             pi_kappa=self.pi_kappa,
             max_iter=self.max_iter,
             tol=self.tol,
+            n_history=self.n_history,
+            newton=self.newton,
         )
 
     def like(self, other: OneHotHMMGLM) -> OneHotHMMGLM:
@@ -251,7 +281,10 @@ class OneHotHMMGLM(Prediction):
         ValueError
             When a setting is wrong.
         """
-        problem = self.problem(sequences, mask, covariates, dt)
+        return self.fit_problem(self.problem(sequences, mask, covariates, dt))
+
+    def fit_problem(self, problem: Problem) -> OneHotHMMGLM:
+        """Fit what :meth:`problem` of this model gave."""
         settings = self.resolved()
         seed = self.random_state
         if seed is None:
@@ -284,6 +317,7 @@ class OneHotHMMGLM(Prediction):
                 "iterations": fitted.iterations,
                 "min_occupancy": float(fitted.occupancy(usable).min()),
                 "converged": fitted.converged,
+                "status": fitted.status,
                 "replaced": replaced,
             }
             for (fitted, replaced), seed in zip(starts, seeds)
@@ -294,9 +328,12 @@ class OneHotHMMGLM(Prediction):
         self.occupancy_ = occupancy[self.order_]
         self.theta_ = best.parameters.theta[self.order_]
         self.transitions_ = best.parameters.transitions[np.ix_(self.order_, self.order_)]
+        drive = best.parameters.drive
+        self.drive_ = None if drive is None else drive[self.order_]
         self.noise_ = best.parameters.noise
         self.history_ = np.asarray(best.objective)
         self.log_likelihood_ = best.log_likelihood
+        self.penalty_, self.warm_penalties_ = best.penalty, best.penalties
         self.n_bins_ = problem.design.n_usable
         for name in ("basis_posterior_", "basis_prior_"):
             if hasattr(self, name):
@@ -338,8 +375,11 @@ class OneHotHMMGLM(Prediction):
             share = max(np.mean(self.adjacency_ == sign) for sign in (-1, 1))
             self.mostly_one_sign_ = bool(share > ONE_SIGN)
             self.n_parameters_ = float(np.sum(1 - none))
-        copies = 1 if layout.shared_bias else k
-        self.n_parameters_ += copies * n * (1 + layout.n_covariates) + k * (k - 1)
+        levels = (1 if layout.shared_bias else k) * n
+        levels += (1 if layout.ties_covariates else k) * n * layout.n_covariates
+        drive = getattr(self, "drive_", None)
+        inputs = 0 if drive is None else (k - 1) * drive.shape[1]
+        self.n_parameters_ += levels + k * (k - 1) + inputs
         if layout.diagonal == "shared":
             self.n_parameters_ += n * b
 

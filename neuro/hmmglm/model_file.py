@@ -19,10 +19,12 @@ _ARRAYS = (
     "rates_",
 )
 _OPTIONAL = (
+    "fill_",
     "basis_posterior_",
     "basis_prior_",
     "covariate_mean_",
     "covariate_scale_",
+    "drive_",
 )
 _NUMBERS = ("noise_", "dt_", "n_bins_", "n_covariates_", "log_likelihood_")
 
@@ -41,7 +43,7 @@ def write_model(model, path) -> Path:
     pathlib.Path
     """
     arrays = {name: getattr(model, name) for name in _ARRAYS}
-    arrays |= {name: getattr(model, name) for name in _OPTIONAL if hasattr(model, name)}
+    arrays |= {name: getattr(model, name) for name in _OPTIONAL if _has(model, name)}
     layout = model.layout_
     meta = {
         "format": FORMAT,
@@ -55,9 +57,14 @@ def write_model(model, path) -> Path:
             layout.n_covariates,
             layout.shared_bias,
             layout.diagonal,
+            layout.shared_covariates,
         ],
     }
     return write_model_file(path, meta, arrays)
+
+
+def _has(model, name) -> bool:
+    return getattr(model, name, None) is not None
 
 
 def read_model(cls, path):
@@ -70,10 +77,15 @@ def read_model(cls, path):
     """
     meta, arrays = read_model_file(path, [FORMAT], VERSION)
     params = meta["params"]
-    params["alpha"] = tuple(params["alpha"])
+    for name in ("alpha", "emission_covariates", "transition_covariates"):
+        if isinstance(params.get(name), list):
+            params[name] = tuple(params[name])
     model = cls(**params)
     for name, value in {**arrays, **meta["numbers"]}.items():
         setattr(model, name, value)
+    model.drive_ = arrays.get("drive_")
+    if not hasattr(model, "fill_"):
+        model.fill_ = model.rates_
     model.layout_ = Layout(*meta["layout"])
     model.starts_ = meta["starts"]
     model.expose()

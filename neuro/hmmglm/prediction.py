@@ -6,9 +6,11 @@ import numpy as np
 
 from neuro.hmmglm.baselines.compare import THRESHOLD
 from neuro.hmmglm.baselines.poisson import EMPTY, emission_log_b
-from neuro.hmmglm.design.history import check_sequences, make_design
+from neuro.hmmglm.design.history import make_design
+from neuro.hmmglm.design.sequences import check_sequences
 from neuro.hmmglm.edges import gumbel
-from neuro.hmmglm.em.chain import smooth, viterbi
+from neuro.hmmglm.em.chain import best_path, smooth
+from neuro.hmmglm.em.drive import Chain
 from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.settings import Settings
 from neuro.hmmglm.simulate import draw
@@ -25,21 +27,62 @@ class Prediction(Settings):
     weights_: np.ndarray
     anatomical_prior_: np.ndarray
 
-    def _design(self, sequences, mask=None, covariates=None):
+    def _design(self, sequences, mask=None, covariates=None, means=None, dtype=None):
         if (covariates is not None) != (self.n_covariates_ > 0):
             wanted = "with" if self.n_covariates_ else "without"
             raise ValueError(f"covariates: the model was fitted {wanted} them")
+        inputs = None
         if covariates is not None:
-            covariates = [
-                (np.asarray(item, np.float64) - self.covariate_mean_) / self.covariate_scale_
-                for item in covariates
+            scaled = [
+                (np.asarray(values, np.float64) - self.covariate_mean_) / self.covariate_scale_
+                for values in covariates
             ]
-            gaps = [~np.isnan(item).any(axis=1) for item in covariates]
-            mask = gaps if mask is None else [a & b for a, b in zip(mask, gaps)]
-            covariates = [np.nan_to_num(item) for item in covariates]
-        return make_design(
-            sequences, self.basis_, mask, covariates, poisson=self.emission == "poisson"
+            columns = self.covariate_columns()
+            covariates = [values[:, columns] for values in scaled] if columns else None
+            if self.transition_covariates:
+                # what is not known is taken to be the mean
+                inputs = np.nan_to_num(np.concatenate(scaled)[:, list(self.transition_covariates)])
+        design = make_design(
+            sequences,
+            self.basis_,
+            mask,
+            covariates,
+            means=means,
+            dtype=dtype,
+            poisson=self.emission == "poisson",
         )
+        design.inputs = inputs
+        return design
+
+    def _scale(self, covariates):
+        """Means and SDs of the covariates of the training data."""
+        self.n_covariates_ = 0
+        wanted = [*(self.emission_covariates or ()), *self.transition_covariates]
+        if covariates is None:
+            if wanted:
+                raise ValueError("covariates: columns are named, but none are given")
+            return
+        if self.resolved()["solver"] == "paper":
+            raise ValueError("solver 'paper' takes no covariates")
+        joined = np.concatenate([np.asarray(item, np.float64) for item in covariates])
+        self.n_covariates_ = joined.shape[1]
+        if max(wanted, default=0) >= joined.shape[1]:
+            raise ValueError(
+                f"covariates: {joined.shape[1]} columns, but column {max(wanted)} is named (from 0)"
+            )
+        self.covariate_mean_ = np.nanmean(joined, axis=0)
+        scale = np.nanstd(joined, axis=0)
+        self.covariate_scale_ = np.where(scale > 0, scale, 1.0)
+
+    def covariate_columns(self) -> list[int]:
+        """Columns of the covariates that act on the rates."""
+        if self.emission_covariates is None:
+            return list(range(self.n_covariates_))
+        return list(self.emission_covariates)
+
+    def _matrices(self, design):
+        """Transitions of the fitted model, for every bin where inputs drive them."""
+        return Chain(self.transitions_, getattr(self, "drive_", None)).matrices(design)
 
     def _log_b(self, sequences, mask, covariates):
         self._check_fitted("theta_")
@@ -51,7 +94,8 @@ class Prediction(Settings):
                 f"hmmglm: {sequences[0].shape[1]} neurons, but the model was fitted to "
                 f"{self.layout_.n_neurons}"
             )
-        design = self._design(sequences, mask, covariates)
+        # what is reported is exact; a fit may work on float32
+        design = self._design(sequences, mask, covariates, self.fill_, np.float64)
         likelihood = Likelihood(self.emission, self.resolved()["link"])
         return likelihood.log_b(design, self.theta_, self.noise_), design
 
@@ -63,7 +107,7 @@ class Prediction(Settings):
         list of ndarray, shape (T_i, K)
         """
         log_b, design = self._log_b(sequences, mask, covariates)
-        gamma = smooth(log_b, design.starts, self.transitions_)[0]
+        gamma = smooth(log_b, design.starts, self._matrices(design))[0]
         return np.split(gamma, design.starts[1:-1])
 
     def predict(self, sequences, mask=None, covariates=None) -> list:
@@ -74,7 +118,8 @@ class Prediction(Settings):
         list of ndarray of int, shape (T_i,)
         """
         log_b, design = self._log_b(sequences, mask, covariates)
-        return viterbi(np.split(log_b, design.starts[1:-1]), self.transitions_)
+        path = best_path(log_b, design.starts, self._matrices(design))
+        return np.split(path, design.starts[1:-1])
 
     def log_likelihood(self, sequences, mask=None, covariates=None):
         """Marginal log-likelihood of every sequence.
@@ -86,7 +131,7 @@ class Prediction(Settings):
             Bins that entered.
         """
         log_b, design = self._log_b(sequences, mask, covariates)
-        return smooth(log_b, design.starts, self.transitions_)[2], design.n_usable
+        return smooth(log_b, design.starts, self._matrices(design))[2], design.n_usable
 
     def score(self, sequences, y=None, *, mask=None, covariates=None) -> float:
         """Marginal log-likelihood per bin; `y` is ignored."""
@@ -110,11 +155,12 @@ class Prediction(Settings):
         if self.emission == "gaussian":
             raise ValueError("bits_per_spike: emission 'gaussian' has no spikes; use score")
         log_b, design = self._log_b(sequences, mask, covariates)
-        log_z = smooth(log_b, design.starts, self.transitions_)[2].sum()
-        counts = design.counts[design.usable].astype(np.float64)
+        log_z = smooth(log_b, design.starts, self._matrices(design))[2].sum()
+        counts = design.counts[design.usable]
+        seen = None if design.seen is None else design.seen[design.usable]
         rates = self.rates_ if rates is None else np.asarray(rates, np.float64)
         rates = np.maximum(rates, EMPTY / max(self.n_bins_, 1))
-        flat = emission_log_b(counts, rates, self.emission).sum()
+        flat = emission_log_b(counts, rates, self.emission, seen=seen).sum()
         return float((log_z - flat) / (counts.sum() * np.log(2)))
 
     def bic(self, sequences, mask=None, covariates=None) -> float:

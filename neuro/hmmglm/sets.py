@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from neuro.hmmglm.baselines import sweep
-from neuro.hmmglm.design import bins, events, units
-from neuro.hmmglm.design.files import banner, estimator_settings
-from neuro.hmmglm.em.paper import VALUES
+from neuro.hmmglm.baselines import day_rungs, ladder, sweep
+from neuro.hmmglm.design import bins, covariates, events, units
+from neuro.hmmglm.design import folds as folding
+from neuro.hmmglm.design.files import column_settings, estimator_settings
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.io.formats import excluded
 from neuro.io.formats.tables import read_tsv
@@ -18,6 +18,9 @@ from neuro.io.problems import InputProblem
 from neuro.io.regions.series import read_timeseries_h5
 from neuro.io.spikes.data import CountData
 from neuro.io.spikes.reader import read_spikes
+
+COMPARED_TOL = 1e-5
+"""Relative tolerance of the fits of the sweep."""
 
 
 def bin_spikes(paths, settings: dict, log=None):
@@ -43,27 +46,50 @@ def bin_spikes(paths, settings: dict, log=None):
     InputProblem
         All problems of all recordings at once.
     """
-    parts, problems = [], []
+    wanted = covariates.entries(settings.get("covariates", {}))
+    parts, beside, problems = [], [], []
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):
         # a folder per day with the same file in each: the name alone says not which
         names = [Path(*Path(path).parts[-2:]).as_posix() for path in paths]
-    for path, label in zip(paths, names):
+    for number, (path, label) in enumerate(zip(paths, names)):
         try:
-            parts.append(_bin_one(path, label, settings, log))
+            part = _bin_one(path, label, settings, log)
+            starts, lengths = part.table["start_s"].tolist(), part.table["n_bins"].tolist()
+            parts.append(part)
+            beside.append(
+                covariates.binned(wanted, paths, number, path, starts, lengths, part.bin_s)
+            )
         except InputProblem as problem:
             problems += problem.problems
     if problems:
         raise InputProblem(problems)
     binned = bins.join(parts)
+    if wanted:
+        _add_covariates(binned, wanted, beside, log)
     folds = _folds(binned, settings)
     binned, exclusions = units.select_units(binned, settings["min_rate_hz"], folds)
     return binned, exclusions, folds
 
 
+def _add_covariates(binned, wanted, beside, log):
+    """Columns of the covariates of all recordings of a set, in place."""
+    values = {one.name: [item for part in beside for item in part[one.name]] for one in wanted}
+    binned.covariates, binned.covariate_table = covariates.expand(wanted, values)
+    for one in wanted:
+        note = covariates.gaps(values[one.name], one, binned.bin_s)
+        if note and log:
+            log(note)
+
+
 def _folds(binned, settings):
-    number = len(binned.sequences)
-    return bins.fold_of(number, settings["folds"], settings["fold_order"], bins.repeats(binned))
+    return folding.fold_of(
+        len(binned.sequences),
+        settings["folds"],
+        settings["fold_order"],
+        folding.repeats(binned),
+        [int(mask.sum()) for mask in binned.recorded],
+    )
 
 
 def _bin_one(path, label, settings, log):
@@ -106,11 +132,11 @@ def from_counts(data, label: str = "", segment_s: float | None = None):
     """
     sequences: list = []
     rows: list[tuple] = []
-    for number, item in enumerate(data.sequences):
-        spans = bins.pieces(len(item), data.bin_s, segment_s)
-        for part, (first, n_bins) in enumerate(spans):
-            sequences.append(item[first : first + n_bins])
-            text = f"sequence {number}" + (f" part {part}" if len(spans) > 1 else "")
+    for number, array in enumerate(data.sequences):
+        spans = bins.pieces(len(array), data.bin_s, segment_s)
+        for trial, (first, n_bins) in enumerate(spans):
+            sequences.append(array[first : first + n_bins])
+            text = f"sequence {number}" + (f" part {trial}" if len(spans) > 1 else "")
             rows.append((len(rows), text, label, first * data.bin_s, n_bins, 0, np.nan))
     table = pd.DataFrame(rows, columns=bins.COLUMNS)
     return bins.counted(sequences, table, data.units.copy(), data.bin_s)
@@ -162,8 +188,8 @@ def bin_series(series, outliers, settings: dict):
     """
     who = dict(zip(series.run_key, series.participant_id))
     kept = [
-        outliers.get(key, np.ones(len(item), bool))
-        for key, item in zip(series.run_key, series.series)
+        outliers.get(key, np.ones(len(sequence), bool))
+        for key, sequence in zip(series.run_key, series.series)
     ]
     binned, rows, notes = events.bin_series(
         series.series,
@@ -208,21 +234,34 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
     best : dict of (str, int) to OneHotHMMGLM
         Best start by model and fold.
     """
-    arguments = {**estimator_settings(settings), "n_threads": n_threads}
+    # what only compares need not end at the last digit; the exported fit does
+    arguments = {
+        **estimator_settings(settings),
+        **column_settings(binned),
+        "n_threads": n_threads,
+        "tol": COMPARED_TOL,
+    }
     n_starts = settings["n_starts"]
     chosen = range(settings["folds"]) if only is None else [only[0]]
     starts = range(n_starts) if only is None else [only[1]]
-    masks, models = binned.masks, settings["model"]
+    models = settings["model"]
+    before = folding.followed(binned.table, binned.bin_s)
     rows: list[dict] = []
     best: dict[tuple[str, int], OneHotHMMGLM] = {}
     for fold in chosen:
+        masks = folding.guarded(binned.entries, folds, fold, before, arguments["n_history"])
         rounds = [(binned.sequences, models, "")]
         if settings["input"] == "fmri":
             rounds += [
-                (events.shifted(binned.sequences, masks, [seed, number, 7]), models[-1:], tag)
+                (
+                    events.shifted(binned.sequences, binned.masks, [seed, number, 7]),
+                    models[-1:],
+                    tag,
+                )
                 for number in range(settings["events"]["n_null"])
                 for tag in [f":null-{number}"]
             ]
+        chosen_penalties = None
         for sequences, wanted, tag in rounds:
             new, fitted = sweep.fit_fold(
                 arguments,
@@ -236,8 +275,12 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
                 seed=seed,
                 dt=binned.bin_s,
                 tag=tag,
+                penalties=chosen_penalties if tag else None,
+                covariates=binned.covariates,
             )
             rows += new
+            if not tag:
+                chosen_penalties = _penalties(fitted)
             for (name, _), model in fitted.items():
                 key = (name + tag, fold)
                 if key not in best or _objective(model) > _objective(best[key]):
@@ -255,6 +298,17 @@ def fit_size(binned, folds, settings: dict, k: int, *, seed=0, n_threads=1, only
                 seed=seed,
             )
     return sweep.as_table(rows), best
+
+
+def _penalties(fitted):
+    """What was chosen for the data of a fold, for its null data.
+
+    A one-hot fit begins from a Gaussian one, whose penalties stand with its own.
+    """
+    chosen: dict = {}
+    for model in fitted.values():
+        chosen |= model.warm_penalties_
+    return chosen
 
 
 def _objective(model):
@@ -278,15 +332,56 @@ def refit(binned, settings: dict, k: int, *, seed: int = 0, n_threads: int = 1) 
     """
     model = OneHotHMMGLM(
         **estimator_settings(settings),
+        **column_settings(binned),
         n_states=k,
         model=settings["model"][-1],
         n_threads=n_threads,
         random_state=int(np.random.SeedSequence([seed, k]).generate_state(1)[0]),
     )
-    model.fit(binned.sequences, mask=binned.masks, dt=binned.bin_s)
+    model.fit(binned.sequences, mask=binned.entries, covariates=binned.covariates, dt=binned.bin_s)
     # changes no result, so the files do not depend on it
     model.set_params(n_threads=1)
     return model
+
+
+def climb_ladder(binned, folds, settings: dict, k: int, *, seed: int = 0) -> pd.DataFrame:
+    """What couplings, history and states add, see :mod:`neuro.hmmglm.baselines.ladder`.
+
+    Parameters
+    ----------
+    binned : neuro.hmmglm.design.bins.Binned
+    folds : ndarray of int, shape (n_sequences,)
+    settings : dict
+        Section `hmmglm` of the configuration.
+    k : int
+        The chosen number of states; the rungs with states have at least two.
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Empty for a Gaussian emission, which has no spikes to predict.
+    """
+    base = {**estimator_settings(settings), **column_settings(binned)}
+    if base["emission"] == "gaussian":
+        return pd.DataFrame(columns=ladder.COLUMNS)
+    before = folding.followed(binned.table, binned.bin_s)
+
+    def guard(fold, n_bins):
+        return folding.guarded(binned.entries, folds, fold, before, n_bins)
+
+    return ladder.ladder(
+        binned.sequences,
+        binned.entries,
+        folds,
+        base,
+        max(k, 2),
+        bin_s=binned.bin_s,
+        seed=seed,
+        covariates=binned.covariates,
+        guard=guard,
+        days=day_rungs.wanted(binned, folds, settings),
+    )
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -295,56 +390,3 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     rank = table["model"].map({name: number for number, name in enumerate(names)})
     order = table.assign(rank=rank).sort_values(["k", "fold", "rank", "start"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
-
-
-def convergence_table(model: OneHotHMMGLM) -> pd.DataFrame:
-    """Objective of the best start after each iteration, and what every start reached."""
-    path = pd.DataFrame(
-        {
-            "what": "iteration",
-            "number": np.arange(len(model.history_)),
-            "objective": model.history_,
-        }
-    )
-    ends = pd.DataFrame(
-        {
-            "what": "start",
-            "number": np.arange(len(model.starts_)),
-            "objective": [start["objective"] for start in model.starts_],
-        }
-    )
-    return pd.concat([path, ends], ignore_index=True)
-
-
-def sidecar_parameters(model: OneHotHMMGLM, settings: dict) -> dict:
-    """Every setting that shaped the exported model, with 'auto' resolved."""
-    resolved = {**model.resolved(), "alpha": list(model.alpha), "rule": settings["rule"]}
-    resolved["basis_weights"] = model.basis_.tolist()
-    resolved["input"] = settings["input"]
-    if resolved["solver"] == "paper":
-        resolved["paper"] = VALUES
-    return resolved
-
-
-def sidecar_results(model: OneHotHMMGLM, settings: dict) -> dict:
-    """What a reader of the model file should know besides its arrays."""
-    solvers = {
-        "cavi": "3-class spike-and-slab, ours",
-        "relaxed": "Gumbel-softmax objective on batch EM",
-        "paper": "online Adam, paper-era code",
-    }
-    fields = {
-        "BinSeconds": model.dt_,
-        "Weights": "per spike and unit-area history kernel; row target, column source",
-        "ClassOrder": ["inhibitory", "none", "excitatory"],
-        "Starts": model.starts_,
-        "StateOrder": model.order_,
-        "EmptyStates": model.empty_states_,
-        "MostlyOneSign": model.mostly_one_sign_,
-        "FreeParameters": model.n_parameters_,
-    }
-    if model.model == "onehot":
-        fields["OneHotSolver"] = solvers[model.resolved()["solver"]]
-    if note := banner(settings):
-        fields["Note"] = note
-    return fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuro.hmmglm.em.likelihood import CAP, FLOOR
+from neuro.hmmglm.em.likelihood import FLOOR
 
 
 def draw(model, n_bins: int, n_sequences: int, rng):
@@ -45,7 +45,7 @@ def _emit(drive, settings, noise, rng):
     if settings["emission"] == "gaussian":
         return drive + noise * rng.normal(size=drive.shape)
     if settings["link"] == "sigmoid":
-        rate = 1 / (1 + np.exp(-np.maximum(drive, -CAP)))
+        rate = 1 / (1 + np.exp(-np.maximum(drive, -80.0)))
         if settings["emission"] == "bernoulli":
             return (rng.uniform(size=drive.shape) < rate).astype(float)
     elif settings["link"] == "exp":

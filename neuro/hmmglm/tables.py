@@ -12,10 +12,10 @@ def states_table(model, binned) -> pd.DataFrame:
     Time is the start of the bin on the recording's own clock. Missing bins keep their row with
     state 0 and missing probabilities.
     """
-    paths = model.predict(binned.sequences, binned.masks)
-    gammas = model.predict_proba(binned.sequences, binned.masks)
+    paths = model.predict(binned.sequences, binned.entries, binned.covariates)
+    gammas = model.predict_proba(binned.sequences, binned.entries, binned.covariates)
     parts = []
-    for number, (path, gamma, mask) in enumerate(zip(paths, gammas, binned.masks)):
+    for number, (path, gamma, mask) in enumerate(zip(paths, gammas, binned.recorded)):
         start = float(binned.table["start_s"].iloc[number])
         table = pd.DataFrame(
             {
@@ -46,8 +46,8 @@ def dwell_table(states: pd.DataFrame, bin_s: float) -> pd.DataFrame:
     pandas.DataFrame
     """
     rows = []
-    for number, part in states.groupby("sequence", sort=True):
-        state, time = part["state"].to_numpy(), part["time_s"].to_numpy()
+    for number, group in states.groupby("sequence", sort=True):
+        state, time = group["state"].to_numpy(), group["time_s"].to_numpy()
         edges = np.flatnonzero(np.diff(state)) + 1
         first, end = np.r_[0, edges], np.r_[edges, len(state)]
         for a, b in zip(first, end):
@@ -105,6 +105,50 @@ def prior_table(model, units) -> pd.DataFrame:
     )
 
 
+def covariates_table(model, binned) -> pd.DataFrame:
+    """What covariates do, one row per weight; empty without any.
+
+    `acts_on`, `state`, `unit`, `covariate`, `lag_s`, `column`, `weight`. Weights are per SD of the
+    column. On transitions they are log odds of entering the state, and `unit` is missing. Where
+    states share weights, `state` is 0.
+    """
+    told = ["covariate", "lag_s", "column"]
+    columns = ["acts_on", "state", "unit", *told, "weight"]
+    if binned.covariate_table is None:
+        return pd.DataFrame(columns=columns)
+    names = binned.covariate_table[told]
+    units = binned.units["unit"].to_numpy()
+    weights = model.covariate_weights_
+    tied = model.layout_.ties_covariates
+    weights = weights[:1] if tied else weights
+    state, unit, place = (index.ravel() for index in np.indices(weights.shape))
+    parts = [
+        pd.DataFrame(
+            {
+                "acts_on": "emissions",
+                "state": 0 if tied else state + 1,
+                "unit": units[unit],
+                **names.iloc[np.array(model.covariate_columns(), int)[place]].to_dict("list"),
+                "weight": weights.ravel(),
+            }
+        )
+    ]
+    if model.drive_ is not None:
+        state, place = (index.ravel() for index in np.indices(model.drive_.shape))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "acts_on": "transitions",
+                    "state": state + 1,
+                    "unit": np.nan,
+                    **names.iloc[np.array(model.transition_covariates, int)[place]].to_dict("list"),
+                    "weight": model.drive_.ravel(),
+                }
+            )
+        )
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)[columns]
+
+
 def aligned_table(states: pd.DataFrame, binned) -> pd.DataFrame:
     """Mean state probability around the events of the trials.
 
@@ -118,12 +162,12 @@ def aligned_table(states: pd.DataFrame, binned) -> pd.DataFrame:
     chosen = np.flatnonzero(np.isfinite(event))
     if not chosen.size:
         return pd.DataFrame(columns=columns)
-    part = states[states["sequence"].isin(chosen) & (states["state"] > 0)].copy()
+    of_states = states[states["sequence"].isin(chosen) & (states["state"] > 0)].copy()
     shift = np.round(event / binned.bin_s)
-    part["lag"] = part["bin"] - shift[part["sequence"].to_numpy()].astype(int)
+    of_states["lag"] = of_states["bin"] - shift[of_states["sequence"].to_numpy()].astype(int)
     names = [name for name in states.columns if name.startswith("p_")]
-    mean = part.groupby("lag")[names].mean()
-    count = part.groupby("lag").size()
+    mean = of_states.groupby("lag")[names].mean()
+    count = of_states.groupby("lag").size()
     rows = [
         ("trial start", lag * binned.bin_s, int(name.removeprefix("p_")), value, int(count[lag]))
         for lag, line in mean.iterrows()
@@ -134,13 +178,14 @@ def aligned_table(states: pd.DataFrame, binned) -> pd.DataFrame:
 
 def rates_table(model, binned) -> pd.DataFrame:
     """Mean rate of every unit in every state: `state`, `unit`, `rate_hz`, `overall_hz`."""
-    gammas = model.predict_proba(binned.sequences, binned.masks)
-    weight = np.concatenate([gamma[mask] for gamma, mask in zip(gammas, binned.masks)])
-    counts = np.concatenate([item[mask] for item, mask in zip(binned.sequences, binned.masks)])
-    share = weight.sum(axis=0)[:, None]
-    rates = (weight.T @ counts) / np.maximum(share, 1e-12) / binned.bin_s
+    gammas = np.concatenate(
+        model.predict_proba(binned.sequences, binned.entries, binned.covariates)
+    )
+    seen = np.concatenate(binned.seen())
+    counts = np.where(seen, np.concatenate(binned.sequences), 0)
+    rates = (gammas.T @ counts) / np.maximum(gammas.T @ seen, 1e-12) / binned.bin_s
     state, unit = (index.ravel() for index in np.indices(rates.shape))
-    overall = counts.mean(axis=0) / binned.bin_s
+    overall = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1) / binned.bin_s
     return pd.DataFrame(
         {
             "state": state + 1,

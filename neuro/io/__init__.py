@@ -22,6 +22,7 @@ _HOMES = {
     "recording_from_pynapple": "pynapple",
     "frame_to_pynapple": "pynapple",
     "states_to_pynapple": "pynapple",
+    "states_to_nwb": "nwb_states",
     "to_networkx": "graphs",
     "write_graphml": "graphs",
 }

@@ -72,12 +72,12 @@ def to_networkx(
     if not directed:
         present = np.triu(present, 1)
     row, column = np.nonzero(present)
-    found = {"weight": weights, "sign": np.sign(np.nan_to_num(weights)).astype(int)}
-    found |= edges or {}
-    values = zip(*(np.asarray(matrix)[row, column].tolist() for matrix in found.values()))
+    of_edges = {"weight": weights, "sign": np.sign(np.nan_to_num(weights)).astype(int)}
+    of_edges |= edges or {}
+    values = zip(*(np.asarray(matrix)[row, column].tolist() for matrix in of_edges.values()))
     ends = (column, row) if directed else (row, column)
     graph.add_edges_from(
-        (labels[a], labels[b], dict(zip(found, numbers)))
+        (labels[a], labels[b], dict(zip(of_edges, numbers)))
         for a, b, numbers in zip(*(places.tolist() for places in ends), values)
     )
     return graph

@@ -10,10 +10,13 @@ types from random partitions, asks whether restarts agree, and types new cells.
 from neuro.base.lazy import attach
 
 _HOMES = {
-    "CheckpointTwin": "twin.files",
+    "CheckpointTwin": "twin.foreign",
     "DiscreteSpace": "stimuli.discrete",
     "EncoderTwin": "twin.linear",
+    "EnergyTwin": "twin.energy",
+    "InvariantTwin": "stimuli.invariant",
     "MeanTwin": "twin.image",
+    "ModuleTwin": "twin.module",
     "MostDiscriminativeStimuli": "clusters.estimator",
     "TemporalTwin": "twin.linear",
     "Twin": "twin.image",

@@ -103,6 +103,9 @@ def write_stimuli(path, model, shown=None, **facts) -> Path:
         arrays["shown"] = np.asarray(shown, np.float32)[stimuli]
     if not discrete:
         arrays["shown"] = (stimuli + arrays["offset"]).astype(np.float32)
+    profiles = profiles_of(model)
+    if profiles is not None:
+        arrays |= dict(zip(("profiles", "profile_types"), profiles))
     facts |= {
         "temperature": model.temperature,
         "norm": None if discrete else float(f"{model.norm_:.6g}"),
@@ -111,6 +114,23 @@ def write_stimuli(path, model, shown=None, **facts) -> Path:
     }
     np.savez(path, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
     return path
+
+
+def profiles_of(model):
+    """What new cells are compared with, or None where responses have no sense as counts.
+
+    Returns
+    -------
+    profiles : ndarray of float32, shape (n_fitted, K)
+    types : ndarray of int, shape (n_fitted,)
+    """
+    from neuro.mds.clusters.typing import shares
+
+    used = np.flatnonzero(model.fitted_ & (model.labels_ >= 0))
+    responses = np.asarray(model.responses_, float)[:, used]
+    if len(responses) < 2 or responses.min(initial=0) < -0.05 * responses.max(initial=0):
+        return None
+    return shares(responses).astype(np.float32), model.labels_[used]
 
 
 def read_stimuli(path) -> tuple[dict, dict]:
@@ -130,7 +150,8 @@ def read_new_recording(path, n_stimuli=None):
     ----------
     path : path-like
         `.npz` with `responses` (n_repeats, n_stimuli, n_cells) or (n_stimuli, n_cells), and
-        optionally `unit` and `known_type` (n_cells,).
+        optionally `unit` and `known_type` (n_cells,) and `event`, the response to one event (1 for
+        counts), which one repeat does not tell.
     n_stimuli : int, optional
         Default: any number.
 
@@ -172,6 +193,9 @@ def read_new_recording(path, n_stimuli=None):
         for key in ("unit", "known_type")
         if key in content and content[key].shape != shape[-1:]
     ]
+    event = content.get("event")
+    if event is not None and not (event.size == 1 and np.isfinite(event) and event > 0):
+        problems.append(f"{path}: event: got {event}, expected one number > 0")
     if problems:
         raise InputProblem(problems)
     return content

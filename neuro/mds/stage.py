@@ -10,12 +10,24 @@ from neuro.io.responses.reader import finite, read_stimulus_response
 from neuro.mds.clusters.estimator import MostDiscriminativeStimuli
 from neuro.mds.stimuli.discrete import condition_means, repeat_number
 from neuro.mds.stimuli.space import DiscreteTwin, read_twin, search_space, write_twin
-from neuro.mds.twin import files as twin_files
+from neuro.mds.twin import beside, split
+from neuro.mds.twin.energy import EnergyTwin
+from neuro.mds.twin.foreign import CheckpointTwin
 from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
+from neuro.mds.twin.module import ModuleTwin
 from neuro.stats.splits import hold_out
 
-__all__ = ["load", "make_twin", "model", "read_twin", "search_space", "unit_table", "write_twin"]
+__all__ = [
+    "load",
+    "make_twin",
+    "model",
+    "plain",
+    "read_twin",
+    "search_space",
+    "unit_table",
+    "write_twin",
+]
 N_KEPT = 400
 """Training stimuli kept beside a twin, for scale, norm and range."""
 N_SHOWN = 1000
@@ -66,11 +78,14 @@ def twin_type(data, settings) -> str:
             return "temporal"
         if data.kind == "movie":
             raise InputProblem(
-                f"{data.path}: movies need a twin of your own, by the Python interface; "
-                "mds.twin.type has none for them"
+                f"{data.path}: movies need a twin of your own: mds.twin.type 'module', with "
+                "mds.twin.module and mds.twin.predictions"
             )
         return "conv" if float(data.responses.min()) >= 0 else "encoder"
-    allowed = {"temporal": ("temporal", "clips")}.get(wanted, ("image",))
+    allowed = {
+        "temporal": ("temporal", "clips"),
+        "module": ("image", "movie", "clips"),
+    }.get(wanted, ("image",))
     if data.kind not in allowed:
         raise InputProblem(
             f"{data.path}: stimuli of kind '{data.kind}', but mds.twin.type is '{wanted}'; "
@@ -80,7 +95,7 @@ def twin_type(data, settings) -> str:
 
 
 def make_twin(data, settings, seed, log=None):
-    """Train the twin of a data set, or judge a given one.
+    """Train the twin of a data set, or judge a given one; ridges of the same trials stand beside.
 
     Parameters
     ----------
@@ -93,6 +108,7 @@ def make_twin(data, settings, seed, log=None):
     Returns
     -------
     twin
+        With `beside_` and `why_`, see :func:`neuro.mds.twin.beside.compare`, and `shared_`.
     """
     kind, own = twin_type(data, settings), settings["twin"]
     if kind == "discrete":
@@ -101,14 +117,38 @@ def make_twin(data, settings, seed, log=None):
     if problems:
         raise InputProblem(problems)
     if kind == "checkpoint":
-        twin = twin_files.CheckpointTwin(own["path"], data.stimuli.shape[1:], len(data.unit))
+        twin = checkpoint(data, own)
+    elif kind == "module":
+        twin = given_module(data, own)
     elif kind == "temporal":
         twin = TemporalTwin(own["n_lags"], random_state=seed)
     elif kind == "encoder":
         twin = EncoderTwin(own["backbone"], random_state=seed)
+    elif kind == "energy":
+        twin = EnergyTwin(seed)
     else:
         twin = Twin(own["epochs"], device=settings["device"], random_state=seed)
-    return twin.fit(data.stimuli, data.responses, data.tier, log)
+    tier = split.planned(data, seed)
+    twin.fit(data.stimuli, data.responses, tier, log)
+    shared = getattr(twin, "shared_", 0) + split.shared(data, tier)
+    asked = own["type"] != "auto"
+    twin, twin.beside_, twin.why_ = beside.compare(twin, data, tier, seed, asked, log)
+    twin.shared_ = shared
+    return twin
+
+
+def checkpoint(data, own):
+    """The checkpoint that the settings name, verified."""
+    return CheckpointTwin(
+        own["path"], data.stimuli.shape[1:], len(data.unit), own.get("predictions")
+    )
+
+
+def given_module(data, own):
+    """The module that the settings name, verified."""
+    return ModuleTwin(
+        own["module"], data.stimuli.shape[1:], len(data.unit), own["predictions"], own["kwargs"]
+    )
 
 
 def discrete_twin(data) -> DiscreteTwin:
@@ -188,10 +228,12 @@ def unit_table(data, twin, settings, seed):
 
 
 def kept_stimuli(data, twin) -> np.ndarray | None:
-    """Training stimuli that go with a twin; None for a discrete set."""
+    """Training stimuli that go with a twin, one trial of each; None for a discrete set."""
     if twin.kind == "discrete":
         return None
     rows = np.flatnonzero(data.tier == "train")
+    if data.family is not None:
+        rows = rows[np.sort(np.unique(data.family[rows], return_index=True)[1])]
     if twin.kind == "temporal":
         return twin.training_stimuli(data.stimuli[rows], N_KEPT)
     n = min(N_SHOWN if twin.kind == "encoder" else N_KEPT, len(rows))
@@ -222,10 +264,76 @@ def fit_mask(facts) -> np.ndarray:
     return ~np.asarray(facts["table"]["held_out"], bool)
 
 
-def restarts_of(part, settings) -> list[int]:
+def unit_filters(twin, source) -> np.ndarray | None:
+    """Filters or readout weights of the used units, (n_weights, n_units); None without any.
+
+    Parameters
+    ----------
+    twin
+    source : sequence of int
+        Columns of the twin's responses.
+    """
+    if twin.kind == "temporal":
+        every = twin.filters_.reshape(len(twin.filters_), -1).T
+    elif twin.kind in ("encoder", "energy"):
+        every = twin.weights_
+    elif twin.kind == "checkpoint":
+        every = twin.weights
+    elif "readout.weights" in getattr(twin, "state_", {}):
+        every = twin.state_["readout.weights"].detach().cpu().numpy()
+    else:
+        return None
+    return np.asarray(every, np.float64)[:, list(source)]
+
+
+def plain(model, twin, table, seed) -> list[dict]:
+    """Plain clusterings of the fitted units; empty where no features were kept.
+
+    Parameters
+    ----------
+    model : MostDiscriminativeStimuli
+        Fitted, with `probe_`.
+    twin
+    table : dict
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        See :func:`neuro.mds.clusters.baselines.baselines`; `known_type_ari` where types are known.
+    """
+    from neuro.mds.clusters.baselines import baselines
+    from neuro.mds.summary import known_types
+
+    used = np.flatnonzero(model.fitted_)
+    features = {"responses": model.probe_[:, used]}
+    filters = unit_filters(twin, np.asarray(table["source"])[used])
+    if filters is not None:
+        features["filters"] = filters
+    rows = baselines(features, model.labels_[used], seed)
+    types = np.asarray(table["known_type"], dtype=str)[used]
+    for row in rows:
+        agreement = known_types(row.pop("labels"), types)
+        row["known_type_ari"] = agreement.get("known_type_ari", float("nan"))
+    return rows
+
+
+def typing_protocols(model, seed) -> list[dict]:
+    """Typing by the stimuli that were found beside typing by ordinary ones.
+
+    See :func:`neuro.mds.clusters.protocols.protocols`.
+    """
+    from neuro.mds.clusters.protocols import protocols
+
+    used = np.flatnonzero(model.fitted_ & (model.labels_ >= 0))
+    ordinary = model.probe_[:, used] / model.scale_[used]
+    return protocols(model.responses_[:, used], ordinary, model.labels_[used], seed)
+
+
+def restarts_of(share, settings) -> list[int]:
     """Numbers of the restarts of one job."""
     size = settings["restarts_per_job"]
-    return list(range(part * size, min((part + 1) * size, settings["n_restarts"])))
+    return list(range(share * size, min((share + 1) * size, settings["n_restarts"])))
 
 
 def even_typing(twin, table, stimuli, labels, seed=0) -> dict:

@@ -1,4 +1,4 @@
-"""Tables and headline figures of one data set."""
+"""Tables and figures of one data set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pandas as pd
 
 from neuro.base import seeds
 from neuro.mds.clusters.agreement import homogeneity_completeness
-from neuro.mds.clusters.on_the_fly import margins
 from neuro.stats.agreement import adjusted_rand
 
 LADDER = [
@@ -23,6 +22,17 @@ LADDER = [
     "even_typing_shuffled",
 ]
 """Columns of k_ladder.tsv."""
+BASELINES = [
+    "method",
+    "features",
+    "n_dims",
+    "whitened",
+    "n_clusters",
+    "agreement",
+    "ari_with_types",
+    "known_type_ari",
+]
+"""Columns of baselines.tsv."""
 
 
 def cluster_table(model, table) -> pd.DataFrame:
@@ -52,9 +62,13 @@ def cluster_table(model, table) -> pd.DataFrame:
     for number, values in enumerate(responses, start=1):
         rows[f"r_to_mds_{number}"] = values
     share = softmax(responses / model.temperature, axis=0)
-    probability = share[np.maximum(labels, 0), np.arange(len(labels))]
+    own = np.maximum(labels, 0), np.arange(len(labels))
+    probability = share[own]
+    others = np.array(responses, np.float64)
+    others[own] = -np.inf
+    margin = responses[own] - others.max(axis=0) if len(responses) > 1 else np.nan
     rows |= {
-        "margin": np.where(labels >= 0, margins(responses), np.nan),
+        "margin": np.where(labels >= 0, margin, np.nan),
         "probability": np.where(labels >= 0, probability, np.nan),
         "held_out": np.asarray(table["held_out"], int),
         "twin_corr": table["twin_corr"],
@@ -95,12 +109,12 @@ def arrays(model, table) -> dict:
     """Matrices for the figures: responses, agreement, co-assignment of at most 400 units."""
     held = np.asarray(table["held_out"], bool)
     responds = model.labels_ >= 0
-    found = {
+    content = {
         "response_matrix": model.response_matrix(),
         "response_matrix_held_out": model.response_matrix(held & responds),
     }
     if len(model.restarts_) > 1:
-        found["ari"] = model.stability()["ari"]
+        content["ari"] = model.stability()["ari"]
         units = np.flatnonzero(model.fitted_)
         if len(units) > 400:
             rng = seeds.generator(model.random_state, "shown units")
@@ -108,9 +122,9 @@ def arrays(model, table) -> dict:
         order = units[np.argsort(model.labels_[units], kind="stable")]
         from neuro.mds.clusters.agreement import co_assignment
 
-        found["co_assignment"] = co_assignment([run.labels[order] for run in model.restarts_])
-        found["co_assignment_cluster"] = model.labels_[order] + 1
-    return found
+        content["co_assignment"] = co_assignment([run.labels[order] for run in model.restarts_])
+        content["co_assignment_cluster"] = model.labels_[order] + 1
+    return content
 
 
 def known_types(labels, types) -> dict:
@@ -139,6 +153,79 @@ def known_types(labels, types) -> dict:
     }
 
 
+def judged(table) -> dict:
+    """How well new cells of known type were typed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        See :func:`neuro.mds.clusters.on_the_fly.assign_typed`, with `known_type`.
+
+    Returns
+    -------
+    dict
+        `ari` and `n_typed` over typed cells, `ari_all` over all by their most probable type;
+        `calibration_error` and `reliability` where there is a posterior and several types.
+    """
+    from neuro.mds.clusters.typing import reliability
+
+    typed = np.where(table["cluster"] > 0, table["cluster"], -1)
+    facts = {"n_typed": int((typed > 0).sum())}
+    inside = known_types(typed, table["known_type"])
+    facts["ari"] = inside.get("known_type_ari", float("nan"))
+    facts["ari_all"] = known_types(table["best"], table["known_type"])["known_type_ari"]
+    if table["probability"].notna().all():
+        types = table["known_type"].astype(str)
+        # Which type a cluster stands for: that of most of its cells.
+        stands = {
+            best: types_of_best.value_counts().index[0]
+            for best, types_of_best in types.groupby(table["best"])
+        }
+        right = table["best"].map(stands) == types
+        rows, error = reliability(table["probability"], right)
+        facts["calibration_error"] = error
+        facts["reliability"] = rows.to_dict("records")
+    return facts
+
+
+def types_of(model) -> dict:
+    """What the search for gaps said; empty where the objective made the groups."""
+    types = getattr(model, "types_", None)
+    if types is None:
+        return {}
+    best = model.restarts_[model.kept_]
+    return {
+        "n_types": types.n_types,
+        "n_groups_strict": types.n_strict,
+        "agreement": types.agreement,
+        "inside": types.inside,
+        "branch": [number + 1 for number in types.above],
+        "search_K": len(best.stimuli),
+        "search_J": best.objective,
+        "search_ari": adjusted_rand(model.labels_[model.fitted_], best.labels[model.fitted_]),
+    }
+
+
+def best_plain(rows) -> dict:
+    """Per method the plain clustering with the highest agreement between halves.
+
+    Parameters
+    ----------
+    rows : list of dict
+        See :func:`neuro.mds.clusters.baselines.baselines`.
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    best: dict = {}
+    for row in rows:
+        level = row["agreement"]
+        if level == level and level > best.get(row["method"], {"agreement": -2})["agreement"]:
+            best[row["method"]] = row
+    return best
+
+
 def summary(model, table, excluded, notes) -> dict:
     """Content of summary.json.
 
@@ -155,7 +242,7 @@ def summary(model, table, excluded, notes) -> dict:
     """
     held = np.asarray(table["held_out"], bool)
     told = model.stability() if len(model.restarts_) > 1 else {}
-    found = {
+    facts = {
         "verdict": model.verdict_,
         "restart_ari": told.get("restart_ari"),
         "restart_ari_min": told.get("restart_ari_min"),
@@ -176,13 +263,17 @@ def summary(model, table, excluded, notes) -> dict:
         "notes": list(notes),
         "messages": list(model.messages_),
     }
-    found |= known_types(model.labels_, table["known_type"])
+    facts |= types_of(model)
+    facts |= known_types(model.labels_, table["known_type"])
+    if "branch" in facts and "known_type_ari" in facts and len(set(facts["branch"])) > 1:
+        side = np.append(facts["branch"], -1)[model.labels_]
+        facts["branch_ari"] = known_types(side, table["known_type"])["known_type_ari"]
     if held.any():
         inside = known_types(model.labels_[held], np.asarray(table["known_type"])[held])
         if inside:
-            found["held_out_ari"] = inside["known_type_ari"]
-            found["n_known_held_out"] = inside["n_known"]
-    return found
+            facts["held_out_ari"] = inside["known_type_ari"]
+            facts["n_known_held_out"] = inside["n_known"]
+    return facts
 
 
 def objectives(labels, names, verdict, temperature) -> pd.DataFrame:
@@ -218,63 +309,6 @@ def objectives(labels, names, verdict, temperature) -> pd.DataFrame:
                 for k in members
             ]
     return pd.DataFrame(rows)
-
-
-def headline(name, found, planted=None, assigned=None, shared=0) -> list[dict]:
-    """Rows of report.json for one data set.
-
-    Parameters
-    ----------
-    name : str
-    found : dict
-        Content of summary.json.
-    planted : dict, optional
-        `n_types` of a planted data set.
-    assigned : dict, optional
-        `ari`, `n` and `n_repeats` of new cells with known types.
-    shared : int
-        Stimuli that are both in training and test.
-
-    Returns
-    -------
-    list of dict
-    """
-    n = found["n_units"]
-
-    def row(what, value, unit="", null=None, n=n, **more):
-        return {
-            "name": f"{what} ({name})",
-            "value": value,
-            "unit": unit,
-            "null": null,
-            "n": n,
-        } | more
-
-    truth = {}
-    if planted:
-        off = found["K"] - planted["n_types"]
-        truth = {"planted": planted["n_types"], "recovered": found["K"], "error": off}
-    # the clusters, their verdict and the agreement of the restarts are those of the fitted units
-    n_fitted = found["n_fitted"]
-    rows = [
-        row("clusters", found["K"], "clusters", n=n_fitted, **truth),
-        row("verdict", found["verdict"], n=n_fitted),
-        row("agreement of restarts", found["restart_ari"], "ARI", 0.0, n_fitted),
-        row("twin's test correlation", found["twin_corr"], "r", 0.0),
-        row("stimuli shared by training and test", shared, "stimuli", 0),
-    ]
-    for key, what in (("known_type_ari", "known types"), ("held_out_ari", "known types, held out")):
-        if key in found:
-            value = found[key]
-            count = found["n_known_held_out" if key == "held_out_ari" else "n_known"]
-            truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
-            rows.append(row(what, value, "ARI", 0.0, count, **truth))
-    if assigned and "ari" in assigned:
-        value = assigned["ari"]
-        truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
-        what = f"new cells typed with {assigned['n_repeats']} repeats"
-        rows.append(row(what, value, "ARI", 0.0, assigned["n"], **truth))
-    return rows
 
 
 def read_json(path) -> dict:

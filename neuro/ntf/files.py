@@ -16,7 +16,7 @@ from neuro.ntf.factors.entries import Entries
 
 IN_MEMORY_BYTES = 2 << 30
 """Larger tensors are streamed from disk at every product."""
-_TIME_MAP = ("start_s", "condition", "epoch", "offset_s", "on")
+_TIME_MAP = ("start_s", "condition", "epoch", "offset_s", "on", "own")
 
 
 def axes_path(values_path) -> Path:
@@ -157,6 +157,9 @@ class Factors:
     time_map : dict
         As in :class:`neuro.ntf.affinity.tensor.PairTensor`.
     kind, time_alignment : str
+    signed_ : bool
+        Whether `pairs_` holds both signs of every pair, see
+        :func:`neuro.ntf.communities.detect.edges`.
     """
 
     model: str
@@ -177,6 +180,7 @@ class Factors:
     time_map: dict
     kind: str
     time_alignment: str
+    signed_: bool = False
 
     @property
     def explained_(self) -> float:
@@ -226,6 +230,7 @@ def write_factors(path, model, tensor: PairTensor) -> None:
                     "model": model.kind,
                     "kind": tensor.kind,
                     "time_alignment": tensor.time_alignment,
+                    "signed_": tensor.signed,
                 }
             )
         ),
@@ -255,16 +260,20 @@ def read_factors(path) -> Factors:
 
 def write_nulls(path, null: NullMotifs) -> None:
     """Write the motifs of surrogates."""
-    np.savez(path, motifs=null.motifs, run=null.run, explained=null.explained)
+    np.savez(path, motifs=null.motifs, run=null.run, explained=null.explained, null=null.null)
 
 
 def read_nulls(paths) -> NullMotifs | None:
     """Join the surrogates of several files; None where there are none."""
-    parts, offset = [], 0
+    parts, offset, kinds = [], 0, set()
     for path in paths:
         with np.load(path, allow_pickle=False) as file:
             parts.append((file["motifs"], file["run"] + offset, file["explained"]))
+            kinds.add(str(file["null"]))
         offset += len(parts[-1][2])
     if not parts:
         return None
-    return NullMotifs(*(np.concatenate(column) for column in zip(*parts)))
+    if len(kinds) > 1:
+        raise InputProblem(f"{paths[0]}: surrogates of two kinds ({', '.join(sorted(kinds))})")
+    motifs, run, explained = (np.concatenate(column) for column in zip(*parts))
+    return NullMotifs(motifs, run, explained, kinds.pop())

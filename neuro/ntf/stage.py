@@ -14,13 +14,17 @@ from neuro.ntf.affinity.excess import BOLD_LAGS_S, LAGS_S
 from neuro.ntf.affinity.identity import Identity
 from neuro.ntf.affinity.tensor import build_tensor
 from neuro.ntf.communities.backends import require
+from neuro.ntf.communities.sbm import MAX_NODES
+from neuro.ntf.communities.surrogates import BOLD_MOVE_S, MOVE_S
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
-from neuro.ntf.traces import by_name
 from neuro.stats import splits
 
 BOLD_BIN_TR = 4
 CALCIUM_BIN_S = 1.0
 WINDOW_S = 20.0
+LEAST_WINDOW_S = 10.0
+PER_STIMULUS = 3
+"""Windows of `excess` in the shortest stimulus (ours): longer ones blur where it ends."""
 BOLD_WINDOW_S = 60.0
 
 
@@ -56,14 +60,14 @@ def load(source, files, settings, runs="first") -> list:
         try:
             if settings["content"] == "kernels":
                 items.append(
-                    read_kernels(path, fs=settings["fs_hz"], variable=settings["variable"])
+                    read_kernels(path, fs=settings["fs_hz"], variable=variable_of(path, settings))
                 )
             else:
                 items.append(
                     read_recording(
                         path,
                         fs=settings["fs_hz"],
-                        variable=settings["variable"],
+                        variable=variable_of(path, settings),
                         time_axis=settings["time_axis"],
                     )
                 )
@@ -72,6 +76,22 @@ def load(source, files, settings, runs="first") -> list:
     if problems:
         raise InputProblem(problems)
     return items
+
+
+def variable_of(path, settings) -> str | None:
+    """Name of the array in a file: its own, or the one of all files.
+
+    Parameters
+    ----------
+    path : path-like
+    settings : dict
+        Keys `variable` and `variables` of the group `recordings`.
+
+    Returns
+    -------
+    str or None
+    """
+    return (settings.get("variables") or {}).get(Path(path).name, settings["variable"])
 
 
 def from_series(path, runs="first") -> list[Recording]:
@@ -113,11 +133,13 @@ def families(tensor) -> np.ndarray:
     -------
     ndarray of int, shape (n_animals,)
     """
+    if len(tensor.animals) == 1:
+        return np.zeros(1, int)
     person = [name.split("_")[0] if name.startswith("sub-") else name for name in tensor.animals]
     return splits.families(person, splits.content_ids(np.moveaxis(tensor.values, 1, 0)))
 
 
-def tensor_options(source, settings, items) -> dict:
+def tensor_options(source, settings, items, events=None) -> dict:
     """Arguments of :func:`neuro.ntf.affinity.tensor.build_tensor` that the settings mean.
 
     Parameters
@@ -126,6 +148,8 @@ def tensor_options(source, settings, items) -> dict:
     settings : dict
         The section `ntf` of the configuration.
     items : list of Recording or PairKernels
+    events : pandas.DataFrame, optional
+        Stimuli that epochs are cut around.
 
     Returns
     -------
@@ -133,19 +157,23 @@ def tensor_options(source, settings, items) -> dict:
     """
     given = settings["affinity"]
     bold = source == "fmri"
-    kind = given["kind"]
-    if kind == "auto":
+    kind, sign = given["kind"], given["sign"]
+    if kind == "published":
         kind = "edge_ts" if bold else "differential"
+    kind = "excess" if kind == "auto" else kind
+    if sign == "auto":
+        # without the mean of all regions, which is taken off, many run against each other in BOLD
+        sign = "signed" if kind == "excess" and not bold else "positive"
     window_s, bin_s = given["window_s"], given["bin_s"]
     if kind == "excess":
-        window_s = window_s or (BOLD_WINDOW_S if bold else WINDOW_S)
+        window_s = window_s or _window_s(bold, events)
         bin_s = bin_s or window_s / 2
     if bin_s is None:
         rate = settings["recordings"]["resample_hz"] or items[0].fs
         bin_s = BOLD_BIN_TR / rate if bold else max(CALCIUM_BIN_S, 1.0 / rate)
     return {
         "kind": kind,
-        "sign": given["sign"],
+        "sign": sign,
         "bin_s": bin_s,
         "smooth_s": given["smooth_s"],
         "floor": given["floor"],
@@ -167,6 +195,16 @@ def tensor_options(source, settings, items) -> dict:
             settings["identity"]["complete"],
         ),
     }
+
+
+def _window_s(bold, events):
+    """Length of the windows of `excess`: shorter where stimuli are short."""
+    if bold:
+        return BOLD_WINDOW_S
+    if events is None:
+        return WINDOW_S
+    shortest = float(events["duration_s"].min()) / PER_STIMULUS
+    return float(np.clip(shortest, LEAST_WINDOW_S, WINDOW_S))
 
 
 def _signal(wanted, bold):
@@ -191,13 +229,14 @@ def make_tensor(source, items, settings, events=None, out=None):
     -------
     PairTensor
     """
-    table = read_events(events, [item.name for item in items]) if events else None
+    table = read_events(events, [recording.name for recording in items]) if events else None
     wanted = "none" if source == "fmri" and table is None else settings["time_alignment"]
     if source == "fmri" and settings["time_alignment"] == "task":
         wanted = "task"
-    options = tensor_options(source, settings, items)
+    epochs = table if wanted in ("auto", "stimulus") else None
+    options = tensor_options(source, settings, items, epochs)
     tensor = build_tensor(items, table, wanted, out=out, **options)
-    if not tensor.values.any():
+    if not any(block.any() for block in tensor.values):
         silent = sum(len(names) for names in tensor.silent.values())
         raise InputProblem(
             f"ntf: nothing rises above the noise in any pair ({silent} traces are silent); is "
@@ -253,13 +292,16 @@ def is_concatenated(tensor) -> bool:
     return tensor.concatenated or tensor.values.shape[1] == 1
 
 
-def backends(settings) -> tuple[list[str], list[str]]:
+def backends(settings, n_neurons=0) -> tuple[list[str], list[str]]:
     """Community back ends that are there, the first decides, and notices about the others.
 
     Parameters
     ----------
     settings : dict
         The group `communities` of the configuration.
+    n_neurons : int
+        Of the motifs: our block model takes 400 at most; beyond, Leiden stands beside Louvain
+        where igraph is installed.
 
     Returns
     -------
@@ -269,65 +311,41 @@ def backends(settings) -> tuple[list[str], list[str]]:
     Raises
     ------
     InputProblem
-        When the back end is missing and was not chosen by the preset.
+        When the back end is missing or too small and was not chosen by the preset.
     """
     names: list[str] = []
     notices: list[str] = []
     for name in dict.fromkeys([settings["backend"], *settings["beside"]]):
+        decides = name == settings["backend"]
         try:
             require(name)
         except ValueError as error:
-            if name == settings["backend"] and not settings["fallback"]:
+            if decides and not settings["fallback"]:
                 raise InputProblem(f"ntf: {error}") from None
             notices.append(f"{error}; 'sbm' is used instead" if not names else str(error))
             name = "sbm"
-        names.append(name)
+        if name == "sbm" and n_neurons > MAX_NODES:
+            large = f"sbm takes {MAX_NODES} neurons at most, there are {n_neurons}"
+            if decides and not settings["fallback"]:
+                raise InputProblem(
+                    f"ntf: {large}; set communities.backend to networkx, igraph or graph_tool"
+                )
+            name = _for_many(names)
+            notices.append(f"{large}; {name or 'nothing'} stands in its place")
+        names += [name] if name else []
     return list(dict.fromkeys(names)), notices
 
 
-def recurrence_of(source, items, factors, settings, seed):
-    """Whether the motifs of a set recur in held-out time, as a table.
-
-    Parameters
-    ----------
-    source : str
-    items : list of Recording or PairKernels
-    factors : Factors
-    settings : dict
-        Keys `n_moves`, `identity`, `recordings`.
-    seed : int
-
-    Returns
-    -------
-    pandas.DataFrame
-        As :func:`neuro.ntf.communities.recur.recurrence_table`; without a test where the null
-        would be too easy (BOLD), the recordings are too short, or there are no traces.
-    """
-    from neuro.ntf.communities import recur
-
-    rank, reason = len(factors.lambda_), ""
-    rates = {item.fs for item in items} if settings["recordings"]["resample_hz"] is None else {0}
-    if not settings["n_moves"]:
-        reason = "ntf.n_moves is 0"
-    elif source == "fmri":
-        reason = "BOLD of any two regions covaries beyond this null"
-    elif not all(isinstance(item, Recording) for item in items) or len(rates) > 1:
-        reason = "no traces of one rate"
-    if reason:
-        return recur.recurrence_table(rank, 0, reason)
-    resample_hz = settings["recordings"]["resample_hz"]
-    traces = by_name(items, factors, Identity(**settings["identity"]), resample_hz)
-    try:
-        found = recur.recurrence(
-            traces,
-            resample_hz or items[0].fs,
-            np.nan_to_num(factors.pairs_),
-            n_null=settings["n_moves"],
-            random_state=seed,
-        )
-    except ValueError as error:
-        return recur.recurrence_table(rank, 0, str(error))
-    return recur.recurrence_table(found, settings["n_moves"])
+def _for_many(names):
+    """A search for many neurons that is not used yet: Leiden where it is installed, Louvain."""
+    for name in ("igraph", "networkx"):
+        try:
+            require(name)
+        except ValueError:
+            continue
+        if name not in names:
+            return name
+    return None
 
 
 def rank_range(settings, tensor) -> list[int]:
@@ -346,6 +364,11 @@ def null_seeds(seed: int, chunk: int, per_chunk: int, n_null: int) -> list[int]:
     """Seeds of one chunk of surrogates; the same whatever the size of the chunks."""
     every = seeds.generator(seed, "surrogates").integers(0, 2**31, n_null)
     return [int(value) for value in every[chunk * per_chunk : (chunk + 1) * per_chunk]]
+
+
+def null_options(source, settings) -> dict:
+    """What surrogates keep, and how far their traces move: BOLD is slower than calcium."""
+    return {"null": settings["surrogate"], "move_s": BOLD_MOVE_S if source == "fmri" else MOVE_S}
 
 
 def set_name(path) -> str:

@@ -17,6 +17,7 @@ from neuro.ntf.communities.detect import (
     statistic,
     strength,
 )
+from neuro.ntf.communities.shape import CO_ACTIVATION, leading_share, negative_share
 from neuro.stats.false_discovery import adjusted_p
 
 FEW_ANIMALS = 2.0
@@ -49,7 +50,7 @@ def find_communities(factors, null, names, settings, seed, log=None):
     limit = null.strength_limit() if null is not None else -np.inf
     background = [strength(m * s) < limit for m, s in zip(matrices, scale)]
     options = {"transform": settings["transform"], "family": settings["weights"]}
-    found, statistics = {}, {}
+    by_backend, statistics = {}, {}
     for backend in names:
         statistics[backend] = np.array(
             [
@@ -62,7 +63,7 @@ def find_communities(factors, null, names, settings, seed, log=None):
                 for place, motif in enumerate(null.motifs if null is not None else [])
             ]
         )
-        found[backend] = [
+        by_backend[backend] = [
             communities(
                 motif,
                 backend,
@@ -75,12 +76,12 @@ def find_communities(factors, null, names, settings, seed, log=None):
             for motif, weak in zip(matrices, background)
         ]
         if log:
-            counts = [int(item.labels.max()) + 1 for item in found[backend]]
+            counts = [int(level.labels.max()) + 1 for level in by_backend[backend]]
             log(f"{backend}: {counts} communities, {len(statistics[backend])} null motifs")
-    return found, statistics
+    return by_backend, statistics
 
 
-def community_table(factors, found):
+def community_table(factors, communities):
     """One row per component, back end, level and neuron.
 
     Returns
@@ -91,9 +92,9 @@ def community_table(factors, found):
     import pandas as pd
 
     rows = []
-    for backend, items in found.items():
-        for component, item in enumerate(items, start=1):
-            for level, labels in enumerate(item.levels):
+    for backend, items in communities.items():
+        for component, communities_of in enumerate(items, start=1):
+            for level, labels in enumerate(communities_of.levels):
                 rows.append(
                     pd.DataFrame(
                         {
@@ -102,8 +103,8 @@ def community_table(factors, found):
                             "level": level,
                             "neuron": factors.names,
                             "label": labels,
-                            "background": item.background.astype(int),
-                            "p_value": item.p_value,
+                            "background": communities_of.background.astype(int),
+                            "p_value": communities_of.p_value,
                         }
                     )
                 )
@@ -112,41 +113,49 @@ def community_table(factors, found):
     return table
 
 
-def component_table(factors, found, alpha=0.05):
+def component_table(factors, communities, alpha=0.05):
     """One row per component and back end.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `component`, `lambda`, `share` (of the sum of squared weights), `participation`,
-        `is_background`, `few_animals`, `backend`, `n_communities`, `n_active`, `modularity`,
-        `description_length`, `statistic`, `z`, `p_value`, `p_adjusted`, `significant`.
+        Columns `component`, `lambda`, `share` (of the sum of squared weights), `leading_share` (of
+        the motif, explained by one outer product of strengths), `is_co_activation` (that share is
+        at least .8), `negative_share` (of the motif's energy, edges that run against each other),
+        `participation`, `is_background`, `few_animals`, `backend`, `n_communities`, `n_active`,
+        `modularity`, `description_length`, `statistic`, `z`, `p_value`, `p_adjusted`,
+        `significant`.
     """
     import pandas as pd
 
     squares = factors.lambda_**2 / (factors.lambda_**2).sum()
     many = len(factors.animals) >= 4
+    matrices = motifs(factors)
+    leading = np.array([leading_share(matrix) for matrix in matrices])
     rows = []
-    for backend, items in found.items():
-        adjusted = adjusted_p([item.p_value for item in items])
-        for r, item in enumerate(items):
-            active = ~item.background & (item.labels >= 0)
+    for backend, items in communities.items():
+        adjusted = adjusted_p([result.p_value for result in items])
+        for r, result in enumerate(items):
+            active = ~result.background & (result.labels >= 0)
             rows.append(
                 {
                     "component": r + 1,
                     "lambda": factors.lambda_[r],
                     "share": squares[r],
+                    "leading_share": leading[r],
+                    "is_co_activation": int(leading[r] >= CO_ACTIVATION),
+                    "negative_share": negative_share(matrices[r]),
                     "participation": factors.participation_[r],
                     "is_background": int(factors.background_[r]),
                     "few_animals": int(many and factors.participation_[r] < FEW_ANIMALS),
                     "backend": backend,
-                    "n_communities": len(np.unique(item.labels[active])),
+                    "n_communities": len(np.unique(result.labels[active])),
                     "n_active": int(active.sum()),
-                    "modularity": item.q,
-                    "description_length": item.dl,
-                    "statistic": item.statistic,
-                    "z": item.z,
-                    "p_value": item.p_value,
+                    "modularity": result.q,
+                    "description_length": result.dl,
+                    "statistic": result.statistic,
+                    "z": result.z,
+                    "p_value": result.p_value,
                     "p_adjusted": adjusted[r],
                     "significant": int(adjusted[r] < alpha) if np.isfinite(adjusted[r]) else 0,
                 }
@@ -181,11 +190,12 @@ def null_table(null, statistics):
     Returns
     -------
     pandas.DataFrame
-        Columns `surrogate`, `motif`, `backend`, `statistic`, `explained`.
+        Columns `surrogate`, `motif`, `backend`, `statistic`, `explained`, `null` (what the
+        surrogates keep: rate, shift, or dealt for kernels).
     """
     import pandas as pd
 
-    columns = ["surrogate", "motif", "backend", "statistic", "explained"]
+    columns = ["surrogate", "motif", "backend", "statistic", "explained", "null"]
     if null is None:
         return pd.DataFrame(columns=columns)
     parts = [
@@ -196,6 +206,7 @@ def null_table(null, statistics):
                 "backend": backend,
                 "statistic": values,
                 "explained": null.explained[null.run],
+                "null": null.null,
             }
         )
         for backend, values in statistics.items()
@@ -209,14 +220,14 @@ def time_map_table(factors):
     Returns
     -------
     pandas.DataFrame
-        Columns `bin`, `animal`, `start_s` (own clock), `condition`, `epoch`, `offset_s` (from
-        the onset of the stimulus), `stimulus_on`.
+        Columns `bin`, `animal`, `start_s` (own clock), `condition` (by the animal's own events),
+        `epoch`, `offset_s` (from the onset of the stimulus), `stimulus_on`.
     """
     import pandas as pd
 
     n_bins, n_animals = factors.time_map["start_s"].shape
     repeat = {name: np.repeat(factors.time_map[name], n_animals) for name in ("epoch", "offset_s")}
-    condition = np.repeat(factors.time_map["condition"], n_animals)
+    condition = factors.time_map["own"].ravel()
     return pd.DataFrame(
         {
             "bin": np.repeat(np.arange(n_bins), n_animals),
@@ -229,16 +240,18 @@ def time_map_table(factors):
     )
 
 
-def write_membership(path, found) -> None:
+def write_membership(path, communities) -> None:
     """Write the memberships of all components, one array per back end.
 
     Parameters
     ----------
     path : path-like
         A `.npz` file; arrays `<back end>` of shape (n_components, n_neurons, n_neurons).
-    found : dict of str to list of Communities
+    communities : dict of str to list of Communities
     """
-    arrays = {name: np.array([item.membership for item in items]) for name, items in found.items()}
+    arrays = {
+        name: np.array([motif.membership for motif in items]) for name, items in communities.items()
+    }
     write_arrays(path, arrays)
 
 
@@ -247,14 +260,14 @@ def write_arrays(path, arrays) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def write_motifs(folder, factors, found) -> None:
+def write_motifs(folder, factors, by_motif) -> None:
     """Write every motif as a table and as a graph with its communities.
 
     Parameters
     ----------
     folder : path-like
     factors : Factors
-    found : dict of str to list of Communities
+    by_motif : dict of str to list of Communities
     """
     import pandas as pd
 
@@ -262,7 +275,7 @@ def write_motifs(folder, factors, found) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     left, right = np.triu_indices(len(factors.names), 1)
     names = np.array(factors.names)
-    first = next(iter(found.values()))
+    first = next(iter(by_motif.values()))
     for r, matrix in enumerate(motifs(factors)):
         weight = matrix[left, right]
         table = pd.DataFrame({"neuron_a": names[left], "neuron_b": names[right], "weight": weight})
@@ -313,84 +326,4 @@ def exclusions(name, axes, components) -> list[dict]:
                     FEW_ANIMALS,
                 )
             )
-    return rows
-
-
-def headline(name, factors, null, components, shared=None, recurrence=None) -> list[dict]:
-    """Headline figures of a set.
-
-    Parameters
-    ----------
-    name : str
-    factors : Factors
-    null : NullMotifs or None
-    components : pandas.DataFrame
-    shared : int, optional
-        Repeats in training and test of the split that chose the number of components; none
-        where nothing was left out.
-    recurrence : pandas.DataFrame, optional
-        From :func:`neuro.ntf.communities.recur.recurrence_table`.
-
-    Returns
-    -------
-    list of dict
-        With `name`, `value`, `unit`, `null`, `baseline`, `n`, `ci_low`, `ci_high`.
-    """
-
-    def row(what, value, unit, n, null=None, low=None, high=None):
-        return {
-            "name": f"{name}: {what}",
-            "value": value,
-            "unit": unit,
-            "null": null,
-            "baseline": None,
-            "n": n,
-            "ci_low": low,
-            "ci_high": high,
-        }
-
-    n_animals = len(factors.animals)
-    first = components[components["backend"] == components["backend"].iloc[0]]
-    rows = [
-        row("components", len(factors.lambda_), "components", n_animals),
-        row(
-            "explained energy",
-            factors.explained_,
-            "share",
-            n_animals,
-            float(null.explained.mean()) if null is not None else None,
-        ),
-        row(
-            "agreement of restarts",
-            float(factors.similarity_.mean()),
-            "cosine",
-            len(factors.errors_),
-        ),
-        row("neurons", len(factors.names), "neurons", n_animals),
-    ]
-    if shared is not None:
-        rows.append(
-            row("recordings shared by training and test", shared, "recordings", n_animals, 0)
-        )
-    if null is not None:
-        rows.append(
-            row(
-                f"components with communities beyond chance ({first['backend'].iloc[0]})",
-                int(first["significant"].sum()),
-                "components",
-                len(first),
-                0.05 * len(first),
-            )
-        )
-    if recurrence is not None and recurrence["p_value"].notna().any():
-        known = recurrence["p_value"].dropna()
-        rows.append(
-            row(
-                "components that recur in held-out time (p <= .05)",
-                int((known <= 0.05).sum()),
-                "components",
-                len(known),
-                0.05 * len(known),
-            )
-        )
     return rows

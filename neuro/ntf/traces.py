@@ -12,7 +12,7 @@ from neuro.ntf.communities.dynamic import activity
 MIN_MEMBERS = 3
 
 
-def back_projection(items, factors, found, identity, resample_hz=None):
+def back_projection(items, factors, communities, identity, resample_hz=None):
     """Mean trace of every community on the time axis of the factors.
 
     Traces are z-scored, and turned over where they run against the first principal component of
@@ -22,7 +22,7 @@ def back_projection(items, factors, found, identity, resample_hz=None):
     ----------
     items : list of Recording or PairKernels
     factors : Factors
-    found : list of Communities
+    communities : list of Communities
         One per component.
     identity : Identity
     resample_hz : float, optional
@@ -41,14 +41,14 @@ def back_projection(items, factors, found, identity, resample_hz=None):
     cubes = _binned(items, factors, identity, resample_hz)
     values, component, community, size = [], [], [], []
     active = np.zeros((rank, len(factors.time_)), bool)
-    for r, item in enumerate(found):
+    for r, motif in enumerate(communities):
         course = factors.time_[:, r] if shared else activity(factors, int(lead[r]))[:, r]
         active[r] = course > course.mean()
         if cubes is None:
             continue
         chosen = range(len(cubes)) if shared else [int(lead[r]) % len(cubes)]
-        for label in range(item.labels.max() + 1):
-            members = np.flatnonzero((item.labels == label) & ~item.background)
+        for label in range(motif.labels.max() + 1):
+            members = np.flatnonzero((motif.labels == label) & ~motif.background)
             if len(members) < MIN_MEMBERS:
                 continue
             courses = [_aligned(cubes[w][:, members], active[r]) for w in chosen]
@@ -103,27 +103,27 @@ def by_name(items, factors, identity, resample_hz=None) -> list[np.ndarray]:
 
 def _binned(items, factors, identity, resample_hz):
     """z-scored traces of each recording, averaged over the bins: (n_bins, n_names)."""
-    items = [present(item, factors.kind == "excess") for item in items]
-    if any(isinstance(item, PairKernels) for item in items):
+    items = [present(one, factors.kind == "excess") for one in items]
+    if any(isinstance(one, PairKernels) for one in items):
         return None
     if resample_hz is not None:
-        items = [resampled(item, resample_hz) for item in items]
-    _, members = match_names([labels(item) for item in items], identity)
+        items = [resampled(one, resample_hz) for one in items]
+    _, members = match_names([labels(one) for one in items], identity)
     per_item = len(factors.animals) // len(items)
     cubes = []
-    for place, (item, member) in enumerate(zip(items, members)):
-        x = np.asarray(item.traces, np.float64)
-        seen = x if item.frame_mask is None else x[item.frame_mask]
+    for place, (one, member) in enumerate(zip(items, members)):
+        x = np.asarray(one.traces, np.float64)
+        seen = x if one.frame_mask is None else x[one.frame_mask]
         sd = np.nanstd(seen, axis=0)
         z = (x - np.nanmean(seen, axis=0)) / np.where(sd > 0, sd, 1)
-        if item.frame_mask is not None:
-            z[~np.asarray(item.frame_mask, bool)] = np.nan
+        if one.frame_mask is not None:
+            z[~np.asarray(one.frame_mask, bool)] = np.nan
         start = factors.time_map["start_s"][:, place * per_item]
         out = np.full((len(start), len(factors.names)), np.nan)
         known = member >= 0
         for k in np.flatnonzero(np.isfinite(start)):
-            first = int(np.ceil(start[k] * item.fs - 1e-9))
-            last = max(first + 1, int(np.ceil((start[k] + 1 / factors.fs) * item.fs - 1e-9)))
+            first = int(np.ceil(start[k] * one.fs - 1e-9))
+            last = max(first + 1, int(np.ceil((start[k] + 1 / factors.fs) * one.fs - 1e-9)))
             out[k, member[known]] = _mean(z[first:last, known])
         cubes.append(out)
     return cubes
@@ -142,9 +142,9 @@ def _aligned(block, active):
     block = block[:, np.isfinite(block).any(axis=0)]
     if not block.shape[1]:
         return None
-    part = np.nan_to_num(block[active])
-    if len(part) < 2:
+    values = np.nan_to_num(block[active])
+    if len(values) < 2:
         return None
-    _, _, right = np.linalg.svd(part - part.mean(axis=0), full_matrices=False)
+    _, _, right = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
     sign = np.where(right[0] * np.sign(right[0].sum() or 1) < 0, -1.0, 1.0)
     return _mean((block * sign).T)

@@ -30,13 +30,13 @@ def forget() -> None:
 @functools.lru_cache(maxsize=4)
 def _listing(package: str) -> frozenset[str]:
     """Every file of the package that can count, relative to it."""
-    found = []
+    files = []
     for folder, below, names in os.walk(package):
         below[:] = [name for name in below if name != "__pycache__"]
         start = os.path.relpath(folder, package).replace(os.sep, "/") + "/"
         start = "" if start == "./" else start
-        found += [start + name for name in names if name.endswith((".py", *DATA_SUFFIXES))]
-    return frozenset(found)
+        files += [start + name for name in names if name.endswith((".py", *DATA_SUFFIXES))]
+    return frozenset(files)
 
 
 # Parsing all files takes two seconds, reading what was found last time a few milliseconds.
@@ -71,9 +71,9 @@ def _keep_parses(package: str) -> None:
     try:
         path = _store(package)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(known), "utf-8")
-        os.replace(part, path)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(known), "utf-8")
+        os.replace(temporary, path)
     except (OSError, RuntimeError):
         return
 
@@ -84,12 +84,12 @@ def _bare(tree: ast.AST) -> ast.AST:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [  # type: ignore[attr-defined]
-                item
-                for item in body
+                statement
+                for statement in body
                 if not (
-                    isinstance(item, ast.Expr)
-                    and isinstance(item.value, ast.Constant)
-                    and isinstance(item.value.value, str)
+                    isinstance(statement, ast.Expr)
+                    and isinstance(statement.value, ast.Constant)
+                    and isinstance(statement.value.value, str)
                 )
             ]
     return tree
@@ -165,11 +165,11 @@ def _source(package: str, name: str) -> dict:
 def _behind(package: str, dotted: str):
     """Files behind a dotted name: the module and the `__init__` of every package above it."""
     files, place = _listing(package), ""
-    for part in dotted.split(".")[1:]:
-        if f"{place}{part}.py" in files:
-            yield f"{place}{part}.py"
+    for step in dotted.split(".")[1:]:
+        if f"{place}{step}.py" in files:
+            yield f"{place}{step}.py"
             return
-        place = f"{place}{part}/"
+        place = f"{place}{step}/"
         if f"{place}__init__.py" in files:
             yield f"{place}__init__.py"
 
@@ -189,11 +189,11 @@ def _lazily(package: str, base: str, name: str):
 @functools.lru_cache(maxsize=4096)
 def _file(package: str, name: str) -> tuple[str, tuple[str, ...]]:
     """Checksum of what counts of a file, and the files that it imports directly."""
-    source, found = _source(package, name), set()
+    source, modules = _source(package, name), set()
     for base, taken in source["imports"]:
-        found.update(_behind(package, f"{base}.{taken}".rstrip(".")))
-        found.update(_lazily(package, base, taken))
-    return source["code"], tuple(found)
+        modules.update(_behind(package, f"{base}.{taken}".rstrip(".")))
+        modules.update(_lazily(package, base, taken))
+    return source["code"], tuple(modules)
 
 
 def imports(name: str) -> tuple[str, ...]:

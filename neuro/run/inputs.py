@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 import neuro
+from neuro.base.beside import is_series
 from neuro.base.job import outer
 from neuro.base.provenance import config_hash, sidecar_path
 from neuro.config import kinds
@@ -28,6 +29,8 @@ __all__ = ["Inputs", "affine", "bad_runs", "decide", "load", "read", "sidecars"]
 _REMEMBERED = ("kind", "why", "files", "sources", "notes")
 TABLE = Path("results/inputs.tsv")
 STATE = Path("results/inputs.json")
+WORK = "results/work/fmri"
+"""Folder of what the jobs on single runs of stage fmri leave."""
 BETWEEN = " | "
 """Between the problems of one run in the column `reason`, as `neuro.io.bids.scanner` writes it."""
 COLUMNS = (
@@ -106,14 +109,14 @@ def load(config, *, refresh=True, again=False) -> Inputs:
         key = _key(config, state.get("outside", ()))
         if again or state.get("key") != key or not TABLE.exists() or _stops(config):
             try:
-                found = scan(config)
+                fresh = scan(config)
             except InputProblem as error:
                 return Inputs(problems=error.problems)
-            outside = _outside(found.rows, config["data"]["root"])
+            outside = _outside(fresh.rows, config["data"]["root"])
             state = {"key": _key(config, outside), "outside": outside}
-            state |= {name: getattr(found, name) for name in _REMEMBERED}
+            state |= {name: getattr(fresh, name) for name in _REMEMBERED}
             try:
-                _write(found.rows, state)
+                _write(fresh.rows, state)
             except OSError as error:
                 return Inputs(problems=[outer(error) or f"{TABLE}: cannot be written ({error})"])
     rows = read()
@@ -156,11 +159,11 @@ def bad_runs(rows) -> list[str]:
     list of str
         One line per problem; empty when every run can be used or was left out on purpose.
     """
-    found = [row["reason"] for row in rows if row["status"] == "problem"]
-    lines = [line for reason in found for line in reason.split(BETWEEN)]
+    reasons = [row["reason"] for row in rows if row["status"] == "problem"]
+    lines = [line for reason in reasons for line in reason.split(BETWEEN)]
     if lines:
         lines.append(
-            f"{len(found)} of {len(rows)} runs cannot be used; mend them, or set "
+            f"{len(reasons)} of {len(rows)} runs cannot be used; mend them, or set "
             "execution.skip_bad_subjects: true to go on without them"
         )
     return lines
@@ -241,9 +244,9 @@ def _key(config, outside):
 def _outside(rows, root) -> list[str]:
     """Files of runs that do not lie below the root, such as those that a table lists."""
     top = str(root).rstrip("/") + "/" if root and os.path.isdir(root) else "\0"
-    found = {str(row.get(name) or "") for row in rows for name in FILES}
-    found |= {str(sidecar_path(path)) for path in found if path and not path.startswith(top)}
-    return sorted(path for path in found if path and not path.startswith(top))
+    files = {str(row.get(name) or "") for row in rows for name in FILES}
+    files |= {str(sidecar_path(path)) for path in files if path and not path.startswith(top)}
+    return sorted(path for path in files if path and not path.startswith(top))
 
 
 def sidecars(config, row) -> list[str]:
@@ -259,11 +262,11 @@ def sidecars(config, row) -> list[str]:
     if row["table"]:
         return [str(sidecar_path(path))]
     root, folder = os.path.normpath(config["data"]["root"]), os.path.dirname(path)
-    found: list[str] = []
+    paths: list[str] = []
     while True:
-        found += _sidecars(folder)
+        paths += _sidecars(folder)
         if os.path.normpath(folder) == root or not folder or folder == "/":
-            return found
+            return paths
         folder = os.path.dirname(folder)
 
 
@@ -293,8 +296,13 @@ def _text(value):
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def on_surfaces(rows) -> bool:
+    """Whether the runs of a study are series on surfaces; all are, or none."""
+    return any(is_series(row.get("bold") or "") for row in rows)
+
+
 def result_path(stage, run, suffix) -> str:
-    """Path of a run's file in a stage's derivatives.
+    """Path of a run's file as its job leaves it; those of stage fmri are published later.
 
     Parameters
     ----------
@@ -306,5 +314,5 @@ def result_path(stage, run, suffix) -> str:
     """
     # thousands at a time: paths of pathlib take six times as long
     session = f"/ses-{run['session']}" if run["session"] else ""
-    top = f"results/{stage}" if stage else "results"
+    top = {"": "results", "fmri": WORK}.get(stage, f"results/{stage}")
     return f"{top}/sub-{run['participant_id']}{session}/func/{run['run_key']}_{suffix}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
 
+from neuro.base.beside import SERIES
 from neuro.io.problems import InputProblem
 from neuro.run import select
 
@@ -58,13 +60,13 @@ def scan(config) -> Found:
     kind = config["data"]["kind"]
     if kind == "auto":
         kind = detect(config["data"]["root"])
-    found = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
-    people = select.people(config["data"], found)
-    rows = select.chosen(found.rows, config, found.kind, people)
-    if found.kind in ("table", "adhd200"):
-        found.files = sorted({row["table"] for row in rows if row["status"] == "ok"})
-    found.rows = sorted(rows, key=lambda row: row["run_key"])
-    return found
+    scanned = _READERS[kind]({**config, "data": {**config["data"], "kind": kind}})
+    people = select.people(config["data"], scanned)
+    rows = select.chosen(scanned.rows, config, scanned.kind, people)
+    if scanned.kind in ("table", "adhd200"):
+        scanned.files = sorted({row["table"] for row in rows if row["status"] == "ok"})
+    scanned.rows = sorted(rows, key=lambda row: row["run_key"])
+    return scanned
 
 
 QUESTIONABLE = "questionable to its site (QC_Rest 0)"
@@ -92,14 +94,24 @@ def detect(root) -> str:
 
 
 def _has_bold(root):
-    """Whether there is an image below a folder that could be a run."""
+    """Whether there is an image below a folder that could be a run.
+
+    A series on surfaces is one where no region tables were made of it.
+    """
+    surfaces = tables = False
     for _, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         # fMRIPrep before 1.2 wrote *_bold_space-*_preproc.nii.gz
         endings = ("_bold.nii.gz", "_bold.nii", "_preproc.nii.gz")
         if any(name.endswith(endings) and "_bold" in name for name in names):
             return True
-    return False
+        surfaces |= any(name.endswith(SERIES) and "_bold" in name for name in names)
+        tables |= any(map(_is_region_table, names))
+    return surfaces and not tables
+
+
+def _is_region_table(name) -> bool:
+    return name.endswith((".ptseries.nii", "_timeseries.tsv")) and "desc-confounds" not in name
 
 
 def _simulated(config):
@@ -263,7 +275,7 @@ def _records(table, root, names):
     return rows
 
 
-def _images(config):
+def _images(config, surfaces=True):
     from neuro.io.bids.scanner import scan as scan_bids
 
     data = config["data"]
@@ -275,6 +287,7 @@ def _images(config):
         res=data["res"],
         tr=data["tr"],
         echo=data["echo"],
+        surfaces=surfaces,
     )
     kind = table.attrs["layout"]
     names = {name: name for name in ("bold", "mask", "confounds", "motion", "outliers", "json")}
@@ -288,28 +301,31 @@ def _images(config):
 
 
 def _xcpd(config):
-    """Denoised images, or the region tables where there are none."""
+    """Denoised images, or the region tables where there are none, or series on surfaces."""
     try:
-        return _images(config)
+        return _images(config, surfaces=False)
     except InputProblem as no_images:
         try:
             return _tables(config)
         except InputProblem as no_tables:
             tables = [line for line in no_tables.problems if "several" in line]
+            if not tables:
+                with contextlib.suppress(InputProblem):
+                    return _images(config)
             raise InputProblem(tables or no_images.problems) from None
 
 
 def _beside(row) -> dict:
     """Outliers and motion that XCP-D left in the folder of a run's region table."""
     folder = Path(row["table"]).parent
-    found = {}
+    columns = {}
     for name in ("outliers", "motion"):
         files = sorted(folder.glob(f"{row['run_key']}_*{name}.tsv"))
         files += sorted(folder.glob(f"{row['run_key']}_{name}.tsv"))
         if not files:
             break  # motion without outliers does not tell which volumes a table holds
-        found[name] = files[0].as_posix()
-    return found
+        columns[name] = files[0].as_posix()
+    return columns
 
 
 def affine(config, row) -> str:

@@ -19,13 +19,13 @@ PLACES = (Path("results/provenance/run.txt"), Path(".snakemake/neuro_run.txt"))
 
 def same() -> bool:
     """Whether notes and results were left by the same run; True before any run has ended."""
-    found = []
+    shared = []
     for path in PLACES:
         try:
-            found.append(path.read_text("utf-8"))
+            shared.append(path.read_text("utf-8"))
         except OSError:
-            found.append("")
-    return found[0] == found[1]
+            shared.append("")
+    return shared[0] == shared[1]
 
 
 def renew() -> None:

@@ -64,7 +64,7 @@ def write(config, given, jobs=()):
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     where = "".join(f"# {key}: {value}\n" for key, value in sorted(origins(given).items()))
     (FOLDER / "config.yaml").write_text(f"{text}\n# Origin of each value\n{where}", "utf-8")
-    pins = sorted({f"{item.name}=={item.version}" for item in metadata.distributions()})
+    pins = sorted({f"{package.name}=={package.version}" for package in metadata.distributions()})
     (FOLDER / "packages.txt").write_text("\n".join(pins) + "\n", "utf-8")
     rows = sorted(jobs, key=lambda row: (row["stage"], row["rule"], row["path"]))
     _table(FOLDER / "plan.tsv", COLUMNS, rows)
@@ -123,11 +123,11 @@ def faults(outputs) -> list[str]:
 
 def _excluded() -> set[str]:
     """What all exclusions tables name."""
-    found = set()
+    keys = set()
     for path in Path("results").rglob("*xclusions*.tsv"):
         with open(path, newline="", encoding="utf-8") as stream:
-            found |= {row.get("what") or "" for row in csv.DictReader(stream, delimiter="\t")}
-    return found - {""}
+            keys |= {row.get("what") or "" for row in csv.DictReader(stream, delimiter="\t")}
+    return keys - {""}
 
 
 def benchmark(path) -> dict:

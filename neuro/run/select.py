@@ -50,11 +50,11 @@ def chosen(rows, config, kind, people):
         wanted = data[key]
         if wanted == "all":
             continue
-        wanted = [_bare(key, item) for item in wanted]
+        wanted = [_bare(key, entry) for entry in wanted]
         rows = [row for row in rows if value(row, column) in wanted]
     for row in rows:
         _carried(row)
-    unwanted = {_bare("exclude", item) for item in data["exclude"]}
+    unwanted = {_bare("exclude", entry) for entry in data["exclude"]}
     for row in rows:
         # Also those that cannot be used: leaving them out is how to go on without them.
         if row["participant_id"] in unwanted:
@@ -98,9 +98,9 @@ def _unknown(rows, config, kind, people) -> list[str]:
         "tasks": _labels(rows, "task"),
     }
     asked = [
-        (f"data.{key}", _bare(key, item), labels)
+        (f"data.{key}", _bare(key, entry), labels)
         for key, labels in known.items()
-        for item in ([] if data[key] == "all" else data[key])
+        for entry in ([] if data[key] == "all" else data[key])
     ]
     if kind == "adhd200":
         from neuro.io.adhd200.cohort import TR_BY_SITE
@@ -116,22 +116,22 @@ def _unknown(rows, config, kind, people) -> list[str]:
         members = [site for group in groups.values() for site in group]
         asked += [("adhd.site_groups", str(site), sites) for site in members]
     problems = []
-    for key, item, labels in asked:
-        if item not in labels:
-            found = sorted(labels)
-            some = " ".join(found[:4]) + (" ..." if len(found) > 4 else "")
+    for key, entry, labels in asked:
+        if entry not in labels:
+            known_labels = sorted(labels)
+            some = " ".join(known_labels[:4]) + (" ..." if len(known_labels) > 4 else "")
             problems.append(
-                f"{key}: '{item}' not found in {data['root']}; found {some or 'none'} "
-                f"({len(found)}){nearest(item, found)}"
+                f"{key}: '{entry}' not found in {data['root']}; found {some or 'none'} "
+                f"({len(known_labels)}){nearest(entry, known_labels)}"
             )
     return problems
 
 
 def _site_of(rows, people) -> dict:
     """Site of each subject; it may stand in the participants table alone."""
-    found = {} if people is None else dict(zip(people["participant_id"], people["site"]))
-    found = {label: site for label, site in found.items() if isinstance(site, str)}
-    return found | {row["participant_id"]: row["site"] for row in rows if row.get("site")}
+    sites = {} if people is None else dict(zip(people["participant_id"], people["site"]))
+    sites = {label: site for label, site in sites.items() if isinstance(site, str)}
+    return sites | {row["participant_id"]: row["site"] for row in rows if row.get("site")}
 
 
 def _labels(rows, column) -> set:

@@ -45,7 +45,7 @@ def read(path) -> dict:
         _count(node, "", 0, {}, problems)
         if problems:
             raise InputProblem([f"{path}: {line}" for line in problems])
-        found = loader.construct_document(node)
+        content = loader.construct_document(node)
     except yaml.YAMLError as error:
         raise InputProblem(f"{path}: not YAML: {' '.join(str(error).split())[:100]}") from None
     except RecursionError:
@@ -57,20 +57,20 @@ def read(path) -> dict:
     finally:
         if loader is not None:
             loader.dispose()
-    if not isinstance(found, dict):
-        raise InputProblem(f"{path}: holds a {type(found).__name__}, expected sections of keys")
-    return found
+    if not isinstance(content, dict):
+        raise InputProblem(f"{path}: holds a {type(content).__name__}, expected sections of keys")
+    return content
 
 
 def problems(paths) -> list[str]:
     """What :func:`read` finds wrong with each of several files, one line per problem."""
-    found = []
+    lines = []
     for path in paths:
         try:
             read(path)
         except InputProblem as problem:
-            found += problem.problems
-    return found
+            lines += problem.problems
+    return lines
 
 
 def _text(path: Path) -> str:

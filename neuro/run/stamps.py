@@ -115,24 +115,24 @@ def flat(items) -> Iterable[str]:
 
 def tree(root) -> str:
     """Digest of names, sizes and times of all files that a scan of a data set may look at."""
-    found = []
+    stamps = []
     stack = [(str(root), 0)]
     while stack:
         folder, level = stack.pop()
         if not os.path.isdir(folder):
-            found.append(f"{folder} {look(folder)}")
+            stamps.append(f"{folder} {look(folder)}")
             continue
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
-                    found.append(entry.path)
+                    stamps.append(entry.path)
                     if level < DEPTH and entry.name not in _ELSEWHERE:
                         stack.append((entry.path, level + 1))
                 else:
-                    found.append(f"{entry.path} {look(entry.path)}")
-    return hashlib.sha256("\n".join(sorted(found)).encode("utf-8", "replace")).hexdigest()[:16]
+                    stamps.append(f"{entry.path} {look(entry.path)}")
+    return hashlib.sha256("\n".join(sorted(stamps)).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def look(path):

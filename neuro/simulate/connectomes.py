@@ -155,14 +155,14 @@ def _effects(loadings, site_of, maps, site_maps, sigma, upper):
 
     Sites: shape (n_sites, n_edges), deviations from their mean.
     """
-    found = {}
+    effects = {}
     for name, change in maps.items():
         differences = [
             _expected(loading + 0.5 * change, sigma[site])
             - _expected(loading - 0.5 * change, sigma[site])
             for loading, site in zip(loadings, site_of)
         ]
-        found[name] = np.mean(differences, axis=0)[upper].astype(np.float32)
+        effects[name] = np.mean(differences, axis=0)[upper].astype(np.float32)
     levels = []
     for own, noise_sd in zip(site_maps, sigma):
         moved = [
@@ -170,8 +170,8 @@ def _effects(loadings, site_of, maps, site_maps, sigma, upper):
             for loading, site in zip(loadings, site_of)
         ]
         levels.append(np.mean(moved, axis=0)[upper])
-    found["site"] = (np.stack(levels) - np.mean(levels, axis=0)).astype(np.float32)
-    return found
+    effects["site"] = (np.stack(levels) - np.mean(levels, axis=0)).astype(np.float32)
+    return effects
 
 
 def _smooth(rng, shape, network):

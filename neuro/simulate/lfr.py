@@ -191,9 +191,9 @@ def _weights(links, labels, beta, muw, n_iterations=200):
     strength = links.sum(axis=1).astype(float) ** beta
     same = labels[:, None] == labels
     weights = np.zeros(links.shape)
-    for part, share in ((links & same, 1 - muw), (links & ~same, muw)):
+    for links_of, share in ((links & same, 1 - muw), (links & ~same, muw)):
         target = share * strength
-        w = part * np.sqrt(np.outer(target, target) + 1e-300)
+        w = links_of * np.sqrt(np.outer(target, target) + 1e-300)
         for _ in range(n_iterations):
             now = w.sum(axis=1)
             ratio = np.sqrt(np.where(now > 0, target / np.where(now > 0, now, 1), 1))

@@ -59,8 +59,8 @@ class Population:
 
         if getattr(self, "_torch", None) is None or self._torch[0].dtype != stimuli.dtype:
             self._torch = tuple(
-                torch.as_tensor(part, device=stimuli.device).to(stimuli.dtype)
-                for part in (self.even.T, self.odd.T, self.energy, self.gain)
+                torch.as_tensor(drive, device=stimuli.device).to(stimuli.dtype)
+                for drive in (self.even.T, self.odd.T, self.energy, self.gain)
             )
         even, odd, energy, gain = self._torch
         flat = stimuli.reshape(len(stimuli), -1)
@@ -327,6 +327,8 @@ def present(population, stimuli, n_new=10, n_repeats=9, peak=2.8, random_state=0
     side = stimuli.shape[-1]
     canvas = np.zeros((len(stimuli), 1, population.size, population.size))
     start = (population.size - side) // 2
+    # half a pixel, where one of both sides is odd
+    centre = start + (side - population.size) / 2
     canvas[:, :, start : start + side, start : start + side] = stimuli
     chosen = np.concatenate(
         [
@@ -339,7 +341,7 @@ def present(population, stimuli, n_new=10, n_repeats=9, peak=2.8, random_state=0
         rng,
         types,
         population.angle[chosen],
-        rng.normal(0, 0.2, (len(chosen), 2)),
+        rng.normal(centre, 0.2, (len(chosen), 2)),
         1 + rng.normal(0, 0.08, len(chosen)),
         np.ones(len(chosen)),
         _SCATTERED,

@@ -216,15 +216,15 @@ def write_recordings(folder, planted: PlantedEpochs) -> None:
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for item in planted.recordings:
+    for recording in planted.recordings:
         np.savez(
-            folder / f"{item.name}.npz",
-            traces=item.traces,
-            names=np.array(item.names),
-            fs=np.float64(item.fs),
+            folder / f"{recording.name}.npz",
+            traces=recording.traces,
+            names=np.array(recording.names),
+            fs=np.float64(recording.fs),
         )
     write_tsv(folder / "events.tsv", planted.events)
-    names = sorted({name for item in planted.recordings for name in item.names or ()})
+    names = sorted({name for recording in planted.recordings for name in recording.names or ()})
     truth = pd.DataFrame(planted.communities.T, columns=planted.conditions)
     truth.insert(0, "neuron", [f"N{number:03d}" for number in range(1, len(truth) + 1)])
     write_tsv(folder / "truth.tsv", truth[truth["neuron"].isin(names)])

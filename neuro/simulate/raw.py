@@ -154,14 +154,14 @@ def write_raw(
             data = _moved(series, inside, times, tr, affine, centre, moves)
             data += np.abs(rng.normal(0, noise, data.shape))
             key = "_".join(
-                part
-                for part in (
+                folder_of
+                for folder_of in (
                     f"sub-{label}",
                     f"ses-{session}" if session else "",
                     f"task-{names.TASK}",
                     f"run-{run}" if run else "",
                 )
-                if part
+                if folder_of
             )
             image = _image(np.rint(data).clip(0, 32000).astype(np.int16), affine, tr)
             place_of = folder / f"sub-{label}" / (f"ses-{session}" if session else "") / "func"

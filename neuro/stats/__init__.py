@@ -1,8 +1,10 @@
-"""Statistics that several stages share: folds, false discovery, covariance, site effects."""
+"""Statistics that several stages share: folds, permutation, covariance, site effects."""
 
 from neuro.base.lazy import attach
 
 _HOMES = {
+    "Design": "permuted.design",
+    "PermutedModel": "permuted.model",
     "ComBat": "combat",
     "CovBat": "combat",
     "TangentSpace": "tangent",

@@ -187,10 +187,10 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"{', '.join(self.covariates_.names_)} and the sites; they cannot be told apart"
             )
         values = X.astype(np.float64)
-        found = np.linalg.lstsq(design, values, rcond=None)[0]
-        self.level_ = count / len(X) @ found[: len(levels)]
-        self.slope_ = found[len(levels) :]
-        scale = np.sqrt(((values - design @ found) ** 2).mean(axis=0))
+        coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
+        self.level_ = count / len(X) @ coefficients[: len(levels)]
+        self.slope_ = coefficients[len(levels) :]
+        scale = np.sqrt(((values - design @ coefficients) ** 2).mean(axis=0))
         self.varies_ = scale > 1e-12 * np.abs(self.level_).clip(1)
         self.scale_ = np.where(self.varies_, scale, 1.0)
         values -= self.level_ + kept @ self.slope_
@@ -249,10 +249,10 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _effect(self, values) -> SiteEffect:
         """Effect of one site; a constant feature has none."""
-        found = site_effect(values[:, self.varies_], eb=self.eb, tol=self.tol)
+        effect = site_effect(values[:, self.varies_], eb=self.eb, tol=self.tol)
         offset, spread = np.zeros(len(self.varies_)), np.ones(len(self.varies_))
-        offset[self.varies_], spread[self.varies_] = found.offset, found.spread
-        return SiteEffect(offset, spread, found.n_rows)
+        offset[self.varies_], spread[self.varies_] = effect.offset, effect.spread
+        return SiteEffect(offset, spread, effect.n_rows)
 
     def _clean(self, name, values) -> np.ndarray:
         """What is left to do to standardised residuals of one site."""

@@ -64,11 +64,11 @@ def usable_block(dead, limit: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
     """
     dead = np.asarray(dead, bool)
     good = dead.mean(axis=1) <= 0.5
-    part = dead[good]
-    columns = part.mean(axis=0) <= limit if len(part) else np.ones(dead.shape[1], bool)
-    while len(part):
-        incomplete = part[:, columns].any(axis=1)
+    flagged = dead[good]
+    columns = flagged.mean(axis=0) <= limit if len(flagged) else np.ones(dead.shape[1], bool)
+    while len(flagged):
+        incomplete = flagged[:, columns].any(axis=1)
         if incomplete.mean() <= limit:
             break
-        columns[np.flatnonzero(columns)[part[:, columns].sum(axis=0).argmax()]] = False
+        columns[np.flatnonzero(columns)[flagged[:, columns].sum(axis=0).argmax()]] = False
     return columns, good & ~dead[:, columns].any(axis=1)

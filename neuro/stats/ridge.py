@@ -39,7 +39,7 @@ class RidgePath:
     def __init__(self, X, Y, weight=None):
         X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
         weight = np.ones(len(X)) if weight is None else np.asarray(weight, dtype=np.float64)
-        self.x_mean, self.y_mean = (weight @ part / weight.sum() for part in (X, Y))
+        self.x_mean, self.y_mean = (weight @ matrix / weight.sum() for matrix in (X, Y))
         root = np.sqrt(weight)[:, None]
         X, Y = (X - self.x_mean) * root, (Y - self.y_mean) * root
         wide = len(X) < X.shape[1]

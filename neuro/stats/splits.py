@@ -6,6 +6,8 @@ import hashlib
 
 import numpy as np
 
+from neuro.io.problems import InputProblem
+
 GUARD = 64
 """Samples between training and test part of a continuous recording."""
 _BLOCK = 64
@@ -36,12 +38,15 @@ def stratified_group_folds(groups, strata, n_folds: int, seed, dealt=None) -> np
 
     Raises
     ------
-    ValueError
+    InputProblem
         When there are fewer groups than folds.
     """
     names, first, inverse = _groups(groups)
     if n_folds < 2 or len(names) < n_folds:
-        raise ValueError(f"folds: got {n_folds} for {len(names)} subjects; need 2 to that many")
+        raise InputProblem(
+            f"folds: got {n_folds} for {len(names)} subjects; need 2 to that many: use fewer "
+            "folds, or more subjects"
+        )
     rng = np.random.default_rng(seed)
     stratum = np.asarray(strata).astype(str)[first]
     fold = np.full(len(names), -1) if dealt is None else np.array(dealt, dtype=np.int64)[first]
@@ -85,7 +90,7 @@ def sorted_folds(values, n_folds: int, groups=None) -> np.ndarray:
     return fold[inverse]
 
 
-def ordered_folds(n_items: int, n_folds: int, order: str = "blocks") -> np.ndarray:
+def ordered_folds(n_items: int, n_folds: int, order: str = "blocks", weight=None) -> np.ndarray:
     """Fold of every item of a row of items in time.
 
     Parameters
@@ -94,13 +99,25 @@ def ordered_folds(n_items: int, n_folds: int, order: str = "blocks") -> np.ndarr
     n_folds : int
     order : {'blocks', 'interleaved'}
         Contiguous blocks of items, or every n-th item.
+    weight : array of int, shape (n_items,), optional
+        What an item holds, for example observed bins. Blocks hold about the same; items that hold
+        nothing count for no turn. All alike by default.
 
     Returns
     -------
     ndarray of int, shape (n_items,)
     """
-    number = np.arange(n_items)
-    return number % n_folds if order == "interleaved" else number * n_folds // n_items
+    weight = np.ones(n_items, dtype=np.int64) if weight is None else np.asarray(weight, np.int64)
+    filled = weight > 0
+    turn = np.cumsum(filled) - filled
+    if order == "interleaved":
+        return turn % n_folds
+    before = np.cumsum(weight) - weight
+    fold = np.minimum(before * n_folds // max(int(weight.sum()), 1), n_folds - 1)
+    if len(np.unique(fold[filled])) < n_folds:
+        # one item holds more than a fold
+        fold = np.minimum(turn * n_folds // max(int(filled.sum()), 1), n_folds - 1)
+    return fold
 
 
 def hold_out(groups, n_held: int, seed) -> np.ndarray:
@@ -135,12 +152,12 @@ def content_ids(items) -> np.ndarray:
         In the order of first appearance, from 0.
     """
     seen: dict[bytes, int] = {}
-    found = np.empty(len(items), dtype=np.int64)
+    ids = np.empty(len(items), dtype=np.int64)
     for first in range(0, len(items), _BLOCK):
         for place, item in enumerate(np.asarray(items[first : first + _BLOCK]), first):
             key = hashlib.blake2b(np.ascontiguousarray(item).tobytes(), digest_size=16).digest()
-            found[place] = seen.setdefault(key, len(seen))
-    return found
+            ids[place] = seen.setdefault(key, len(seen))
+    return ids
 
 
 def families(*labels) -> np.ndarray:
@@ -170,8 +187,8 @@ def families(*labels) -> np.ndarray:
         (np.ones(n * len(labels)), (np.tile(rows, len(labels)), np.concatenate(ends))),
         shape=(offset, offset),
     )
-    part = connected_components(joins, directed=False)[1][:n]
-    _, first, number = np.unique(part, return_index=True, return_inverse=True)
+    component = connected_components(joins, directed=False)[1][:n]
+    _, first, number = np.unique(component, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number]
 
 
@@ -251,8 +268,8 @@ def shared_over_folds(group, fold) -> int:
         Groups of which the items are not all in one fold.
     """
     number = np.unique(np.asarray(group), return_inverse=True)[1].ravel()
-    part = np.unique(np.asarray(fold), return_inverse=True)[1].ravel()
-    pairs = np.unique(np.stack([number, part]), axis=1)
+    codes = np.unique(np.asarray(fold), return_inverse=True)[1].ravel()
+    pairs = np.unique(np.stack([number, codes]), axis=1)
     return int((np.bincount(pairs[0]) > 1).sum())
 
 

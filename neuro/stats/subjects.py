@@ -116,10 +116,10 @@ def select_subjects(
             known = known[known["site_group"] != name]
     if known["dx"].nunique() < 2:
         counts = participants["site"].astype(str)[dx.notna()].value_counts()
-        found = ", ".join(f"{name} ({count})" for name, count in counts.items()) or "none"
+        levels = ", ".join(f"{name} ({count})" for name, count in counts.items()) or "none"
         raise InputProblem(
             "participants: only one class is left for the diagnosis; it needs cases (dx 1) and "
-            f"controls (dx 0) within a site; sites: {found}"
+            f"controls (dx 0) within a site; sites: {levels}"
         )
     return known.reset_index(drop=True), rows
 
@@ -240,13 +240,13 @@ def iterate_folds(folds: pd.DataFrame, groups):
         When a subject is in two folds of one repeat, or is in the features but in no fold.
     """
     groups = np.asarray(groups).astype(str)
-    for (scheme, repeat), part in folds.groupby(["scheme", "repeat"], sort=False):
-        doubled = part["participant_id"][part["participant_id"].duplicated()]
+    for (scheme, repeat), group in folds.groupby(["scheme", "repeat"], sort=False):
+        doubled = group["participant_id"][group["participant_id"].duplicated()]
         if len(doubled):
             raise ValueError(
                 f"folds: subject '{doubled.iloc[0]}' is in two folds of {scheme}, repeat {repeat}"
             )
-        where = part.set_index("participant_id")["fold"].reindex(groups)
+        where = group.set_index("participant_id")["fold"].reindex(groups)
         if where.isna().any():
             who = groups[where.isna().to_numpy()][0]
             raise ValueError(f"folds: subject '{who}' is in no fold of {scheme}, repeat {repeat}")

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuro.adhd.diagnosis.evaluate import nested_cv
+from neuro.adhd.diagnosis.model import GraphDiagnosis
 from neuro.io.problems import InputProblem
 from neuro.stats.splits import stratified_group_folds
 from neuro.stats.subjects import (
@@ -198,3 +200,22 @@ def test_other_bad_fold_settings():
         make_folds(few, outer_folds=6)
     with pytest.raises(ValueError, match="schemes: got 'random'"):
         make_folds(chosen, schemes=["random"], outer_folds=2)
+
+
+@pytest.mark.parametrize("n", [4, 5, 6, 8])
+@pytest.mark.parametrize("outer", [2, 3, 5])
+def test_a_cohort_of_a_handful_is_judged_or_refused_in_one_line(n, outer):
+    """Inner folds of a few subjects may lack a class or a subject; a job must not show a stack."""
+    rng = np.random.default_rng(n)
+    X, who = rng.standard_normal((n, 6)), [f"{number:02d}" for number in range(n)]
+    told = []
+    for cases in range(1, n):
+        y = (np.arange(n) < cases).astype(int)
+        for model in (GraphDiagnosis(mask_rule="none"), GraphDiagnosis(regions=list("aabbcc"))):
+            try:
+                nested_cv(model, X, y, who, np.resize(["a", "b"], n), outer_folds=outer, repeats=1)
+            except InputProblem as problem:
+                assert len(str(problem).splitlines()) == 1
+                assert "use " in str(problem)
+                told.append(str(problem))
+    assert told

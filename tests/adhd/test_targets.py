@@ -223,7 +223,7 @@ def test_people_without_a_value_and_rare_classes_are_left_out_and_listed(cohort)
     people.loc[:2, "subtype"] = 7
     target, rows = judge.read_target(people, "subtype", "auto", 4, "s")
     assert target.kind == "classes" and target.classes == ["0", "1", "2"]
-    assert len(rows) == 3 and "class '7' of 'subtype' has fewer people" in rows[0]["reason"]
+    assert len(rows) == 3 and "class '7' of 'subtype' has too few people" in rows[0]["reason"]
     assert judge.read_target(people, "sex", "auto", 4, "s")[0].classes == ["F", "M"]
 
 

@@ -27,6 +27,113 @@ def random_sd(folder, prediction="epsilon", seed=0):
     return folder
 
 
+def random_xl(folder):
+    """UNet and VAE of SDXL's kind; the empty text is zeros, as in the base model."""
+    from diffusers import UNet2DConditionModel
+
+    random_sd(folder)
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=32,
+        attention_head_dim=(2, 4),
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=12 + 6 * 8,
+    )
+    unet.save_pretrained(folder / "unet")
+    (folder / "null_condition.safetensors").unlink()
+    (folder / "model_index.json").write_text(json.dumps({"force_zeros_for_empty_prompt": True}))
+    return folder
+
+
+def random_tower(kind, folder):
+    """A folder of random weights in the structure of a published network."""
+    import torch
+    import transformers as tf
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    sizes |= {"num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    if kind == "clip":
+        model = tf.CLIPVisionModelWithProjection(tf.CLIPVisionConfig(**sizes, projection_dim=12))
+    elif kind == "dinov2":
+        model = tf.Dinov2Model(tf.Dinov2Config(**sizes))
+    elif kind == "siglip":
+        model = tf.SiglipVisionModel(tf.SiglipVisionConfig(**sizes))
+    else:
+        model = tf.ConvNextModel(
+            tf.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+        )
+    model.save_pretrained(folder)
+    crop = {"crop_size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(crop))
+    return folder
+
+
+def random_flow(folder, kind, *, dynamic=False, shards=False):
+    """A folder of random weights in the structure of Stable Diffusion 3.5 or Flux."""
+    import diffusers
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    if kind == "sd3":
+        network = diffusers.SD3Transformer2DModel(
+            sample_size=8,
+            in_channels=4,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            caption_projection_dim=16,
+            pooled_projection_dim=24,
+            pos_embed_max_size=8,
+            dual_attention_layers=(0,),
+            qk_norm="rms_norm",
+        )
+    else:
+        network = diffusers.FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=24,
+            axes_dims_rope=(2, 2, 4),
+            guidance_embeds=True,
+        )
+    for value in network.parameters():
+        # layers that start at zero would hide what they get
+        value.data += 0.05 * torch.randn_like(value)
+    vae = diffusers.AutoencoderKL(
+        block_out_channels=(8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        scaling_factor=1.5,
+        shift_factor=0.06,
+        sample_size=16,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+    size = {"max_shard_size": "20KB"} if shards else {}
+    network.save_pretrained(folder / "transformer", **size)
+    vae.save_pretrained(folder / "vae")
+    own = {"use_dynamic_shifting": True} if dynamic else {"shift": 3.0}
+    diffusers.FlowMatchEulerDiscreteScheduler(**own).save_pretrained(folder / "scheduler")
+    condition, pooled = torch.randn(1, 5, 32), torch.randn(1, 24)
+    save_file({"condition": condition, "pooled": pooled}, folder / "null_condition.safetensors")
+    return folder
+
+
 def random_encoder(n_voxels=24, seed=0, name="gabor", size=32):
     """An encoder with random readout weights on features that need no training."""
     from neuro.encoding import VoxelEncoder
@@ -76,6 +183,24 @@ def make_sd():
 
 
 @pytest.fixture(scope="session")
+def make_xl():
+    """The maker of random folders of SDXL's kind."""
+    return random_xl
+
+
+@pytest.fixture(scope="session")
 def make_encoder():
     """The maker of random encoders."""
     return random_encoder
+
+
+@pytest.fixture(scope="session")
+def make_tower():
+    """The maker of folders of image networks."""
+    return random_tower
+
+
+@pytest.fixture(scope="session")
+def make_flow():
+    """The maker of random folders of flow models."""
+    return random_flow

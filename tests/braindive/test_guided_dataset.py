@@ -98,3 +98,67 @@ def test_preferences_are_two_sample_t_values():
     betas[:30, 2] += 2
     t = preferences(betas, condition)
     assert np.argmax(t["a"]) == 2 and np.allclose(t["a"], -t["b"])
+
+
+def test_an_own_list_of_test_images_takes_all_their_repeats(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
+    shown = np.concatenate([np.arange(12), np.arange(12)])
+    np.save(tmp_path / "images.npy", pictures[shown])
+    betas = rng.standard_normal((24, 3))
+    np.save(tmp_path / "betas.npy", betas)
+    files = tmp_path / "images.npy", tmp_path / "betas.npy"
+    # row 15 shows image 3 again: its other trial is a test trial as well
+    (tmp_path / "test.txt").write_text("# my images\n15\n\n7\n8\n")
+    data = read_data(*files, test=tmp_path / "test.txt")
+    assert data.shared() == 0 and set(np.flatnonzero(data.test)) == {3, 7, 8}
+    tested = data.test[data.trial_image]
+    assert tested.sum() == 6, "two trials each"
+    # averaged after the split, scaled by what is trained on
+    train = betas[~np.isin(shown, [3, 7, 8])]
+    scaled = (betas - train.mean(axis=0)) / train.std(axis=0)
+    assert np.allclose(data.betas[3], scaled[[3, 15]].mean(axis=0), atol=1e-5)
+    (tmp_path / "test.txt").write_text("image-00002\n")
+    assert set(np.flatnonzero(read_data(*files, test=tmp_path / "test.txt").test)) == {2}
+    for text, words in (
+        ("99\n", r"1 of 1 test images are not among .*\(first: 99\)"),
+        ("", "0 of 0"),
+    ):
+        (tmp_path / "test.txt").write_text(text)
+        with pytest.raises(InputProblem, match=words):
+            read_data(*files, test=tmp_path / "test.txt")
+    with pytest.raises(InputProblem, match="no such file; expected test images"):
+        read_data(*files, test=tmp_path / "none.txt")
+
+
+def test_names_of_a_file_choose_its_test_images(scenes, tmp_path):
+    (tmp_path / "test.txt").write_text("scene-00003\ntest-00001\n")
+    data = read_data(scenes, test=tmp_path / "test.txt")
+    assert data.test.sum() == 2 and data.shared() == 0
+    assert data.test[data.trial_image].sum() == 3, "the test scene was shown twice"
+
+
+def test_ratios_of_a_table_are_kept_by_voxel(tmp_path):
+    from neuro.braindive.dataset import known_ratio
+
+    (tmp_path / "rois.tsv").write_text("voxel\troi\tncsnr\n2\tFFA\t0.5\n0\tEBA\t0.25\n")
+    found = known_ratio(tmp_path / "rois.tsv", ["v00000", "v00001", "v00002"])
+    assert found[[0, 2]].tolist() == [0.25, 0.5] and np.isnan(found[1])
+    (tmp_path / "rois.tsv").write_text("voxel\troi\n2\tFFA\n")
+    assert known_ratio(tmp_path / "rois.tsv", ["v00002"]) is None
+
+
+def test_the_ratio_of_signal_and_noise_is_recovered_and_gives_the_ceiling():
+    from neuro.encoding.targets import ceiling_of, noise_ceiling, signal_to_noise
+
+    rng = np.random.default_rng(1)
+    image = np.repeat(np.arange(3000), 3)
+    planted = np.array([0.0, 0.3, 1.0, 2.0])
+    signal = rng.standard_normal((3000, 4)) * planted
+    betas = signal[image] + rng.standard_normal((9000, 4))
+    found = signal_to_noise(betas, image)
+    assert np.allclose(found, planted, atol=0.12) and np.allclose(found[1:], planted[1:], rtol=0.06)
+    # its ceiling is that of the repeats, and what the mean of three trials really has
+    assert np.allclose(ceiling_of(found, np.full(3000, 3)), noise_ceiling(betas, image), atol=1e-9)
+    assert np.allclose(ceiling_of(planted, [3]), planted**2 / (planted**2 + 1 / 3))
+    assert np.isnan(signal_to_noise(betas[::3], image[::3])).all()

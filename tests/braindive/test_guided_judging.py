@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from neuro.braindive import BrainGuidedSampler, Objective, judge_images
+from neuro.braindive.contrasts import parse
 from neuro.braindive.judging import preferred_category, sub_regions
-from neuro.braindive.objectives import check_quality, parse
+from neuro.braindive.objectives import check_quality
 from neuro.braindive.seeds import image_path, is_done, make_block, read_png, write_png
 from neuro.io.problems import InputProblem
 
@@ -26,6 +27,40 @@ def test_region_mean_contrast_and_single_voxel():
     assert np.allclose(joined.value(guess, UNIT), [1.5, 7.5])
     legacy = Objective.from_rois({"FFA": 1}, ["v0", "", *UNIT[2:]], ROI, legacy_mask=True)
     assert np.allclose(legacy.weights, 0.5), "all voxels of the mask divide, valid or not"
+
+
+def test_overlapping_regions_are_masks_and_their_weights_are_exact():
+    """Against boolean masks: `sum_r w_r m_r / |m_r|`, and no voxel is lost to the last row."""
+    roi = ["FFA|EBA", "FFA", "EBA", "EBA|PPA", "PPA", "none", "FFA|EBA|PPA"]
+    unit = [f"v{k}" for k in range(7)]
+    masks = {
+        name: np.array([name in entry.split("|") for entry in roi])
+        for name in ("FFA", "EBA", "PPA")
+    }
+
+    def weights(text):
+        return Objective.from_rois(parse(text), unit, roi).matrix(unit)[0]
+
+    def mean(mask):
+        return mask / mask.sum()
+
+    FFA, EBA, PPA = masks.values()
+    assert np.allclose(weights("FFA"), mean(FFA))
+    assert np.allclose(weights("FFA+EBA"), mean(FFA | EBA)), "union"
+    assert np.allclose(weights("FFA&EBA"), mean(FFA & EBA)), "intersection"
+    assert np.allclose(weights("FFA&EBA&PPA"), mean(FFA & EBA & PPA))
+    assert np.allclose(weights("FFA - EBA"), mean(FFA) - mean(EBA))
+    others = mean(FFA) - (mean(EBA) + mean(PPA)) / 2
+    assert np.allclose(weights("over:FFA"), others), "preferred over other regions"
+    assert np.allclose(weights("over:FFA+EBA"), mean(FFA | EBA) - mean(PPA))
+    with pytest.raises(InputProblem, match="no voxel lies in all of these regions"):
+        Objective.from_rois(parse("V1&FFA"), ["a", "b"], ["V1", "FFA"])
+    with pytest.raises(InputProblem, match="there is no other region"):
+        Objective.from_rois(parse("over:FFA"), ["a", "b"], ["FFA", "none"])
+    early = ["V1", "V1", "FFA"]
+    assert Objective.from_rois(parse("over:FFA"), unit[:3], early).name
+    with pytest.raises(InputProblem, match="early visual areas only"):
+        Objective.from_rois(parse("over:V1"), unit[:3], early)
 
 
 def test_words_become_contrasts():
@@ -222,6 +257,30 @@ def test_other_settings_half_written_and_foreign_images_are_made_again(block, tm
     assert all(row["made"] for row in block(value=0.3))
     assert image_path(tmp_path, 0).read_bytes() == good, "same seed, same bytes"
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_judges_ask_for_images_in_batches_and_never_for_all(make_encoder, objective, tmp_path):
+    from neuro.braindive.verdict.court import Stored
+    from neuro.braindive.verdict.judges import Judge
+
+    pictures = np.random.default_rng(3).random((22, 3, 32, 32)).astype(np.float32)
+    paths = [tmp_path / f"{number}.png" for number in range(22)]
+    for path, picture in zip(paths, pictures):
+        write_png(path, picture)
+    asked = []
+
+    class Counted(Stored):
+        def __getitem__(self, part):
+            images = super().__getitem__(part)
+            asked.append(len(images))
+            return images
+
+    encoder = make_encoder()
+    encoder.batch = 8
+    values = Judge("one", encoder).values(objective, Counted(paths))
+    assert asked == [8, 8, 6]
+    held = objective.value(encoder.predict(np.round(255 * pictures) / 255), encoder.unit_)
+    np.testing.assert_allclose(values, held, atol=1e-5)
 
 
 def test_sidecar_and_png_say_what_they_are(block, tmp_path):

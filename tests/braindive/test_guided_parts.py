@@ -26,7 +26,7 @@ def varied(n=12, size=16, seed=0):
 
 
 def standardised(images):
-    from neuro.encoding.backbones import CLIP_MEAN, CLIP_STD
+    from neuro.encoding.towers import CLIP_MEAN, CLIP_STD
 
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (CLIP_MEAN, CLIP_STD))
     return (torch.as_tensor(images) - mean) / std

@@ -283,7 +283,7 @@ def test_v_prediction_folder_is_converted(tmp_path, make_sd):
     "change, message",
     [
         ({"preset": "bold"}, "preset: got 'bold'"),
-        ({"strength": "big"}, "strength: got 'big', expected ratio or gamma"),
+        ({"strength": "big"}, "strength: got 'big', expected ratio, gamma, polyak"),
         ({"guidance_target": "z"}, "guidance_target: got 'z', expected blend or x0"),
         ({"scheduler": "euler"}, "scheduler: got 'euler', expected dpmsolver"),
     ],

@@ -144,13 +144,16 @@ def test_weights_that_changed_since_the_start_are_refused(tmp_path, make_sd):
         stage.load_generator(tmp_path / "out", chosen)
 
 
+NESTED = ("encoder", "generator", "edit")
+
+
 def test_the_rule_gives_the_sampling_job_the_keys_it_reads_and_no_other(job, make_encoder):
     space = {"config": {"braindive": settings()}}
     space["settings"] = lambda stage, *keys: {key: space["config"][stage][key] for key in keys}
     exec((ROOT / "workflow/rules/braindive_helpers.smk").read_text(), space)
     given = space["braindive_sample_settings"]()
     keys = {key for key, value in given.items() if not isinstance(value, dict)}
-    keys |= {f"{name}.{key}" for name in ("encoder", "generator") for key in given[name]}
+    keys |= {f"{name}.{key}" for name in NESTED for key in given[name]}
 
     seen = set()
     job(seen=seen)

@@ -43,6 +43,8 @@ def test_a_lie_is_seen(tmp_path):
     for name in ("study", "run"):
         (tmp_path / name / "results").mkdir(parents=True)
         (tmp_path / name / "results/a.tsv").write_text("x\n1\n")
+        (tmp_path / name / "results/provenance").mkdir()
+        (tmp_path / name / "results/provenance/plan.tsv").write_text("rule\ttemporary\n")
     case = chaos.Case.__new__(chaos.Case)
     case.study, case.folder = tmp_path / "study", tmp_path / "run"
     case.rule, case.output, case.fault, case.log = "fmri_qc", "results/a.tsv", "kill", "x.log"

@@ -1,6 +1,8 @@
 """`neuro check`: every file is looked at once, everything that is wrong is told at once."""
 
+import gzip
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -324,14 +326,14 @@ def test_a_scan_is_cached_until_a_file_changes_or_it_is_asked_for(here, capsys, 
 
 def test_a_given_key_without_effect_is_a_note_and_no_problem(here, capsys):
     datasets.tiny(here / "prep")
-    settings(fmri={"confound_columns": ["csf"]}, ntf={"affinity": {"window_s": 12}})
+    settings(fmri={"confound_columns": ["csf"]}, ntf={"affinity": {"kind": "root", "window_s": 12}})
     code, out, err = check(capsys)
     assert (code, err) == (0, [])
     assert [line for line in out if line.startswith("note: ") and "no effect" in line] == [
         "note: fmri.confound_columns: no effect, only strategy custom reads it "
         "(fmri.strategy: 36P)",
         "note: ntf.affinity.window_s: no effect, only excess and sliding_window have a window "
-        "(ntf.affinity.kind: auto)",
+        "(ntf.affinity.kind: root)",
     ]
 
 
@@ -341,3 +343,17 @@ def test_runs_that_the_workflow_makes_are_one_line(capsys):
     out = capsys.readouterr().out
     assert "data.kind is simulated: 32 runs that the workflow makes itself" in out
     assert "sub-01_task-rest" not in out
+
+
+def test_copies_of_an_image_under_other_names_are_told(here, capsys):
+    datasets.fmriprep(here / "prep", sessions=("1",), runs=("1",), n_volumes=40)
+    first, second, third, _ = sorted((here / "prep").rglob("*_bold.nii.gz"))
+    shutil.copyfile(first, second)
+    # packed anew: other bytes on the disk, the same image
+    third.write_bytes(gzip.compress(gzip.decompress(first.read_bytes()), 9))
+    assert third.stat().st_size != first.stat().st_size
+    settings()
+    main(["check", "--config", "mine.yaml"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "the same image" in line]
+    assert len(lines) == 1 and "given 3 times" in lines[0]
+    assert all(f"sub-0{n}" in lines[0] for n in (1, 2, 3)) and "sub-04" not in lines[0]

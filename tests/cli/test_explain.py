@@ -37,7 +37,8 @@ def test_a_key_is_told_with_its_value_here(here, capsys):
         "  meaning: Censor above this framewise displacement.",
         "  allowed: a number > 0 in mm",
         "  default: 0.5 (ours)",
-        "  read by: fmri_clean, fmri_qc (the whole section), report (the whole section)",
+        "  read by: fmri_clean, fmri_compare_run, fmri_qc (the whole section), "
+        "report (the whole section)",
         "  in mine.yaml: 0.3 (given); no effect, nothing is censored, only a count in the quality "
         "table follows it (fmri.scrub: false)",
     ]

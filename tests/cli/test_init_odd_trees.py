@@ -126,7 +126,7 @@ def test_raw_echoes_are_a_question(here):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["sub-01_task-rest_space-fsLR_den-91k_bold.dtseries.nii"], "CIFTI"),
+        (["sub-01_task-rest_space-fsLR_desc-mine_bold.dtseries.nii"], "series on surfaces"),
         (["sub-01_task-rest_desc-coreg_boldref.nii.gz"], "--level full"),
         (["sub-01_T1w.nii.gz"], "no"),
     ],

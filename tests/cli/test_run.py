@@ -102,6 +102,14 @@ def test_paths_of_own_settings_are_seen_from_where_the_command_was_given(tables,
         prepared(tmp_path, tmp_path, "out", "group", "--config", "own.yaml")
 
 
+def test_input_of_a_stage_alone_is_no_root_of_images(tables, tmp_path):
+    """`data.root` beside `kind: none` is refused, so nothing could be run with --config."""
+    own = {"data": {"kind": "none"}, "braindive": {"enabled": True, "images": "study/tables"}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    got = prepared(tmp_path, tables, "out", "group", "--config", "own.yaml")
+    assert got["data"] == {"kind": "none"} and got["braindive"]["images"] == str(tables)
+
+
 def test_names_and_patterns_that_are_no_paths_stay(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/one.nwb").touch()

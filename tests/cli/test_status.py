@@ -59,8 +59,8 @@ def run(tmp_path_factory):
 def test_counts_while_it_runs_only_grow(run):
     _, seen = run
     total = sum(seen[0].values())
-    # index, series, connectome, qc and two jobs per subject
-    assert total == 4 + 2 * len(LABELS)
+    # index, series, connectome, publish, qc and two jobs per subject
+    assert total == 5 + 2 * len(LABELS)
     assert all(sum(found.values()) == total for found in seen)
     done = [found["done"] for found in seen]
     assert done == sorted(done) and done[0] <= 1 and done[-1] >= 12
@@ -70,7 +70,7 @@ def test_counts_while_it_runs_only_grow(run):
 
 def test_after_two_of_eight_failed(run, capsys):
     folder, _ = run
-    assert counts(folder) == {"done": 13, "running": 0, "failed": 2, "waiting": 5}
+    assert counts(folder) == {"done": 13, "running": 0, "failed": 2, "waiting": 6}
     failed = [job for job in status.jobs(folder) if job.state == "failed"]
     assert {(job.rule, job.subject) for job in failed} == {("fmri_clean", n) for n in BROKEN}
     assert all("the file is cut off" in job.line for job in failed)
@@ -78,7 +78,7 @@ def test_after_two_of_eight_failed(run, capsys):
     assert main(["status", "--directory", str(folder)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["stage", "done", "running", "failed", "median", "s", "left"]
-    assert lines[1].split()[:4] == ["fmri", "13/20", "0", "2"]
+    assert lines[1].split()[:4] == ["fmri", "13/21", "0", "2"]
     assert [line for line in lines if line.startswith("fmri_clean sub-03: error: ")]
     assert "subjects with something missing: 03 06" in lines
     assert all(len(line) <= 160 for line in lines)
@@ -97,14 +97,14 @@ def test_after_success_everything_is_done(run, tmp_path, capsys):
     snakemake(folder, "--configfile", "mine.yaml", "--cores", "2")
     found = status.jobs(folder)
     assert {job.state for job in found} == {"done"}
-    assert sum(job.fresh for job in found if job.stage == "fmri") == 7
+    assert sum(job.fresh for job in found if job.stage == "fmri") == 8
     assert main(["status", "--watch", "--directory", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "something missing" not in out
-    assert out.splitlines()[-1].split()[:2] == ["all", "21/21"]
+    assert out.splitlines()[-1].split()[:2] == ["all", "22/22"]
     times = (folder / "results/provenance/times.tsv").read_text().splitlines()
     assert times[0].split("\t") == ["stage", "job", "s", "cpu_time", "max_rss"]
-    assert len(times) == 22
+    assert len(times) == 1 + len(found) == 23
 
 
 def test_without_a_run_it_is_one_line(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Keys without effect: every row of the table fires when it should, and not otherwise."""
 
 import copy
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,17 @@ OWN = {"mds.input": [FILE], "mds.stimulus_space": "discrete"}
 RAW = {"data.kind": "bids", "data.root": ".", "fmri.normalise.affine": "affine.txt"}
 PAPER = {"hmmglm.solver": "paper", "hmmglm.input": ["simulated"]}
 PATH = {"braindive.generator.path": "model"}
+READOUT = {"braindive.encoder.type": "readout", "braindive.encoder.weights": FILE}
+READOUT |= {"braindive.encoder.backbone": "clip", "braindive.encoder.path": "clip"}
+MODULE = {"braindive.encoder.type": "module", "braindive.encoder.module": f"{FILE}:load"}
+MODULE |= {"braindive.encoder.predictions": FILE}
+NO_DATA = {"braindive.images": "none", "braindive.judge.type": "none", **PATH}
+NO_DATA |= {"braindive.objectives": ["FFA"]}
+WORDS = {"braindive.judge.type": "clip", "braindive.judge.path": "clip"}
+
+HELD = tempfile.TemporaryDirectory()
+LABELS = f"{HELD.name}/a.dlabel.nii"
+Path(LABELS).touch()
 
 # first key of the row, settings that silence it, settings under which it acts; in the order of ROWS
 CASES = [
@@ -61,6 +73,14 @@ CASES = [
     ("fmri.filter", TABLES, {**TABLES, "fmri.clean_tables": True}),
     ("fmri.clean_tables", IMAGES, TABLES),
     ("fmri.sphere_mm", {"fmri.atlas": "simulated"}, {"fmri.atlas": "power264"}),
+    ("fmri.maps", TABLES, {"fmri.maps": ["reho"]}),
+    ("fmri.reho_neighbours", {"fmri.maps": ["alff"]}, {"fmri.maps": ["reho"]}),
+    (
+        "fmri.seeds",
+        {"fmri.maps": ["alff"]},
+        {"fmri.maps": ["seed"], "fmri.seeds": {"a": [0, 0, 0]}},
+    ),
+    ("fmri.surfaces.left", IMAGES, {**IMAGES, "fmri.atlas": LABELS}),
     ("adhd.distance_bins", TABLES, {"adhd.level": "roi"}),
     ("fmri.atlas", TABLES, IMAGES),
     (
@@ -70,11 +90,13 @@ CASES = [
     ),
     ("adhd.protect", {}, {"adhd.harmonise": "combat", "adhd.transductive": True}),
     ("adhd.transductive", {}, {"adhd.harmonise": "location_scale", "adhd.transductive": True}),
+    ("adhd.group.target", {}, {"adhd.group.enabled": True}),
     ("adhd.outer_folds", {"adhd.schemes": ["leave_site_out"]}, {"adhd.schemes": ["pooled"]}),
     ("adhd.block", {"adhd.level": "roi"}, {"adhd.level": "voxel"}),
     ("demovae.weights.", {"demovae.mode": "linear"}, {"demovae.mode": "network"}),
     ("demovae.patience", {"demovae.validation": 0}, {"demovae.validation": 0.2}),
     ("demovae.latent_dims", {"adhd.enabled": False}, {}),
+    ("demovae.phenotypes.permutations", {"demovae.phenotypes.enabled": False}, {}),
     ("demovae.unseen", {}, {"demovae.grid": FILE}),
     ("demovae.planted.", IMAGES, {}),
     ("demovae.psd", {"fmri.connectome": "partial"}, {"fmri.connectome": "pearson"}),
@@ -85,12 +107,12 @@ CASES = [
     ),
     ("ntf.simulated.", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
     ("ntf.fmri_runs", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["fmri", "simulated"]}),
-    ("ntf.affinity.window_s", {}, {"ntf.affinity.kind": "sliding_window"}),
+    ("ntf.affinity.window_s", {"ntf.affinity.kind": "root"}, {}),
     ("ntf.affinity.signal", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "excess"}),
-    ("ntf.affinity.floor", {"ntf.sources": ["fmri"]}, {"ntf.sources": ["simulated"]}),
+    ("ntf.affinity.floor", {}, {"ntf.preset": "paper", "ntf.sources": ["simulated"]}),
     ("ntf.affinity.smooth_s", {"ntf.affinity.kind": "phase"}, {"ntf.affinity.kind": "excess"}),
     ("ntf.affinity.snr_min", {"ntf.affinity.kind": "excess"}, {"ntf.affinity.kind": "root"}),
-    ("ntf.affinity.sign", {"ntf.sources": ["simulated"]}, {"ntf.sources": ["simulated", "fmri"]}),
+    ("ntf.affinity.sign", {"ntf.affinity.kind": "root"}, {}),
     (
         "ntf.epoch.",
         {"ntf.sources": ["simulated"], "ntf.time_alignment": "task"},
@@ -110,6 +132,15 @@ CASES = [
         {"hmmglm.input": ["spikes"], "hmmglm.sets": {"one": "."}},
     ),
     ("hmmglm.bin_s", {"hmmglm.input": ["fmri"]}, {"hmmglm.input": ["simulated"]}),
+    (
+        "hmmglm.covariate_weights",
+        {"hmmglm.covariates": {}},
+        {
+            "hmmglm.input": ["spikes"],
+            "hmmglm.sets": {"one": "."},
+            "hmmglm.covariates": {"x": {"column": "x"}},
+        },
+    ),
     ("hmmglm.events.", {"hmmglm.input": ["simulated"]}, {"hmmglm.input": ["fmri"]}),
     ("hmmglm.events.threshold_z", {"hmmglm.events.kind": "gaussian"}, {}),
     ("hmmglm.simulated.", {"hmmglm.input": ["fmri"]}, {"hmmglm.input": ["simulated"]}),
@@ -121,6 +152,7 @@ CASES = [
     ),
     ("hmmglm.alpha", {"hmmglm.solver": "relaxed"}, {"hmmglm.solver": "cavi"}),
     ("hmmglm.max_iter", PAPER, {"hmmglm.solver": "relaxed"}),
+    ("hmmglm.prior_sd", {"hmmglm.model": ["plain"]}, {"hmmglm.model": ["plain", "onehot"]}),
     ("hmmglm.decay", {"hmmglm.basis": "raised_cosine"}, {"hmmglm.basis": "exponential"}),
     ("hmmglm.rule", {"hmmglm.n_states": [3, 3]}, {"hmmglm.n_states": [3, 4]}),
     ("mds.planted.", {"mds.input": ["voxels"]}, {"mds.input": ["planted"]}),
@@ -139,6 +171,7 @@ CASES = [
         {"mds.twin.type": "temporal", "mds.input": [FILE]},
     ),
     ("mds.twin.backbone", {"mds.twin.type": "conv"}, {"mds.twin.type": "encoder"}),
+    ("mds.rotations", {"mds.stimulus_space": "shown"}, {"mds.twin.type": "energy"}),
     ("mds.norm", {"mds.stimulus_space": "shown"}, {**OWN, "mds.input": [FILE, "planted"]}),
     *(
         (f"braindive.{role}.{key}", {f"braindive.{role}.backbone": silent}, acting)
@@ -148,15 +181,29 @@ CASES = [
         )
         for key, silent in (("epochs", "gabor"), ("path", "gabor"))
     ),
+    ("braindive.encoder.readout", READOUT, {}),
+    ("braindive.encoder.backbone", MODULE, READOUT),
+    ("braindive.encoder.antialias", MODULE, READOUT),
+    ("braindive.encoder.path", MODULE, READOUT),
+    ("braindive.independent.", {**READOUT, **NO_DATA}, READOUT),
+    ("braindive.judge.words", {"braindive.judge.type": "none"}, WORDS),
+    ("braindive.edit.strength", {}, {"braindive.edit.image": FILE}),
+    (
+        "braindive.polyak_target",
+        {},
+        {"braindive.strength": "polyak", "braindive.polyak_target": 2.0},
+    ),
+    ("braindive.n_sub_regions", {}, {"braindive.objectives": ["sub:face:1"]}),
+    ("braindive.scheduler", {"braindive.generator.type": "flux", **PATH}, {}),
     (
         "braindive.encoder.antialias",
         {},
         {"braindive.encoder.backbone": "pixels"},
     ),
     (
-        "braindive.encoder.n_augment",
-        {"braindive.encoder.readout": "adamw_reference"},
-        {"braindive.encoder.readout": "ridge"},
+        "braindive.encode_device",
+        {"braindive.encoder.backbone": "pixels"},
+        {"braindive.independent.backbone": "clip", "braindive.independent.path": "clip"},
     ),
     (
         "braindive.judge.path",
@@ -165,6 +212,7 @@ CASES = [
     ),
     ("braindive.judge.epochs", {"braindive.judge.type": "none"}, {"braindive.judge.type": "cnn"}),
     ("braindive.generator.images", PATH, {}),
+    ("braindive.generator.size", {}, {"braindive.generator.type": "sd", **PATH}),
     (
         "braindive.n_prefer",
         {"braindive.objectives": ["face"]},
@@ -259,9 +307,9 @@ def test_a_row_fires_when_it_should_and_not_otherwise(row, case):
             "hmmglm.tau: no effect, solver cavi relaxes nothing (hmmglm.solver: cavi)",
         ),
         (
-            {"ntf.affinity.window_s": 10},
+            {"ntf.affinity.kind": "root", "ntf.affinity.window_s": 10},
             "ntf.affinity.window_s: no effect, only excess and sliding_window have a window "
-            "(ntf.affinity.kind: auto)",
+            "(ntf.affinity.kind: root)",
         ),
         (
             {"ntf.enabled": False, "ntf.rank": 3, "ntf.epoch.pre_s": 1},
@@ -317,6 +365,9 @@ def test_ready_settings_hold_no_key_without_effect(path):
         ("alpha", ((0.2, 1.6, 0.2), (2, 2, 2)), {"model": "gaussian"}, {"solver": "cavi"}),
         ("pi_kappa", (0.0, 50.0), {"solver": "paper"}, {"solver": "cavi"}),
         ("max_iter", (1, 4), {"solver": "paper"}, {"solver": "cavi"}),
+        ("ridge", (1.0, 30.0), {"solver": "paper"}, {"solver": "cavi"}),
+        ("stop", ("converged", "tuned"), {"solver": "paper"}, {"solver": "cavi"}),
+        ("prior_sd", (0.1, 1.0), {"model": "plain"}, {"model": "gaussian"}),
         ("decay", (1.0, 0.1), {"basis": "raised_cosine"}, {"basis": "exponential"}),
     ],
 )

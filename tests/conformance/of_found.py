@@ -11,6 +11,7 @@ import of_regions
 import of_responses
 import of_spikes
 import of_trees
+import surfaces
 from conformance_cases import Case, recording, responses, spikes, table, tree
 
 GROUP = "neuro init: whatever lies there"
@@ -92,6 +93,20 @@ def files(*names, text="x"):
     def make(folder):
         for name in names:
             of_trees.put(folder / "d" / name, text)
+        return tree(folder / "d"), None
+
+    return make
+
+
+def on_surfaces(gifti=False, rename=("", ""), without=""):
+    """Derivatives on surfaces alone, with an atlas and meshes."""
+
+    def make(folder):
+        surfaces.fmriprep(folder / "d", n_volumes=30, gifti=gifti)
+        for path in list((folder / "d").rglob(without)) if without else ():
+            path.unlink()
+        for path in list((folder / "d").rglob("sub-*_bold.*")) if rename[0] else ():
+            path.rename(path.with_name(path.name.replace(*rename)))
         return tree(folder / "d"), None
 
     return make
@@ -425,16 +440,34 @@ ROWS = [
         {"kind": "fmriprep", "runs": 1, "usable": 0},
     ),
     (
-        "broken",
+        "plain",
         "CIFTI alone",
-        files("sub-01/func/sub-01_task-rest_space-fsLR_den-91k_bold.dtseries.nii"),
-        "CIFTI",
+        on_surfaces(),
+        {"kind": "fmriprep", "runs": 2, "usable": 2, "space": ["fsLR"], "res": ["91k"]},
+    ),
+    (
+        "plain",
+        "GIFTI alone",
+        on_surfaces(gifti=True),
+        {"kind": "fmriprep", "runs": 2, "usable": 2, "space": ["fsaverage5"], "tr": [2.0]},
+    ),
+    (
+        "plain",
+        "CIFTI of XCP-D, no region tables",
+        on_surfaces(rename=("den-91k_bold", "den-91k_desc-denoised_bold")),
+        {"kind": "xcpd", "runs": 2, "usable": 2, "space": ["fsLR"]},
     ),
     (
         "broken",
-        "GIFTI alone",
-        files("sub-01/func/sub-01_task-rest_hemi-L_space-fsaverage5_bold.func.gii"),
-        "surfaces are not read yet",
+        "GIFTI, no right hemispheres",
+        on_surfaces(gifti=True, without="*hemi-R*"),
+        {"kind": "fmriprep", "runs": 2, "usable": 0},
+    ),
+    (
+        "broken",
+        "CIFTI, damaged",
+        files("sub-01/func/sub-01_task-rest_space-fsLR_den-91k_bold.dtseries.nii"),
+        {"kind": "fmriprep", "runs": 1, "usable": 0},
     ),
     (
         "broken",

@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "what_is_read.md"
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(ROOT / "tests/unit"), str(ROOT)]
 
 import of_downloads  # noqa: E402
 import of_found  # noqa: E402

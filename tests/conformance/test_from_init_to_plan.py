@@ -21,6 +21,9 @@ PLANNED = ("Spikes", "Traces", "Stimuli and responses", "Region tables")
 """Of these groups the first entry that `init` and `check` pass is planned by Snakemake too."""
 
 
+TREES = ("Trees of fMRIPrep", "BIDS examples", "File lists of XCP-D")
+
+
 def said(*arguments):
     """Exit status, printed text, lines of what is wrong."""
     out, err = io.StringIO(), io.StringIO()
@@ -102,3 +105,32 @@ def test_an_entry_that_is_read_right_is_planned(group, tmp_path, monkeypatch):
             assert "report" in result.stdout
             return
     pytest.fail("no entry passes init and check")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [group for group in GROUPS if group in TREES])
+def test_every_tree_is_planned_by_snakemake_or_refused_in_one_line(group, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed: dict[str, str] = {}
+    planned = 0
+    for number, case in enumerate(table.CASES):
+        if case.group != group or (case.listed and not (DATA / "layouts").exists()):
+            continue
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        status, checked = through(case, folder)
+        if status:
+            continue
+        result = snakemake(
+            folder / "run", "-n", "--cores", "1", "--configfile", "mine.yaml", check=False
+        )
+        planned += not result.returncode
+        if "Traceback" in result.stderr:
+            failed[case.name] = result.stderr[-600:]
+        elif result.returncode and not checked:
+            failed[case.name] = f"check passes, planning does not: {result.stderr[-600:]}"
+        elif not result.returncode and "report" not in result.stdout:
+            failed[case.name] = "nothing is planned"
+    assert not failed, "\n".join(f"{name}: {why}" for name, why in failed.items())
+    # raw examples and file lists hold empty images and tables: `check` refuses them
+    assert planned >= 40 if group == TREES[0] else not planned

@@ -8,6 +8,7 @@ from neuro.base import seeds
 from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.schema import parse_columns
 from neuro.demovae.training import guidance, losses, network, train
+from neuro.demovae.training.weights import initial
 
 
 def orthonormal(n, size, seed=0):
@@ -120,7 +121,7 @@ def test_the_paper_objective_equals_a_plain_numpy_version(demographics):
     coder = DemographicCoder(parse_columns(None, demographics), "raw").fit(demographics)
     d = coder.transform(demographics)
     frozen = guidance.fit_readouts(x - x.mean(axis=0), demographics, coder)
-    model = network.build(n_edges, d.shape[1], 8, 40, seed=1)
+    model = network.from_codec(initial(n_edges, d.shape[1], 8, 40, seed=1))
     weights = {"rec": 100.0, "cov": 1.0, "mean": 1.0, "decor": 10.0, "guide": 0.001}
     recipe = train.Recipe(
         weights=weights,

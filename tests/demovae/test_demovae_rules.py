@@ -132,6 +132,10 @@ def study(tmp_path_factory, settings):
             data,
             out(table="compare.tsv", summary="compare_summary.tsv"),
         ),
+        "demovae_phenotypes": (
+            data,
+            out(table="phenotypes.tsv", exclusions="exclusions_phenotypes.tsv"),
+        ),
         "demovae_generation": (
             data,
             out(generation="generation.tsv", maps="map_comparison.tsv", arrays="generation.npz"),
@@ -147,9 +151,13 @@ def study(tmp_path_factory, settings):
         script(rule)(Stand(rule, given, output, params, folder / "logs" / f"{rule}.log"))
     given = {key: value for _, output in steps.values() for key, value in output.items()} | {
         "diagnosis": [str(folder / "out" / "dx_without_demographics.tsv")],
+        "phenotypes": [str(folder / "out" / "phenotypes.tsv")],
         "exclusions": [
             str(folder / "out" / name)
-            for name in ("exclusions_fit.tsv", "exclusions_diagnosis.tsv")
+            for name in (
+                *("exclusions_fit.tsv", "exclusions_diagnosis.tsv"),
+                "exclusions_phenotypes.tsv",
+            )
         ],
     }
     script("demovae_summary")(
@@ -172,8 +180,8 @@ def read(study, name, **dtype):
 def test_every_result_has_its_sidecar(study):
     for name in ("model", "latents", "deconfounded", "synthetic", "readouts", "generation"):
         content = json.loads((study / f"{name}.json").read_text())
-        assert content["Sources"], name
-        assert all(not source["Name"].startswith("/") for source in content["Sources"])
+        assert content["Inputs"], name
+        assert all(not source["Name"].startswith("/") for source in content["Inputs"])
 
 
 def test_nothing_is_left_out_silently(study):
@@ -183,6 +191,16 @@ def test_nothing_is_left_out_silently(study):
     assert left_out["sub-0004_task-rest_run-2"] == "no sex"
     assert "more latents" in left_out["latent_dim 300"]
     assert len(read(study, "latents.tsv")) == 90 - 3
+
+
+def test_columns_are_scanned_before_and_after(study):
+    scan = read(study, "phenotypes.tsv")
+    assert set(scan["features"]) == {"none", "combat_residual", "network"}
+    assert {"age", "sex", "site", "dx"} <= set(scan["column"])
+    assert (scan["shared_people"] == 0).all() and (scan["fit"] == "all").all()
+    report = json.loads((study / "report.json").read_text())
+    told = [row for row in report if row["name"].startswith("columns of")]
+    assert len(told) == 4 and "raw connectomes" in told[0]["name"]
 
 
 def test_features_and_samples(study):

@@ -10,6 +10,7 @@ from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.row_space import EdgeSpace, row_space
 from neuro.demovae.coding.schema import parse_columns
 from neuro.demovae.training import guidance, losses, network
+from neuro.demovae.training.weights import initial
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_repeated_rows_lower_the_rank_and_equal_rows_are_refused(rows):
 
 def test_network_and_losses_are_the_same_in_coordinates_and_in_edges(rows):
     space, P = row_space(rows)
-    small = network.build(space.n_columns, 4, 6, 30, seed=2)
+    small = network.from_codec(initial(space.n_columns, 4, 6, 30, seed=2))
     codec = small.codec()
     large = to_edges(codec, space)
     told = np.random.default_rng(1).standard_normal((60, 4)).astype(np.float32)

@@ -7,11 +7,11 @@ import pytest
 from neuro.hmmglm.design.bins import (
     bin_recording,
     count_spikes,
-    fold_of,
     join,
     observed_bins,
     whole_bins,
 )
+from neuro.hmmglm.design.folds import fold_of
 from neuro.hmmglm.design.units import select_units
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData

@@ -62,12 +62,13 @@ def test_a_start_in_a_batch_equals_the_start_alone(truth):
 
 def test_screened_starts_are_the_same_starts_and_keep_the_best(truth):
     """Starts that get stuck are dropped before they are finished; the others change no number."""
-    from neuro.hmmglm.em.starts import fit_starts, screen
+    from neuro.hmmglm.em.starts import choose_penalties, fit_starts, screen
 
     model = small("gaussian", n_states=3, n_finish=2)
     problem = model.problem(list(truth.counts[:6]))
     seeds = [[5, number] for number in range(6)]
-    kept = screen(problem, model.recipe(), seeds)
+    penalty = choose_penalties(problem, model.recipe(), ["gaussian"], [5])["gaussian"]
+    kept = screen(penalty.of(problem), model.recipe(), seeds)
     assert len(kept) == 2 and kept == sorted(kept)
     every = fit_starts(problem, small("gaussian", n_states=3).recipe(), ["gaussian"], seeds)
     chosen = fit_starts(problem, model.recipe(), ["gaussian"], seeds)
@@ -211,12 +212,13 @@ def test_covariates_explain_a_planted_drive():
 
 
 def test_missing_covariates_are_missing_bins():
+    """The bins themselves, not those whose past they are: their spikes were seen."""
     rng = np.random.default_rng(6)
     counts, covariate = rng.poisson(1.0, size=(400, 3)), rng.normal(size=(400, 1))
     covariate[50:60] = np.nan
     model = OneHotHMMGLM(1, "gaussian", n_starts=1, random_state=0)
     model.fit([counts], covariates=[covariate])
-    assert model.n_bins_ == 400 - 15
+    assert model.n_bins_ == 400 - 10
 
 
 @pytest.mark.parametrize(("emission", "link"), [("bernoulli", "sigmoid"), ("gaussian", "linear")])
@@ -347,8 +349,16 @@ def test_every_problem_of_the_data_is_one_line(truth):
     many = bad([counts], emission="bernoulli")
     assert len(many) == 1 and "hold more than one spike" in many[0]
     assert bad([counts[:0]]) == ["hmmglm: sequence 0 is empty (0 bins); leave it out"]
-    assert "give a list of sequences" in bad(counts)[0]
     assert "no sequence" in bad([])[0]
+
+
+def test_one_recording_is_one_sequence(truth):
+    counts = truth.counts[0].astype(float)
+    mask = np.arange(len(counts)) % 200 > 3
+    one = small("plain", n_starts=1).fit(counts, mask=mask)
+    many = small("plain", n_starts=1).fit([counts], mask=[mask])
+    np.testing.assert_array_equal(one.theta_, many.theta_)
+    np.testing.assert_array_equal(one.predict(counts)[0], many.predict([counts])[0])
 
 
 def test_problems_are_listed_together(truth):

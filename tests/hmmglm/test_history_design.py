@@ -62,15 +62,41 @@ def test_bins_after_a_gap_are_not_usable():
 def test_nan_and_mask_mean_the_same():
     rng = np.random.default_rng(1)
     counts = rng.poisson(0.5, size=(30, 3)).astype(float)
-    holed = counts.copy()
-    holed[11, 1] = np.nan
-    mask = np.ones(30, bool)
-    mask[11] = False
-    a = make_design([holed], exponential_basis())
-    b = make_design([counts], exponential_basis(), [mask])
-    np.testing.assert_array_equal(a.usable, b.usable)
-    np.testing.assert_array_equal(a.x, b.x)
-    np.testing.assert_array_equal(a.counts, b.counts)
+    for place, mask in ((np.s_[11, 1], np.ones((30, 3), bool)), (np.s_[11], np.ones(30, bool))):
+        holed = counts.copy()
+        holed[place] = np.nan
+        mask[place] = False
+        a = make_design([holed], exponential_basis())
+        b = make_design([counts], exponential_basis(), [mask])
+        np.testing.assert_array_equal(a.usable, b.usable)
+        np.testing.assert_array_equal(a.x, b.x)
+        np.testing.assert_array_equal(a.counts, b.counts)
+
+
+def test_one_missing_value_costs_itself_and_is_the_mean_of_the_past():
+    rng = np.random.default_rng(1)
+    counts = rng.poisson(0.5, size=(30, 3)).astype(float)
+    counts[11, 1] = np.nan
+    basis = exponential_basis()
+    design = make_design([counts], basis, dtype=np.float64)
+    assert design.usable.all() and design.n_entries == 89
+    assert design.n_observed.tolist() == [30, 29, 30]
+    mean = np.nanmean(counts[:, 1])
+    assert design.means[1] == pytest.approx(mean)
+    filled = counts.copy()
+    filled[11, 1] = mean
+    want = make_design([filled], basis, dtype=np.float64)
+    np.testing.assert_allclose(design.x, want.x)
+    # what a model knows of the unit comes from its training data, not from what it predicts
+    given = make_design([counts], basis, means=np.array([0, 9.0, 0]), dtype=np.float64)
+    assert given.x[12, 2] - want.x[12, 2] == pytest.approx((9 - mean) * basis[0, 0])
+
+
+def test_a_bin_without_any_value_is_a_gap():
+    counts = np.ones((20, 2))
+    counts[8] = np.nan
+    design = make_design([counts], exponential_basis(3))
+    assert np.flatnonzero(~design.usable).tolist() == [8, 9, 10, 11] and design.seen is None
 
 
 def test_products_are_those_of_all_pairs():

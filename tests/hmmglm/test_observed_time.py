@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuro.hmmglm.design import bins
+from neuro.hmmglm.design import bins, folds
 from neuro.hmmglm.design.units import select_units
 from neuro.hmmglm.sets import bin_spikes, from_counts
 from neuro.io.problems import InputProblem
@@ -49,29 +49,39 @@ def test_a_unit_without_intervals_was_never_observed_and_costs_nothing():
     binned = bins.bin_recording(data, 1.0, segment_s=10.0)
     assert np.concatenate(binned.masks).sum() == 60
     assert all(item[:, 2].sum() == 0 for item in binned.sequences)
-    kept, rows = select_units(binned, 0.01, bins.fold_of(len(binned.sequences), 3))
+    kept, rows = select_units(binned, 0.01, folds.fold_of(len(binned.sequences), 3))
     assert kept.units["unit"].tolist() == ["1", "2"] and rows[0]["what"] == "unit 3"
     assert "not silent" in rows[0]["reason"] and rows[0]["value"] == 0
 
 
-def test_a_unit_that_was_observed_briefly_is_left_out_not_intersected():
+def test_a_unit_that_was_observed_briefly_costs_the_others_nothing():
     data = recording(5, observed=[[[0, 60]]] * 4 + [[[20, 25]]])
     binned = bins.bin_recording(data, 1.0, segment_s=10.0)
     assert np.concatenate(binned.masks).sum() == 5
-    kept, rows = select_units(binned, 0.01, bins.fold_of(6, 3))
-    assert np.concatenate(kept.masks).sum() == 60 and len(kept.units) == 4
+    kept, rows = select_units(binned, 0.01, folds.fold_of(6, 3))
+    assert [row["what"] for row in rows] == ["unit 5"]  # one fold has its spikes
+    assert np.concatenate(kept.entries).sum() == 60 * 4 and len(kept.units) == 4
     assert kept.table["n_observed"].tolist() == [10] * 6
-    assert [row["what"] for row in rows] == ["unit 5"]
     # the rates are those of the spikes, whatever the observation of the fifth unit
     n_bins = len(np.concatenate(binned.sequences))
     want = [(train < n_bins).sum() / n_bins for train in data.times[:4]]
     np.testing.assert_allclose(kept.units["rate_hz"], want)
 
 
+def test_a_rate_is_over_the_time_in_which_the_unit_was_observed():
+    data = recording(3, observed=[[[0, 60]], [[0, 60]], [[0, 10], [30, 50]]])
+    binned = bins.bin_recording(data, 1.0, segment_s=10.0)
+    kept, rows = select_units(binned, 0.01, folds.fold_of(6, 3))
+    assert not rows and np.concatenate(kept.entries).sum(axis=0).tolist() == [60, 60, 30]
+    seen = np.r_[0:10, 30:50]
+    want = np.isin(np.floor(data.times[2]).astype(int), seen).sum() / 30
+    assert kept.units["rate_hz"].iloc[2] == pytest.approx(want)
+
+
 def test_units_never_observed_together_are_refused():
     binned = bins.bin_recording(recording(2, observed=[[[0, 25]], [[35, 60]]]), 1.0, segment_s=10.0)
-    with pytest.raises(InputProblem, match="1 of 2 units were observed at the same time"):
-        select_units(binned, 0.01, bins.fold_of(len(binned.sequences), 3))
+    with pytest.raises(InputProblem, match="none of 2 units were observed at the same time"):
+        select_units(binned, 0.01, folds.fold_of(len(binned.sequences), 3))
 
 
 def test_the_largest_common_block_is_found():
@@ -98,10 +108,13 @@ def test_a_unit_of_one_day_does_not_make_days_states(tmp_path):
     for day, labels in enumerate([["1", "2", "3"], ["1", "2"]]):
         counts = RNG.poisson(2.0, (300, len(labels)))
         np.savez(tmp_path / f"{day}.npz", counts=counts, bin_s=0.1, unit=np.array(labels))
-    binned, rows, _folds = bin_spikes([tmp_path / "0.npz", tmp_path / "1.npz"], settings())
+    binned, rows, _folds = bin_spikes([tmp_path / "0.npz", tmp_path / "1.npz"], settings(folds=2))
+    # its spikes are in one fold of two alone
     assert binned.units["unit"].tolist() == ["1", "2"] and rows[0]["what"] == "unit 3"
-    assert rows[0]["value"] == pytest.approx(0.5)
     assert np.concatenate(binned.masks).all() and len(np.concatenate(binned.masks)) == 600
+    binned, rows, _folds = bin_spikes([tmp_path / "0.npz", tmp_path / "1.npz"], settings(folds=3))
+    assert binned.units["unit"].tolist() == ["1", "2", "3"] and not rows
+    assert np.concatenate(binned.entries).sum(axis=0).tolist() == [600, 600, 300]
 
 
 def settings(**changes):
@@ -118,9 +131,10 @@ def test_a_missing_stretch_of_one_unit_costs_that_unit():
     data = CountData([counts], 0.1, pd.DataFrame({"unit": list("abcd")}), "x")
     binned = from_counts(data, "x", 10.0)
     assert [len(item) for item in binned.sequences] == [100] * 4
-    kept, _rows = select_units(binned, 0.0, bins.fold_of(4, 2))
-    assert kept.units["unit"].tolist() == ["a", "b", "d"] and np.concatenate(kept.masks).all()
-    np.testing.assert_array_equal(np.concatenate(kept.sequences), counts[:, [0, 1, 3]])
+    kept, _rows = select_units(binned, 0.0, folds.fold_of(4, 2))
+    assert kept.units["unit"].tolist() == list("abcd")
+    np.testing.assert_array_equal(np.concatenate(kept.entries), ~np.isnan(counts))
+    np.testing.assert_array_equal(np.concatenate(kept.sequences), np.nan_to_num(counts))
 
 
 def test_segments_of_counts_make_enough_folds(tmp_path):

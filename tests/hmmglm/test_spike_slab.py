@@ -8,7 +8,7 @@ from neuro.hmmglm.design.history import exponential_basis, make_design
 from neuro.hmmglm.edges import slab_kernels
 from neuro.hmmglm.edges.spike_slab import ascend
 from neuro.hmmglm.em.batch import Problem, climb
-from neuro.hmmglm.em.fisher import RIDGE, Layout
+from neuro.hmmglm.em.fisher import Layout
 from neuro.hmmglm.em.likelihood import Likelihood
 from neuro.hmmglm.em.starts import Recipe, first_parameters
 from neuro.simulate.switching import switching_glm
@@ -23,15 +23,16 @@ def test_log_of_the_normal_distribution_function(z):
     )
 
 
-@pytest.mark.parametrize(("mean", "variance"), [(0.3, 0.5), (-1.2, 0.04), (2.0, 0.1), (-1.8, 0.02)])
-def test_an_edge_alone_equals_quadrature(mean, variance):
+@pytest.mark.parametrize("precision", [1.0, 7.5])
+@pytest.mark.parametrize(("mean", "variance"), [(0.3, 0.1), (-1.2, 0.04), (2.0, 0.1), (-1.8, 0.02)])
+def test_an_edge_alone_equals_quadrature(mean, variance, precision):
     """Posterior of w under three classes, half-normal slabs and a Gaussian likelihood."""
-    # likelihood exp(l w - h w^2 / 2) with 1 / (h + 1) = variance and mean = variance l
-    h, slope = 1 / variance - 1, mean / variance
+    # likelihood exp(l w - h w^2 / 2) with 1 / (h + precision) = variance, mean = variance l
+    h, slope = 1 / variance - precision, mean / variance
     prior = np.array([0.3, 0.5, 0.2])
 
     def slab(w):
-        return 2 * stats.norm.pdf(w) * np.exp(slope * w - h * w * w / 2)
+        return 2 * stats.norm.pdf(w, scale=precision**-0.5) * np.exp(slope * w - h * w * w / 2)
 
     peak = max(abs(mean) + 12 * np.sqrt(variance), 1e-3)
     positive = [
@@ -43,8 +44,10 @@ def test_an_edge_alone_equals_quadrature(mean, variance):
         for p in range(3)
     ]
     mass = np.array([prior[0] * negative[0], prior[1], prior[2] * positive[0]])
-    weight = np.empty(3)
-    first, second, rest = slab_kernels._edge(mean, variance, prior, weight)
+    weight, beside = np.empty(3), np.array([0.7, -0.4, 0.1])
+    # what other data say counts as the prior does
+    given = prior * np.exp(-beside)
+    first, second, rest = slab_kernels._edge(mean, variance, precision, given, beside, weight)
     np.testing.assert_allclose(weight, mass / mass.sum(), rtol=1e-6)
     want = (prior[0] * negative[1] + prior[2] * positive[1]) / mass.sum()
     assert first == pytest.approx(want, rel=1e-6, abs=1e-12)
@@ -72,8 +75,11 @@ def test_a_sweep_never_lowers_its_bound(seed, shared_bias):
     q = np.tile(ALPHA / 2, (3, 4, 7, 1))
     prior = np.tile(ALPHA / 2, (4, 7, 1))
     bound = np.empty((4, 40))
+    alpha, weak = np.tile(ALPHA, (4, 7, 1)), layout.weak(2.0)
+    beside = np.random.default_rng(seed).normal(size=(3, 4, 7, 3))
     slab_kernels.spike_slab_sweeps(
-        linear, curve, *layout.roles(), theta, second, q, slab, prior, ALPHA, RIDGE, 40, bound
+        *(linear, curve, *layout.roles(), theta, second, q, slab, prior, alpha, beside, weak, 4.0),
+        *(40, bound),
     )
     steps = np.diff(bound, axis=1)
     assert steps.min() > -1e-8 * np.abs(bound).max()

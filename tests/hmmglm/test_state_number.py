@@ -7,8 +7,9 @@ import pytest
 from neuro.config.hmmglm import Hmmglm
 from neuro.config.model import walk
 from neuro.hmmglm import sets
-from neuro.hmmglm.baselines import sweep
+from neuro.hmmglm.baselines import selection, sweep
 from neuro.hmmglm.design import bins, files
+from neuro.hmmglm.design import folds as folding
 from neuro.simulate.switching import switching_glm
 
 
@@ -48,13 +49,15 @@ def small():
 
 def test_the_planted_number_is_chosen():
     truth = switching_glm(6, 1000, 12, 3, random_state=1)
-    found = sweep.select_states(
+    found = selection.select_states(
         list(truth.counts),
         (1, 3, 4),
         ("gaussian", "onehot"),
         n_starts=2,
         link="sigmoid",
         bias="shared",
+        ridge=1.0,
+        prior_sd=1 / 3,
     )
     assert found.k == 3
     best = found.curve.set_index(["model", "k"])["score"]
@@ -96,7 +99,7 @@ def test_the_best_start_is_chosen_by_training_only():
 
 def test_jobs_and_batches_give_the_same_numbers(small, tmp_path):
     options = settings(folds=2, model=["plain", "gaussian", "onehot"])
-    folds = bins.fold_of(6, 2)
+    folds = folding.fold_of(6, 2)
     whole, best = sets.fit_size(small, folds, options, 2, seed=4)
     files.write_fits(tmp_path / "whole.npz", best)
     parts, paths = [], []
@@ -117,7 +120,7 @@ def test_jobs_and_batches_give_the_same_numbers(small, tmp_path):
 
 
 def test_counts_file_round_trip(small, tmp_path):
-    folds = bins.fold_of(6, 3)
+    folds = folding.fold_of(6, 3)
     small.masks[2][5:9] = False
     files.write_counts(tmp_path / "counts.npz", small, folds)
     again, read = files.read_counts(tmp_path / "counts.npz")
@@ -145,7 +148,7 @@ def test_null_data_are_fitted_only_for_region_series(small):
     options = settings(input="fmri", folds=2, model=["gaussian"], n_starts=1)
     options["events"] = {"kind": "counts", "threshold_z": 1.0, "n_null": 2}
     small.sequences = [np.minimum(item, 1) for item in small.sequences]
-    table, _ = sets.fit_size(small, bins.fold_of(6, 2), options, 2)
+    table, _ = sets.fit_size(small, folding.fold_of(6, 2), options, 2)
     names = set(table["model"])
     assert names == {"gaussian", "gaussian:null-0", "gaussian:null-1", "poisson_hmm"}
 

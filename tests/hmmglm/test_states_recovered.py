@@ -67,7 +67,7 @@ def test_likelihood_of_the_truth_is_the_independent_one(planted):
 def test_three_sequences(planted):
     truth, score = planted(0)
     found = {
-        name: judge(fit(truth, 3, name, 6), truth, score)
+        name: judge(fit(truth, 3, name, 3), truth, score)
         for name in ("plain", "gaussian", "onehot")
     }
     assert found["onehot"]["gap"] <= 0.09 and found["gaussian"]["gap"] <= 0.17
@@ -80,6 +80,7 @@ def test_one_sequence(planted):
     assert judge(fit(truth, 1, "onehot", 5), truth, score)["states"] >= 0.90
 
 
+@pytest.mark.slow
 def test_ten_sequences_beat_the_baselines_and_find_the_prior(planted):
     truth, score = planted(0)
     train, test = list(truth.counts[:10]), list(truth.counts[30:])
@@ -94,6 +95,7 @@ def test_ten_sequences_beat_the_baselines_and_find_the_prior(planted):
     assert hmm.log_likelihood(test)[0] > flat
 
 
+@pytest.mark.slow
 def test_without_couplings_few_edges_appear():
     """All-none control: 2 % at most with one state, and in the graph that all states share.
 

@@ -1,5 +1,7 @@
 """What is written about a fitted model."""
 
+import copy
+
 import networkx
 import numpy as np
 import pandas as pd
@@ -8,7 +10,8 @@ from scipy import stats
 
 from neuro.hmmglm import export, sets, tables
 from neuro.hmmglm.baselines import sweep
-from neuro.hmmglm.design.bins import Binned, fold_of
+from neuro.hmmglm.design.bins import Binned
+from neuro.hmmglm.design.folds import fold_of
 from neuro.hmmglm.edges import graphml
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.simulate.switching import switching_glm, truth_log_likelihood
@@ -125,6 +128,25 @@ def test_rates_by_state_average_to_the_rate(fitted):
     assert low <= kept[:, 0].mean() / 0.1 <= high
 
 
+@pytest.mark.parametrize("alpha", [(0.2, 1.6, 0.2), (0.02, 1.96, 0.02), (1.0, 1.0, 1.0)])
+def test_what_is_said_of_shared_edges_is_what_the_model_does(fitted, alpha):
+    """Sure states, one after the other with the edge, through the model's own rule."""
+    for k in (1, 2, 3, 4, 5):
+        model = copy.copy(fitted[2])
+        model.n_states, model.alpha = k, alpha
+        said = export.shared_edge_rule(model)
+        for having in range(k + 1):
+            q = np.eye(3)[[2] * having + [1] * (k - having)].sum(axis=0)
+            model.anatomical_prior_ = ((q + alpha) / (sum(alpha) + k))[None, None]
+            if model.to_signed()[0, 0] == 1:
+                assert (
+                    f"if {having} of {k} states" in said and f"missed in {k - having + 1}," in said
+                )
+                break
+        else:
+            assert f"even an edge of all {k} states" in said
+
+
 def test_headline_names_the_baselines(fitted):
     truth, binned, model = fitted
     rows = []
@@ -182,7 +204,16 @@ def test_headline_names_the_baselines(fitted):
         "weights",
         "prior",
         "rates",
+        "covariates",
         "aligned",
     }
+    shared = entries["demo: edges of the shared graph"]
+    signed = truth.prior.argmax(axis=-1) - 1
+    alike = [all(truth.adjacency[:, i, j] == signed[i, j]) for i, j in np.argwhere(signed)]
+    assert shared["planted"] == f"{len(alike)} edges, {sum(alike)} of them in all 2 states"
+    assert shared["recovered"] == (
+        f"{np.count_nonzero(model.to_signed())} edges (one counts if 2 of 2 states have it with "
+        "one sign; missed in 1, it is missed here)"
+    )
     keys = {"name", "value", "unit", "null", "baseline", "n", "ci_low", "ci_high"}
     assert all(keys <= set(entry) for entry in found.headline)

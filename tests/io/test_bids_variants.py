@@ -110,8 +110,8 @@ def test_times_of_volumes_are_an_interval_only_where_they_are_regular(tmp_path, 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("space-fsLR_den-91k_bold.dtseries.nii", "CIFTI files"),
-        ("hemi-L_space-fsaverage_bold.func.gii", "surface files"),
+        ("space-fsLR_seg-Tian_stat-mean_timeseries.ptseries.nii", "data.kind: table"),
+        ("hemi-L_space-fsaverage_desc-mine_bold.func.gii", "set data.space to one"),
         ("desc-coreg_boldref.nii.gz", "--level full"),
     ],
 )

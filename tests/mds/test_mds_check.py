@@ -73,7 +73,7 @@ DATA = {
     "movie": (
         {"stimuli": RNG.random((40, 5, 1, 6, 6))},
         {},
-        ["cells.npz: movies need a twin of your own, by the Python interface; "],
+        ["cells.npz: movies need a twin of your own: mds.twin.type 'module'"],
     ),
     "other kind": (
         {},
@@ -151,7 +151,7 @@ def test_known_types_and_checkpoints_are_looked_at(capsys):
     assert len(wrong) == 1 and wrong[0].startswith("types.tsv: names none of the units")
     torch.save({"x": torch.ones(1)}, "core.pt")
     _, wrong = checked(capsys, twin={"type": "checkpoint", "path": "core.pt"})
-    assert len(wrong) == 1 and "core.pt" in wrong[0] and "expected a stacked core" in wrong[0]
+    assert len(wrong) == 1 and "core.pt" in wrong[0] and "no stacked core" in wrong[0]
 
 
 @pytest.mark.parametrize(

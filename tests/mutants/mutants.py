@@ -1,14 +1,14 @@
 """Seeded faults in `neuro/`, one at a time, and how many of them the tests notice.
 
 `python tests/mutants/mutants.py --n 300 --seed 1` draws the same number for every room, runs the
-narrowest tests first and prints a table with the survivors. Kept mutation tools rewrite each
-function into a dispatcher, which numba cannot compile; hence these lines.
+tests that reach the changed line (measured once by coverage; first those that reach little else),
+then those that only start programs, and prints a table with the survivors. Kept mutation tools
+rewrite each function into a dispatcher, which numba cannot compile; hence these lines.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import json
 import multiprocessing
@@ -16,11 +16,12 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from operators import Mutant, mutants
@@ -35,49 +36,107 @@ NEAR = {
     "io": ["io", "conformance"],
 }
 """Folders of tests of a room where they do not carry its name alone."""
+MARKS = "not slow and not realdata and not cluster and not gpu"
+PROGRAMS = re.compile(r"subprocess|run_rule|snakemake")
+"""Tests that start programs reach lines that coverage does not see."""
+SLOW = 3.0
+"""Seconds; tests that take longer come after all others."""
+MOST = 400
+"""Tests of a batch."""
 HEAVY = "pytest numpy scipy.optimize pandas torch sklearn.decomposition numba nibabel matplotlib"
 HEAVY += " nilearn.maskers networkx h5py statistics"
 
 
-def narrowest(mutant: Mutant, root: Path) -> list[str]:
-    """Test files that may notice a mutant, the likeliest first."""
+def programs(mutant: Mutant, root: Path) -> list[str]:
+    """Test files of the mutant's room that start programs; per-rule cases of its stage alone."""
     room = mutant.path.split("/")[1]
-    module = mutant.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    tree = ast.parse((root / mutant.path).read_text())
-    public = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    names = {name: 2 for name in public if not name.startswith("_")}
-    names |= dict.fromkeys(mutant.scope, 6)
-    names |= {module: 3, module.rsplit(".", 1)[-1]: 1}
-    near = {f"tests/{folder}" for folder in NEAR.get(room, [room])}
-    ranked = []
-    for path in sorted((root / "tests").rglob("test_*.py")):
-        name = str(path.relative_to(root))
-        if name.startswith(("tests/mutants", "tests/cluster", "tests/realdata", "tests/kernels")):
-            continue
-        text = path.read_text()
-        score = sum(w for word, w in names.items() if re.search(rf"\b{re.escape(word)}\b", text))
-        own = any(name.startswith(f"{folder}/") for folder in near)
-        if own or score >= 2 or name.startswith("tests/unit/"):
-            ranked.append((-score - 2 * own, len(text), name))
-    return [name for _, _, name in sorted(ranked)]
+    rules = [path.parent.name for path in root.glob("tests/unit/*/targets.txt")]
+    own = [rule for rule in rules if rule.split("_")[0] in (room, "simulate", "report")]
+    if room not in {rule.split("_")[0] for rule in rules}:
+        own = rules
+    cases = "tests/unit/test_rules.py"
+    names = [f"{cases}::test_rule[{rule}]" for rule in sorted(own)]
+    for folder in [*NEAR.get(room, [room]), "unit"]:
+        for path in sorted((root / "tests" / folder).glob("test_*.py")):
+            name = str(path.relative_to(root))
+            if name != cases and PROGRAMS.search(path.read_text()):
+                names.append(name)
+    return names
 
 
-def arguments_of(mutant: Mutant) -> list[str]:
-    """Per-rule cases of other stages are left out: they take minutes and cannot notice."""
-    room = mutant.path.split("/")[1]
-    rules = [path.name for path in (ROOT / "tests/unit").iterdir() if path.is_dir()]
-    stages = {rule.split("_")[0] for rule in rules}
-    if room not in stages:
-        return []
-    other = [r for r in rules if r.split("_")[0] not in (room, "simulate", "report")]
-    return [
-        part
-        for rule in other
-        for part in ("--deselect", f"tests/unit/test_rules.py::test_rule[{rule}]")
-    ]
+def measure(folder: Path) -> None:
+    """Run all tests once; which of them reaches which line, and how long each takes."""
+    folder.mkdir(parents=True)
+    (folder / "rc").write_text(f"[run]\ndata_file = {folder}/lines\n")
+    command = [sys.executable, "-m", "pytest", "-n", "auto", "-q", "-m", MARKS, "--cov=neuro"]
+    command += ["--cov-context=test", f"--cov-config={folder}/rc", "--cov-report="]
+    # rules run in processes of their own, which coverage does not see
+    command += ["--ignore=tests/unit/test_rules.py", "--ignore=tests/mutants"]
+    command += ["--durations=0", "--durations-min=0"]
+    with (folder / "log").open("w") as log:
+        subprocess.run(command, cwd=ROOT, stdout=log, check=False)
 
 
-def child(copy: Path, mutant: Mutant) -> None:
+class Reached:
+    """The tests that reach a line, from the folder that `measure` filled."""
+
+    def __init__(self, folder: Path):
+        # read whole and at once: the library empties the file when a fork of it looks in
+        self.seconds: Counter = Counter()
+        for took, test in re.findall(
+            r"^ *([\d.]+)s \w+ +(tests/.*)$", (folder / "log").read_text(), re.MULTILINE
+        ):
+            self.seconds[test] += float(took)
+        # lines of each file and of all files that a test reaches
+        self.lines: Counter = Counter()
+        self.of_file: dict[str, dict[str, int]] = defaultdict(dict)
+        query = "select path, context, numbits from line_bits join file on file.id = file_id"
+        query += " join context on context.id = context_id where context like 'tests/%'"
+        with contextlib.closing(sqlite3.connect(folder / "lines")) as rows:
+            for path, context, packed in rows.execute(query):
+                test, bits = context.rsplit("|", 1)[0], int.from_bytes(packed, "little")
+                name = path[path.rindex("/neuro/") + 1 :]
+                self.of_file[name][test] = self.of_file[name].get(test, 0) | bits
+        for name, tests in self.of_file.items():
+            for test, bits in tests.items():
+                self.lines[test] += bits.bit_count()
+                self.lines[test, name] = bits.bit_count()
+        if not self.lines:
+            raise SystemExit(f"{folder / 'lines'}: no test reaches any line; measure anew")
+
+    def reaching(self, mutant: Mutant) -> tuple[list[str], list[str]]:
+        """Tests that reach the line, and its file; of compiled lines the tests of the folder."""
+        folder = mutant.path.rpartition("/")[0]
+        near = [name for name in self.of_file if name.rpartition("/")[0] == folder]
+        own = self.of_file.get(mutant.path, {})
+        on_line = [test for test, bits in own.items() if bits >> mutant.line & 1]
+        in_folder = {test for name in near for test in self.of_file[name]}
+        return ([mutant.path], sorted(on_line)) if on_line else (near, sorted(in_folder))
+
+    def batches(self, mutant: Mutant) -> list[list[str]]:
+        """Node names: files that are about the mutant's file first, then more, slow tests last.
+
+        A test is about a file when much of what it reaches lies there.
+        """
+        paths, names = self.reaching(mutant)
+        cost = {
+            name: (0.02 + self.seconds[name])
+            * self.lines[name]
+            / max(1, sum(self.lines[name, path] for path in paths))
+            for name in names
+        }
+        files: dict[str, list[str]] = {}
+        for name in sorted(names, key=cost.__getitem__):
+            if self.seconds[name] <= SLOW:
+                files.setdefault(name.split("::")[0], []).append(name)
+        quick = list(files.values())
+        slow = [name for name in sorted(names, key=cost.__getitem__) if self.seconds[name] > SLOW]
+        shares = (quick[:1], quick[1:5], quick[5:])
+        groups = [[name for own in share for name in own][:MOST] for share in shares]
+        return [group for group in (*groups, slow) if group]
+
+
+def child(copy: Path, batches: list[list[str]]) -> None:
     """Run the tests in a fork of the loaded interpreter; its status tells what happened."""
     log = os.open(copy / "mutant.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
@@ -90,10 +149,11 @@ def child(copy: Path, mutant: Mutant) -> None:
 
     given = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", MARKS, "-o", "addopts="]
     given += ["--strict-markers", "--import-mode=importlib", f"--basetemp={copy}-tests"]
-    os._exit(int(pytest.main([*given, *arguments_of(mutant), *narrowest(mutant, copy)])))
-
-
-MARKS = "not slow and not realdata and not cluster and not gpu"
+    for tests in batches:
+        status = int(pytest.main([*given, *tests]))
+        if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+            os._exit(status)
+    os._exit(0)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -105,12 +165,13 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def judge(copy: Path, mutant: Mutant, limit: int) -> str:
+def judge(copy: Path, mutant: Mutant, limit: int, reached: Reached | None = None) -> str:
     """`noticed by ...`, `survived` or `survived: time` of one mutant."""
+    batches = [*(reached.batches(mutant) if reached else []), programs(mutant, copy)]
     target = copy / mutant.path
     source, stamp = target.read_text(), target.stat()
     target.write_text(mutant.apply(source))
-    process = multiprocessing.get_context("fork").Process(target=child, args=(copy, mutant))
+    process = multiprocessing.get_context("fork").Process(target=child, args=(copy, batches))
     process.start()
     while process.is_alive() and cpu_seconds(process.pid) < limit:
         process.join(1)
@@ -133,7 +194,7 @@ def judge(copy: Path, mutant: Mutant, limit: int) -> str:
     return f"noticed by {failed[1]}: {why[1][:100] if why else ''}"
 
 
-def worker(number: int, todo, done, limit: int) -> None:
+def worker(number: int, todo, done, limit: int, reached: Reached) -> None:
     """Take mutants until none is left, each in this worker's own copy of the tree."""
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in HEAVY.split():
@@ -153,7 +214,7 @@ def worker(number: int, todo, done, limit: int) -> None:
             subprocess.run(["git", *command], cwd=copy, check=True)
         for mutant in iter(todo.get, None):
             start = time.monotonic()
-            done.put((mutant, judge(copy, mutant, limit), time.monotonic() - start))
+            done.put((mutant, judge(copy, mutant, limit, reached), time.monotonic() - start))
 
 
 def table(results) -> str:
@@ -184,7 +245,12 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=120, help="CPU seconds for one mutant")
     parser.add_argument("--only", default="", help="paths that start with this, e.g. neuro/mds")
     parser.add_argument("--out", type=Path, help="results as JSON lines; those in it are not rerun")
+    parser.add_argument("--lines", type=Path, help="folder of what each test reaches; kept")
     given = parser.parse_args()
+    folder = given.lines or Path(tempfile.mkdtemp(prefix="mutants-")) / "lines"
+    if not folder.exists():
+        measure(folder)
+    reached = Reached(folder)
     chosen = [m for m in mutants(ROOT, given.seed, given.n) if m.path.startswith(given.only)]
     random.Random(given.seed).shuffle(chosen)
     earlier = {}
@@ -198,7 +264,8 @@ def main() -> int:
     for mutant in [*left, *[None] * given.jobs]:
         todo.put(mutant)
     workers = [
-        context.Process(target=worker, args=(k, todo, done, given.limit)) for k in range(given.jobs)
+        context.Process(target=worker, args=(k, todo, done, given.limit, reached))
+        for k in range(given.jobs)
     ]
     for process in workers:
         process.start()

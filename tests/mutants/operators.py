@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import random
 from collections import defaultdict
 from dataclasses import dataclass
@@ -192,13 +193,19 @@ class Sites(ast.NodeVisitor):
             self.generic_visit(node)
 
 
+@functools.cache
+def sites_of(name: str, source: str) -> tuple[Mutant, ...]:
+    """The mutants of one file; a second draw does not parse it again."""
+    return tuple(Sites(name, source).found)
+
+
 def mutants(root: Path, seed: int, n: int) -> list[Mutant]:
     """Draw `n` mutants: as many for every room of `neuro/`, kinds alike where a room has them."""
     sites: dict[str, dict[str, list[Mutant]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted((root / "neuro").rglob("*.py")):
         name = str(path.relative_to(root))
         if name.count("/") > 1:
-            for mutant in Sites(name, path.read_text()).found:
+            for mutant in sites_of(name, path.read_text()):
                 sites[name.split("/")[1]][mutant.kind].append(mutant)
     chosen: list[Mutant] = []
     rooms = sorted(sites)

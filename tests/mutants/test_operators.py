@@ -70,11 +70,37 @@ def test_the_draw_repeats_with_its_seed_and_is_even_over_rooms():
     assert len({(m.path, m.start, m.new) for m in first}) == 32
 
 
-def test_the_tests_that_name_a_function_come_first():
-    path = "neuro/stats/fisher.py"
-    source = (gate.ROOT / path).read_text()
-    mutant = next(m for m in Sites(path, source).found if m.scope)
-    assert "tests/shared_modules/test_fisher.py" in gate.narrowest(mutant, gate.ROOT)[:2]
+def test_tests_that_reach_little_else_come_first(tmp_path):
+    from coverage import CoverageData
+
+    path = "/somewhere/neuro/stats/middle.py"
+    reached = {
+        "tests/a.py::all|run": {path: [1, 2, 3], "/somewhere/neuro/base/x.py": range(1, 90)},
+        "tests/b.py::own|run": {path: [1, 2, 3]},
+        "tests/b.py::late|run": {path: [2]},
+        "tests/c.py::none|run": {path: [1]},
+    }
+    data = CoverageData(str(tmp_path / "lines"))
+    for context, lines in reached.items():
+        data.set_context(context)
+        data.add_lines(lines)
+    data.write()
+    times = (
+        "0.01s call tests/a.py::all",
+        "0.30s setup tests/b.py::own",
+        "9s call tests/b.py::late",
+    )
+    (tmp_path / "log").write_text("\n".join(times))
+    mutant = Mutant("neuro/stats/middle.py", 2, "sign", 0, 1, "/", "*", ("mean",))
+    order = [["tests/b.py::own"], ["tests/a.py::all"], ["tests/b.py::late"]]
+    measured = gate.Reached(tmp_path)
+    assert measured.batches(mutant) == order
+    # workers are forks
+    child = os.fork()
+    if not child:
+        os._exit(measured.batches(mutant) != order)
+    assert os.waitpid(child, 0)[1] == 0
+    assert gate.Reached(tmp_path).batches(mutant) == order
 
 
 JUDGE = """

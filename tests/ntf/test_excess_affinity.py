@@ -7,10 +7,12 @@ import pytest
 
 from neuro.io.recordings.reader import Recording
 from neuro.ntf import files
+from neuro.ntf.affinity import excess as excess_module
+from neuro.ntf.affinity import fill
 from neuro.ntf.affinity.excess import excess, prepared
 from neuro.ntf.affinity.pairs import affinity
 from neuro.ntf.affinity.tensor import build_tensor
-from neuro.ntf.communities.nulls import shifted
+from neuro.ntf.communities.surrogates import shifted
 from neuro.ntf.factors.models import ConcatenatedNMF
 from neuro.simulate.pair_cases import EMPTY, FS, pair_case
 
@@ -229,3 +231,24 @@ def test_a_drifting_surrogate_has_no_step_and_gaps_stay():
     made = shifted(item, np.random.default_rng(0)).traces
     assert np.abs(np.diff(made[:, 0])).max() < 20
     np.testing.assert_array_equal(np.isnan(made), np.isnan(x))
+
+
+@pytest.mark.parametrize("sign", ["positive", "blind", "signed", "split"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_tensor_in_a_file_is_that_in_memory(sign, gaps, tmp_path, monkeypatch):
+    """Blocks of a bin or two, and no block at all; with gaps also what was observed."""
+    items = recordings()
+    if not gaps:
+        items = [dataclasses.replace(item, traces=np.nan_to_num(item.traces)) for item in items]
+    options = {"kind": "excess", "sign": sign, "window_s": 20.0, "bin_s": 10.0}
+    whole = build_tensor(items, **options)
+    monkeypatch.setattr(fill, "BLOCK_BYTES", 700)
+    monkeypatch.setattr(excess_module, "KEPT", 2)
+    streamed = build_tensor(items, out=tmp_path / "tensor.npy", **options)
+    assert isinstance(streamed.values, np.memmap)
+    np.testing.assert_array_equal(whole.values, streamed.values)
+    np.testing.assert_array_equal(whole.pair_mask, streamed.pair_mask)
+    assert (whole.observed is None) == (streamed.observed is None) == (not gaps)
+    if gaps:
+        np.testing.assert_array_equal(whole.observed, streamed.observed)
+    assert [path.name for path in tmp_path.iterdir()] == ["tensor.npy"]

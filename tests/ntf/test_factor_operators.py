@@ -41,11 +41,16 @@ def test_a_memory_map_is_streamed_to_the_same_result(small, tmp_path, monkeypatc
     mask, frames = rng.random(SMALL[1:]) < 0.8, rng.random(SMALL[:2]) < 0.9
     np.save(tmp_path / "x.npy", values)
     monkeypatch.setattr(operators, "BLOCK_BYTES", 7 * 8 * 120 * 4)
+    monkeypatch.setattr(operators, "TILE", 50)
     streamed = np.load(tmp_path / "x.npy", mmap_mode="r")
     for cls in (NonNegativeCP, ConcatenatedNMF):
         a = cls(3, n_starts=2, random_state=0).fit(values, mask=mask, frame_mask=frames)
         b = cls(3, n_starts=2, random_state=0).fit(streamed, mask=mask, frame_mask=frames)
         np.testing.assert_allclose(a.errors_, b.errors_, rtol=1e-4)
+    held, whole = DenseRows(streamed), DenseRows(values)
+    right, left = rng.random((120, 5), np.float32), rng.random((480, 5), np.float32)
+    np.testing.assert_allclose(held.dot(right), whole.dot(right), rtol=1e-5)
+    np.testing.assert_allclose(held.tdot(left), whole.tdot(left), rtol=1e-5)
     held = DenseRows(streamed, mask, frames)
     np.testing.assert_allclose(
         held.gather(slice(2, None, 8), np.arange(5)),

@@ -88,8 +88,8 @@ def test_a_changed_key_runs_only_the_rules_that_read_it(toy, tmp_path):
 
 def test_the_sidecars_name_kind_and_alignment(toy):
     sidecar = json.loads((toy / "results/ntf/simulated/axes.json").read_text())
-    assert sidecar["AffinityKind"] == "differential"
-    assert sidecar["TimeAlignment"] == "stimulus" and sidecar["BinsPerSecond"] == 1.0
+    assert sidecar["AffinityKind"] == "excess" and sidecar["AffinitySign"] == "signed"
+    assert sidecar["TimeAlignment"] == "stimulus" and sidecar["BinsPerSecond"] == 0.2
     factors = json.loads((toy / "results/ntf/simulated/factors.json").read_text())
     assert factors["Model"] == "tensor"
 
@@ -103,7 +103,9 @@ def test_the_headline_compares_with_the_planted_truth(toy):
     known = pd.read_csv(toy / "results/ntf/simulated/known.tsv", sep="\t")
     assert list(known["condition"]) == ["stimulus1", "stimulus2"]
     with np.load(toy / "results/ntf/simulated/factors.npz") as file:
-        assert file["pairs"].shape == (66, 2) and file["pair_index"].shape == (66, 2)
+        # both signs of every pair
+        assert file["pairs"].shape == (132, len(file["lambda"]))
+        assert file["pair_index"].shape == (66, 2)
 
 
 def test_motif_tables_hold_every_pair_once(toy):
@@ -113,8 +115,9 @@ def test_motif_tables_hold_every_pair_once(toy):
 
     graph = networkx.read_graphml(toy / "results/ntf/simulated/motifs/motif_01.graphml")
     assert set(graph.nodes) == set(table["neuron_a"]) | set(table["neuron_b"])
-    heavy = table[table["weight"] > 0]
-    assert graph.number_of_edges() == len(heavy)
+    assert graph.number_of_edges() == table["weight"].fillna(0).ne(0).sum()
+    _, _, data = next(iter(graph.edges(data=True)))
+    assert data["sign"] == np.sign(data["weight"]), "edges have a sign"
 
 
 def recordings(folder, names=("w1", "w2")):

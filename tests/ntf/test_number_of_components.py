@@ -21,14 +21,29 @@ def table(**columns):
 
 
 def test_the_rule_takes_the_smallest_rank_within_one_standard_error():
-    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31]))[0] == 4
-    assert _robust(table(cv_error=[0.5, 0.3, 0.29, 0.31], cv_se=[0.0, 0.0, 0.02, 0.0]))[0] == 3
+    assert _robust(table(cv_error=[0.5, 0.3, 0.25, 0.31]))[0] == 4
+    assert _robust(table(cv_error=[0.5, 0.3, 0.25, 0.31], cv_se=[0.0, 0.0, 0.06, 0.0]))[0] == 3
     # ranks whose restarts disagree do not count, be they ever so good
     similarity = [1.0, 1.0, 0.5, 1.0]
     assert _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=similarity))[0] == 3
     # agreement alone is not monotone: the largest rank that agrees is not the answer
     rank, reason = _robust(table(cv_error=[0.5, 0.3, 0.1, 0.31], similarity=[0.2] * 4))
     assert rank == knee([2, 3, 4, 5], np.linspace(1, 0.5, 4)) and reason.startswith("knee")
+
+
+def test_a_component_that_adds_next_to_nothing_is_not_taken():
+    """Held-out energy .60, then +.01 a component: certain, and a thirtieth of the average one."""
+    energy = np.array([0.60, 0.61, 0.62, 0.60])
+    rank, reason = _robust(table(cv_error=np.sqrt(1 - energy)))
+    assert rank == 2 and "adds less than 5% of what one explains" in reason and "rank 4" in reason
+    # a twentieth of the average of two is .015: what adds more counts, at whatever rank it comes
+    assert _robust(table(cv_error=np.sqrt(1 - np.array([0.60, 0.62, 0.63, 0.60]))))[0] == 3
+    assert _robust(table(cv_error=np.sqrt(1 - np.array([0.60, 0.61, 0.65, 0.60]))))[0] == 4
+    # a weak motif early is not hidden by many ranks that add nothing
+    energy = np.array([0.60, 0.68, 0.681, 0.682, 0.683, 0.684, 0.685])
+    assert _robust(table(cv_error=np.sqrt(1 - energy)))[0] == 3
+    # noise alone, with a negative share of held-out energy, proves nothing
+    assert _robust(table(cv_error=[1.2, 1.1, 1.05, 1.06]))[0] == 4
 
 
 def test_left_out_animals_decide_where_there_are_any():
@@ -58,14 +73,19 @@ def test_the_planted_rank_is_chosen(seed):
 
 
 @pytest.mark.parametrize(
-    ("n_conditions", "seed"),
-    [(2, 0), (3, 0)]
-    + [pytest.param(n, s, marks=pytest.mark.slow) for n in (2, 3, 4) for s in range(1, 7)],
+    ("affinity", "n_conditions", "seed"),
+    [("excess", 2, 0), ("differential", 3, 0)]
+    + [
+        pytest.param(kind, n, s, marks=pytest.mark.slow)
+        for kind in ("excess", "differential")
+        for n in (2, 3, 4)
+        for s in range(1, 7)
+    ],
 )
-def test_the_number_of_planted_epochs_is_chosen(n_conditions, seed):
+def test_the_number_of_planted_epochs_is_chosen(affinity, n_conditions, seed):
     """One motif per stimulus. Communities also rise and fall within an epoch, in every animal at
     other times; what a few animals share of that by chance is no motif of all of them."""
-    tensor = planted_stimuli(n_conditions, seed)
+    tensor = planted_stimuli(n_conditions, seed, affinity)
     sweep = select_rank(tensor, range(2, 7), n_starts=4, n_repeats=1, random_state=seed)
     assert sweep.rank == n_conditions, sweep.reason
 

@@ -179,6 +179,7 @@ def test_traces_that_never_rise_above_their_noise_are_one_line(tmp_path):
 
     settings = {"data": {"kind": "none"}, "ntf": {"sources": ["recordings"]}}
     settings["ntf"]["recordings"] = {"files": ["*.csv"], "fs_hz": 4.0}
+    settings["ntf"]["affinity"] = {"kind": "differential"}
     resolve(settings)
     rng = np.random.default_rng(0)
     items = [

@@ -6,12 +6,13 @@ import pytest
 from neuro.io.recordings.reader import PairKernels, Recording
 from neuro.ntf.affinity.separable import SeparableTensor
 from neuro.ntf.affinity.tensor import build_tensor
-from neuro.ntf.communities import nulls
+from neuro.ntf.communities import nulls, surrogates
 from neuro.ntf.communities.detect import communities, motifs, statistic
 from neuro.ntf.communities.dynamic import activity, co_membership, dynamic_connectome
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.ntf.factors.operators import DenseRows
 from neuro.simulate.motifs import planted_epochs, planted_motifs
+from neuro.simulate.pair_cases import EMPTY, FS, pair_case
 from neuro.stats.agreement import ami
 
 # --- surrogates -------------------------------------------------------------------------------
@@ -21,17 +22,141 @@ def test_a_surrogate_keeps_each_trace_and_breaks_what_they_share():
     rng = np.random.default_rng(0)
     shared = np.convolve(rng.standard_normal(700), np.ones(8) / 8, "valid")[:600]
     traces = (shared[:, None] + 0.1 * rng.standard_normal((600, 6))).astype(np.float32)
-    item = nulls.shifted(Recording("w", traces, 4.0), np.random.default_rng(1))
-    # the line from the first to the last five seconds is off, so that there is no step at the seam
-    step = traces[-20:].mean(axis=0) - traces[:20].mean(axis=0)
-    joined = traces - step * np.linspace(-0.5, 0.5, 600)[:, None]
-    np.testing.assert_allclose(np.sort(item.traces, axis=0), np.sort(joined, axis=0), atol=1e-5)
-    spectrum = [np.abs(np.fft.rfft(x, axis=0)) for x in (item.traces, joined)]
-    np.testing.assert_allclose(spectrum[0], spectrum[1], rtol=1e-3, atol=1e-2)
+    item = surrogates.shifted(Recording("w", traces, 4.0), np.random.default_rng(1))
     upper = np.triu_indices(6, 1)
     assert np.corrcoef(traces.T)[upper].min() > 0.8
     assert np.abs(np.corrcoef(item.traces.T)[upper]).mean() < 0.4
-    assert not np.array_equal(item.traces, traces)
+    for old, new in zip(traces.T, item.traces.T):
+        drift = surrogates.slow_drift(old, 4.0)
+        first, piece = surrogates.joined(old - drift, 4.0)
+        # frame by frame the same beyond the drift, which stays in place; some seconds twice
+        assert 0 <= first < 20 and 560 < len(piece) <= 600
+        rolls = [np.abs(np.roll(piece, k) - (new - drift)[: len(piece)]).max() for k in range(600)]
+        lag = int(np.argmin(rolls))
+        assert min(rolls) < 1e-5 and 20 < (lag + first) % len(piece) < len(piece) - 20
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_shift_has_no_step_at_its_seam(kind):
+    """Where an end meets a beginning a trace changes as it does from frame to frame."""
+    steps, usual, largest = [], [], []
+    for seed in range(3):
+        x = pair_case(kind, rng=np.random.default_rng(seed))
+        for trace in x.T:
+            _, piece = surrogates.joined(trace - surrogates.slow_drift(trace, FS), FS)
+            changes = np.abs(np.diff(piece))
+            steps.append(abs(piece[0] - piece[-1]))
+            usual.append(np.quantile(changes, 0.9))
+            largest.append(changes.max())
+    steps = np.array(steps)
+    assert (steps <= usual).mean() > 0.95 and (steps <= largest).all()
+
+
+def test_bleaching_stays_where_it_is():
+    """Drift is common and no interaction: a surrogate without it would be too easy to exceed."""
+    time = np.linspace(0, 1, 800)[:, None]
+    bleach = np.linspace(5, 20, 6) * np.exp(-2 * time)
+    noise = 0.1 * np.random.default_rng(0).standard_normal((800, 6))
+    item = surrogates.shifted(Recording("w", bleach + noise, FS), np.random.default_rng(1))
+    assert np.abs(item.traces - bleach).max() < 0.6
+
+
+def test_the_common_rate_stays_and_groups_go():
+    """A burst of all neurons stays frame by frame; a group of a third is no common rate."""
+    rng = np.random.default_rng(3)
+    burst = np.zeros(1200)
+    burst[500:700] = 3
+    events = (rng.random(1200) < 0.05) * 3.0
+    group = np.convolve(events, np.exp(-np.arange(30) / 6))[:1200]
+    traces = burst[:, None] + 0.3 * rng.standard_normal((1200, 24))
+    traces[:, :8] += group[:, None]
+    item = surrogates.surrogate(Recording("w", traces, FS), np.random.default_rng(1), "rate")
+    inside = np.zeros(1200, bool)
+    inside[500:700] = True
+    step = item.traces[500:520].mean() - item.traces[480:500].mean()
+    assert 2.5 < step < 3.5
+    quiet = ~inside
+    quiet[480:720] = False
+    apart = np.corrcoef(item.traces[quiet][:, :8].T)[np.triu_indices(8, 1)]
+    together = np.corrcoef(traces[quiet][:, :8].T)[np.triu_indices(8, 1)]
+    assert together.mean() > 0.8 and apart.mean() < 0.5
+    # nothing is moved by more than 4 s: events are found again that near
+    for column in range(8):
+        moved = item.traces[:480, column] - item.traces[:480, 12]
+        lags = [np.corrcoef(moved[40:440], group[40 + k : 440 + k])[0, 1] for k in range(-20, 21)]
+        assert max(lags) > 0.8 and abs(int(np.argmax(lags)) - 20) <= 16
+
+
+def test_independent_neurons_have_nothing_in_common_in_surrogates():
+    """A neuron shares something with any median that it is in; that is no common rate."""
+    upper = np.triu_indices(24, 1)
+    before, after = [], []
+    for seed in range(4):
+        x = pair_case("independent", 24, 800, rng=np.random.default_rng(seed))
+        item = surrogates.paced(Recording("w", x, FS), np.random.default_rng(seed))
+        before.append(np.corrcoef(x.T)[upper].mean())
+        after.append(np.corrcoef(item.traces.T)[upper].mean())
+    assert np.mean(after) - np.mean(before) < 0.01
+
+
+def test_the_common_rate_is_the_median_of_the_others():
+    """Against numpy, with gaps, ties, a lonely value and frames without any."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 7))
+    x[:, 3] = np.round(x[:, 3])
+    known = rng.random(x.shape) > 0.3
+    known[5], known[6] = False, np.arange(7) == 2
+    given = np.where(known, x, np.nan)
+    scaled = (given - np.nanmean(given, axis=0)) / np.nanstd(given, axis=0)
+    got = surrogates._common(given, known)
+    for column in range(7):
+        others = np.delete(scaled, column, axis=1)
+        some = np.isfinite(others).any(axis=1)
+        np.testing.assert_allclose(got[some, column], np.nanmedian(others[some], axis=1))
+        assert not got[~some, column].any()
+
+
+def test_common_bursts_are_not_beyond_the_default_null():
+    """Independent neurons that burst together explain more than shifted, not than at a rate."""
+    options = {"kind": "excess", "sign": "signed", "window_s": 20.0, "bin_s": 10.0}
+
+    def build(items):
+        return build_tensor(items, **options)
+
+    def fit(tensor):
+        return ConcatenatedNMF(2, n_starts=1, max_iter=60, random_state=0).fit(tensor)
+
+    gain = {null: [] for null in surrogates.NULLS}
+    for seed in range(20, 24):
+        x = pair_case("burst", 24, 800, rng=np.random.default_rng(seed)).astype(np.float32)
+        items = [Recording("w", x, FS)]
+        own = fit(build(items)).explained_
+        for null, values in gain.items():
+            values.append(own - nulls.null_motifs(items, build, fit, range(3), null=null).explained)
+    assert np.mean(gain["shift"]) > 0.005 > np.mean(gain["rate"])
+    assert nulls.null_motifs(items, build, fit, range(1)).null == "rate"
+
+
+@pytest.mark.parametrize("null", surrogates.NULLS)
+def test_surrogates_repeat_under_a_seed_and_keep_gaps_and_short_traces(null):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 5))
+    x[50:80, 1], x[:, 2], x[:, 3] = np.nan, 1.0, np.nan
+    made = [
+        surrogates.surrogate(Recording("w", x, 4.0), np.random.default_rng(s), null).traces
+        for s in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2], equal_nan=True)
+    np.testing.assert_array_equal(np.isnan(made[0]), np.isnan(x))
+    np.testing.assert_allclose(made[0][:, 2], 1.0)
+    few = surrogates.surrogate(Recording("w", x[:5], 4.0), rng, null).traces
+    assert few.shape == (5, 5)
+
+
+def test_an_unknown_null_is_refused():
+    with pytest.raises(ValueError, match="null: got 'turn', expected one of rate, shift"):
+        surrogates.surrogate(Recording("w", np.zeros((9, 2)), 4.0), None, "turn")
 
 
 def test_a_surrogate_leaves_masked_frames_in_place():
@@ -40,7 +165,7 @@ def test_a_surrogate_leaves_masked_frames_in_place():
     mask[40:50] = False
     spoiled = traces.copy()
     spoiled[~mask] = np.nan
-    item = nulls.shifted(Recording("w", spoiled, 4.0, None, mask), np.random.default_rng(0))
+    item = surrogates.surrogate(Recording("w", spoiled, 4.0, None, mask), np.random.default_rng(0))
     assert np.isnan(item.traces[~mask]).all() and np.isfinite(item.traces[mask]).all()
 
 
@@ -49,12 +174,18 @@ def test_dealt_kernels_stay_kernels_and_holes_stay_holes():
     kernels = rng.random((8, 8, 5)).astype(np.float32)
     kernels[2, 3] = kernels[5, 1] = np.nan
     names = [f"N{k}" for k in range(8)]
-    item = nulls.shifted(PairKernels("a", kernels, 2.0, names), np.random.default_rng(1))
+    item = surrogates.surrogate(PairKernels("a", kernels, 2.0, names), np.random.default_rng(1))
     assert np.array_equal(np.isnan(item.kernels), np.isnan(kernels))
     assert not np.array_equal(item.kernels, kernels, equal_nan=True)
     upper = np.triu_indices(8, 1)
     a, b = (np.sort(np.nan_to_num(x[upper]).sum(axis=1)) for x in (item.kernels, kernels))
     np.testing.assert_allclose(a, b)
+
+    def fit(tensor):
+        return ConcatenatedNMF(2, n_starts=1, random_state=0).fit(tensor)
+
+    given = [PairKernels("a", kernels, 2.0, names)]
+    assert nulls.null_motifs(given, build_tensor, fit, [0]).null == "dealt"
 
 
 def analysed(planted, n_null=20, seed=0, backend="networkx", surrogate=None):
@@ -62,7 +193,7 @@ def analysed(planted, n_null=20, seed=0, backend="networkx", surrogate=None):
     recordings = planted.recordings
     if surrogate is not None:
         rng = np.random.default_rng([surrogate, 5])
-        recordings = [nulls.shifted(item, rng) for item in recordings]
+        recordings = [surrogates.shifted(item, rng) for item in recordings]
 
     def build(items):
         return build_tensor(items, planted.events, "stimulus", snr_min=0 if surrogate else 1.5)
@@ -71,7 +202,7 @@ def analysed(planted, n_null=20, seed=0, backend="networkx", surrogate=None):
         return NonNegativeCP(3, n_starts=2, random_state=seed).fit(tensor)
 
     model = fit(build(recordings))
-    null = nulls.null_motifs(recordings, build, fit, range(n_null))
+    null = nulls.null_motifs(recordings, build, fit, range(n_null), null="shift")
     values = [statistic(m, backend, random_state=k) for k, m in enumerate(null.motifs)]
     return [
         communities(m, backend, n_seeds=5, null=values, random_state=seed).p_value

@@ -88,7 +88,7 @@ def moved(tmp_path_factory):
 
 
 def table(folder, label):
-    name = f"results/fmri/sub-{label}/func/sub-{label}_task-rest_desc-motion_timeseries"
+    name = f"results/work/fmri/sub-{label}/func/sub-{label}_task-rest_desc-motion_timeseries"
     with open(folder / f"{name}.json") as stream:
         side = json.load(stream)
     return pd.read_csv(folder / f"{name}.tsv", sep="\t", na_values="n/a"), side

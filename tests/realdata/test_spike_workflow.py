@@ -44,8 +44,12 @@ def entries(results):
 def test_linear_track(tmp_path):
     results = run(tmp_path, "hippocampus", "hippocampus_linear_track", hmmglm={"n_states": [1, 3]})
     bits = curve(results, "lineartrack")
-    assert bits["onehot", 3] > bits["gaussian", 3] > bits["plain", 3]
-    assert bits["onehot", 3] > bits["poisson_hmm", 3] + 0.1 and bits["onehot", 3] > 0.85
+    # where position and speed are known, the priors of the couplings hardly differ any more
+    three = [bits[name, 3] for name in ("onehot", "gaussian", "plain")]
+    assert three[0] > max(three) - 0.02 and three[0] > 0.85
+    assert min(three) > bits["poisson_hmm", 3] + 0.1
+    weights = pd.read_csv(results / "hmmglm/lineartrack/covariates.tsv", sep="\t")
+    assert set(weights["acts_on"]) <= {"emissions", "transitions"} and len(weights) >= 31 * 15
     found = entries(results)
     assert 0 < found["lineartrack: agreement with the switch (AMI)"]["value"] < 1
     units = pd.read_csv(results / "hmmglm/lineartrack/units.tsv", sep="\t")

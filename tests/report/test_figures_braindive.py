@@ -7,6 +7,7 @@ from drawn import bars, dots, image, lines, only, redrawn, texts, ticks
 from PIL import Image
 
 from neuro.report.figures import braindive, draw
+from neuro.report.figures.cohort import verdicts
 
 GUIDED, UNGUIDED = draw.CASE.lower(), draw.OTHER.lower()
 
@@ -96,6 +97,70 @@ def test_guided_bars_show_guided_images(summary, monkeypatch):
     labels = [group.get_label() for group in axes.containers]
     assert labels == ["guided", "unguided"]
     assert braindive.categories(summary.assign(J=np.nan)) == []
+
+
+@pytest.fixture
+def told(summary):
+    """The same objectives with verdicts; nobody could judge the last one."""
+    return summary.assign(
+        verdict=["supported", "refuted", "cannot tell"],
+        why=["", "", "there is no judge"],
+        claim=[1.2, 2.0, 0.4],
+        gain=[0.9, 0.1, np.nan],
+        gain_low=[0.6, -0.1, np.nan],
+        gain_high=[1.3, 0.2, np.nan],
+        best_claim=[0.8, 0.7, 0.3],
+        best_gain=[0.7, 0.5, np.nan],
+        best_low=[0.5, 0.3, np.nan],
+        best_high=[0.8, 0.9, np.nan],
+    )
+
+
+@pytest.fixture
+def panel():
+    return pd.DataFrame(
+        {
+            "objective": ["place", "place", "place", "face"],
+            "images": ["guided", "guided", "best", "guided"],
+            "judge": ["independent", "gabor", "independent", "pixels"],
+            "gated": [True, False, True, True],
+            "gain": [0.85, 9.0, 0.65, 0.15],
+            "low": [0.5, 8.0, 0.4, 0.0],
+            "high": [1.2, 10.0, 0.9, 0.3],
+        }
+    )
+
+
+def test_verdicts_show_panel_judges_and_claims_of_both_sets(told, panel, monkeypatch):
+    figure = one(monkeypatch, verdicts.verdicts, told, panel)
+    table = figure.table
+    assert only(table, objective="place", images="guided", who="panel")[
+        ["value", "low", "high"]
+    ].values.tolist() == [[0.9, 0.6, 1.3]]
+    assert only(table, objective="face", images="best", who="guide")["value"].item() == 0.7
+    assert "gabor" not in set(table["who"]), "a judge that abstains has no say"
+    assert only(table, objective="table 1")["who"].tolist() == ["guide", "guide"]
+    (axes,) = figure.axes
+    assert ticks(axes, "y") == {"place": 2, "face": 1, "table 1": 0}
+    guided, best = axes.containers
+    x, y = guided[0].get_data()
+    assert dict(zip(np.round(y, 2), x)) == {2.16: 0.9, 1.16: 0.1}
+    x, y = best[0].get_data()
+    assert dict(zip(np.round(y, 2), x)) == {1.84: 0.7, 0.84: 0.5}
+    for segment, ends in zip(guided[2][0].get_segments(), ([0.6, 1.3], [-0.1, 0.2])):
+        assert segment[:, 0].tolist() == pytest.approx(ends)
+    got = dots(axes)
+    assert {(0.85, 2.16), (0.15, 1.16), (1.2, 2.16), (0.3, -0.16)} <= {
+        (x, round(y, 2)) for x, y in zip(got["x"], got["y"])
+    }
+
+
+def test_the_title_of_images_is_their_verdict(told):
+    rows = told.to_dict("records")
+    assert verdicts.verdict_words(rows[0]) == (
+        "supported: gain 0.90 [0.60, 1.30], the guide says 1.20"
+    )
+    assert verdicts.verdict_words(rows[2]) == "cannot tell (there is no judge)"
 
 
 def test_pairs_are_of_the_judge_and_not_of_the_guide(summary, scores, monkeypatch):

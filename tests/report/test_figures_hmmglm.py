@@ -7,6 +7,7 @@ from drawn import bars, dots, image, lines, only, redrawn, shade, texts, ticks
 from matplotlib.colors import to_hex
 
 from neuro.report.figures import draw, hmmglm, hmmglm_graphs, hmmglm_time
+from neuro.report.figures.states import covariates
 from neuro.report.pages import hmmglm as page
 
 UNITS = ["b", "d", "a", "c"]  # not in the order of the alphabet
@@ -112,6 +113,19 @@ class Planted:
             "curve": curve,
             "sweep": sweep,
             "restarts": pd.DataFrame({"k": [1, 2, 3], "share": [1.0, 0.5, 0.25]}),
+            "ladder": pd.DataFrame(
+                {
+                    "rung": ["rates", "glm", "history", "rate_states", "coupling_states"],
+                    "bits_per_spike": [0.0, 0.4, 0.65, 0.9, 0.88],
+                    "low": [0.0, 0.3, 0.6, 0.8, 0.7],
+                    "high": [0.0, 0.45, 0.75, 1.1, 0.95],
+                    "gain": [np.nan, 0.4, 0.25, 0.25, -0.02],
+                    "gain_low": [np.nan, 0.3, 0.2, -0.01, -0.05],
+                    "gain_high": [np.nan, 0.45, 0.35, 0.4, 0.005],
+                    "verdict": [np.nan, "supported", "supported", "cannot tell", "not supported"],
+                    "n": 12,
+                }
+            ),
             "convergence": pd.DataFrame(
                 {
                     "what": ["start", "iteration", "iteration"],
@@ -134,7 +148,9 @@ def drawn(planted):
 
 
 def test_all_figures_are_there(drawn):
-    names = "selection restarts raster course dwell transitions aligned rates couplings signed"
+    names = (
+        "ladder selection restarts raster course dwell transitions aligned rates couplings signed"
+    )
     assert set(drawn) == {f"set_{name}" for name in [*names.split(), "confidence"]}
 
 
@@ -271,6 +287,48 @@ def test_the_held_out_score_is_drawn_with_its_own_error(planted, drawn):
             assert span == pytest.approx([row.value - row.error, row.value + row.error])
 
 
+def test_the_ladder_draws_every_rung_with_its_interval_and_verdict(planted, drawn):
+    table, (left, right) = drawn["set_ladder"].table, drawn["set_ladder"].axes
+    want = planted.data.tables["ladder"]
+    for ours, theirs in (("value", "bits_per_spike"), ("low", "low"), ("gain", "gain")):
+        np.testing.assert_array_equal(table[ours], want[theirs])
+    names = ["constant rates", "one state, couplings", "+ longer history, if it helps"]
+    names += ["+ states of rates", "+ states of couplings"]
+    assert [text.get_text() for text in left.get_yticklabels()] == names
+    verdict = {"supported": "#0072b2", "not supported": "#d55e00"}
+    for axes, columns in (
+        (left, ("bits_per_spike", "low", "high")),
+        (right, ("gain", "gain_low", "gain_high")),
+    ):
+        marks = {tuple(y): (tuple(x), shade) for x, y, shade in lines(axes) if len(set(y)) == 1}
+        for place, row in enumerate(want.itertuples()):
+            value, low, high = (getattr(row, name) for name in columns)
+            if np.isnan(value):
+                assert (place,) not in marks
+                continue
+            shade = verdict.get(row.verdict, "#6b7280")
+            assert marks[(place, place)] == ((low, high), shade)
+            assert marks[(place,)] == ((value,), shade)
+
+
+def test_the_verdicts_stand_in_the_text(planted):
+    said = page._ladder(planted.data)[0].text
+    assert "what history does not: cannot tell (+0.250 bits per spike" in said
+    assert "than rates that do: not supported (-0.020 bits" in said
+    assert "interval -0.050 to 0.005, 12 held-out" in said
+
+
+def test_fits_that_did_not_converge_are_counted(planted):
+    sweep = planted.data.tables["sweep"].assign(status="converged")
+    sweep.loc[[1, 4], "status"] = ["max_iter", "line_search_failed"]
+    facts = {"Parameters": {"model": "onehot", "solver": "cavi"}}
+    data = Planted(facts=facts).data
+    data.tables["sweep"] = sweep
+    assert "2 of 12 fits did not converge" in page._warnings(data)[0].text
+    data.tables["sweep"] = sweep.assign(status="converged")
+    assert page._warnings(data) == []
+
+
 def test_starts_are_compared_within_their_fold(drawn):
     table, (left, right) = drawn["set_restarts"].table, drawn["set_restarts"].axes
     starts = only(table, panel="start")
@@ -397,3 +455,102 @@ def test_beyond_shifted_series_is_a_difference_fold_by_fold():
     # two folds, so the standard error is half their distance
     assert got["error"].tolist() == pytest.approx([0.05, 0.1, 0.15])
     assert got["label"].iloc[0].endswith("beyond shifted series")
+
+
+def _covariates(per_state):
+    """Two covariates, the second of two lags; weights that tell row, unit and state apart."""
+    rng = np.random.default_rng(8)
+    rows = [("x 1", "x", 0.0), ("x 2", "x", 0.0), ("y", "y", 0.0), ("y 0.1 s before", "y", 0.1)]
+    made = [
+        ("emissions", state, unit, covariate, lag, name, rng.normal())
+        for state in ((1, 2, 3) if per_state else (0,))
+        for unit in UNITS
+        for name, covariate, lag in rows
+    ]
+    made += [
+        ("transitions", state, np.nan, covariate, lag, name, 9 * rng.normal())
+        for state in (1, 2, 3)
+        for name, covariate, lag in rows[2:]
+    ]
+    columns = ["acts_on", "state", "unit", "covariate", "lag_s", "column", "weight"]
+    data = Planted().data
+    data.tables["covariates"] = pd.DataFrame(made, columns=columns)
+    bottom, top = data.tables["ladder"].iloc[[1, 4]].to_dict("records")
+    more = pd.DataFrame([bottom | {"rung": "covariates"}, top | {"rung": "driven_states"}])
+    data.tables["ladder"] = pd.concat([data.tables["ladder"], more], ignore_index=True)
+    return data, [name for name, *_ in rows]
+
+
+def test_days_of_one_network_stand_beside_the_ladder(monkeypatch):
+    data = Planted().data
+    first = data.tables["ladder"].iloc[[1, 3, 4]].to_dict("records")
+    names = ["pooled_days", "each_day", "shared_days"]
+    more = pd.DataFrame([row | {"rung": name} for row, name in zip(first, names)])
+    data.tables["ladder"] = pd.concat([data.tables["ladder"], more], ignore_index=True)
+    blocks = []
+    figure = redrawn(monkeypatch, lambda: blocks.extend(page._blocks(data)))["set_ladder"]
+    left, right = figure.axes
+    labels = [text.get_text() for text in left.get_yticklabels()]
+    assert labels[-3:] == [
+        *("one-hot edges, one model of all days", "a model of each day", "one graph of all days"),
+    ]
+    marks = [y[0] for _, y, _ in lines(right) if len(set(y)) == 1]
+    assert max(marks) == len(labels) - 1 == 7
+    assert "their shared graph with them" in figure.block.caption
+    texts = " ".join(block.text for block in blocks if hasattr(block, "text"))
+    assert "A graph that all days share predicts better than a model of each day: not sup" in texts
+
+
+@pytest.mark.parametrize("per_state", [False, True])
+def test_covariates_by_column_of_their_basis_beside_what_they_gain(monkeypatch, per_state):
+    data, rows = _covariates(per_state)
+    figure = redrawn(monkeypatch, lambda: page._blocks(data))["set_covariates"]
+    weights, table = data.tables["covariates"], figure.table
+    names = [f"Rates in state {k}" for k in (1, 2, 3)] if per_state else ["Rates"]
+    pictures = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title(loc="center") for axes in pictures] == [*names, "Transitions"]
+    limits = []
+    for number, (name, axes) in enumerate(zip(names, pictures)):
+        state = number + 1 if per_state else 0
+        order = only(table, panel=name)["series"].unique().tolist()
+        own = only(weights, acts_on="emissions", state=state).set_index(["column", "unit"])
+        want = [[own.loc[(row, unit), "weight"] for unit in order] for row in rows]
+        np.testing.assert_array_equal(image(axes), want)
+        mean = only(weights, acts_on="emissions").groupby(["unit", "column"])["weight"].mean()
+        best = [rows.index(mean[unit].idxmax()) for unit in order]
+        assert best == sorted(best)
+        limits.append(axes.images[0].get_clim())
+        red, _, blue = shade(axes, limits[-1][1])
+        assert red > blue
+    assert len(set(limits)) == 1 and limits[0][0] == -limits[0][1]
+    assert list(ticks(pictures[0], "y")) == rows
+    # transitions: one column per state entered, nothing where a column does not act
+    driven = image(pictures[-1])
+    assert np.isnan(driven[:2]).all() and np.isfinite(driven[2:]).all()
+    own = only(weights, acts_on="transitions").set_index(["column", "state"])["weight"]
+    assert [own[(rows[3], state)] for state in (1, 2, 3)] == driven[3].tolist()
+    assert pictures[-1].images[0].get_clim()[1] > limits[0][1]
+    (gain,) = (axes for axes in figure.axes if "gain" in axes.get_xlabel())
+    assert list(ticks(gain, "y")) == ["on rates", "on transitions"]
+    marks = [(x.tolist(), shade) for x, y, shade in lines(gain) if len(set(y)) == 1]
+    assert marks == [
+        ([0.3, 0.45], "#0072b2"),
+        ([0.4], "#0072b2"),
+        ([-0.05, 0.005], "#d55e00"),
+        ([-0.02], "#d55e00"),
+    ]
+    assert "on rates: +0.400, supported; on transitions: -0.020, not supported" in (
+        figure.block.caption
+    )
+
+
+def test_no_covariates_no_figure_and_no_ladder_no_gain(monkeypatch):
+    data, _ = _covariates(False)
+    data.tables["ladder"] = None
+    figure = redrawn(monkeypatch, lambda: covariates.covariates(data))["set_covariates"]
+    assert not any("gain" in axes.get_xlabel() for axes in figure.axes)
+    assert "held-out" not in figure.block.caption
+    data.tables["covariates"] = data.tables["covariates"].iloc[:0]
+    assert covariates.covariates(data) is None
+    data.tables["covariates"] = None
+    assert covariates.covariates(data) is None

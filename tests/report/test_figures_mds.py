@@ -202,6 +202,48 @@ def test_the_twin_is_shown_by_cluster_with_its_median(clusters, monkeypatch):
     assert list(ticks(axes, "x")) == ["1", "2", "3"]
 
 
+TWINS = pd.DataFrame(
+    {
+        "twin": ["network trained here", "energies at one place", "ridge on pixels"],
+        "validation": [0.3, 0.6, 0.2],
+        "test": [0.35, 0.55, 0.25],
+        "ceiling": [0.7, 0.7, np.nan],
+        "chosen": [0, 1, 0],
+    }
+)
+
+
+def test_twins_stand_side_by_side_with_the_ceiling_of_the_trials(monkeypatch):
+    figure = one(monkeypatch, mds.twins, TWINS, "set")
+    assert len(figure.table) == 8
+    for row in TWINS.itertuples():
+        part = only(figure.table, twin=row.twin).set_index("part")["value"]
+        assert part["validation"] == row.validation and part["test"] == row.test
+        assert ("ceiling" in part) == (row.ceiling == row.ceiling)
+    (axes,) = figure.axes
+    got = dots(axes)
+    assert got["x"].tolist() == [0.3, 0.6, 0.2, 0.35, 0.55, 0.25, 0.7, 0.7]
+    assert got["y"].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert list(ticks(axes, "y")) == [
+        TWINS["twin"][0],
+        f"{TWINS['twin'][1]} (taken)",
+        "ridge on pixels",
+    ]
+
+
+def test_the_posterior_is_drawn_against_what_was_right(monkeypatch):
+    rows = [
+        {"low": 0.5, "high": 0.6, "n": 4, "probability": 0.55, "accuracy": 0.5},
+        {"low": 0.9, "high": 1.0, "n": 16, "probability": 0.97, "accuracy": 1.0},
+    ]
+    facts = {"reliability": rows, "calibration_error": 0.034}
+    figure = one(monkeypatch, mds.reliability, facts, "set")
+    assert figure.table.to_dict("records") == rows
+    assert "Calibration error 0.034" in figure.block.caption
+    got = dots(figure.axes[0])
+    assert got[["x", "y"]].to_numpy().tolist() == [[0.55, 0.5], [0.97, 1.0]]
+
+
 def test_untyped_cells_have_no_confidence(monkeypatch):
     table = pd.DataFrame({"cluster": [1, 2, 0, 1], "probability": [0.97, 0.52, 0.99, 1.0]})
     figure = one(monkeypatch, mds.margins, table, "set")

@@ -190,11 +190,79 @@ def test_motifs_are_ordered_by_their_own_communities(motifs, monkeypatch):
             community = np.nan if background[r, place] else labels[r, place] + 1
             assert row.community == pytest.approx(community, nan_ok=True)
     edges = [
-        sorted({float(y[0]) for x, y, _ in lines(axes) if set(x) == {0, 1}}) for axes in figure.axes
+        sorted({float(y[0]) for x, y, _ in lines(axes) if set(x) == {0, 1}})
+        for axes in figure.axes[:2]
     ]
     assert edges == [[0.5, 2.5, 4.5], [1.5]]
     titles = [axes.get_title() for axes in figure.axes[:2]]
     assert titles == ["1: 3 communities *", "2: 2 weak communities"]
+    bar = figure.axes[2]
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "strongest"]
+
+
+def test_the_two_signs_have_colours_of_their_own_and_a_legend(motifs, monkeypatch):
+    matrices = motifs[0]
+    matrices[0, 2, 3] = matrices[0, 3, 2] = -0.5
+    figure = one(monkeypatch, ntf_communities.motif_maps, *motifs, "set")
+    shown = figure.axes[0].images[0]
+    assert shown.get_clim()[0] == -shown.get_clim()[1] and shown.get_cmap().name == "RdBu_r"
+    red, _, blue, _ = shown.to_rgba(0.9 * shown.get_clim()[1])
+    assert red > blue
+    red, _, blue, _ = shown.to_rgba(-0.9 * shown.get_clim()[1])
+    assert red < blue
+    words = [label.get_text() for label in figure.axes[2].get_yticklabels()]
+    assert words == ["against", "0", "together"]
+    assert "red: they rise together, blue: they run against each other" in figure.block.caption
+
+
+def test_labels_of_close_lines_stand_above_each_other(monkeypatch):
+    components = pd.DataFrame(
+        {"component": [1, 2, 3], "statistic": [3.0, 3.01, 1.0], "significant": [True] * 3}
+    )
+    figure = one(monkeypatch, ntf.nulls, components, np.linspace(0, 0.5, 40), "M", "set", "rate")
+    heights = {text.get_text(): text.get_position()[1] for text in figure.axes[0].texts}
+    assert heights["2*"] > 1.05 * heights["1*"] and heights["1*"] == heights["3*"]
+    assert "kept the common rate" in figure.block.caption
+
+
+def test_states_say_what_follows_them():
+    from neuro.report.pages.motifs import tables
+
+    states = pd.DataFrame(
+        {"component": [1, 1, 2, 3], "share": [0.4, 0.6, 0.3, 0.2], "visits": [2, 4, 1, 1]}
+    ).assign(dwell_s=10.0, longest_s=20.0)
+    follows = pd.DataFrame(
+        {
+            "before": [1, 1, 2, 2, 3, 3],
+            "after": [2, 3, 1, 3, 1, 2],
+            "count": [1, 3, 2, 0, 0, 0],
+            "probability": [0.25, 0.75, 1.0, 0.0, np.nan, np.nan],
+            "chance": [0.5, 0.5, 0.8, 0.2, 0.6, 0.4],
+        }
+    )
+    rows = tables.states(states, follows).rows
+    said = [row["then"] for row in rows]
+    assert said == ["3 (0.75; chance 0.50; n = 4)", "1 (1.00; chance 0.80; n = 2)", "not seen"]
+    assert [row["share"] for row in rows] == pytest.approx([0.5, 0.3, 0.2])
+    assert [row["then"] for row in tables.states(states).rows] == [""] * 3
+
+
+def test_motifs_of_bold_recur_in_subjects_not_in_time():
+    from neuro.report.pages.motifs import tables
+
+    given = {"component": [1], "z": [3.0], "null_95": [1.9], "p_value": [0.005]}
+    table = pd.DataFrame(given | {"p_adjusted": [0.005], "overlap": [0.1], "surrogates": [199]})
+    bold, calcium = (tables.recurrence_table(table, one).caption for one in (True, False))
+    assert "half of the subjects" in bold and "same connectomes" in bold and "4 s" not in bold
+    assert "half of the time" in calcium and "moved by up to 4 s" in calcium
+
+
+def test_agreement_of_restarts_is_drawn_against_one(monkeypatch):
+    sweep = pd.DataFrame({"rank": [2, 3], "error": [0.5, 0.4], "similarity": [0.999999, 0.9999985]})
+    figure = one(monkeypatch, ntf.rank_sweep, sweep, 2, "set")
+    low, high = figure.axes[1].get_ylim()
+    assert low <= 0.5 and high > 1
+    assert all(tick == round(tick) for tick in figure.axes[0].get_xticks())
 
 
 def test_of_many_neurons_some_of_every_community_are_drawn(motifs, monkeypatch):

@@ -136,3 +136,83 @@ def test_verdicts_of_a_content_filter_are_counted(results):
 def test_without_results_the_page_says_so(tmp_path):
     sections = braindive.sections(tmp_path, {}, Labels(set(), True))
     assert "There are no judged images." in words(sections)
+
+
+@pytest.fixture
+def judged(results):
+    """The same two objectives with verdicts, a refused one, and a second data set."""
+    folder = results / "braindive"
+    summary = pd.read_csv(folder / "summary.tsv", sep="\t").assign(
+        verdict=["supported", "refuted"],
+        why="",
+        claim=[1.0, 2.0],
+        gain=[0.7, 0.1],
+        gain_low=[0.5, 0.0],
+        gain_high=[0.9, 0.2],
+        transfer=[0.7, 0.05],
+        smallest=0.2,
+        n_judges=3,
+        best_gain=[0.8, -0.4],
+        best_low=[0.6, -0.5],
+        best_high=[1.0, -0.3],
+        best_claim=[0.9, 0.5],
+        refused="",
+    )
+    scores = pd.read_csv(folder / "scores.tsv", sep="\t")
+    other = summary.iloc[:1].assign(verdict="cannot tell", why="power: gains within 0.20")
+    refused = pd.DataFrame(
+        [{"objective": "V1", "folder": "V1", "refused": "objective 'V1': early visual areas only"}]
+    )
+    summary = pd.concat(
+        [
+            summary.assign(dataset="scenes"),
+            refused.assign(dataset="scenes"),
+            other.assign(dataset="own"),
+        ]
+    )
+    (folder / "own").symlink_to(folder / "scenes")
+    write_tsv(folder / "summary.tsv", summary)
+    both = [scores.assign(dataset=name, seed=scores["seed"]) for name in ("scenes", "own")]
+    write_tsv(folder / "scores.tsv", pd.concat(both))
+    judges = pd.DataFrame(
+        {
+            "dataset": "scenes",
+            "objective": ["face", "face"],
+            "images": "guided",
+            "judge": ["independent", "gabor"],
+            "r": [0.4, 0.1],
+            "unit": 0.3,
+            "quality": [9.0, 1.0],
+            "gated": [True, False],
+            "gain": [0.7, np.nan],
+            "low": [0.5, np.nan],
+            "high": [0.9, np.nan],
+            "transfer": [0.7, np.nan],
+            "refutes": False,
+        }
+    )
+    write_tsv(folder / "panel.tsv", judges)
+    return results
+
+
+def test_a_page_of_verdicts_names_outcomes_judges_refusals_and_data_sets(judged):
+    sections = braindive.sections(judged, {}, Labels(set(), True))
+    assert [section.slug for section in sections] == [
+        "braindive",
+        *(f"braindive-scenes-{name}" for name in ("face", "table-1", "encoders")),
+        *(f"braindive-own-{name}" for name in ("face", "encoders")),
+    ]
+    text = words(sections)
+    assert "Of 3 objectives (4 seeds each): 1 supported, 1 refuted, 1 cannot tell." in text
+    assert "V1: no images were made: objective 'V1': early visual areas only." in text
+    assert "table-1 (scenes): refuted. The images please the encoder that made them" in text
+    assert "flagged as adversarial" not in text
+    assert "unguided images is as good for the panel as guidance: face (scenes)" in text
+    tables = [block for block in sections[0].blocks if hasattr(block, "columns")]
+    verdicts, judges = tables[0], tables[1]
+    assert [row["verdict"] for row in verdicts.rows] == ["supported", "refuted", "cannot tell"]
+    assert verdicts.rows[0]["ci"] == "[0.50, 0.90]" and verdicts.rows[0]["gain"] == 0.7
+    assert [row["part"] for row in judges.rows] == ["yes", "abstains"]
+    names = {figure.name for section in sections for figure in section.figures()}
+    assert "verdicts" in names
+    assert {"grid_face", "pairs_face"} <= names

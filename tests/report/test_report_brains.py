@@ -210,10 +210,10 @@ def test_centres_follow_the_names_of_the_regions(tmp_path):
         }
     )
     write_tsv(tmp_path / "regions.tsv", table)
-    found = fmri_edges._centres(tmp_path, ["a", "b", "c"])
+    found = fmri_edges.centres_of(tmp_path, ["a", "b", "c"])
     np.testing.assert_array_equal(found[:, 0], [-30, 0, 30])
-    assert fmri_edges._centres(tmp_path, ["a", "b", "d"]) is None
-    assert fmri_edges._centres(tmp_path / "none", ["a"]) is None
+    assert fmri_edges.centres_of(tmp_path, ["a", "b", "d"]) is None
+    assert fmri_edges.centres_of(tmp_path / "none", ["a"]) is None
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,8 @@ def test_simulated_data_start_with_planted_truth_and_what_was_recovered(
     ]
     assert (
         html.index("<main")
-        < html.index("Planted truth, and what was recovered</h2>")
         < html.index("These data are simulated")
+        < html.index("Planted truth, and what was recovered</h2>")
     )
     assert "speed" in Page(html).text
     # Without a truth the headline figures come first, as for real data.

@@ -33,7 +33,7 @@ def table_of(series, source, start_s, bin_s=0.1):
 
 @pytest.mark.parametrize("order", ["blocks", "interleaved"])
 def test_stretches_of_spikes_that_overlap_or_are_there_twice_stay_together(order):
-    from neuro.hmmglm.design.bins import fold_of, repeats
+    from neuro.hmmglm.design.folds import fold_of, repeats
     from neuro.stats.splits import shared_over_folds
 
     series = [RNG.poisson(0.5, (60, 3)).astype(np.int32) for _ in range(8)]
@@ -57,7 +57,7 @@ def test_stretches_of_spikes_that_overlap_or_are_there_twice_stay_together(order
 
 def test_runs_of_one_person_are_in_one_fold_of_the_point_events():
     from neuro.hmmglm import sets
-    from neuro.hmmglm.design.bins import fold_of
+    from neuro.hmmglm.design.folds import fold_of
     from neuro.io.regions.series import Timeseries
     from neuro.stats.splits import shared_over_folds
 

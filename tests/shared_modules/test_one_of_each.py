@@ -85,13 +85,13 @@ def test_constant_features_have_no_weights():
 def test_the_users_of_ridge_have_no_other(monkeypatch):
     from neuro.demovae.evaluation import readouts
     from neuro.encoding import ridge as voxels
-    from neuro.mds.twin import linear
+    from neuro.mds.twin import ridges
 
     X, Y = np.random.default_rng(0).normal(size=(2, 40, 5))
     calls = {
         readouts: lambda: readouts._ridge(X, Y[:, 0], X),
         voxels: lambda: voxels.fit_ridge(X, Y),
-        linear: lambda: linear.ridge(X, Y, X, Y),
+        ridges: lambda: ridges.ridge(X, Y, X, Y),
     }
     for module, call in calls.items():
         call()

@@ -76,7 +76,7 @@ ALONE = {
     "neuro/hmmglm/sets.py": "[seed, number of states]",
     # restarts of one search: [number by seeds.restart, purpose, draw]
     "neuro/mds/clusters/search.py": "[seed, purpose, ...]",
-    "neuro/mds/clusters/estimator.py": "[seed, 4]",
+    "neuro/mds/clusters/restarts.py": "[seed, 4]",
 }
 
 
@@ -139,7 +139,7 @@ def test_every_stream_is_used_under_its_name_and_always_with_as_many_numbers():
                 continue
             function = getattr(node.func, "attr", getattr(node.func, "id", ""))
             name = getattr(node.args[1], "value", None)
-            if function in ("stream", "generator", "number") and isinstance(name, str):
+            if function in ("stream", "generator", "number", "streams") and isinstance(name, str):
                 used.setdefault(name, set()).add(len(node.args) - 2)
     for path in sorted((ROOT / "workflow").rglob("*.smk")):
         used |= {
@@ -236,7 +236,8 @@ def test_ntf_tensors_of_surrogates_and_the_statistics_of_their_motifs(monkeypatc
     from neuro.ntf import stage, summary
     from neuro.ntf.communities import nulls
 
-    traces = np.random.default_rng(0).standard_normal((300, 3)).astype(np.float32)
+    # as many neurons as make two equal draws of their lags unlikely
+    traces = np.random.default_rng(0).standard_normal((300, 9)).astype(np.float32)
     drawn = {}
 
     class Stop(Exception):
@@ -298,7 +299,8 @@ def test_hmmglm_starts_and_shifted_runs(monkeypatch):
 
     rng = np.random.default_rng(0)
     sequences = [(rng.random((60, 3)) < 0.3).astype(int) for _ in range(2)]
-    binned = Binned(sequences, [np.ones(60, bool)] * 2, pd.DataFrame(), pd.DataFrame(), 1.0, None)
+    table = pd.DataFrame({"source": ["a", "b"], "label": ["x", "y"], "start_s": 0.0, "n_bins": 60})
+    binned = Binned(sequences, [np.ones(60, bool)] * 2, table, pd.DataFrame(), 1.0, None)
     shifted, starts = {}, []
 
     def fit_fold(settings, models, given, *_, seed, tag, **__):

@@ -40,12 +40,15 @@ from neuro.fmri.regions.connectome import Connectome
 from neuro.fmri.regions.parcellate import Parcellator
 from neuro.fmri.regions.tangent import TangentConnectome
 from neuro.hmmglm.baselines.poisson import PoissonHMM
+from neuro.hmmglm.days import OneHotDays
 from neuro.hmmglm.model import OneHotHMMGLM
 from neuro.mds.clusters.estimator import MostDiscriminativeStimuli
 from neuro.mds.stimuli.discrete import DiscreteSpace
-from neuro.mds.twin.files import CheckpointTwin
+from neuro.mds.twin.energy import EnergyTwin
+from neuro.mds.twin.foreign import CheckpointTwin
 from neuro.mds.twin.image import Twin
 from neuro.mds.twin.linear import EncoderTwin, TemporalTwin
+from neuro.mds.twin.module import ModuleTwin
 from neuro.ntf.factors.models import ConcatenatedNMF, NonNegativeCP
 from neuro.stats.combat import ComBat, CovBat
 from neuro.stats.tangent import TangentSpace, pack
@@ -148,12 +151,30 @@ def _checkpoint():
 
     state = _twin().fit(IMAGES, RESPONSES).state_
     kept = {key: value.detach() for key, value in state.items() if key.startswith("core.")}
-    kept["readout._mu"] = state["readout.mu"].detach()[None, :, None]
-    kept["readout._features"] = state["readout.weights"].detach()[None, :, None]
-    kept["readout.bias"] = state["readout.bias"].detach()
+    for name in ("mu", "weights", "bias"):
+        kept[f"readout.{name}"] = state[f"readout.{name}"].detach()
     path = Path(FOLDER.name) / "state.pt"
     torch.save(kept, path)
     return CheckpointTwin(path, (1, 8, 8))
+
+
+def _module():
+    """A module in a file, its stored predictions, and the twin that it makes."""
+    path, check = Path(FOLDER.name) / "own.py", Path(FOLDER.name) / "check.npz"
+    path.write_text("import torch\n\n\ndef load():\n    torch.manual_seed(0)\n")
+    n = RESPONSES.shape[1]
+    with path.open("a") as file:
+        file.write("    flat = torch.nn.Flatten()\n")
+        file.write(f"    return torch.nn.Sequential(flat, torch.nn.Linear(64, {n}))\n")
+    from neuro.encoding.verified import load_module
+
+    model = load_module(f"{path}:load", {})
+    import torch
+
+    images = np.asarray(IMAGES[:9], np.float32)
+    with torch.no_grad():
+        np.savez(check, images=images, predictions=model(torch.as_tensor(images)).numpy())
+    return ModuleTwin(f"{path}:load", (1, 8, 8), n, check)
 
 
 RUNS = "input is a list of runs that differ in length"
@@ -306,6 +327,13 @@ NATIVE = [
         lambda m: np.concatenate(m.predict(SPIKES)),
     ),
     Native(
+        OneHotDays,
+        "input is a list of days of sequences",
+        lambda: OneHotDays(2, n_starts=1, max_iter=3, n_rounds=1, random_state=0),
+        ([SPIKES, SPIKES[::-1]],),
+        lambda m: np.array([m.score([SPIKES, SPIKES[::-1]])]),
+    ),
+    Native(
         PoissonHMM,
         "input is a list of sequences",
         lambda: PoissonHMM(2, n_starts=1, max_iter=3),
@@ -315,7 +343,7 @@ NATIVE = [
     Native(
         MostDiscriminativeStimuli,
         "input is a twin; new cells are typed by their responses to its stimuli",
-        lambda: MostDiscriminativeStimuli(n_clusters_init=2, n_restarts=2),
+        lambda: MostDiscriminativeStimuli(n_clusters_init=2, n_restarts=2, grouping="objective"),
         (DiscreteSpace(CONDITIONS),),
         lambda m: m.predict(CONDITIONS[: getattr(m, "n_clusters_", 2)]),
     ),
@@ -328,10 +356,18 @@ NATIVE = [
         lambda m: m.predict(FLICKER),
     ),
     Native(EncoderTwin, IMAGE, EncoderTwin, (IMAGES, RESPONSES), lambda m: m.predict(IMAGES)),
+    Native(EnergyTwin, IMAGE, EnergyTwin, (IMAGES, RESPONSES), lambda m: m.predict(IMAGES)),
     Native(
         CheckpointTwin,
         f"{IMAGE}; its constructor reads a file, so that a bad one fails at once",
         _checkpoint,
+        (IMAGES, RESPONSES),
+        lambda m: m.predict(IMAGES),
+    ),
+    Native(
+        ModuleTwin,
+        f"{IMAGE}; its constructor loads a module, so that a bad one fails at once",
+        _module,
         (IMAGES, RESPONSES),
         lambda m: m.predict(IMAGES),
     ),

@@ -53,14 +53,18 @@ FREE = (
 FREE_EXPECTED = {
     ("CheckpointTwin", "check_no_attributes_set_in_init"): "its constructor reads the file",
     ("CheckpointTwin", "check_do_not_raise_errors_in_init_or_set_params"): "-1 is no file",
+    ("ModuleTwin", "check_no_attributes_set_in_init"): "its constructor loads the module",
+    ("ModuleTwin", "check_parameters_default_constructible"): "refused without predictions",
+    ("ModuleTwin", "check_do_not_raise_errors_in_init_or_set_params"): "-1 is no module",
 }
 PARTS = {
     "ContinuousTerm": "one column of DemographicCoder",
     "LevelTerm": "one column of DemographicCoder",
     "DemographicCoder": "numbers for the decoder, inside DemoVAE",
+    "SurfaceParcellator": "Parcellator of another geometry; tests/fmri/test_surfaces.py",
 }
 """Classes with a `fit` that are parts of an estimator and not for users."""
-BASES = {"_FactorModel"}
+BASES = {"_FactorModel", "Foreign"}
 
 natives = pytest.mark.parametrize("native", known.NATIVE, ids=list(known.NAMED))
 
@@ -127,7 +131,7 @@ def test_unfitted_estimators_say_so(native):
     if not get_tags(estimator).requires_fit:
         np.testing.assert_array_equal(native.use(estimator), native.use(fitted(native)))
         return
-    if native.kind is not known.CheckpointTwin:  # others have fitted it
+    if native.kind not in (known.CheckpointTwin, known.ModuleTwin):  # others have fitted it
         with pytest.raises(NotFittedError):
             native.use(estimator)
 

@@ -1,4 +1,4 @@
-"""Small inputs of every kind that the README's recipes are run on, under the names it uses."""
+"""Small inputs of every kind that the recipes of docs/own_data.md are run on, under their names."""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def test_a_bad_run_is_left_out_with_its_reason(spoiled, label, words):
     page = report_text(folder)
     assert f"sub-{label}" in page and html.escape(words, quote=False) in html.unescape(page)
     image = (
-        folder / f"results/fmri/sub-{label}/func/sub-{label}_task-rest_desc-denoised_bold.nii.gz"
+        folder
+        / f"results/work/fmri/sub-{label}/func/sub-{label}_task-rest_desc-denoised_bold.nii.gz"
     )
     # a run that the scan refused is not planned at all
     assert not image.exists() if label == "09" else image.stat().st_size == 0
@@ -99,7 +100,7 @@ def test_without_the_setting_a_bad_run_fails_alone(tmp_path):
     path = datasets.file_of(tmp_path / "prep", "03", "_bold.nii.gz")
     path.write_bytes(path.read_bytes()[:1000])
     settings(tmp_path)
-    base = "results/fmri/sub-{0}/func/sub-{0}_task-rest_desc-denoised_bold.nii.gz"
+    base = "results/work/fmri/sub-{0}/func/sub-{0}_task-rest_desc-denoised_bold.nii.gz"
     code, text = run(tmp_path, base.format("01"), base.format("03"))
     assert code == 1
     lines = [line for line in text.splitlines() if "fmri_clean: " in line]

@@ -52,6 +52,22 @@ def test_one_job_per_objective_and_block(tmp_path):
     assert counts["sample"] == 5 * 3 and counts["encode"] == 2
 
 
+def test_a_fitted_guide_needs_no_data_and_no_judges(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "mine.safetensors").write_text("x")
+    given = {"type": "readout", "weights": "mine.safetensors", "backbone": "gabor"}
+    own = {"images": "none", "encoder": given, "judge": {"type": "none"}}
+    own["generator"] = {"type": "tiny", "path": "model"}
+    counts, text = planned(tmp_path, mine(**own))
+    assert counts == {"generator": 1, "encode": 1, "sample": 4, "judge": 1}
+    assert "results/braindive/mine/encoder.safetensors" in text
+    assert "independent.safetensors" not in text and "scenes.h5" not in text
+    # with data, the guide is judged; it waits for no generator
+    own |= {"images": "planted", "generator": {}}
+    counts, _ = planned(tmp_path, mine(**own))
+    assert counts["encode"] == 2 and counts["simulate_scenes"] == 1
+
+
 def test_users_own_images_and_weights(tmp_path):
     (tmp_path / "images.npy").write_text("x")
     (tmp_path / "betas.npy").write_text("x")

@@ -18,6 +18,7 @@ KEYS = {
     "DatasetType",
     "GeneratedBy",
     "SourceDatasets",
+    "DatasetLinks",
     "HowToAcknowledge",
 }
 
@@ -92,7 +93,7 @@ def test_checksums_of_sidecars_match_the_inputs(run):
         text = json.loads(sidecar.read_text())
         if not isinstance(text, dict):
             continue
-        for source in text.get("Sources", []):
+        for source in text.get("Inputs", []):
             name = Path(source["Name"])
             assert not name.is_absolute()
             found = [path for path in known.get(name.name, []) if str(path).endswith(str(name))]

@@ -1,4 +1,7 @@
-"""The documentation: every page is reached, every name exists, figures are those of the results."""
+"""The documentation: figures are those of the results, rules and rooms those of the code.
+
+Pages, links and public names of the site: `tests/site`.
+"""
 
 import importlib
 import re
@@ -17,34 +20,6 @@ def script(monkeypatch):
     """Import a script of the folder docs."""
     monkeypatch.syspath_prepend(str(DOCS))
     return importlib.import_module
-
-
-def test_every_page_is_reached_from_the_index():
-    index = (DOCS / "index.md").read_text("utf-8")
-    linked = set(re.findall(r"\]\(([\w.]+\.md)\)", index))
-    assert {path.name for path in DOCS.glob("*.md")} - linked - {"index.md"} == set()
-    assert {f"{name}.md" for name in neuro.config.STAGES} <= linked
-
-
-def test_every_name_of_the_api_page_exists():
-    page = (DOCS / "api.md").read_text("utf-8")
-    rooms = re.split(r"^## `neuro\.(\w+)`$", page, flags=re.MULTILINE)[1:]
-    names = [
-        (room, name)
-        for room, text in zip(rooms[::2], rooms[1::2])
-        for name in re.findall(r"^### `(\w+)", text, re.MULTILINE)
-    ]
-    assert len(names) > 60
-    for room, name in names:
-        assert getattr(importlib.import_module(f"neuro.{room}"), name, None) is not None, name
-
-
-def test_the_api_page_shows_a_signature_and_the_docstring(script):
-    text = script("api").entry(
-        "neuro.base.estimator.Params", importlib.import_module("neuro.base.estimator").Params
-    )
-    assert text.startswith("### `Params") and "set_params(**params)" in text
-    assert "Constructors store each argument under its own name" in text
 
 
 def test_the_benchmark_table_is_read_from_the_result_files(script):
@@ -88,8 +63,7 @@ def test_rules_named_in_docs_and_profiles_exist():
     text = "".join(path.read_text("utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
     rules = set(re.findall(r"^\s*rule (\w+):", text, re.MULTILINE))
     known = rules | NO_RULES | {path.stem for path in ROOT.glob("benchmarks/**/*.*")}
-    # the API page is made from docstrings, which name arguments of this form
-    pages = {*DOCS.glob("*.md")} - {DOCS / "api.md"}
+    pages = [page for page in DOCS.rglob("*.md") if "generated" not in page.parts]
     for path in [ROOT / "README.md", *pages, *ROOT.glob("profiles/*/config.yaml")]:
         # names inside a chart are those of its boxes
         shown = re.sub(r"```mermaid.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
@@ -113,7 +87,8 @@ def test_every_stage_has_all_that_a_stage_owes(name):
         assert (ROOT / path).is_file(), path
     assert list(ROOT.glob(f"neuro/report/figures/{name}*.py")), "no figures"
     assert list(ROOT.glob(f"tests/{name}/test_*.py")), "no tests"
-    assert f"]({name}.md)" in (DOCS / "index.md").read_text("utf-8")
+    assert len(list(ROOT.glob(f"examples/{name}/plot_*.py"))) >= 2, "no two examples"
+    assert f"]({name}.md)" in (DOCS / "stages.md").read_text("utf-8")
     assert f"](docs/{name}.md) |" in (ROOT / "README.md").read_text("utf-8"), "no row in README"
 
 

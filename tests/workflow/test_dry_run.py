@@ -16,20 +16,25 @@ DEMO = {
     "fmri_index": 1,
     "fmri_clean": N,
     "fmri_parcellate": N,
+    "fmri_maps": N,
+    "fmri_maps_group": 1,
     "fmri_series": 1,
     "fmri_connectome": 1,
+    "fmri_publish": 1,
     "fmri_qc": 1,
     "adhd_mask": 1,
     "adhd_graph": N,
     "adhd_features": 1,
     "adhd_diagnose": 1,
     "adhd_permute": 2,
+    "adhd_group": 1,
     "adhd_summary": 1,
     "demovae_fit": 1,
     "demovae_features": 1,
     "demovae_sample": 1,
     "demovae_evaluate": 1,
     "demovae_compare": 1,
+    "demovae_phenotypes": 1,
     "demovae_generation": 1,
     "demovae_diagnosis": 1,
     "demovae_planted": 1,
@@ -45,6 +50,7 @@ DEMO = {
     "hmmglm_bin": 2,
     "hmmglm_fit": 6,
     "hmmglm_select": 2,
+    "hmmglm_ladder": 2,
     "hmmglm_export": 2,
     "hmmglm_summary": 1,
     "simulate_scenes": 1,
@@ -97,7 +103,46 @@ def test_the_demo_without_diagnosis(tmp_path):
     config = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
     counts = planned(tmp_path, config={**config, "adhd": {"enabled": False}})
     bold = ("simulate_fmri", "fmri", "report", "all")
-    assert counts == {name: n for name, n in DEMO.items() if name.startswith(bold)}
+    # a file of one's own asks for no maps
+    assert counts == {
+        name: n
+        for name, n in DEMO.items()
+        if name.startswith(bold) and not name.startswith("fmri_maps")
+    }
+
+
+def test_maps_are_planned_run_by_run(tmp_path):
+    fmri = {"atlas": "simulated", "maps": ["falff", "seed"], "seeds": {"pcc": [0, -52, 26]}}
+    config = {"data": {"kind": "simulated"}, "fmri": fmri, "adhd": {"enabled": False}}
+    counts = planned(tmp_path, config=config)
+    assert (counts["fmri_maps"], counts["fmri_maps_group"]) == (N, 1)
+    target = "results/work/fmri/sub-03/func/sub-03_task-rest_stat-seed_boldmap.nii.gz"
+    assert planned(tmp_path, target, config=config) == {
+        "simulate_fmri": 1,
+        "fmri_clean": 1,
+        "fmri_maps": 1,
+    }
+
+
+def test_compared_strategies_are_planned_run_by_run_and_diagnosed(tmp_path):
+    fmri = {"atlas": "simulated", "compare": ["6P", "36P", "motion+high_pass"]}
+    config = {"data": {"kind": "simulated"}, "fmri": fmri}
+    counts = planned(tmp_path, config=config)
+    assert (counts["fmri_compare_run"], counts["fmri_compare"]) == (N, 1)
+    assert counts["adhd_compare"] == 1
+    counts = planned(tmp_path, "fmri", config=config)
+    assert counts["fmri_compare"] == 1 and "adhd_compare" not in counts
+
+
+@pytest.mark.parametrize("level", ["roi", "voxel"])
+def test_maps_of_runs_are_inputs_of_the_diagnosis(tmp_path, level):
+    config = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated", "maps": ["reho"]}}
+    own = {"level": level, "features": ["reho"], "primary": "reho+mask"}
+    target = "results/adhd/features.h5"
+    counts = planned(tmp_path, target, config={**config, "adhd": own})
+    assert counts["fmri_maps"] == N and counts["fmri_maps_group"] == 1
+    # the quality table, which holds everybody's motion, joins the exclusions of the maps
+    assert counts["fmri_qc"] == 1
 
 
 def test_region_level_graphs_of_images(tmp_path):
@@ -116,7 +161,9 @@ def test_each_stage_is_a_target(tmp_path, stage):
 
 
 def test_one_subject_is_a_target(tmp_path):
-    target = "results/fmri/sub-03/func/sub-03_task-rest_atlas-simulated_stat-mean_timeseries.tsv"
+    target = (
+        "results/work/fmri/sub-03/func/sub-03_task-rest_atlas-simulated_stat-mean_timeseries.tsv"
+    )
     counts = planned(tmp_path, target)
     assert counts == {"simulate_fmri": 1, "fmri_clean": 1, "fmri_parcellate": 1}
 
@@ -205,7 +252,9 @@ def test_image_trees(tmp_path, shape, n_runs):
 def test_session_folders_show_in_the_results(tmp_path):
     bids_tree(tmp_path / "derivatives", ["01"], sessions=["pre"])
     config = {"data": {"kind": "fmriprep", "root": "derivatives"}, "adhd": {"enabled": False}}
-    target = "results/fmri/sub-01/ses-pre/func/sub-01_ses-pre_task-rest_desc-denoised_bold.nii.gz"
+    target = (
+        "results/work/fmri/sub-01/ses-pre/func/sub-01_ses-pre_task-rest_desc-denoised_bold.nii.gz"
+    )
     assert planned(tmp_path, target, config=config) == {"fmri_clean": 1}
 
 
@@ -265,6 +314,7 @@ IMAGE_RULES = {
     "fmri_parcellate": 2,
     "fmri_series": 1,
     "fmri_connectome": 1,
+    "fmri_publish": 1,
     "fmri_qc": 1,
     "report": 1,
     "all": 1,

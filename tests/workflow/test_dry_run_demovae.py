@@ -8,7 +8,7 @@ from common import only, snakemake
 
 IMAGES = {"data": {"kind": "simulated"}, "fmri": {"atlas": "simulated"}}
 OWN = {"fit", "features", "sample", "evaluate", "compare", "generation", "diagnosis", "planted"}
-OWN |= {"summary"}
+OWN |= {"summary", "phenotypes"}
 
 
 def planned(folder, config, target="demovae"):

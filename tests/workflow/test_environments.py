@@ -53,7 +53,7 @@ def test_the_lock_satisfies_the_declared_requirements():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     pins = lock()
-    for text in [*project["dependencies"], *extras["dev"], *extras["bench"]]:
+    for text in [*project["dependencies"], *extras["dev"], *extras["bench"], *extras["docs"]]:
         requirement = Requirement(text)
         version = pins[requirement.name.lower()]
         assert requirement.specifier.contains(version), f"{text} against {version}"

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from common import ROOT, report_text, snakemake
+from test_bids_validator import issues
 
 from neuro.io.regions.connectomes import read_connectomes
 
@@ -127,6 +128,7 @@ def test_results_are_a_bids_derivative_that_names_its_sources(done):
     }
     assert re.fullmatch(r"[0-9a-f]{16}", made["ConfigurationHash"])
     assert (top / ".bidsignore").exists()
+    assert issues(top) == []
     here = {path.name: path for path in (folder / "derivatives").rglob("*") if path.is_file()}
     images = sorted(top.glob("sub-*/ses-*/func/*_desc-denoised_bold.nii.gz"))
     assert len(images) == 16
@@ -135,8 +137,8 @@ def test_results_are_a_bids_derivative_that_names_its_sources(done):
         assert str(folder) not in text
         side = json.loads(text)
         assert {"Parameters", "Versions", "GeneratedBy", "RepetitionTime"} <= set(side)
-        assert len(side["Sources"]) == 3
-        for source in side["Sources"]:
+        assert len(side["Inputs"]) == 3
+        for source in side["Inputs"]:
             content = (folder / source["Name"]).read_bytes()
             assert here[Path(source["Name"]).name].read_bytes() == content
             assert source["SHA256"] == hashlib.sha256(content).hexdigest()
@@ -144,6 +146,17 @@ def test_results_are_a_bids_derivative_that_names_its_sources(done):
     # every series and table of the stage says how it was made
     for path in [*top.glob("sub-*/ses-*/func/*_timeseries.tsv"), top / "group_qc.tsv"]:
         assert path.with_suffix(".json").exists(), path.name
+
+
+def test_the_record_knows_every_published_file(done):
+    from neuro.base import record
+
+    job = record.read(done[0] / "results/provenance/jobs/fmri/fmri_publish.json")
+    known = {file.name: file.of for file in job.outputs}
+    top = done[0] / "results/fmri"
+    shown = {path.relative_to(done[0]).as_posix() for path in top.glob("sub-*/**/*.*")}
+    assert shown and shown <= set(known)
+    assert {known[name] for name in shown} == {"results/fmri/published.tsv"}
 
 
 def planned(folder):

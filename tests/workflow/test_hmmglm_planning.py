@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from test_dry_run import empty_tree, planned, refused
 
+from neuro.command.check.spikes import recordings, slow_edges
+
 SPIKES = {"data": {"kind": "none"}, "hmmglm": {"input": "spikes", "sets": {"a": "a.txt"}}}
 
 
@@ -26,6 +28,7 @@ def test_spikes_alone_need_no_bold(recording):
         "hmmglm_bin": 2,
         "hmmglm_fit": 10,
         "hmmglm_select": 2,
+        "hmmglm_ladder": 2,
         "hmmglm_export": 2,
         "hmmglm_summary": 1,
         "report": 1,
@@ -79,6 +82,7 @@ def test_region_series_of_different_intervals_are_sets_of_their_own(tmp_path):
         ),
         ({"n_finish": 2, "grid": "jobs"}, "hmmglm.n_finish: compares the starts of one job"),
         ({"n_finish": 2, "solver": "paper"}, "hmmglm.n_finish: solver 'paper' finishes every"),
+        ({"device": "cuda", "solver": "paper"}, "hmmglm.device: solver 'paper' runs on the CPU"),
         ({"start": "hmm", "bias": "shared"}, "hmmglm.start: 'hmm' needs a bias in every state"),
         ({"input": "simulated"}, "hmmglm.sets: given, but hmmglm.input has no 'spikes'"),
         ({"model": []}, "hmmglm.model: empty; name one of plain, gaussian, onehot"),
@@ -104,3 +108,31 @@ def test_region_series_need_their_stage(tmp_path):
         "hmmglm": {"input": "fmri"},
     }
     assert "hmmglm.input: 'fmri' needs fmri.enabled: true" in refused(tmp_path, config)
+
+
+def test_what_one_hot_edges_cost_is_said_where_it_is_much(tmp_path):
+    section = {"model": ["gaussian", "onehot"], "n_states": [2, 5], "n_basis": 1}
+    # without whole curvatures there is nothing to say
+    assert not slow_edges(section | {"solver": "cavi", "newton": "auto"}, 300, 72_000)
+    assert slow_edges(section | {"solver": "cavi", "newton": "full"}, 300, 72_000)
+    section |= {"solver": "relaxed", "newton": "auto"}
+    # 5 states x 300 units x 72,000 bins x 301^2 / 2 products at 2.5e10 per CPU second
+    (line,) = slow_edges(section, 300, 72_000)
+    assert "300 units, 72000 bins and 5 states take about 196 CPU s per iteration" in line
+    assert slow_edges(section, 31, 40_000) == slow_edges(
+        section | {"model": ["plain"]}, 300, 72_000
+    )
+    counts = np.zeros((1000, 400), np.int32)
+    counts[:, 0] = counts[0] = 1
+    np.savez(tmp_path / "many.npz", counts=counts, bin_s=0.1)
+    study = {"enabled": True, "input": ["spikes"], "sets": {"one": str(tmp_path / "many.npz")}}
+    read = {
+        "kind": "auto",
+        "time_unit": "s",
+        "sampling_hz": None,
+        "mat_key": None,
+        "covariates": {},
+    }
+    read |= {"unit_filter": None, "trial_window": None, "segment_s": None, "emission": "auto"}
+    lines, problems = recordings(section | study | read | {"n_states": [60]})
+    assert not problems and lines[-1].startswith("one: note: one-hot edges of 400 units, 1000 bins")

@@ -143,18 +143,19 @@ def ci(folder, user, fails=""):
 def test_ci_of_an_ordinary_user_skips_the_cluster_with_the_reason(tmp_path):
     status, out, made = ci(tmp_path, 1000)
     assert status == 0
-    assert made == [".venv/.installed", "check", "test", "test-kernels", "demo"]
+    assert made == [".venv/.installed", "check", "test", "test-kernels", "docs", "demo", "chaos"]
     tail = out[out.index("== skipped") :]
     assert "cluster: Slurm daemons of the tests need root" in tail
+    assert "container: its root file system needs root" in tail
     assert "real data: no folder nowhere" in tail
-    for part in ("install", "format and lint", "tests", "kernels", "demo"):
+    for part in ("install", "format and lint", "tests", "kernels", "demo", "chaos"):
         assert f"{part}: " in out[out.index("== times") :]
 
 
 def test_ci_with_a_failing_test_fails_and_runs_the_rest(tmp_path):
     status, out, made = ci(tmp_path, 1000, fails="test")
     assert status != 0
-    assert made == [".venv/.installed", "check", "test", "test-kernels", "demo"]
+    assert made == [".venv/.installed", "check", "test", "test-kernels", "docs", "demo", "chaos"]
     assert "tests: make test" in out[out.index("== failed") :]
 
 
@@ -164,6 +165,6 @@ def test_ci_stops_when_nothing_could_be_installed(tmp_path):
     assert "the installation failed" in out
 
 
-def test_ci_of_root_runs_the_cluster(tmp_path):
+def test_ci_of_root_runs_the_cluster_and_the_container(tmp_path):
     _, _, made = ci(tmp_path, 0)
-    assert made[-1] == "cluster-test"
+    assert made[-3:] == ["cluster-test", "chaos", "container-test"]

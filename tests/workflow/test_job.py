@@ -90,6 +90,10 @@ def test_warnings_are_lines_of_the_log_each_once(task, capsys):
         (OSError(errno.EROFS, "x", "results/a.h5"), "results/a.h5: Read-only file system; make"),
         (PermissionError(errno.EACCES, "x", "a.h5"), "a.h5: Permission denied; make it readable"),
         (MemoryError(), "not enough memory; let fewer jobs run at once"),
+        (OSError(errno.ENOMEM, "x"), "not enough memory"),
+        (ImportError("libhdf5.so.320: failed to map segment from shared object"), "not enough"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough mem"),
+        (RuntimeError("can't start new thread"), "not enough memory"),
     ],
 )
 def test_a_full_disk_and_a_small_memory_are_one_line_with_a_remedy(task, capsys, error, line):
@@ -97,6 +101,18 @@ def test_a_full_disk_and_a_small_memory_are_one_line_with_a_remedy(task, capsys,
         raise error
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1 and line in shown and "unexpected" not in shown
+
+
+def test_a_small_memory_behind_another_error_is_told_and_words_alone_are_not(task, capsys):
+    with pytest.raises(SystemExit), job.run(task):
+        try:
+            raise MemoryError
+        except MemoryError as cause:
+            raise ImportError("numpy cannot be imported") from cause
+    assert "not enough memory" in capsys.readouterr().err
+    with pytest.raises(SystemExit), job.run(task):
+        raise ValueError("column 'out of memory' is no number")
+    assert "not enough memory" not in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

@@ -1,4 +1,4 @@
-"""What a rule asks of memory grows with every attempt, whether its floor or its input rules."""
+"""What a rule asks of memory and time grows with every attempt, whatever rules at the first."""
 
 import json
 import subprocess
@@ -20,15 +20,26 @@ for rule in workflow.rules:
     found[rule.name] = [
         [int(ask(None, [path], attempt=n)) for n in (1, 2, 3)] for path in {paths!r}
     ]
+minutes = {{}}
+for thousands in (0, 3):
+    _RUNS.update({{str(number): None for number in range(1000 * thousands)}})
+    for rule in workflow.rules:
+        if not rule.norun:
+            ask = rule.resources["runtime"]._evaluator
+            rows = [int(ask(None, attempt=n)) for n in (1, 2, 3)]
+            minutes.setdefault(rule.name, []).append(rows)
 with open("asked.json", "w") as stream:
-    json.dump(found, stream)
+    json.dump([found, minutes], stream)
 """
 LARGE = 2000
 """MB."""
 
 
 def asked(folder, settings):
-    """Requests in MB by rule: for a small and a large input, at three attempts."""
+    """Requests by rule at three attempts.
+
+    MB for a small and a large input, minutes for a small and a large cohort.
+    """
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
     for name, size in (("small", 1), ("large", LARGE << 20)):
         with open(folder / name, "wb") as stream:
@@ -43,10 +54,11 @@ def asked(folder, settings):
 
 
 @pytest.fixture(scope="module")
-def requests(tmp_path_factory):
+def both(tmp_path_factory):
     """Requests of every rule with all stages on: images, region tables, fits as jobs."""
     images = yaml.safe_load((ROOT / "config.yaml").read_text())
     images["hmmglm"]["grid"] = "jobs"
+    images["fmri"]["compare"] = ["none", "36P"]
     images["adhd"] = {**(images.get("adhd") or {}), "targets": {"iq": "number"}}
     tables = tmp_path_factory.mktemp("tables")
     small_tables(tables / "input")
@@ -56,11 +68,24 @@ def requests(tmp_path_factory):
     write_raw(raw / "input", n_subjects=1, voxel_mm=12, n_volumes=13, noise=0)
     bids = {"data": {"kind": "bids", "root": "input"}, "fmri": {"atlas": "a.nii.gz"}}
     (raw / "a.nii.gz").write_bytes(b"x")
-    return {
-        **asked(tmp_path_factory.mktemp("images"), images),
-        **asked(tables, only(TABLES)),
-        **asked(raw, only({**bids, "adhd": {"enabled": False}})),
-    }
+    studies = (
+        asked(tmp_path_factory.mktemp("images"), images),
+        asked(tables, only(TABLES)),
+        asked(raw, only({**bids, "adhd": {"enabled": False}})),
+    )
+    return [{k: v for study in studies for k, v in study[part].items()} for part in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def requests(both):
+    """Memory in MB by rule."""
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def minutes(both):
+    """Time in minutes by rule: of a small and of a large cohort, at three attempts."""
+    return both[1]
 
 
 def test_every_rule_is_asked(requests):
@@ -81,3 +106,19 @@ def test_no_request_shrinks_with_the_input(requests):
     assert all(large[0] >= small[0] for small, large in requests.values())
     assert {"fmri_clean", "adhd_graph", "ntf_tensor", "braindive_judge"} <= grown
     assert requests["fmri_clean"][1][0] >= 12 * LARGE
+
+
+def test_time_grows_with_every_attempt(minutes):
+    for name, rows in minutes.items():
+        for first, second, third in rows:
+            assert (second, third) == (min(2880, 2 * first), min(2880, 3 * first)), name
+
+
+def test_jobs_about_everybody_ask_for_longer_in_a_large_cohort(minutes):
+    longer = {name for name, (small, large) in minutes.items() if large[0] > small[0]}
+    assert all(large[0] >= small[0] for small, large in minutes.values())
+    assert {"fmri_connectome", "adhd_permute", "demovae_evaluate", "report"} <= longer
+    assert not longer & {"fmri_clean", "adhd_graph", "ntf_tensor", "mds_twin"}
+    # a few thousand runs, and no more than partitions give
+    assert minutes["fmri_connectome"][1][0] == 4 * minutes["fmri_connectome"][0][0]
+    assert minutes["demovae_evaluate"][1] == [1920, 2880, 2880]

@@ -22,7 +22,7 @@ def expected(shape, n):
     if shape == planning.TABLES:
         return GROUP | {"fmri_table": 1}
     per_run = {"fmri_clean": n, "fmri_parcellate": n}
-    counts = GROUP | {"fmri_series": 1} | per_run
+    counts = GROUP | {"fmri_series": 1, "fmri_publish": 1} | per_run
     if shape == "raw BIDS":
         return counts | {"fmri_slicetime": n, "fmri_realign": n}
     del counts["adhd_graph_roi"]

@@ -65,7 +65,7 @@ def test_a_sidecar_holds_checksums_of_what_was_read(tmp_path):
     )
     assert path.name == "x_bold.json"
     side = json.loads(path.read_text())
-    assert side["Sources"] == [
+    assert side["Inputs"] == [
         {"Name": "bold.nii.gz", "SHA256": hashlib.sha256(b"voxels").hexdigest(), "Size": 6}
     ]
     assert side["Parameters"] == {"fd_mm": 0.5, "values": None}
@@ -73,7 +73,7 @@ def test_a_sidecar_holds_checksums_of_what_was_read(tmp_path):
     assert set(side["Versions"]) == {"neuro", "numpy"}
     source.write_bytes(b"others")
     again = provenance.sidecar(tmp_path / "x_bold.nii.gz", inputs=[source])
-    assert json.loads(again.read_text())["Sources"][0]["SHA256"] == (
+    assert json.loads(again.read_text())["Inputs"][0]["SHA256"] == (
         hashlib.sha256(b"others").hexdigest()
     )
 

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     *("fmri", "adhd", "demovae", "ntf", "hmmglm", "mds", "braindive"),
-    *("encoding", "stats", "io", "report", "config"),
+    *("encoding", "stats", "simulate", "io", "report", "config"),
 )
 NAMES = [
     f"neuro.{package}.{name}"
@@ -125,3 +125,31 @@ def test_the_check_sees_what_is_missing():
         pass
 
     assert lacking(without, "g") == ["g: no docstring"]
+
+
+def described(docstring):
+    """Names in the section Parameters of a docstring."""
+    lines, names = docstring.split("\n"), []
+    if "Parameters" not in lines:
+        return names
+    own = lines[lines.index("Parameters") + 2 :]
+    for line, below in zip(own, [*own[1:], ""]):
+        if below.startswith("---"):
+            break
+        if line and not line.startswith(" "):
+            names += [name.strip().lstrip("*") for name in line.partition(" :")[0].split(",")]
+    return [name for name in names if name.isidentifier()]
+
+
+def test_docstrings_describe_the_parameters_that_there_are():
+    wrong = []
+    for path in sorted((ROOT / "neuro").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            own = node.args
+            known = {one.arg for one in (*own.posonlyargs, *own.args, *own.kwonlyargs)}
+            known |= {one.arg for one in (own.vararg, own.kwarg) if one}
+            odd = set(described(ast.get_docstring(node) or "")) - known
+            wrong += [f"{path.relative_to(ROOT)}, {node.name}: {name}" for name in sorted(odd)]
+    assert wrong == []

@@ -12,6 +12,12 @@ def text(name):
     return (ROOT / name).read_text("utf-8")
 
 
+def pages():
+    """README and every page of the documentation, made ones aside."""
+    own = [page for page in (ROOT / "docs").rglob("*.md") if "generated" not in page.parts]
+    return [ROOT / "README.md", *own]
+
+
 def test_ci_runs_the_commands_of_the_readme():
     for command in ("make demo", "make test"):
         assert re.search(rf"^{command} ", text("README.md"), re.MULTILINE)
@@ -21,9 +27,9 @@ def test_ci_runs_the_commands_of_the_readme():
 def test_the_commands_without_make_are_those_of_the_makefile():
     makefile = text("Makefile")
     pytest_line = re.search(r"^test:.*\n\t(python .*)$", makefile, re.MULTILINE)[1]
-    assert f".venv/bin/{pytest_line}" in text("README.md")
+    assert f".venv/bin/{pytest_line}" in text("docs/start.md")
     assert "pip install -c constraints.txt -e '.[$(EXTRAS)]'" in makefile
-    assert ".venv/bin/pip install -c constraints.txt -e '.[dev,braindive]'" in text("README.md")
+    assert ".venv/bin/pip install -c constraints.txt -e '.[dev,braindive]'" in text("docs/start.md")
     assert re.search(r"^EXTRAS := dev,braindive$", makefile, re.MULTILINE)
 
 
@@ -57,7 +63,7 @@ def test_the_stage_chart_names_the_stages_of_the_workflow(rulegraph):
 
     known = [name for name in rulegraph.STAGES if name != "report"]
     assert [name for name in known if name in neuro.config.STAGES] == list(neuro.config.STAGES)
-    chart = text("README.md").split("```mermaid")[1].split("```")[0]
+    chart = text("docs/index.md").split("```mermaid")[1].split("```")[0]
     for name in neuro.config.STAGES:
         assert f'{name}["{name}:' in chart
         assert re.search(rf"^  {name} --> report$", chart, re.MULTILINE)
@@ -84,7 +90,7 @@ def test_the_settings_shown_are_valid():
 
     sections = set(config.SECTIONS)
     blocks = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in pages():
         found = re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
         blocks += [(page.name, block) for block in found]
     # Other blocks show profiles.
@@ -98,7 +104,7 @@ def test_the_settings_shown_are_valid():
 
 
 def test_links_between_documents_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in pages():
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -116,3 +122,12 @@ def test_no_path_of_a_machine_in_the_project():
         if path.suffix in (".py", ".md", ".yaml", ".smk", ".toml", ".txt", "") and path.is_file():
             found = pattern.search(path.read_text("utf-8", errors="ignore"))
             assert not found or path == Path(__file__), f"{name}: {found}"
+
+
+def test_the_readme_is_two_screens_and_every_command_of_it_is_known():
+    lines = text("README.md").splitlines()
+    assert len(lines) <= 100 and max(map(len, lines)) <= 330
+    picture = re.search(r"^!\[[^\]]{20,}\]\((\S+)\)$", text("README.md"), re.MULTILINE)[1]
+    assert (ROOT / picture).stat().st_size < 300_000
+    for page in ("docs/own_data.md", "docs/measured.md", "docs/start.md"):
+        assert f"]({page})" in text("README.md")

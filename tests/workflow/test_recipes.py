@@ -1,4 +1,4 @@
-"""The README's "Your own data in five minutes", executed as it is printed, for each kind."""
+"""The page "Your own data, kind by kind", executed as it is printed, for each kind."""
 
 import os
 import re
@@ -11,14 +11,14 @@ import yaml
 from common import ROOT, report_text
 
 SECTION = (
-    (ROOT / "README.md")
+    (ROOT / "docs/own_data.md")
     .read_text("utf-8")
-    .split("## Your own data in five minutes")[1]
+    .split("# Your own data, kind by kind")[1]
     .split("\n## ")[0]
 )
 FIRST = dict(
     zip(
-        ("fmriprep", "tables", "spikes", "calcium", "responses", "voxels"),
+        ("fmriprep", "tables", "spikes", "calcium", "responses", "download", "pictures", "voxels"),
         re.findall(r"\| `(neuro init [^`]+)` \|$", SECTION, re.MULTILINE),
         strict=True,
     )
@@ -61,7 +61,8 @@ def run(folder, command):
     "kind",
     [
         "spikes",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in FIRST if kind != "spikes"),
+        # a download is taken to its verdict in tests/braindive/test_downloads_to_verdict.py
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in STAGE if kind != "spikes"),
     ],
 )
 def test_the_three_commands_end_in_a_report(kind, tmp_path):

@@ -25,7 +25,7 @@ SETTINGS = {
         "schemes": ["pooled"],
     },
 }
-TIMES = {"WallSeconds", "seconds", "cpu_s", "peak_mb", "Commit", "Dirty", "Sources"}
+TIMES = {"WallSeconds", "seconds", "cpu_s", "peak_mb", "Commit", "Dirty", "Sources", "Inputs"}
 
 
 def without_times(value):

@@ -21,6 +21,8 @@ SOURCES = sorted(
     for folder in ("neuro", "workflow/scripts", "docs", "benchmarks")
     for path in (ROOT / folder).rglob("*.py")
 )
+ARRAYS_ONLY = {"neuro/encoding/berg.py": ["imports pickle"]}
+"""Readers whose unpickler knows arrays alone; tests/encoding/test_fitted.py tries code."""
 RUNNING_FORMATS = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
 NETWORK = {"urllib", "requests", "http", "httpx", "aiohttp", "ftplib", "socket", "huggingface_hub"}
 REFUSED_CALLS = {
@@ -105,7 +107,8 @@ def call_faults(call):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_no_source_runs_what_users_bring(path):
-    assert faults(path.read_text("utf-8")) == []
+    known = ARRAYS_ONLY.get(path.relative_to(ROOT).as_posix(), [])
+    assert faults(path.read_text("utf-8")) == known
 
 
 @pytest.mark.parametrize(

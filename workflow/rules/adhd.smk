@@ -10,13 +10,14 @@ rule adhd:
 
 rule adhd_mask:
     input:
-        masks=run_files("fmri", "desc-brain_mask.nii.gz"),
+        masks=run_files("fmri", f"desc-brain_mask.{map_ending()}"),
         atlas=atlas_image(),
         own=mask_image(),
+        surfaces=surface_files(),
     output:
-        mask="results/adhd/group_mask.nii.gz",
-        coverage="results/adhd/group_coverage.nii.gz",
-        regions="results/adhd/group_dseg.nii.gz",
+        mask=f"results/adhd/group_mask.{map_ending()}",
+        coverage=f"results/adhd/group_coverage.{map_ending()}",
+        regions=f"results/adhd/group_dseg.{map_ending()}",
         labels="results/adhd/regions.tsv",
     log:
         "results/logs/adhd/adhd_mask.log",
@@ -27,9 +28,9 @@ rule adhd_mask:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=20,
+        runtime=minutes(20, everybody=True),
     params:
-        inputs=stamp(atlas_image(), mask_image()),
+        inputs=stamp(atlas_image(), mask_image(), surface_files()),
         atlas=settings("fmri", "atlas", "sphere_mm"),
         regions=config["adhd"]["mask"]["regions"],
         scope=config["adhd"]["mask"]["scope"],
@@ -44,15 +45,15 @@ if voxels():
 
     rule adhd_graph:
         input:
-            bold="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
-            mask="results/adhd/group_mask.nii.gz",
+            bold=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-denoisedSmoothed_bold.{series_ending()}",
+            mask=f"results/adhd/group_mask.{map_ending()}",
+            surfaces=surface_files(),
         output:
-            **cycle4_map(),
-            degree="results/adhd/{folder}/func/{run_key}_stat-degree_boldmap.nii.gz",
-            weighteddegree="results/adhd/{folder}/func/{run_key}_stat-weighteddegree_boldmap.nii.gz",
-            distdegree="results/adhd/{folder}/func/{run_key}_stat-distdegree_boldmap.nii.gz",
-            cycle3="results/adhd/{folder}/func/{run_key}_stat-cycle3_boldmap.nii.gz",
-            clustering="results/adhd/{folder}/func/{run_key}_stat-clustering_boldmap.nii.gz",
+            **further_maps(),
+            degree=node_map("degree"),
+            weighteddegree=node_map("weighteddegree"),
+            cycle3=node_map("cycle3"),
+            clustering=node_map("clustering"),
             graph="results/adhd/{folder}/func/{run_key}_desc-graph.json",
         log:
             "results/logs/adhd/{folder}/func/{run_key}_adhd_graph.log",
@@ -63,8 +64,9 @@ if voxels():
         threads: 1
         resources:
             mem_mb=memory(12, floor=1500),
-            runtime=60,
+            runtime=minutes(60),
         params:
+            inputs=stamp(surface_files()),
             tr=per_run(run_tr),
             settings=settings(
                 "adhd",
@@ -99,7 +101,7 @@ rule adhd_graph_roi:
     threads: 1
     resources:
         mem_mb=memory(3, floor=2000),
-        runtime=60,
+        runtime=minutes(60, everybody=True),
     params:
         settings=settings(
             "adhd", "threshold", "density", "distance_bins", "cycles4", "truncate_to"
@@ -130,7 +132,7 @@ rule adhd_features:
     threads: 1
     resources:
         mem_mb=memory(4, floor=4000),
-        runtime=30,
+        runtime=minutes(30, everybody=True),
     params:
         run_keys=runs(),
         settings=settings(
@@ -191,7 +193,7 @@ rule adhd_diagnose:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=120,
+        runtime=minutes(120, everybody=True),
     params:
         settings=settings("adhd", *DIAGNOSIS_KEYS),
         seed=config["execution"]["seed"],
@@ -222,7 +224,7 @@ if config["adhd"]["targets"]:
         threads: 1
         resources:
             mem_mb=memory(6, floor=4000),
-            runtime=240,
+            runtime=minutes(240, everybody=True),
         params:
             settings=settings("adhd", *DIAGNOSIS_KEYS, "permutations", "targets"),
             seed=config["execution"]["seed"],
@@ -231,6 +233,83 @@ if config["adhd"]["targets"]:
             "Predicting further targets of held-out subjects, with baselines"
         script:
             "../scripts/adhd_targets.py"
+
+
+if compared_strategies():
+
+    rule adhd_compare:
+        input:
+            edges="results/fmri/compare.h5",
+            subjects="results/adhd/subjects.tsv",
+            folds="results/adhd/folds.tsv",
+        output:
+            scores="results/adhd/compare.tsv",
+            exclusions="results/adhd/exclusions_compare.tsv",
+        log:
+            "results/logs/adhd/adhd_compare.log",
+        benchmark:
+            "results/benchmarks/adhd/adhd_compare.tsv"
+        conda:
+            "../../envs/adhd.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(6, floor=4000),
+            runtime=minutes(120, everybody=True),
+        params:
+            settings=settings(
+                "adhd",
+                "runs",
+                "outer_folds",
+                "repeats",
+                "inner_folds",
+                "schemes",
+                "deconfound",
+                "harmonise",
+                "protect",
+                "transductive",
+                "permutations",
+                "bootstrap",
+            ),
+            seed=config["execution"]["seed"],
+            code=stage_digest("adhd"),
+        message:
+            "Diagnosing held-out subjects under every compared strategy"
+        script:
+            "../scripts/adhd_compare.py"
+
+
+if config["adhd"]["group"]["enabled"]:
+
+    rule adhd_group:
+        input:
+            connectomes="results/fmri/connectomes.h5",
+            features="results/adhd/features.h5",
+            subjects="results/adhd/subjects.tsv",
+        output:
+            edges=ensure("results/adhd/group/edges.tsv", non_empty=True),
+            nodes="results/adhd/group/nodes.tsv",
+            components="results/adhd/group/components.tsv",
+            null="results/adhd/group/null.tsv",
+            model="results/adhd/group/model.json",
+            exclusions="results/adhd/exclusions_group.tsv",
+        log:
+            "results/logs/adhd/adhd_group.log",
+        benchmark:
+            "results/benchmarks/adhd/adhd_group.tsv"
+        conda:
+            "../../envs/adhd.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(8, floor=2000),
+            runtime=minutes(120, everybody=True),
+        params:
+            settings=settings("adhd", "group", "log1p", "runs", "site_groups"),
+            seed=config["execution"]["seed"],
+            code=stage_digest("adhd"),
+        message:
+            "Testing edges and nodes, with residuals permuted within sites"
+        script:
+            "../scripts/adhd_group.py"
 
 
 rule adhd_permute:
@@ -249,7 +328,7 @@ rule adhd_permute:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=240,
+        runtime=minutes(240, everybody=True),
     params:
         settings=settings("adhd", *DIAGNOSIS_KEYS, "permutations"),
         chunks=PERMUTE_CHUNKS,
@@ -281,7 +360,7 @@ rule adhd_summary:
     threads: 1
     resources:
         mem_mb=memory(3, floor=2000),
-        runtime=30,
+        runtime=minutes(30, everybody=True),
     params:
         settings=config["adhd"],
         seed=config["execution"]["seed"],

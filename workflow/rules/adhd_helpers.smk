@@ -9,10 +9,22 @@ def mask_image():
     return name if ".nii" in name else []
 
 
-def cycle4_map():
-    """The map of 4-cycles, where it is asked for."""
-    path = "results/adhd/{folder}/func/{run_key}_stat-cycle4_boldmap.nii.gz"
-    return {"cycle4": path} if config["adhd"]["cycles4"] else {}
+def node_map(name):
+    """Path of a run's map of its graph."""
+    stem = f"results/adhd/{{folder}}/func/{{run_key}}_stat-{name}_boldmap"
+    return f"{stem}.{map_ending()}"
+
+
+def places_known():
+    """Whether distances between nodes are known: always in volumes, on surfaces with meshes."""
+    return not on_surfaces() or bool(surface_files())
+
+
+def further_maps():
+    """Maps of degree by distance and of 4-cycles, where they can be made and are asked for."""
+    names = ["distdegree"] if places_known() else []
+    names += ["cycle4"] if config["adhd"]["cycles4"] else []
+    return {name: node_map(name) for name in names}
 
 
 def feature_inputs(wildcards):
@@ -27,18 +39,24 @@ def feature_inputs(wildcards):
     if "tangent" in config["adhd"]["features"]:
         files["series"] = "results/fmri/timeseries.h5"
     if voxels():
-        files["mask"] = "results/adhd/group_mask.nii.gz"
-        files["regions"] = "results/adhd/group_dseg.nii.gz"
+        files["mask"] = f"results/adhd/group_mask.{map_ending()}"
+        files["regions"] = f"results/adhd/group_dseg.{map_ending()}"
         files["labels"] = "results/adhd/regions.tsv"
         files["graphs"] = run_files("adhd", "desc-graph.json")
-        files["masks"] = run_files("fmri", "desc-brain_mask.nii.gz")
+        files["masks"] = run_files("fmri", f"desc-brain_mask.{map_ending()}")
         for name in config["adhd"]["features"]:
-            if name not in ("fc", "tangent"):
-                files[name] = run_files("adhd", f"stat-{name}_boldmap.nii.gz")
+            if name in ("fc", "tangent") or (
+                name == "distdegree" and not places_known()
+            ):
+                continue
+            stage = "fmri" if name in kinds.RUN_MAPS else "adhd"
+            files[name] = run_files(stage, f"stat-{name}_boldmap.{map_ending()}")
     else:
         files["maps"] = "results/adhd/roi_maps.h5"
         files["graphs"] = "results/adhd/graphs_roi.tsv"
         files["labels"] = "results/fmri/regions.tsv"
+        if set(config["adhd"]["features"]) & set(kinds.RUN_MAPS):
+            files["run_maps"] = "results/fmri/maps.h5"
     return files
 
 
@@ -62,10 +80,15 @@ def summary_inputs(wildcards):
     if config["adhd"]["targets"]:
         files["targets"] = "results/adhd/targets.tsv"
         files["exclusions"].append("results/adhd/exclusions_targets.tsv")
+    if config["adhd"]["group"]["enabled"]:
+        files["group"] = "results/adhd/group/model.json"
+        files["exclusions"].append("results/adhd/exclusions_group.tsv")
+    if compared_strategies():
+        files["exclusions"].append("results/adhd/exclusions_compare.tsv")
     if INPUTS.kind == "simulated":
         files["truth"] = "results/simulated/truth.json"
     if voxels():
-        files["mask"] = "results/adhd/group_mask.nii.gz"
+        files["mask"] = f"results/adhd/group_mask.{map_ending()}"
         files["labels"] = "results/adhd/regions.tsv"
     return files
 
@@ -77,18 +100,18 @@ def group_volumes():
     maps = [
         name
         for name in config["adhd"]["features"]
-        if name not in ("fc", "tangent", "distdegree")
+        if name not in ("fc", "tangent", "distdegree", "seed")
     ]
     columns = ("case", "control", "difference", "q")
     pattern = neuro.config.primary_maps(config["adhd"])
     return [
         *(
-            f"results/adhd/group_{name}_{column}.nii.gz"
+            f"results/adhd/group_{name}_{column}.{map_ending()}"
             for name in maps
             for column in columns
         ),
         *(
-            f"results/adhd/pattern_{name}.nii.gz"
+            f"results/adhd/pattern_{name}.{map_ending()}"
             for name in pattern
             if name not in ("fc", "tangent")
         ),
@@ -101,6 +124,10 @@ def adhd_jobs():
     group.append("adhd_mask" if voxels() else "adhd_graph_roi")
     if config["adhd"]["targets"]:
         group.append("adhd_targets")
+    if config["adhd"]["group"]["enabled"]:
+        group.append("adhd_group")
+    if compared_strategies():
+        group.append("adhd_compare")
     chunks = [{"chunk": chunk} for chunk in range(PERMUTE_CHUNKS)]
     graphs = {"adhd_graph": each_run()} if voxels() else {}
     return dict.fromkeys(group, ONCE) | {"adhd_permute": chunks} | graphs

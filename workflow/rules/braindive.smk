@@ -22,7 +22,7 @@ rule braindive_generator:
     threads: 1
     resources:
         mem_mb=memory(12, floor=3000, base=3000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         inputs=stamp(braindive_generator_input),
         settings=braindive_generator_settings(),
@@ -52,12 +52,11 @@ rule braindive_encode:
     threads: 1
     resources:
         mem_mb=memory(12, floor=3000, base=3000),
-        runtime=240,
+        runtime=minutes(240),
+        gpu=braindive_encode_gpu,
     params:
         inputs=stamp(braindive_data, BRAINDIVE_NETWORKS),
-        settings=settings(
-            "braindive", *BRAINDIVE_DATA, "encoder", "independent", "judge"
-        ),
+        settings=braindive_encode_settings,
         seed=config["execution"]["seed"],
         code=stage_digest("encoding", "braindive"),
     message:
@@ -85,8 +84,8 @@ rule braindive_sample:
         "../../envs/braindive.yaml"
     threads: 1
     resources:
-        mem_mb=memory(floor=16000 if BRAINDIVE_LARGE else 3000),
-        runtime=240,
+        mem_mb=braindive_sample_memory,
+        runtime=minutes(240),
         gpu=0 if config["braindive"]["device"] == "cpu" else 1,
     params:
         inputs=stamp(braindive_table, BRAINDIVE_NETWORKS),
@@ -106,15 +105,16 @@ rule braindive_judge:
         data=braindive_data,
         encoder=f"{BRAINDIVE}/encoder.safetensors",
         card=f"{BRAINDIVE}/encoder_card.tsv",
-        independent=f"{BRAINDIVE}/independent.safetensors",
-        independent_card=f"{BRAINDIVE}/independent_card.tsv",
+        independent=braindive_independent,
+        independent_card=braindive_independent_card,
         category=braindive_category,
         table=braindive_table,
     output:
         scores=ensure("results/braindive/scores.tsv", non_empty=True),
         summary=ensure("results/braindive/summary.tsv", non_empty=True),
         natural="results/braindive/natural.tsv",
-        pictures=directory("results/braindive/natural"),
+        panel="results/braindive/panel.tsv",
+        own=directory(f"{BRAINDIVE}/judged"),
         exclusions="results/braindive/exclusions.tsv",
         description="results/braindive/dataset_description.json",
         report=ensure("results/braindive/report.json", non_empty=True),
@@ -127,7 +127,7 @@ rule braindive_judge:
     threads: 1
     resources:
         mem_mb=memory(12, floor=3000, base=3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         inputs=stamp(
             braindive_data, braindive_category, braindive_table, BRAINDIVE_NETWORKS

@@ -1,6 +1,7 @@
 # Helper functions of the stage braindive.
 
 from neuro.config import braindive as braindive_config
+from neuro.config.checks import braindive_networks
 
 BRAINDIVE = f"results/braindive/{braindive_config.dataset(config['braindive'])}"
 BRAINDIVE_NAMES = {
@@ -8,7 +9,9 @@ BRAINDIVE_NAMES = {
     for name in braindive_config.objectives(config["braindive"])
 }
 BRAINDIVE_LARGE = config["braindive"]["generator"]["type"] != "tiny"
-BRAINDIVE_DATA = ("images", "betas", "rois")
+BRAINDIVE_SEEN = config["braindive"]["images"] != braindive_config.NO_DATA
+BRAINDIVE_GIVEN = config["braindive"]["encoder"]["type"] != "fit"
+BRAINDIVE_DATA = ("images", "betas", "rois", "test_images")
 BRAINDIVE_SAMPLE = (
     "preset",
     "strength",
@@ -31,9 +34,15 @@ BRAINDIVE_SAMPLE = (
     "min_cv_r",
     "n_prefer",
     "early_areas",
+    "n_sub_regions",
+    "polyak_target",
+    "recurrence",
+    "guide_augment",
+    "edit",
     "n_seeds",
     "seed_block",
     "batch_size",
+    "best_of",
 )
 
 
@@ -41,6 +50,8 @@ def braindive_data(wildcards=None):
     """Files with images, responses and regions."""
     if config["braindive"]["images"] == "planted":
         return ["results/simulated/scenes.h5"]
+    if not BRAINDIVE_SEEN:
+        return []
     return [
         config["braindive"][key] for key in BRAINDIVE_DATA if config["braindive"][key]
     ]
@@ -62,31 +73,74 @@ def braindive_generator_settings():
     return settings("braindive", *BRAINDIVE_DATA, "generator")
 
 
+def braindive_where(role):
+    """Where an encoder's weights are, and the code of a module."""
+    own = config["braindive"][role]
+    return {key: own[key] for key in ("path", "module") if key in own}
+
+
 def braindive_sample_settings():
     """What shapes an image: of the encoder and the generator only where their weights are."""
     own = config["braindive"]
     return {
         **settings("braindive", *BRAINDIVE_SAMPLE),
-        "encoder": {"path": own["encoder"]["path"]},
-        "generator": {key: own["generator"][key] for key in ("type", "path")},
+        "encoder": braindive_where("encoder"),
+        "generator": {key: own["generator"][key] for key in ("type", "path", "size")},
     }
 
 
 def braindive_judge_settings():
     """What the judges read: images, which voxels make an objective, and where weights are."""
     own = config["braindive"]
-    keys = (*BRAINDIVE_DATA, "min_cv_r", "n_prefer", "early_areas")
+    keys = (*BRAINDIVE_DATA, "min_cv_r", "n_prefer", "early_areas", "panel")
     return {
-        **settings("braindive", *keys),
-        **{role: {"path": own[role]["path"]} for role in ("encoder", "independent")},
+        **settings("braindive", *keys, "n_sub_regions"),
+        **{role: braindive_where(role) for role in ("encoder", "independent")},
+        "judge": {key: own["judge"][key] for key in ("type", "path", "words")},
     }
 
 
 def braindive_reconstructions(wildcards):
-    """Small networks learn the decoder's pictures too; other backbones need no generator."""
+    """Small networks learn the decoder's pictures too, where the small generator makes them."""
     role = "judge" if wildcards.role == "category" else wildcards.role
     kind = config["braindive"][role].get("backbone", "tiny")
-    return [f"{BRAINDIVE}/generator"] if kind.startswith("tiny") else []
+    if role == "encoder" and BRAINDIVE_GIVEN:
+        return []
+    small = kind.startswith("tiny") and not BRAINDIVE_LARGE
+    return [f"{BRAINDIVE}/generator"] if small else []
+
+
+def braindive_encode_device(wildcards):
+    """Where a fit computes features: on a GPU only those of a network from a folder."""
+    own = config["braindive"]
+    if own.get(wildcards.role, {}).get("backbone") not in braindive_networks.TOWERS:
+        return "cpu"
+    return own["device"] if own["encode_device"] == "same" else own["encode_device"]
+
+
+def braindive_encode_gpu(wildcards):
+    """How many GPUs a fit asks for."""
+    return int(braindive_encode_device(wildcards) != "cpu")
+
+
+def braindive_encode_settings(wildcards):
+    """What shapes a fit, and where it runs."""
+    return {
+        **settings("braindive", *BRAINDIVE_DATA, "encoder", "independent", "judge"),
+        "encode_device": braindive_encode_device(wildcards),
+    }
+
+
+def braindive_sample_memory(wildcards, input, attempt):
+    """MB for the weights as they are loaded, and working space; more at each attempt."""
+    own = config["braindive"]
+    base = 3000
+    if BRAINDIVE_LARGE:
+        from neuro.braindive.diffusion import kinds
+
+        path, kind = own["generator"]["path"], own["generator"]["type"]
+        base = 6000 + int(1.2 * kinds.size(path, kind, own["dtype"]) / 2**20)
+    return attempt * base
 
 
 def braindive_table(wildcards):
@@ -107,6 +161,16 @@ def braindive_blocks(wildcards):
     )
 
 
+def braindive_independent(wildcards):
+    """The independent encoder, where responses were measured that it can be fitted on."""
+    return [f"{BRAINDIVE}/independent.safetensors"] if BRAINDIVE_SEEN else []
+
+
+def braindive_independent_card(wildcards):
+    """Its card."""
+    return [f"{BRAINDIVE}/independent_card.tsv"] if BRAINDIVE_SEEN else []
+
+
 def braindive_category(wildcards):
     """The category judge, where there is one."""
     kind = config["braindive"]["judge"]["type"]
@@ -116,10 +180,19 @@ def braindive_category(wildcards):
 
 
 BRAINDIVE_NETWORKS = [
-    config["braindive"][key] for key in ("guide_decoder_path", "content_filter_path")
-] + [
-    config["braindive"][key]["path"]
-    for key in ("encoder", "independent", "judge", "generator")
+    *(
+        config["braindive"][key]
+        for key in ("guide_decoder_path", "content_filter_path")
+    ),
+    *(config["braindive"]["encoder"][key] for key in ("weights", "predictions")),
+    braindive_config.module_file(config["braindive"]["encoder"]["module"] or "")
+    or None,
+    config["braindive"]["edit"]["image"],
+    *(
+        config["braindive"][key]["path"]
+        for key in ("encoder", "independent", "judge", "generator")
+    ),
+    *(item.partition(":")[2] or None for item in config["braindive"]["panel"]),
 ]
 
 
@@ -127,7 +200,7 @@ def braindive_jobs():
     """Rules of the stage in this run, with the wildcards of their jobs."""
     own = config["braindive"]
     top = {"dataset": BRAINDIVE.rpartition("/")[2]}
-    roles = ["encoder", "independent"]
+    roles = ["encoder", "independent"] if BRAINDIVE_SEEN else ["encoder"]
     roles += ["category"] if own["judge"]["type"] == "cnn" else []
     blocks = range(-(-own["n_seeds"] // own["seed_block"]))
     return {

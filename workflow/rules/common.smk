@@ -11,6 +11,7 @@ import neuro.run.notes
 import neuro.run.plan
 import neuro.run.stamps
 from neuro.config import kinds
+from neuro.base.beside import other_hemisphere
 from neuro.run.digest import stage_digest as _digest
 
 # Planning makes millions of objects that stay: looking for garbage after every 700 of them, as
@@ -86,6 +87,27 @@ def from_tables():
     return INPUTS.kind in kinds.TABLES
 
 
+def on_surfaces():
+    """Whether the runs are series on surfaces rather than in volumes."""
+    return neuro.run.inputs.on_surfaces(_RUNS.values())
+
+
+def series_ending():
+    """Ending of series of voxels, or of grayordinates."""
+    return "dtseries.nii" if on_surfaces() else "nii.gz"
+
+
+def map_ending():
+    """Ending of maps of voxels, or of grayordinates."""
+    return "dscalar.nii" if on_surfaces() else "nii.gz"
+
+
+def surface_files():
+    """Meshes that the user gave, left before right."""
+    both = config["fmri"]["surfaces"]
+    return [both[side] for side in ("left", "right") if both[side]]
+
+
 def voxels():
     """Whether graphs join voxels rather than regions; native voxels do not correspond."""
     level = config["adhd"]["level"]
@@ -99,11 +121,9 @@ def atlas():
         return "AAL116"
     if INPUTS.kind == "table":
         return "user"
-    name = (
-        os.path.basename(config["fmri"]["atlas"])
-        .removesuffix(".gz")
-        .removesuffix(".nii")
-    )
+    name = os.path.basename(config["fmri"]["atlas"])
+    for ending in (".gz", ".nii", ".gii", ".annot", ".dlabel", ".label"):
+        name = name.removesuffix(ending)
     return "".join(letter for letter in name if letter.isalnum())
 
 
@@ -112,6 +132,8 @@ def atlas_image():
     name = config["fmri"]["atlas"]
     if name == "simulated":
         return "results/simulated/atlas.nii.gz"
+    if name.endswith((".annot", ".gii")):
+        return [path for path in (name, other_hemisphere(name)) if path]
     return name if ".nii" in name else []
 
 
@@ -152,6 +174,23 @@ def memory(need=0, floor=1000, base=300):
     def request(wildcards, input, attempt):
         size = megabytes(input) if need else 0
         return attempt * max(floor, int(base + need * size))
+
+    return request
+
+
+LONGEST = 2880
+"""Minutes that no job asks for more than: few partitions give more."""
+
+
+def minutes(base, everybody=False):
+    """Time request in minutes, longer at each attempt.
+
+    Jobs about everybody ask for as many times more as there are thousands of runs.
+    """
+
+    def request(wildcards, attempt):
+        thousands = max(1, -(-len(_RUNS) // 1000)) if everybody else 1
+        return min(LONGEST, attempt * base * thousands)
 
     return request
 

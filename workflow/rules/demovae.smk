@@ -26,7 +26,7 @@ rule demovae_fit:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=240,
+        runtime=minutes(240, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL,
@@ -56,7 +56,7 @@ rule demovae_features:
     threads: 1
     resources:
         mem_mb=memory(4, floor=2000),
-        runtime=30,
+        runtime=minutes(30, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=settings("demovae", "add_back"),
@@ -86,7 +86,7 @@ rule demovae_sample:
     threads: 1
     resources:
         mem_mb=memory(4, floor=4000),
-        runtime=60,
+        runtime=minutes(60, everybody=True),
     params:
         inputs=stamp(config["demovae"]["grid"]),
         cohort=DEMOVAE_COHORT,
@@ -129,7 +129,7 @@ rule demovae_evaluate:
     threads: 1
     resources:
         mem_mb=memory(8, floor=6000),
-        runtime=480,
+        runtime=minutes(480, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL | settings("demovae", "folds"),
@@ -158,7 +158,7 @@ rule demovae_compare:
     threads: 1
     resources:
         mem_mb=memory(8, floor=4000),
-        runtime=240,
+        runtime=minutes(240, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL | settings("demovae", "folds", "compare"),
@@ -168,6 +168,37 @@ rule demovae_compare:
         "Comparing the ways of removing demographics"
     script:
         "../scripts/demovae_compare.py"
+
+
+if config["demovae"]["phenotypes"]["enabled"]:
+
+    rule demovae_phenotypes:
+        input:
+            connectomes="results/fmri/connectomes.h5",
+            qc="results/fmri/group_qc.tsv",
+            participants="results/participants.tsv",
+        output:
+            table="results/demovae/phenotypes.tsv",
+            exclusions="results/demovae/exclusions_phenotypes.tsv",
+        log:
+            "results/logs/demovae/demovae_phenotypes.log",
+        benchmark:
+            "results/benchmarks/demovae/demovae_phenotypes.tsv"
+        conda:
+            "../../envs/demovae.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(8, floor=4000),
+            runtime=minutes(240, everybody=True),
+        params:
+            cohort=DEMOVAE_COHORT,
+            settings=DEMOVAE_MODEL | settings("demovae", "phenotypes"),
+            seed=DEMOVAE_SEED,
+            code=stage_digest("demovae"),
+        message:
+            "Predicting every column of the participants table, before and after removal"
+        script:
+            "../scripts/demovae_phenotypes.py"
 
 
 rule demovae_generation:
@@ -188,7 +219,7 @@ rule demovae_generation:
     threads: 1
     resources:
         mem_mb=memory(8, floor=4000),
-        runtime=240,
+        runtime=minutes(240, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL
@@ -219,7 +250,7 @@ rule demovae_diagnosis:
     threads: 1
     resources:
         mem_mb=memory(8, floor=6000),
-        runtime=600,
+        runtime=minutes(600, everybody=True),
     params:
         cohort=DEMOVAE_COHORT,
         settings=DEMOVAE_MODEL | settings("demovae", "latent_dims", "permutations"),
@@ -245,7 +276,7 @@ rule demovae_planted:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         settings=DEMOVAE_MODEL | settings("demovae", "planted"),
         seed=DEMOVAE_SEED,
@@ -262,6 +293,7 @@ rule demovae_summary:
         associations="results/demovae/associations.tsv",
         reconstruction="results/demovae/reconstruction.tsv",
         compare="results/demovae/compare_summary.tsv",
+        phenotypes=demovae_phenotypes,
         generation="results/demovae/generation.tsv",
         maps="results/demovae/map_comparison.tsv",
         diagnosis=demovae_diagnosis,
@@ -283,7 +315,7 @@ rule demovae_summary:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=15,
+        runtime=minutes(15, everybody=True),
     params:
         config={"demovae": config["demovae"]},
         code=stage_digest("demovae"),

@@ -17,9 +17,17 @@ def demovae_diagnosis(wildcards):
 def demovae_exclusions(wildcards):
     """Tables of who and what was left out."""
     tables = ["results/demovae/exclusions_fit.tsv"]
+    if config["demovae"]["phenotypes"]["enabled"]:
+        tables.append("results/demovae/exclusions_phenotypes.tsv")
     if config["adhd"]["enabled"]:
         tables.append("results/demovae/exclusions_diagnosis.tsv")
     return tables
+
+
+def demovae_phenotypes(wildcards):
+    """The scan of all columns, where it is asked for."""
+    scanned = config["demovae"]["phenotypes"]["enabled"]
+    return ["results/demovae/phenotypes.tsv"] if scanned else []
 
 
 def demovae_planted(wildcards):
@@ -61,6 +69,7 @@ def demovae_jobs():
     """Rules of the stage in this run, with the wildcards of their jobs."""
     names = ["fit", "features", "sample", "evaluate", "compare", "generation"]
     names += ["summary"]
+    names += ["phenotypes"] if config["demovae"]["phenotypes"]["enabled"] else []
     names += ["diagnosis"] if config["adhd"]["enabled"] else []
     names += ["planted"] if config["data"]["kind"] == "simulated" else []
     return {f"demovae_{name}": ONCE for name in names}

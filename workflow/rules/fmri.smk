@@ -30,7 +30,7 @@ rule fmri_index:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=15,
+        runtime=minutes(15, everybody=True),
     params:
         inputs=stamp(INPUTS.sources, scanned_sidecars()),
         data=config["data"],
@@ -63,7 +63,7 @@ if from_tables():
         threads: 1
         resources:
             mem_mb=memory(floor=2000),
-            runtime=60,
+            runtime=minutes(60, everybody=True),
         params:
             inputs=stamp(INPUTS.files, table_beside(), run_sidecars(), atlas_image()),
             data=config["data"],
@@ -95,9 +95,9 @@ else:
                     json=run_input("json"),
                 output:
                     bold=temp(
-                        "results/fmri/{folder}/func/{run_key}_desc-slicetimed_bold.nii.gz"
+                        "results/work/fmri/{folder}/func/{run_key}_desc-slicetimed_bold.nii.gz"
                     ),
-                    exclusions="results/fmri/{folder}/func/{run_key}_desc-slicetimedExclusions.tsv",
+                    exclusions="results/work/fmri/{folder}/func/{run_key}_desc-slicetimedExclusions.tsv",
                 log:
                     "results/logs/fmri/{folder}/func/{run_key}_fmri_slicetime.log",
                 benchmark:
@@ -107,7 +107,7 @@ else:
                 threads: 1
                 resources:
                     mem_mb=memory(12),
-                    runtime=30,
+                    runtime=minutes(30),
                 params:
                     inputs=stamp(run_input("bold"), run_sidecars),
                     root=config["data"]["root"],
@@ -128,10 +128,10 @@ else:
                 affine=run_affine(),
                 target=config["fmri"]["normalise"]["target"] or [],
             output:
-                bold="results/fmri/{folder}/func/{run_key}_desc-preproc_bold.nii.gz",
-                motion="results/fmri/{folder}/func/{run_key}_desc-motion_timeseries.tsv",
-                mask="results/fmri/{folder}/func/{run_key}_desc-epi_mask.nii.gz",
-                exclusions="results/fmri/{folder}/func/{run_key}_desc-preprocExclusions.tsv",
+                bold="results/work/fmri/{folder}/func/{run_key}_desc-preproc_bold.nii.gz",
+                motion="results/work/fmri/{folder}/func/{run_key}_desc-motion_timeseries.tsv",
+                mask="results/work/fmri/{folder}/func/{run_key}_desc-epi_mask.nii.gz",
+                exclusions="results/work/fmri/{folder}/func/{run_key}_desc-preprocExclusions.tsv",
             log:
                 "results/logs/fmri/{folder}/func/{run_key}_fmri_realign.log",
             benchmark:
@@ -141,7 +141,7 @@ else:
             threads: 1
             resources:
                 mem_mb=memory(12),
-                runtime=60,
+                runtime=minutes(60),
             params:
                 inputs=stamp(
                     slice_timed("desc-slicetimed_bold.nii.gz", "bold"),
@@ -166,15 +166,16 @@ else:
             motion=run_input("motion"),
             outliers=run_input("outliers"),
             before=raw_file("desc-preprocExclusions.tsv"),
+            surfaces=surface_files(),
         output:
-            denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
-            smoothed="results/fmri/{folder}/func/{run_key}_desc-denoisedSmoothed_bold.nii.gz",
-            mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
-            confounds="results/fmri/{folder}/func/{run_key}_desc-confounds_timeseries.tsv",
-            outliers="results/fmri/{folder}/func/{run_key}_outliers.tsv",
-            qc="results/fmri/{folder}/func/{run_key}_desc-qc.tsv",
-            figures="results/fmri/{folder}/func/{run_key}_desc-figures_bold.npz",
-            exclusions="results/fmri/{folder}/func/{run_key}_desc-exclusions.tsv",
+            denoised=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-denoised_bold.{series_ending()}",
+            smoothed=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-denoisedSmoothed_bold.{series_ending()}",
+            mask=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-brain_mask.{map_ending()}",
+            confounds="results/work/fmri/{folder}/func/{run_key}_desc-confounds_timeseries.tsv",
+            outliers="results/work/fmri/{folder}/func/{run_key}_outliers.tsv",
+            qc="results/work/fmri/{folder}/func/{run_key}_desc-qc.tsv",
+            figures="results/work/fmri/{folder}/func/{run_key}_desc-figures_bold.npz",
+            exclusions="results/work/fmri/{folder}/func/{run_key}_desc-exclusions.tsv",
         log:
             "results/logs/fmri/{folder}/func/{run_key}_fmri_clean.log",
         benchmark:
@@ -184,10 +185,11 @@ else:
         threads: 1
         resources:
             mem_mb=memory(12),
-            runtime=60,
+            runtime=minutes(60),
         params:
             inputs=stamp(
-                *map(run_input, ("bold", "mask", "confounds", "motion", "outliers"))
+                *map(run_input, ("bold", "mask", "confounds", "motion", "outliers")),
+                surface_files(),
             ),
             kind=INPUTS.kind,
             space=per_run(run_space),
@@ -220,14 +222,16 @@ else:
     rule fmri_parcellate:
         input:
             preproc=raw_file("desc-preproc_bold.nii.gz", "bold"),
-            denoised="results/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
-            mask="results/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
+            denoised=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-denoised_bold.{series_ending()}",
+            mask=f"results/work/fmri/{{folder}}/func/{{run_key}}_desc-brain_mask.{map_ending()}",
             atlas=atlas_image(),
+            surfaces=surface_files(),
         output:
-            series=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-mean_timeseries.tsv",
-            coverage=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-coverage_bold.tsv",
-            preproc=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-preproc_timeseries.tsv",
-            figures=f"results/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-figures_bold.npz",
+            **parcel_files(),
+            series=f"results/work/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-mean_timeseries.tsv",
+            coverage=f"results/work/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_stat-coverage_bold.tsv",
+            preproc=f"results/work/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-preproc_timeseries.tsv",
+            figures=f"results/work/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-figures_bold.npz",
         log:
             "results/logs/fmri/{folder}/func/{run_key}_fmri_parcellate.log",
         benchmark:
@@ -237,9 +241,9 @@ else:
         threads: 1
         resources:
             mem_mb=memory(8),
-            runtime=30,
+            runtime=minutes(30),
         params:
-            inputs=stamp(run_input("bold"), atlas_image()),
+            inputs=stamp(run_input("bold"), atlas_image(), surface_files()),
             kind=INPUTS.kind,
             tr=per_run(run_tr),
             voxel_size=config["data"]["voxel_size"],
@@ -268,7 +272,7 @@ else:
         threads: 1
         resources:
             mem_mb=memory(3, floor=2000),
-            runtime=30,
+            runtime=minutes(30, everybody=True),
         params:
             run_keys=runs(),
             code=stage_digest("fmri"),
@@ -276,6 +280,186 @@ else:
             "Gathering the region series of all runs"
         script:
             "../scripts/fmri_series.py"
+
+    if run_maps():
+
+        rule fmri_maps:
+            input:
+                **before_filter(),
+                denoised="results/work/fmri/{folder}/func/{run_key}_desc-denoised_bold.nii.gz",
+                mask="results/work/fmri/{folder}/func/{run_key}_desc-brain_mask.nii.gz",
+                outliers="results/work/fmri/{folder}/func/{run_key}_outliers.tsv",
+                atlas=atlas_image(),
+            output:
+                **map_files(),
+            log:
+                "results/logs/fmri/{folder}/func/{run_key}_fmri_maps.log",
+            benchmark:
+                "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_maps.tsv"
+            conda:
+                "../../envs/fmri.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(12),
+                runtime=minutes(30),
+            params:
+                inputs=stamp(run_input("bold"), atlas_image()),
+                tr=per_run(run_tr),
+                voxel_size=config["data"]["voxel_size"],
+                settings=settings(
+                    "fmri",
+                    "maps",
+                    "reho_neighbours",
+                    "seeds",
+                    "band",
+                    "strategy",
+                    "atlas",
+                    "sphere_mm",
+                    "min_coverage",
+                ),
+                code=stage_digest("fmri"),
+            message:
+                "Maps of {wildcards.run_key}"
+            script:
+                "../scripts/fmri_maps.py"
+
+        rule fmri_maps_group:
+            input:
+                **all_map_files(),
+                runs="results/fmri/runs.tsv",
+                participants="results/participants.tsv",
+            output:
+                **group_map_files(),
+                runs="results/fmri/maps.tsv",
+                regions="results/fmri/group_maps.tsv",
+                maps="results/fmri/maps.h5",
+                exclusions="results/fmri/exclusions_maps.tsv",
+            log:
+                "results/logs/fmri/fmri_maps_group.log",
+            benchmark:
+                "results/benchmarks/fmri/fmri_maps_group.tsv"
+            conda:
+                "../../envs/fmri.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(1, floor=2000),
+                runtime=minutes(60, everybody=True),
+            params:
+                run_keys=runs(),
+                settings=settings("fmri", "maps", "seeds"),
+                code=stage_digest("fmri"),
+            message:
+                "Means over people of the maps of all runs"
+            script:
+                "../scripts/fmri_maps_group.py"
+
+    if compared_strategies():
+
+        rule fmri_compare_run:
+            input:
+                bold=raw_file("desc-preproc_bold.nii.gz", "bold"),
+                mask=raw_file("desc-epi_mask.nii.gz", "mask"),
+                confounds=raw_file("desc-motion_timeseries.tsv", "confounds"),
+                motion=run_input("motion"),
+                outliers="results/work/fmri/{folder}/func/{run_key}_outliers.tsv",
+                atlas=atlas_image(),
+            output:
+                edges=f"results/work/fmri/{{folder}}/func/{{run_key}}_atlas-{atlas()}_desc-compare_relmat.npz",
+                rows="results/work/fmri/{folder}/func/{run_key}_desc-compare_qc.tsv",
+            log:
+                "results/logs/fmri/{folder}/func/{run_key}_fmri_compare_run.log",
+            benchmark:
+                "results/benchmarks/fmri/{folder}/func/{run_key}_fmri_compare_run.tsv"
+            conda:
+                "../../envs/fmri.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(8),
+                runtime=minutes(30),
+            params:
+                inputs=stamp(
+                    *map(run_input, ("bold", "mask", "confounds", "motion")),
+                    atlas_image(),
+                ),
+                tr=per_run(run_tr),
+                voxel_size=config["data"]["voxel_size"],
+                skip_bad=config["execution"]["skip_bad_subjects"],
+                motion_order=config["data"]["motion_order"],
+                motion_units=config["data"]["motion_units"],
+                settings=settings(
+                    "fmri",
+                    "compare",
+                    "preset",
+                    "drop_volumes",
+                    "confound_columns",
+                    "band",
+                    "filter",
+                    "scrub",
+                    "fd_mm",
+                    "std_dvars",
+                    "min_segment",
+                    "min_seconds",
+                    "atlas",
+                    "sphere_mm",
+                    "min_coverage",
+                    "connectome",
+                ),
+                code=stage_digest("fmri"),
+            message:
+                "Cleaning {wildcards.run_key} with several strategies"
+            script:
+                "../scripts/fmri_compare_run.py"
+
+        rule fmri_compare:
+            input:
+                unpack(compare_inputs),
+            output:
+                ledger="results/fmri/compare.tsv",
+                rows="results/fmri/compare_runs.tsv",
+                edges="results/fmri/compare.h5",
+            log:
+                "results/logs/fmri/fmri_compare.log",
+            benchmark:
+                "results/benchmarks/fmri/fmri_compare.tsv"
+            conda:
+                "../../envs/fmri.yaml"
+            threads: 1
+            resources:
+                mem_mb=memory(6, floor=2000),
+                runtime=minutes(60, everybody=True),
+            params:
+                run_keys=runs(),
+                settings=settings("fmri", "compare", "connectome", "strategy"),
+                seed=config["execution"]["seed"],
+                code=stage_digest("fmri"),
+            message:
+                "What each strategy costs, and what motion it leaves"
+            script:
+                "../scripts/fmri_compare.py"
+
+    rule fmri_publish:
+        input:
+            files=published_files,
+            exclusions=run_files("fmri", "desc-exclusions.tsv"),
+        output:
+            table=ensure("results/fmri/published.tsv", non_empty=True),
+        log:
+            "results/logs/fmri/fmri_publish.log",
+        benchmark:
+            "results/benchmarks/fmri/fmri_publish.tsv"
+        conda:
+            "../../envs/fmri.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(floor=1000),
+            runtime=minutes(30, everybody=True),
+        params:
+            run_keys=runs(),
+            code=stage_digest("fmri"),
+        message:
+            "Publishing the results of all runs as one data set"
+        script:
+            "../scripts/fmri_publish.py"
 
 
 rule fmri_connectome:
@@ -293,7 +477,7 @@ rule fmri_connectome:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=60,
+        runtime=minutes(60, everybody=True),
     params:
         run_keys=runs(),
         settings=settings("fmri", "connectome"),
@@ -322,7 +506,7 @@ rule fmri_qc:
     threads: 1
     resources:
         mem_mb=memory(3, floor=4000),
-        runtime=30,
+        runtime=minutes(30, everybody=True),
     params:
         config={"data": config["data"], "fmri": config["fmri"]},
         source=config["data"]["root"],

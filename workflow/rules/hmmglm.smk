@@ -11,6 +11,7 @@ HMMGLM_READ_KEYS = (
     "min_rate_hz",
     "bin_s",
     "segment_s",
+    "covariates",
     "folds",
     "fold_order",
     "events",
@@ -27,6 +28,10 @@ HMMGLM_FIT_KEYS = (
     "n_basis",
     "diagonal",
     "prior_sd",
+    "ridge",
+    "covariate_ridge",
+    "covariate_weights",
+    "stop",
     "alpha",
     "tau",
     "pi_kappa",
@@ -34,6 +39,8 @@ HMMGLM_FIT_KEYS = (
     "n_starts",
     "n_finish",
     "max_iter",
+    "newton",
+    "device",
     "folds",
     "events",
 )
@@ -59,7 +66,7 @@ rule hmmglm_simulate:
     threads: 1
     resources:
         mem_mb=memory(floor=1500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=settings("hmmglm", "simulated", "bin_s"),
         seed=config["execution"]["seed"],
@@ -89,7 +96,7 @@ rule hmmglm_bin:
     threads: 1
     resources:
         mem_mb=memory(10, floor=2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         inputs=stamp(hmmglm_bin_inputs),
         settings=hmmglm_settings(*HMMGLM_READ_KEYS),
@@ -125,7 +132,8 @@ if config["hmmglm"]["grid"] == "jobs":
         threads: 1
         resources:
             mem_mb=memory(40, floor=2000),
-            runtime=60,
+            gpu=hmmglm_gpu,
+            runtime=minutes(60),
         params:
             settings=hmmglm_settings(*HMMGLM_FIT_KEYS),
             seed=config["execution"]["seed"],
@@ -162,7 +170,7 @@ if config["hmmglm"]["grid"] == "jobs":
         threads: 1
         resources:
             mem_mb=memory(floor=1000),
-            runtime=10,
+            runtime=minutes(10),
         params:
             settings={},
             seed=config["execution"]["seed"],
@@ -194,7 +202,8 @@ else:
         threads: 1
         resources:
             mem_mb=memory(40, floor=2000),
-            runtime=240,
+            gpu=hmmglm_gpu,
+            runtime=minutes(240),
         params:
             settings=hmmglm_settings(*HMMGLM_FIT_KEYS),
             seed=config["execution"]["seed"],
@@ -235,7 +244,8 @@ rule hmmglm_select:
     threads: 2
     resources:
         mem_mb=memory(40, floor=2000),
-        runtime=120,
+        gpu=hmmglm_gpu,
+        runtime=minutes(120),
     params:
         settings=hmmglm_settings(*HMMGLM_FIT_KEYS, "rule", "n_states"),
         seed=config["execution"]["seed"],
@@ -246,6 +256,40 @@ rule hmmglm_select:
         "../scripts/hmmglm_select.py"
 
 
+if config["hmmglm"]["ladder"]:
+
+    rule hmmglm_ladder:
+        input:
+            counts="results/hmmglm/{dataset}/counts.npz",
+            sequences="results/hmmglm/{dataset}/sequences.tsv",
+            units="results/hmmglm/{dataset}/units.tsv",
+            model="results/hmmglm/{dataset}/model.npz",
+        output:
+            ladder="results/hmmglm/{dataset}/ladder.tsv",
+            days="results/hmmglm/{dataset}/days.tsv",
+        log:
+            "results/logs/hmmglm/{dataset}/hmmglm_ladder.log",
+        benchmark:
+            "results/benchmarks/hmmglm/{dataset}/hmmglm_ladder.tsv"
+        wildcard_constraints:
+            dataset="[a-zA-Z0-9]+",
+        conda:
+            "../../envs/hmmglm.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(60, floor=2000),
+            gpu=hmmglm_gpu,
+            runtime=minutes(120),
+        params:
+            settings=hmmglm_settings(*HMMGLM_FIT_KEYS, "days"),
+            seed=config["execution"]["seed"],
+            code=stage_digest("hmmglm"),
+        message:
+            "Comparing what couplings, history and states add for {wildcards.dataset}"
+        script:
+            "../scripts/hmmglm_ladder.py"
+
+
 rule hmmglm_export:
     input:
         counts="results/hmmglm/{dataset}/counts.npz",
@@ -254,6 +298,7 @@ rule hmmglm_export:
         sweep="results/hmmglm/{dataset}/sweep.tsv",
         curve="results/hmmglm/{dataset}/curve.tsv",
         model="results/hmmglm/{dataset}/model.npz",
+        ladder=hmmglm_ladder,
         truth=hmmglm_truth,
     output:
         states="results/hmmglm/{dataset}/states.tsv",
@@ -262,6 +307,7 @@ rule hmmglm_export:
         weights="results/hmmglm/{dataset}/weights.tsv",
         prior="results/hmmglm/{dataset}/prior.tsv",
         rates="results/hmmglm/{dataset}/rates.tsv",
+        covariates="results/hmmglm/{dataset}/covariates.tsv",
         aligned="results/hmmglm/{dataset}/events_aligned.tsv",
         graphs=directory("results/hmmglm/{dataset}/graphs"),
         report="results/hmmglm/{dataset}/report.json",
@@ -276,7 +322,7 @@ rule hmmglm_export:
     threads: 1
     resources:
         mem_mb=memory(10, floor=1500),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=hmmglm_settings("events", "switch_s"),
         code=stage_digest("hmmglm"),
@@ -304,7 +350,7 @@ rule hmmglm_summary:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         config={"hmmglm": config["hmmglm"]},
         sets={name: source for name, (source, _) in HMMGLM_SETS.items()},

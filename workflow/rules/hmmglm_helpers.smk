@@ -1,5 +1,6 @@
 # Helper functions of the stage hmmglm.
 from neuro.config import hmmglm_sets
+from neuro.config.checks import covariates as hmmglm_beside
 
 HMMGLM_SETS = (
     hmmglm_sets.sets(config["hmmglm"], _RUNS) if config["hmmglm"]["enabled"] else {}
@@ -11,14 +12,30 @@ def hmmglm_settings(*keys):
 
     def find(wildcards):
         source, _ = HMMGLM_SETS[wildcards.dataset]
-        return {**settings("hmmglm", *keys), "input": source}
+        found = {**settings("hmmglm", *keys), "input": source}
+        if "covariates" in keys:
+            found["covariates"] = hmmglm_covariates(wildcards.dataset)
+        return found
 
     return find
+
+
+def hmmglm_covariates(dataset):
+    """Covariates of a set; only recordings of spikes have some."""
+    if HMMGLM_SETS[dataset][0] != "spikes":
+        return {}
+    return hmmglm_beside.of_set(config["hmmglm"]["covariates"], dataset)
 
 
 def hmmglm_bin_inputs(wildcards):
     """What the counts of a set are made from."""
     source, files = HMMGLM_SETS[wildcards.dataset]
+    if source == "spikes":
+        given = config["hmmglm"]["covariates"]
+        return {
+            "files": files,
+            "covariates": hmmglm_beside.files_of(given, wildcards.dataset),
+        }
     if source != "fmri":
         return {"files": files}
     inputs = {"series": "results/fmri/timeseries.h5"}
@@ -37,6 +54,12 @@ def hmmglm_truth(wildcards):
     """The planted truth, where there is one."""
     simulated = HMMGLM_SETS[wildcards.dataset][0] == "simulated"
     return ["results/simulated/spikes_truth.npz"] if simulated else []
+
+
+def hmmglm_ladder(wildcards):
+    """The ladder of a set, where it is wanted."""
+    wanted = config["hmmglm"]["ladder"]
+    return [f"results/hmmglm/{wildcards.dataset}/ladder.tsv"] if wanted else []
 
 
 def hmmglm_files(name):
@@ -58,8 +81,14 @@ def hmmglm_jobs():
     simulated = any(source == "simulated" for source, _ in HMMGLM_SETS.values())
     return {
         **dict.fromkeys(["hmmglm_bin", "hmmglm_select", "hmmglm_export"], sets),
+        **({"hmmglm_ladder": sets} if own["ladder"] else {}),
         "hmmglm_fit": fits,
         **({"hmmglm_fit_one": parts} if own["grid"] == "jobs" else {}),
         "hmmglm_simulate": ONCE if simulated else [],
         "hmmglm_summary": ONCE,
     }
+
+
+def hmmglm_gpu(wildcards):
+    """Whether a fit asks for a graphics card."""
+    return 1 if config["hmmglm"]["device"] == "cuda" else 0

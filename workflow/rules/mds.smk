@@ -21,7 +21,7 @@ rule mds_simulate:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=config["mds"]["planted"],
         seed=config["execution"]["seed"],
@@ -39,6 +39,7 @@ rule mds_twin:
     output:
         twin="results/mds/{dataset}/twin.pt",
         metrics="results/mds/{dataset}/twin_metrics.json",
+        twins="results/mds/{dataset}/twins.tsv",
         excluded="results/mds/{dataset}/excluded_units.tsv",
     log:
         "results/logs/mds/{dataset}/mds_twin.log",
@@ -51,10 +52,10 @@ rule mds_twin:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=240,
+        runtime=minutes(240),
         gpu=mds_gpu,
     params:
-        inputs=stamp(mds_data, mds_known, config["mds"]["twin"]["path"]),
+        inputs=stamp(mds_data, mds_known, *mds_twin_files()),
         settings=settings("mds", *MDS_DATA, "frame_rate_hz", "device"),
         seed=config["execution"]["seed"],
         code=stage_digest("mds", "encoding"),
@@ -81,7 +82,7 @@ rule mds_cluster:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=240,
+        runtime=minutes(240),
         gpu=mds_gpu,
     params:
         settings=settings("mds", *MDS_SEARCH),
@@ -107,6 +108,8 @@ rule mds_select:
         matrices="results/mds/{dataset}/matrices.npz",
         ladder="results/mds/{dataset}/k_ladder.tsv",
         objectives="results/mds/{dataset}/objectives.tsv",
+        baselines="results/mds/{dataset}/baselines.tsv",
+        protocols="results/mds/{dataset}/protocols.tsv",
     log:
         "results/logs/mds/{dataset}/mds_select.log",
     benchmark:
@@ -118,7 +121,7 @@ rule mds_select:
     threads: 1
     resources:
         mem_mb=memory(6, floor=4000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         settings=settings("mds", *MDS_SEARCH),
         seed=config["execution"]["seed"],
@@ -144,7 +147,7 @@ rule mds_present:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=config["mds"]["planted"],
         seed=config["execution"]["seed"],
@@ -173,7 +176,7 @@ rule mds_assign:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         inputs=stamp(mds_recording),
         code=stage_digest("mds"),
@@ -205,7 +208,7 @@ rule mds_summary:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         config={"mds": config["mds"]},
         sets=list(MDS_SETS),

@@ -7,6 +7,8 @@ MDS_DATA = ("variable", "stimulus_space", "twin", "made_cells", "held_out_fracti
 MDS_SEARCH = (
     "preset",
     "stimulus_space",
+    "rotations",
+    "shift",
     "n_clusters_init",
     "temperature",
     "norm",
@@ -44,6 +46,14 @@ def mds_known(wildcards):
     """The user's table of known types, for the user's own data."""
     path = config["mds"]["known_types"]
     return [path] if path and wildcards.dataset not in mds_config.NAMED else []
+
+
+def mds_twin_files():
+    """Files of a twin from elsewhere; a module's without the name of its function."""
+    twin = config["mds"]["twin"]
+    code = twin["module"] or ""
+    found = [twin["path"], twin["predictions"], code.rpartition(":")[0] or code]
+    return [path for path in found if path]
 
 
 def mds_gpu(wildcards):

@@ -22,7 +22,7 @@ rule ntf_simulate:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=config["ntf"]["simulated"],
         seed=config["execution"]["seed"],
@@ -51,7 +51,7 @@ rule ntf_tensor:
     threads: 1
     resources:
         mem_mb=memory(8, floor=2000, base=1000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
@@ -81,7 +81,7 @@ rule ntf_rank:
     threads: 1
     resources:
         mem_mb=memory(1.3, floor=1500, base=1500),
-        runtime=240,
+        runtime=minutes(240),
         gpu=ntf_gpu,
     params:
         settings=settings("ntf", "ranks", "rank", "rank_rule", *NTF_MODEL),
@@ -113,7 +113,7 @@ rule ntf_factorize:
     threads: 1
     resources:
         mem_mb=memory(1.3, floor=1500, base=1500),
-        runtime=120,
+        runtime=minutes(120),
         gpu=ntf_gpu,
     params:
         settings=settings("ntf", *NTF_MODEL),
@@ -144,12 +144,12 @@ rule ntf_null:
     threads: 1
     resources:
         mem_mb=memory(30, floor=2000, base=2000),
-        runtime=240,
+        runtime=minutes(240),
         gpu=ntf_gpu,
     params:
         inputs=stamp(ntf_files, ntf_events),
         source=lambda wildcards: ntf_source(wildcards.dataset),
-        settings=settings("ntf", "n_null", *NTF_TENSOR, *NTF_MODEL),
+        settings=settings("ntf", "n_null", "surrogate", *NTF_TENSOR, *NTF_MODEL),
         per_chunk=NTF_PER_CHUNK,
         seed=config["execution"]["seed"],
         code=stage_digest("ntf"),
@@ -166,11 +166,16 @@ rule ntf_communities:
         recordings=ntf_files,
         nulls=ntf_nulls,
         known=ntf_known,
+        groups=ntf_groups,
         rank="results/ntf/{dataset}/rank.json",
     output:
         communities="results/ntf/{dataset}/communities.tsv",
         components="results/ntf/{dataset}/components.tsv",
         recurrence="results/ntf/{dataset}/recurrence.tsv",
+        baselines="results/ntf/{dataset}/baselines.tsv",
+        states="results/ntf/{dataset}/states.tsv",
+        transitions="results/ntf/{dataset}/transitions.tsv",
+        groups="results/ntf/{dataset}/groups.tsv",
         nulls="results/ntf/{dataset}/nulls.tsv",
         membership="results/ntf/{dataset}/membership.npz",
         traces="results/ntf/{dataset}/back_projection.npz",
@@ -189,9 +194,9 @@ rule ntf_communities:
     threads: 1
     resources:
         mem_mb=memory(3, floor=2000),
-        runtime=120,
+        runtime=minutes(120),
     params:
-        inputs=stamp(ntf_files, ntf_known),
+        inputs=stamp(ntf_files, ntf_known, ntf_groups),
         source=lambda wildcards: ntf_source(wildcards.dataset),
         settings=settings(
             "ntf", "communities", "n_moves", "recordings", "identity", "fmri_runs"
@@ -222,7 +227,7 @@ rule ntf_summary:
     threads: 1
     resources:
         mem_mb=memory(floor=1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         config={"ntf": config["ntf"]},
         sets=list(NTF_SETS),

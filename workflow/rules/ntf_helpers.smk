@@ -54,6 +54,12 @@ def ntf_known(wildcards):
     return [groups] if groups and source == "recordings" else []
 
 
+def ntf_groups(wildcards):
+    """Table of groups of animals of a set, where there is one."""
+    groups = config["ntf"]["recordings"]["groups"]
+    return [groups] if groups and ntf_source(wildcards.dataset) == "recordings" else []
+
+
 def ntf_nulls(wildcards):
     """Surrogates of a set, some per file."""
     chunks = -(-config["ntf"]["n_null"] // NTF_PER_CHUNK)

@@ -29,7 +29,7 @@ rule report:
     threads: 1
     resources:
         mem_mb=memory(floor=4000),
-        runtime=30,
+        runtime=minutes(30, everybody=True),
     params:
         config=config,
         code=stage_digest("report", "config"),

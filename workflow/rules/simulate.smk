@@ -16,7 +16,7 @@ rule simulate_fmri:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings={
             key: value for key, value in config["simulate"].items() if key != "scenes"
@@ -42,7 +42,7 @@ rule simulate_scenes:
     threads: 1
     resources:
         mem_mb=memory(floor=2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=config["simulate"]["scenes"],
         seed=config["execution"]["seed"],

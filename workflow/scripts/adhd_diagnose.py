@@ -21,7 +21,7 @@ def main(snakemake):
         tables.write_tsv(output.mask, mask)
         tables.write_tsv(output.absent, final.absent_table(absent))
         tables.write_exclusions(output.exclusions, left_out)
-        primary = next(item for item in analyses if item.primary)
+        primary = next(analysis for analysis in analyses if analysis.primary)
         model, pattern = final.fit(primary, features, people)
         model.save(output.model)
         tables.write_tsv(output.pattern, pattern)

@@ -19,10 +19,12 @@ def main(snakemake):
         left_out = []
         if given.get("maps"):
             table, graphs, left_out = stage.region_features(
-                given.maps, given.graphs, names, settings["runs"]
+                given.maps, given.graphs, names, settings["runs"], given.get("run_maps")
             )
         else:
             keys = snakemake.params.run_keys
+            left_out = stage.without_places(name for name in names if not given.get(name))
+            names = [name for name in names if given.get(name)]
             files = {name: dict(zip(keys, given[name])) for name in names}
             table, graphs = stage.voxel_features(
                 files,

@@ -8,7 +8,7 @@ def main(snakemake):
         from neuro.adhd.graph import runs as run_graphs
         from neuro.base import provenance
         from neuro.io.formats import excluded
-        from neuro.io.images import nifti
+        from neuro.io.images.nodes import load_nodes
 
         outputs = {name: str(path) for name, path in snakemake.output.items()}
         if excluded.is_excluded(snakemake.input.bold):
@@ -16,26 +16,24 @@ def main(snakemake):
             log("the run was excluded before")
             return
         settings, band = snakemake.params.settings, snakemake.params.band
-        bold = nifti.load_bold(snakemake.input.bold)
-        mask = nifti.load_mask(snakemake.input.mask, like=bold.img)
+        surfaces = list(snakemake.input.get("surfaces") or ())
+        nodes = load_nodes(snakemake.input.mask, surfaces)
+        values, tr = nodes.series(snakemake.input.bold)
         options = run_graphs.graph_options(settings, run_graphs.VOXEL_DENSITY)
         maps, row = run_graphs.run_graph(
-            nifti.masked_series(bold.img, mask),
-            nifti.mask_coords_mm(mask),
+            values,
+            nodes.coords_mm(),
             options,
             truncate_to=settings["truncate_to"],
             n_threads=snakemake.threads,
         )
         row |= {
             "run_key": snakemake.wildcards.run_key,
-            "tr": bold.tr,
-            "dof": run_graphs.degrees_of_freedom(row["n_volumes"], bold.tr, band),
+            "tr": tr,
+            "dof": run_graphs.degrees_of_freedom(row["n_volumes"], tr, band),
         }
         for name in outputs.keys() - {"graph"}:
-            if maps[name].ndim == 1:
-                nifti.write_map(outputs[name], maps[name], mask)
-            else:
-                nifti.write_series(outputs[name], maps[name].T, mask, 1.0)
+            nodes.write(outputs[name], maps[name])
             provenance.sidecar(
                 outputs[name],
                 parameters=settings,

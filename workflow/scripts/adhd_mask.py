@@ -5,33 +5,38 @@ from neuro.base import job
 
 def main(snakemake):
     with job.run(snakemake) as log:
-        import numpy as np
-
         from neuro.adhd.graph import voxels
         from neuro.base import provenance
         from neuro.fmri.regions.owners import region_of_voxel
-        from neuro.fmri.regions.parcellate import Parcellator
+        from neuro.fmri.regions.surface import parcellator
+        from neuro.io import InputProblem
         from neuro.io.formats import excluded, tables
-        from neuro.io.images import nifti
 
-        params, output = snakemake.params, snakemake.output
-        used = [path for path in snakemake.input.masks if not excluded.is_excluded(path)]
-        group, coverage = voxels.join_masks(used, params.scope)
-        nifti.write_map(output.mask, np.ones(int(coverage.inside.sum())), group)
-        nifti.write_map(output.coverage, coverage.share, group)
+        given, params, output = snakemake.input, snakemake.params, snakemake.output
+        used = [path for path in given.masks if not excluded.is_excluded(path)]
+        group, share = voxels.join_nodes(used, params.scope, list(given.get("surfaces") or ()))
+        group.write_mask(output.mask)
+        group.write(output.coverage, share)
+        coords = group.coords_mm()
         if params.regions == "kmeans":
-            table, codes = voxels.kmeans_regions(nifti.mask_coords_mm(group))
+            if coords is None:
+                raise InputProblem(
+                    "adhd.mask.regions: kmeans needs the places of all grayordinates; give "
+                    "fmri.surfaces, or use 'atlas'"
+                )
+            table, codes = voxels.kmeans_regions(coords)
         else:
-            atlas = snakemake.input.get("atlas") or params.atlas["atlas"]
+            atlas = given.get("atlas") or params.atlas["atlas"]
             source = atlas if params.regions == "atlas" else params.regions
-            parcels = Parcellator(source, group, radius_mm=params.atlas["sphere_mm"]).fit()
-            table, codes = voxels.nearest_regions(
-                nifti.mask_coords_mm(group),
-                parcels.labels_,
-                parcels.coords_,
-                region_of_voxel(parcels),
-            )
-        nifti.write_map(output.regions, codes, group)
+            parcels = parcellator(source, group.where, radius_mm=params.atlas["sphere_mm"]).fit()
+            region = region_of_voxel(parcels)
+            if coords is None:
+                table, codes = voxels.surface_regions(parcels.labels_, region)
+            else:
+                table, codes = voxels.nearest_regions(
+                    coords, parcels.labels_, parcels.coords_, region
+                )
+        group.write(output.regions, codes)
         tables.write_tsv(output.labels, table)
         for path in (output.mask, output.regions):
             provenance.sidecar(

@@ -53,6 +53,8 @@ def main(snakemake):
             from neuro.adhd.targets import judge
 
             figures += judge.headline(tables.read_tsv(given.targets))
+        if given.get("group"):
+            figures += json.loads(Path(given.group).read_text("utf-8"))["headline"]
         if given.get("truth"):
             planted = json.loads(Path(given.truth).read_text("utf-8"))["case_regions"]["name"]
             name, n = primary_maps(settings)[0], len(everybody)

@@ -12,7 +12,7 @@ def main(snakemake):
 
         params, out = snakemake.params, Path(snakemake.output[0])
         stage.sample(snakemake.wildcards, snakemake.input, out, params, log)
-        seeds = tables.read_tsv(out)["seed"]
+        seeds = tables.read_tsv(out)["seed"].dropna().astype(int)
         log.beside = [path for seed in seeds for path in out.parent.glob(f"seed-{seed}[._]*")]
 
 

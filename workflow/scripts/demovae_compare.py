@@ -12,9 +12,9 @@ def main(snakemake):
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
         people = cohort.load(given.connectomes, given.participants, params.cohort, given.get("qc"))
-        found = compare.compare_cohort(people, params.settings, params.seed, log)
-        tables.write_tsv(output.table, found)
-        tables.write_tsv(output.summary, compare.summary(found))
+        compared = compare.compare_cohort(people, params.settings, params.seed, log)
+        tables.write_tsv(output.table, compared)
+        tables.write_tsv(output.summary, compare.summary(compared))
         for path in (output.table, output.summary):
             provenance.sidecar(
                 path,
@@ -24,7 +24,7 @@ def main(snakemake):
                 packages=["numpy", "scipy", "scikit-learn", "torch"],
                 Note="CPU seconds are those of this machine; readouts 'fresh' count",
             )
-        log(f"{len(people.edges)} runs, {len(found)} figures")
+        log(f"{len(people.edges)} runs, {len(compared)} figures")
 
 
 if "snakemake" in globals():

@@ -16,8 +16,8 @@ def main(snakemake):
         if given.get("folds"):
             text = {"participant_id": str, "scheme": str, "fold": str}
             folds = tables.read_tsv(given.folds[0], dtype=text)
-        found = judge.judge_features(people, params.settings, params.seed, folds, log)
-        for name, table in found.items():
+        judged = judge.judge_features(people, params.settings, params.seed, folds, log)
+        for name, table in judged.items():
             path = tables.write_tsv(output[name], table)
             provenance.sidecar(
                 path,
@@ -26,7 +26,7 @@ def main(snakemake):
                 seed=params.seed,
                 packages=["numpy", "scipy", "scikit-learn", "torch"],
             )
-        log(f"{len(people.edges)} runs, {len(found['readouts'])} readouts")
+        log(f"{len(people.edges)} runs, {len(judged['readouts'])} readouts")
 
 
 if "snakemake" in globals():

@@ -18,9 +18,9 @@ def main(snakemake):
         def build(columns):
             return fold_features.estimator(params.settings, columns, params.seed)
 
-        found, arrays = judge.judge_generation(people, params.settings, build, params.seed)
-        tables.write_tsv(output.generation, found["generation"])
-        tables.write_tsv(output.maps, found["map_comparison"])
+        judged, arrays = judge.judge_generation(people, params.settings, build, params.seed)
+        tables.write_tsv(output.generation, judged["generation"])
+        tables.write_tsv(output.maps, judged["map_comparison"])
         np.savez(output.arrays, region=np.array(people.region), **arrays)
         for path in (output.generation, output.maps, output.arrays):
             provenance.sidecar(

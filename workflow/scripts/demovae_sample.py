@@ -29,7 +29,8 @@ def main(snakemake):
         rows = draw_rows(
             rows[names], params.settings["n_samples"], params.seed, bool(given.get("grid"))
         )
-        edges = makers.draw(people, people.columns, rows, model, params.settings, params.seed)
+        draw = makers.maker(people, people.columns, model, params.settings, params.seed)
+        edges = draw(rows, params.seed)
         np.savez(output.synthetic, edges=edges, region=np.array(people.region))
         tables.write_tsv(output.demographics, rows)
         repaired = params.settings["psd"] and people.kind in ("pearson", "fisher_z")

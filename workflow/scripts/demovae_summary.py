@@ -24,6 +24,8 @@ def main(snakemake):
             main=headline.main_features(settings),
             planted=planted,
         )
+        if given.get("phenotypes"):
+            figures += headline.scanned(tables.read_tsv(given.phenotypes[0]))
         left_out = pd.concat([tables.read_tsv(path, dtype=str) for path in given.exclusions])
         tables.write_tsv(output.exclusions, left_out.drop_duplicates())
         provenance.write_json(output.report, figures)

@@ -25,15 +25,18 @@ def main(snakemake):
             "motion": given.motion or None,
             "settings": params.settings,
             "space": params.space,
+            "surfaces": list(given.get("surfaces") or ()),
         }
         try:
             if params.kind == "xcpd":
                 outliers = given.outliers or None
-                result = accept_image(given.bold, given.mask, files, outliers=outliers, **common)
+                result = accept_image(
+                    given.bold, given.mask or None, files, outliers=outliers, **common
+                )
             else:
                 result = clean_image(
                     given.bold,
-                    given.mask,
+                    given.mask or None,
                     files,
                     confounds=given.confounds or None,
                     motion_order=params.motion_order,

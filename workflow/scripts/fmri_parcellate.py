@@ -7,11 +7,11 @@ def main(snakemake):
     with job.run(snakemake) as log:
         import numpy as np
 
-        from neuro.fmri.quality.run import orthogonal_slices
+        from neuro.fmri.quality.run import node_maps
         from neuro.fmri.regions.owners import region_of_voxel
-        from neuro.fmri.regions.parcellate import Parcellator
+        from neuro.fmri.regions.surface import parcellator
         from neuro.io.formats import excluded, tables
-        from neuro.io.images import nifti
+        from neuro.io.images import grayordinates, runs
         from neuro.io.regions import series
 
         given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -20,23 +20,25 @@ def main(snakemake):
             log("the run was excluded before")
             return
         settings = params.settings
-        denoised = nifti.load_bold(given.denoised)
-        mask = nifti.load_mask(given.mask, like=denoised.img)
+        meshes = list(given.get("surfaces") or ())
+        denoised, where = runs.load_run(given.denoised, given.mask, surfaces=meshes)
         atlas = given.get("atlas") or settings["atlas"]
-        parcels = Parcellator(atlas, mask, settings["min_coverage"], settings["sphere_mm"]).fit()
+        parcels = parcellator(atlas, where, settings["min_coverage"], settings["sphere_mm"]).fit()
         images = []
         if params.kind == "xcpd":
             # The image was denoised before: there is no series from before to compare with.
             excluded.mark([output.preproc])
         else:
-            preproc = nifti.load_bold(given.preproc, tr=params.tr, voxel_size=params.voxel_size)
+            grid = {"tr": params.tr, "voxel_size": params.voxel_size}
+            preproc, _ = runs.load_run(given.preproc, given.mask, **grid)
             images.append((output.preproc, preproc))
         # The coverage that is reported below is that of the denoised series, so they come last.
         images.append((output.series, denoised))
         for path, image in images:
+            result = parcels.transform(runs.run_series(image, where))
             series.write_series_tsv(
                 path,
-                parcels.transform(image),
+                result,
                 parcels.labels_,
                 image.tr,
                 parameters=dict(settings),
@@ -46,7 +48,12 @@ def main(snakemake):
             )
         coverage = parcels.coverage_table().rename(columns={"label": "region"})
         tables.write_tsv(output.coverage, coverage)
-        slices = orthogonal_slices(mask, atlas=region_of_voxel(parcels) + 1)
+        if output.get("parcels"):
+            axis = parcels.parcels_axis()
+            grayordinates.write_series(output.parcels, result, axis, denoised.tr)
+            maps = {"coverage": parcels.coverage_}
+            grayordinates.write_scalars(output.parcel_coverage, maps, axis)
+        slices = node_maps(where, atlas=region_of_voxel(parcels) + 1)
         np.savez_compressed(output.figures, **slices)
         log(f"{int(parcels.kept_.sum())} of {len(parcels.labels_)} regions covered")
 

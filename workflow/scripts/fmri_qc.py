@@ -39,7 +39,7 @@ def main(snakemake):
             mean, fd = group.by_participant(values, runs, kind)
             if np.isfinite(fd).sum() >= qcfc.LEAST:
                 motion[name] = qcfc.qc_fc(mean, fd, apart)
-        parts = [item.table(after.index, name, apart) for name, item in sorted(motion.items())]
+        parts = [trace.table(after.index, name, apart) for name, trace in sorted(motion.items())]
         columns = ["stage", "edge", "i", "j", "r", "p", "distance_mm"]
         tables.write_tsv(
             snakemake.output.qc_fc, pd.concat(parts) if parts else pd.DataFrame(columns=columns)
@@ -58,6 +58,10 @@ def main(snakemake):
         if snakemake.input.get("truth"):
             truth = json.loads(Path(snakemake.input.truth).read_text("utf-8"))
             figures += group.planted(qc, after.edges, after.region, truth)
+        if snakemake.input.get("ledger"):
+            from neuro.fmri.compare import ledger
+
+            figures += ledger.headline(tables.read_tsv(snakemake.input.ledger))
         provenance.write_json(snakemake.output.report, figures)
         log(f"{len(qc)} runs, {len(left_out)} exclusions")
 

@@ -20,7 +20,7 @@ def main(snakemake):
             log("the run was excluded before")
             return
         try:
-            found = raw_realign.realign_run(
+            result = raw_realign.realign_run(
                 given.bold,
                 files,
                 tr=params.tr,
@@ -38,7 +38,7 @@ def main(snakemake):
             excluded.mark_with_reasons(images, output.exclusions, rows)
             log(f"excluded: {problem.problems[0]}")
             return
-        log(f"mean displacement {found['mean_fd']:.3f} mm, {found['n_failed']} volumes failed")
+        log(f"mean displacement {result['mean_fd']:.3f} mm, {result['n_failed']} volumes failed")
 
 
 if "snakemake" in globals():

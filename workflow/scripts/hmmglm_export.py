@@ -15,7 +15,7 @@ def main(snakemake):
         given, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
         binned, folds = files.read_counts(given.counts)
         model = OneHotHMMGLM.load(given.model)
-        found = export.everything(
+        results = export.everything(
             model,
             binned,
             folds,
@@ -24,20 +24,21 @@ def main(snakemake):
             name=snakemake.wildcards.dataset,
             switch_s=settings["switch_s"],
             truth=files.read_truth(given.truth, binned) if given.truth else None,
+            ladder=tables.read_tsv(given.ladder[0]) if given.ladder else None,
         )
         paths = dict(output.items())
-        for name, table in found.tables.items():
+        for name, table in results.tables.items():
             tables.write_tsv(paths[name], table)
         note = files.banner(settings)
         graphml.write_graphs(output.graphs, model, binned.units["unit"].tolist(), note)
-        provenance.write_json(output.report, found.headline)
+        provenance.write_json(output.report, results.headline)
         provenance.sidecar(
             output.states,
             parameters=settings,
             inputs=[given.model, given.counts],
             **({"Note": note} if note else {}),
         )
-        log(f"{len(found.tables['dwell'])} visits, {len(found.headline)} headline figures")
+        log(f"{len(results.tables['dwell'])} visits, {len(results.headline)} headline figures")
 
 
 if "snakemake" in globals():

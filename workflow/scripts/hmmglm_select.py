@@ -6,7 +6,7 @@ from neuro.base import job
 def main(snakemake):
     with job.run(snakemake) as log:
         from neuro.base import provenance
-        from neuro.hmmglm import sets
+        from neuro.hmmglm import exported, sets
         from neuro.hmmglm.baselines import sweep
         from neuro.hmmglm.design import files
         from neuro.io.formats import tables
@@ -21,16 +21,16 @@ def main(snakemake):
         tables.write_tsv(output.sweep, table, float_format=None)
         tables.write_tsv(output.curve, sweep.curve_of(table, name))
         tables.write_tsv(output.restarts, sweep.restart_agreement(table, name))
-        tables.write_tsv(output.convergence, sets.convergence_table(model))
+        tables.write_tsv(output.convergence, exported.convergence_table(model))
         model.save(output.model)
         provenance.sidecar(
             output.model,
-            parameters=sets.sidecar_parameters(model, settings),
+            parameters=exported.sidecar_parameters(model, settings),
             inputs=[given.counts],
             seed=params.seed,
             packages=["numpy", "scipy", "numba", "pandas"],
             threads=snakemake.threads,
-            **sets.sidecar_results(model, settings),
+            **exported.sidecar_results(model, settings),
         )
         log(f"{k} states, model {name}, smallest occupancy {model.occupancy_.min():.3f}")
 

@@ -12,15 +12,15 @@ def main(snakemake):
         given, params = snakemake.input, snakemake.params
         with np.load(given.stimuli, allow_pickle=False) as file:
             stimuli = file["stimuli"]
-        found = ln8.present(
+        result = ln8.present(
             ln8.read_truth(given.truth),
             stimuli,
             params.settings["n_new"],
             params.settings["n_repeats"],
             random_state=params.seed,
         )
-        np.savez(snakemake.output.recording, **found)
-        n_repeats, n_stimuli, n_cells = found["responses"].shape
+        np.savez(snakemake.output.recording, **result)
+        n_repeats, n_stimuli, n_cells = result["responses"].shape
         log(f"{n_cells} new cells, {n_stimuli} stimuli, {n_repeats} repeats")
 
 

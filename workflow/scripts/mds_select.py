@@ -13,6 +13,7 @@ def main(snakemake):
         from neuro.base import provenance
         from neuro.io.formats import tables
         from neuro.mds import files, stage, summary
+        from neuro.mds.clusters import protocols
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params
         twin, facts = stage.read_twin(given.twin)
@@ -33,10 +34,15 @@ def main(snakemake):
             fs=facts["fs"],
             conditions=getattr(twin, "names", None),
         )
-        found = summary.summary(model, table, excluded, facts["notes"])
+        content = summary.summary(model, table, excluded, facts["notes"])
         judge = partial(stage.even_typing, twin, table, seed=params.seed)
-        found |= judge(model.stimuli_, model.labels_)
-        provenance.write_json(out.summary, found)
+        content |= judge(model.stimuli_, model.labels_)
+        plain = stage.plain(model, twin, table, params.seed)
+        tables.write_tsv(out.baselines, pd.DataFrame(plain, columns=summary.BASELINES))
+        rows = stage.typing_protocols(model, params.seed)
+        tables.write_tsv(out.protocols, pd.DataFrame(rows, columns=protocols.COLUMNS))
+        content["plain"] = summary.best_plain(plain)
+        provenance.write_json(out.summary, content)
         tables.write_tsv(out.restarts, summary.restart_table(model))
         tables.write_tsv(out.history, summary.history_table(model))
         np.savez(out.matrices, **summary.arrays(model, table))
@@ -52,7 +58,7 @@ def main(snakemake):
             parameters=dict(params.settings),
             inputs=[given.twin, *given.runs],
             seed=params.seed,
-            packages=["numpy", "torch"],
+            packages=["numpy", "torch", "diptest"],
             Verdict=model.verdict_,
         )
         log(f"{model.n_clusters_} clusters, J {model.objective_:.4f}: {model.verdict_}")

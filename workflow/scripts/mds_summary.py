@@ -11,21 +11,22 @@ def main(snakemake):
 
         from neuro.base import provenance
         from neuro.io.formats import tables
-        from neuro.mds import summary
+        from neuro.mds import headlines, summary
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params
-        found = dict(zip(params.sets, (summary.read_json(path) for path in given.summaries)))
+        by_set = dict(zip(params.sets, (summary.read_json(path) for path in given.summaries)))
         typed = dict(zip(params.typed, (summary.read_json(path) for path in given.typed)))
         metrics = dict(zip(params.sets, (summary.read_json(path) for path in given.metrics)))
         rows = [
             row
-            for name, item in found.items()
-            for row in summary.headline(
+            for name, facts in by_set.items()
+            for row in headlines.headline(
                 name,
-                item,
+                facts,
                 params.config["mds"]["planted"] if name == "planted" else None,
                 typed.get(name),
                 metrics[name]["shared_stimuli"],
+                metrics[name]["beside"],
             )
         ]
         left_out = [

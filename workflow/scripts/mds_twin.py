@@ -11,6 +11,7 @@ def main(snakemake):
         from neuro.base import provenance
         from neuro.io.formats import tables
         from neuro.mds import stage
+        from neuro.mds.twin import beside
 
         given, out, params = snakemake.input, snakemake.output, snakemake.params
         settings, seed = params.settings, params.seed
@@ -19,6 +20,8 @@ def main(snakemake):
             log(note)
         twin = stage.make_twin(data, settings, seed, log)
         corr = np.asarray(twin.test_correlation_)
+        others = getattr(twin, "beside_", [])
+        tables.write_tsv(out.twins, pd.DataFrame(others, columns=beside.COLUMNS))
         table, excluded, twin = stage.unit_table(data, twin, settings, seed)
         if snakemake.wildcards.dataset == "voxels":
             # The planted regions of the simulated voxels are what clusters should find.
@@ -37,7 +40,9 @@ def main(snakemake):
                 "test_corr_mean": float(corr.mean()),
                 "test_corr_median": float(np.median(corr)),
                 "test_corr_90": float(np.quantile(corr, 0.9)),
-                "shared_stimuli": data.shared() + getattr(twin, "shared_", 0),
+                "shared_stimuli": getattr(twin, "shared_", 0),
+                "beside": others,
+                "why": getattr(twin, "why_", ""),
                 "history": getattr(twin, "history_", []),
             },
         )

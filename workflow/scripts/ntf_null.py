@@ -28,7 +28,9 @@ def main(snakemake):
         seeds = stage.null_seeds(
             params.seed, int(snakemake.wildcards.chunk), params.per_chunk, settings["n_null"]
         )
-        null = nulls.null_motifs(items, build, fit, seeds, log)
+        null = nulls.null_motifs(
+            items, build, fit, seeds, log, **stage.null_options(params.source, settings)
+        )
         files.write_nulls(snakemake.output.null, null)
         log(f"{len(seeds)} surrogates, mean explained energy {null.explained.mean():.3f}")
 

@@ -219,20 +219,20 @@ class ImagingAndCovariates(Decision):
         out = np.empty((len(test), labels.shape[1]))
         # blocks keep the stacked designs small
         for low in range(0, labels.shape[1], 200):
-            part = slice(low, low + 200)
+            block = slice(low, low + 200)
             A, B = (
                 np.concatenate(
                     [
-                        np.broadcast_to(fixed, (values[:, part].shape[1], *fixed.shape)),
-                        ((values[:, part] - centre[part]) / scale[part]).T[:, :, None],
+                        np.broadcast_to(fixed, (values[:, block].shape[1], *fixed.shape)),
+                        ((values[:, block] - centre[block]) / scale[block]).T[:, :, None],
                     ],
                     axis=2,
                 )
                 for fixed, values in ((known, inside), (new, outside))
             )
-            weights = logistic_weights(A, labels[:, part], self.C)
+            weights = logistic_weights(A, labels[:, block], self.C)
             decision = (B @ weights[:, :-1, None])[..., 0] + weights[:, -1:]
-            out[:, part] = decision.T
+            out[:, block] = decision.T
         return out
 
 
@@ -242,7 +242,7 @@ def inner_decisions(estimator, train: Rows, labels):
         train, getattr(estimator, "inner_cv", 5), getattr(estimator, "random_state", 0)
     )
     out = np.empty(labels.shape)
-    for part in range(fold.max() + 1):
-        known, new = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+    for inner in range(fold.max() + 1):
+        known, new = np.flatnonzero(fold != inner), np.flatnonzero(fold == inner)
         out[new] = estimator.decide_many(train.take(known), labels[known], train.take(new))
     return out

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from neuro.adhd.diagnosis.guard import decision, guard
 from neuro.adhd.diagnosis.mask import Rows
 from neuro.adhd.diagnosis.scores import SCORE_COLUMNS, add_null, headline, score_predictions
+from neuro.io.problems import InputProblem
 from neuro.stats.subjects import iterate_folds, make_folds, merged_sites
 
 __all__ = [
@@ -105,7 +106,7 @@ def nested_cv(
     ------
     ValueError
         When sizes differ, a site is missing, a subject is in two folds, or there are fewer than
-        2 sites to leave out.
+        2 sites to leave out; an InputProblem where a fold leaves too few subjects.
     """
     rows, y = outer_rows(X, y, groups, site, covariates)
     subtype = np.full(len(y), np.nan) if subtype is None else np.asarray(subtype)
@@ -197,7 +198,7 @@ def outer_rows(X, y, groups, site, covariates=None):
 def check_training(y, scheme: str, fold: str) -> None:
     """Refuse a training fold with one class."""
     if y.all() or not y.any():
-        raise ValueError(
+        raise InputProblem(
             f"{scheme}, fold '{fold}': only {'cases' if y.all() else 'controls'} are left for "
             "training; use fewer folds or other sites"
         )

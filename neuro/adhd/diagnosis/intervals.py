@@ -11,7 +11,7 @@ RANGES = {
 }
 """Smallest and largest value of a metric; of all others 0 and 1."""
 MIN_PERMUTATIONS = 20
-"""Fewer permutations say too little about a spread (ours; coverage in `docs/adhd.md`)."""
+"""Fewer permutations say too little about a spread (ours; coverage in `docs/adhd/intervals.md`)."""
 KINDS = ("permutation", "site", "bootstrap")
 """Where an interval comes from: the spread of the permuted values, of one site's own labels, or a
 bootstrap over subjects, which is too narrow and stands only where nothing else is known."""

@@ -79,15 +79,15 @@ def project_stack(Z, Z_new, columns, n_components: int):
     width = min(n_components, max(sizes), len(Z) - 1)
     if len(sizes) == 1 and max(sizes) <= len(Z):
         order = np.concatenate(columns)
-        part, part_new = (
+        block, part_new = (
             np.ascontiguousarray(rows[:, order].reshape(len(rows), len(columns), -1).swapaxes(0, 1))
             for rows in (Z, Z_new)
         )
-        values, vectors = np.linalg.eigh(part.swapaxes(1, 2) @ part)
+        values, vectors = np.linalg.eigh(block.swapaxes(1, 2) @ block)
         values, vectors = values[:, ::-1][:, :width], vectors[:, :, ::-1][:, :, :width]
         values = np.where(values > RANK_TOLERANCE * values[:, :1], values, 0.0)
         vectors = vectors * (values > 0)[:, None, :]
-        return part @ vectors, part_new @ vectors, values
+        return block @ vectors, part_new @ vectors, values
     scores = np.zeros((len(columns), len(Z), width))
     new = np.zeros((len(columns), len(Z_new), width))
     scatter = np.zeros((len(columns), width))
@@ -95,8 +95,8 @@ def project_stack(Z, Z_new, columns, n_components: int):
     every = np.vstack([Z, Z_new])[:, np.concatenate(columns)]
     stops = np.cumsum([len(cols) for cols in columns])
     for row, (cols, stop) in enumerate(zip(columns, stops)):
-        part = every[:, stop - len(cols) : stop]
-        both, values = component_scores(part, len(Z), width)
+        block = every[:, stop - len(cols) : stop]
+        both, values = component_scores(block, len(Z), width)
         scores[row, :, : len(values)] = both[: len(Z)]
         new[row, :, : len(values)] = both[len(Z) :]
         scatter[row, : len(values)] = values

@@ -88,8 +88,8 @@ def region_hits(rows: Rows, labels, columns, scaler, n_folds, random_state, k, s
     """
     fold = inner_folds(rows, n_folds, random_state)
     hits = np.zeros((2, len(columns), labels.shape[1]))
-    for part in range(fold.max() + 1):
-        train, test = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+    for fold_number in range(fold.max() + 1):
+        train, test = np.flatnonzero(fold != fold_number), np.flatnonzero(fold == fold_number)
         Z, Z_new = scale_pair(scaler, rows.take(train), rows.take(test))
         scores, new, scatter = project_stack(Z, Z_new, columns, k)
         known = labels[train].astype(np.float64)
@@ -111,8 +111,8 @@ def _count(flags) -> np.ndarray:
     """Sum of booleans over axis 1; bytes add up many times faster than integers."""
     total = np.zeros((len(flags), *flags.shape[2:]), dtype=np.int64)
     for low in range(0, flags.shape[1], 255):
-        part = flags[:, low : low + 255].view(np.uint8)
-        total += np.add.reduce(part, axis=1, dtype=np.uint8).astype(np.int64)
+        block = flags[:, low : low + 255].view(np.uint8)
+        total += np.add.reduce(block, axis=1, dtype=np.uint8).astype(np.int64)
     return total
 
 

@@ -211,7 +211,7 @@ class GraphDiagnosis(Decision):
 
         self.scaler_ = clone(plan.scaler)
         Z = self.scaler_.fit_transform(rows.X, **rows.context())
-        inside = [part for part, keep in zip(view.columns, self.region_mask_) if keep]
+        inside = [nodes for nodes, keep in zip(view.columns, self.region_mask_) if keep]
         columns = np.sort(np.concatenate(inside))
         self.columns_ = np.zeros(Z.shape[1], dtype=bool)
         self.columns_[columns] = True

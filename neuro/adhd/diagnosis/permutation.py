@@ -132,8 +132,8 @@ def permute_within_site(
                     for number in batch
                 ]
             )
-            found = _decisions(estimator, rows, labels, splits, one_by_one)
-            metrics = score_metrics(labels, found)
+            decisions = _decisions(estimator, rows, labels, splits, one_by_one)
+            metrics = score_metrics(labels, decisions)
             for name in METRICS:
                 tables.append(
                     pd.DataFrame(

@@ -41,11 +41,13 @@ def score_predictions(
         own, totals have those of a bootstrap over subjects until :func:`add_null`.
     """
     tables = []
-    for (scheme, input, mask), part in predictions.groupby(["scheme", "input", "mask"], sort=False):
+    for (scheme, input, mask), group in predictions.groupby(
+        ["scheme", "input", "mask"], sort=False
+    ):
         declared = (input, mask) == tuple(primary)
-        places = [("all", "all", part)]
+        places = [("all", "all", group)]
         if scheme == "leave_site_out":
-            places += [(fold, fold, some) for fold, some in part.groupby("fold")]
+            places += [(fold, fold, some) for fold, some in group.groupby("fold")]
         for fold, site, some in places:
             table = _score_one(some, n_bootstrap if site == "all" else 0, random_state)
             for name, value in {
@@ -72,17 +74,17 @@ def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
     who = wide.index.get_level_values("participant_id").to_numpy()
     decisions = wide.to_numpy()
     each = score_metrics(y, decisions)
-    found = {name: float(np.mean(each[name])) for name in METRICS}
+    estimates = {name: float(np.mean(each[name])) for name in METRICS}
     if n_bootstrap:
         samples = bootstrap_metrics(y, decisions, who, n_bootstrap, random_state)
         low_high = {name: interval(samples[name]) for name in METRICS}
     else:
         sizes = [len(np.unique(who[y == label])) for label in (1, 0)]
-        low_high = {name: site_interval(name, found, *sizes) for name in METRICS}
+        low_high = {name: site_interval(name, estimates, *sizes) for name in METRICS}
     return pd.DataFrame(
         {
             "metric": METRICS,
-            "value": [found[name] for name in METRICS],
+            "value": [estimates[name] for name in METRICS],
             "ci_low": [low_high[name][0] for name in METRICS],
             "ci_high": [low_high[name][1] for name in METRICS],
             "n": len(np.unique(who)),
@@ -124,7 +126,7 @@ def add_null(scores: pd.DataFrame, permutations: pd.DataFrame) -> pd.DataFrame:
     """
     scores = scores.copy()
     keys = ["scheme", "input", "mask", "metric"]
-    nulls = {key: part["value"].to_numpy(float) for key, part in permutations.groupby(keys)}
+    nulls = {key: group["value"].to_numpy(float) for key, group in permutations.groupby(keys)}
     for row in scores.index[scores["fold"] == "all"]:
         null = nulls.get(tuple(scores.loc[row, keys]), np.empty(0))
         null = null[np.isfinite(null)]
@@ -160,17 +162,17 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
         declared variant with the phenotype. Never the best of several variants.
     """
     totals = scores[(scores["fold"] == "all") & (scores["metric"] == metric)]
-    found = []
+    rows = []
     for scheme in totals["scheme"].unique():
-        part = totals[totals["scheme"] == scheme]
-        blind = part[part["input"].isin(BASELINES) & part["value"].notna()]
+        in_scheme = totals[totals["scheme"] == scheme]
+        blind = in_scheme[in_scheme["input"].isin(BASELINES) & in_scheme["value"].notna()]
         best = blind.loc[blind["value"].idxmax()] if len(blind) else None
         baseline = None if best is None else {str(best["input"]): float(best["value"])}
-        shown = part["primary"].astype(bool) | part["input"].isin(("phenotype", "site"))
-        shown |= part["input"].str.endswith("+phenotype")
+        shown = in_scheme["primary"].astype(bool) | in_scheme["input"].isin(("phenotype", "site"))
+        shown |= in_scheme["input"].str.endswith("+phenotype")
         if best is not None:
-            shown |= part["input"] == best["input"]
-        for _, row in part[shown].iterrows():
+            shown |= in_scheme["input"] == best["input"]
+        for _, row in in_scheme[shown].iterrows():
             name = row["input"] if row["mask"] == "none" else f"{row['input']}+{row['mask']}"
             figure: dict = {
                 "name": f"{metric.replace('_', ' ')}, {name}, {scheme.replace('_', ' ')}",
@@ -184,8 +186,8 @@ def headline(scores: pd.DataFrame, metric: str = "balanced_accuracy") -> list[di
             ):
                 figure[key] = float(row[column]) if np.isfinite(row[column]) else None
             figure["interval"] = row["interval"] if figure["ci_low"] is not None else None
-            found.append(figure)
-    return found
+            rows.append(figure)
+    return rows
 
 
 def shared_subjects(predictions: pd.DataFrame, features) -> dict:
@@ -204,11 +206,11 @@ def shared_subjects(predictions: pd.DataFrame, features) -> dict:
     """
     content = dict(zip(features.participant_id, splits.content_ids(features.X)))
     counts = []
-    for _, part in predictions.groupby(["scheme", "repeat"]):
-        who = part["participant_id"].astype(str).to_numpy()
+    for _, group in predictions.groupby(["scheme", "repeat"]):
+        who = group["participant_id"].astype(str).to_numpy()
         # those without features of their own are known by name alone
         scan = [str(content.get(name, name)) for name in who]
-        counts.append(splits.shared_over_folds(splits.families(who, scan), part["fold"]))
+        counts.append(splits.shared_over_folds(splits.families(who, scan), group["fold"]))
     entry = dict.fromkeys(("baseline", "ci_low", "ci_high", "p"))
     return entry | {
         "name": "subjects shared by training and test",
@@ -239,15 +241,15 @@ def recovered_regions(maps: pd.DataFrame, planted, name: str, n: int) -> dict:
         As the entries of :func:`headline`, with `planted`, `recovered` and `error`: as many
         regions as were planted, those with the smallest p, then the largest difference.
     """
-    part = maps[maps["map"] == name]
-    part = part.assign(size=-part["difference"].abs()).sort_values(["p", "size", "region"])
-    top = part["region"].astype(str).head(len(planted)).tolist()
+    of_map = maps[maps["map"] == name]
+    of_map = of_map.assign(size=-of_map["difference"].abs()).sort_values(["p", "size", "region"])
+    top = of_map["region"].astype(str).head(len(planted)).tolist()
     missed = sorted(set(planted) - set(top))
     return {
         "name": f"regions in which cases differ ({name})",
         "value": len(planted) - len(missed),
         "unit": "regions",
-        "null": round(len(planted) ** 2 / max(len(part), 1), 3),
+        "null": round(len(planted) ** 2 / max(len(of_map), 1), 3),
         "baseline": None,
         "n": n,
         "planted": ", ".join(sorted(planted)),

@@ -93,7 +93,7 @@ def make_views(regions, density, n_features: int) -> list[View]:
     for value in np.unique(density):
         inside = np.flatnonzero(density == value)
         labels, columns = region_columns(regions[inside])
-        views.append(View(float(value), labels, [inside[part] for part in columns]))
+        views.append(View(float(value), labels, [inside[feature] for feature in columns]))
     return views
 
 
@@ -146,10 +146,10 @@ def search(rows: Rows, labels, plan: Plan):
         Inner out-of-fold decisions of the best candidate.
     """
     candidates = plan.candidates
-    found = np.empty((len(candidates), *labels.shape))
+    accuracies = np.empty((len(candidates), *labels.shape))
     fold = inner_folds(rows, plan.inner_cv, plan.random_state)
-    for part in range(fold.max() + 1):
-        train, test = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+    for fold_number in range(fold.max() + 1):
+        train, test = np.flatnonzero(fold != fold_number), np.flatnonzero(fold == fold_number)
         inner = rows.take(train)
         kept, _ = masks(inner, labels[train], plan)
         Z, Z_new = scale_pair(plan.scaler, inner, rows.take(test))
@@ -157,14 +157,14 @@ def search(rows: Rows, labels, plan: Plan):
         for v, view in enumerate(plan.views):
             for c in range(len(plan.cuts)):
                 block = slice(row, row + len(plan.sizes))
-                found[block, test] = decide(Z, Z_new, view, kept[v][c], labels[train], plan)
+                accuracies[block, test] = decide(Z, Z_new, view, kept[v][c], labels[train], plan)
                 row += len(plan.sizes)
-    case = found > 0
+    case = accuracies > 0
     n1 = np.maximum(labels.sum(axis=0), 1)
     n0 = np.maximum(len(labels) - labels.sum(axis=0), 1)
     accuracy = ((case & labels).sum(axis=1) / n1 + (~case & ~labels).sum(axis=1) / n0) / 2
     best = accuracy.argmax(axis=0)
-    return accuracy, best, found[best, :, np.arange(labels.shape[1])].T
+    return accuracy, best, accuracies[best, :, np.arange(labels.shape[1])].T
 
 
 def decide(Z, Z_new, view: View, kept, labels, plan: Plan, sizes=None):
@@ -193,7 +193,7 @@ def decide(Z, Z_new, view: View, kept, labels, plan: Plan, sizes=None):
         every = np.vstack([Z[:, columns], Z_new[:, columns]])
         both, scatter = component_scores(every, len(Z), max(sizes))
         return _for_sizes(both[: len(Z)], both[len(Z) :], scatter, known, sizes, plan.shrinkage)
-    widths = {len(part) for part in view.columns}
+    widths = {len(nodes) for nodes in view.columns}
     counts = np.unique(kept.sum(axis=0))
     if len(widths) == 1 and len(counts) == 1 and counts[0] * max(widths) <= len(Z):
         return _decide_equal(Z, Z_new, view, kept, known, sizes, plan.shrinkage)
@@ -220,17 +220,17 @@ def _decide_equal(Z, Z_new, view, kept, known, sizes, shrinkage):
     out = np.empty((len(sizes), len(Z_new), kept.shape[1]))
     step = max(1, 1_000_000 // (len(Z) * width))
     for low in range(0, kept.shape[1], step):
-        part = columns[low : low + step]
-        values, vectors = np.linalg.eigh(scatter_all[part[:, :, None], part[:, None, :]])
+        block = columns[low : low + step]
+        values, vectors = np.linalg.eigh(scatter_all[block[:, :, None], block[:, None, :]])
         top = min(max(sizes), width)
         values, vectors = values[:, ::-1][:, :top], vectors[:, :, ::-1][:, :, :top]
         values = np.where(values > 1e-10 * np.maximum(values[:, :1], 1e-300), values, 0.0)
         vectors = vectors * (values > 0)[:, None, :]
-        scores = Z.T[part].swapaxes(1, 2) @ vectors
-        new = Z_new.T[part].swapaxes(1, 2) @ vectors
+        scores = Z.T[block].swapaxes(1, 2) @ vectors
+        new = Z_new.T[block].swapaxes(1, 2) @ vectors
         mine = known.T[low : low + step, :, None]
-        found = _for_sizes(scores, new, values, mine, sizes, shrinkage)
-        out[:, :, low : low + step] = found[..., 0].swapaxes(1, 2)
+        decisions = _for_sizes(scores, new, values, mine, sizes, shrinkage)
+        out[:, :, low : low + step] = decisions[..., 0].swapaxes(1, 2)
     return out
 
 
@@ -242,7 +242,7 @@ def _decide_each(Z, Z_new, view, kept, known, sizes, shrinkage):
     gram_bytes = 8 * len(view.columns) * len(every) * n
     grams = None
     if n_labels > 4 and gram_bytes <= _GRAM_BYTES and sum(map(len, view.columns)) > n:
-        grams = np.stack([every[:, part] @ Z[:, part].T for part in view.columns])
+        grams = np.stack([every[:, nodes] @ Z[:, nodes].T for nodes in view.columns])
     for one in range(n_labels):
         inside = np.flatnonzero(kept[:, one])
         width = sum(len(view.columns[region]) for region in inside)
@@ -252,8 +252,8 @@ def _decide_each(Z, Z_new, view, kept, known, sizes, shrinkage):
         else:
             both, values = scores_from_gram(np.add.reduce(grams[inside], axis=0), n, max(sizes))
         scores, new = both[:n], both[n:]
-        found = _for_sizes(scores, new, values, known[:, one : one + 1], sizes, shrinkage)
-        out[:, :, one] = found[..., 0]
+        decisions = _for_sizes(scores, new, values, known[:, one : one + 1], sizes, shrinkage)
+        out[:, :, one] = decisions[..., 0]
     return out
 
 

@@ -108,16 +108,16 @@ def imaging_variants(
         "inner_cv": inner_folds,
         "random_state": random_state,
     }
-    found = []
+    chosen = []
     for name in inputs:
         table = features.select(name)
         if name == "fc":
-            found.append(Variant(name, "none", LinearReference(**shared), table.X))
+            chosen.append(Variant(name, "none", LinearReference(**shared), table.X))
             continue
         if name == "tangent":
             # The mean of the training fold is learned first; it sees no labels.
             pipeline = FoldPipeline(TangentSpace(), LinearReference(**shared))
-            found.append(Variant(name, "none", pipeline, table.X))
+            chosen.append(Variant(name, "none", pipeline, table.X))
             continue
         several = len(np.unique(table.density)) > 1
         for rule in dict.fromkeys(("none", mask_rule)):
@@ -131,19 +131,19 @@ def imaging_variants(
                 density=table.density if several else None,
                 **shared,
             )
-            found.append(Variant(name, "none" if rule == "none" else MASK, model, table.X))
+            chosen.append(Variant(name, "none" if rule == "none" else MASK, model, table.X))
     wanted = (
         (primary.removesuffix(f"+{MASK}"), MASK)
         if primary.endswith(f"+{MASK}")
         else (primary, "none")
     )
-    names = [(variant.input, variant.mask) for variant in found]
+    names = [(variant.input, variant.mask) for variant in chosen]
     if wanted not in names:
         listed = ", ".join(name if mask == "none" else f"{name}+{mask}" for name, mask in names)
         raise ValueError(f"primary: '{primary}' is not among the variants: {listed}")
     return [
         dataclasses.replace(variant, primary=(variant.input, variant.mask) == wanted)
-        for variant in found
+        for variant in chosen
     ]
 
 
@@ -176,30 +176,30 @@ def baselines(
     ]
     motion = "mean_fd" in participants and participants["mean_fd"].notna().any()
     pooled = ("pooled",)
-    found = [
+    chosen = [
         Variant("majority", "none", MajorityBaseline()),
         Variant("site", "none", CovariateBaseline(("site",)), schemes=pooled),
     ]
     missing = []
     if known:
-        found.append(Variant("phenotype", "none", CovariateBaseline(tuple(known))))
+        chosen.append(Variant("phenotype", "none", CovariateBaseline(tuple(known))))
         both = CovariateBaseline((*known, "site"))
-        found.append(Variant("phenotype+site", "none", both, schemes=pooled))
+        chosen.append(Variant("phenotype+site", "none", both, schemes=pooled))
     else:
         missing += ["phenotype", "phenotype+site"]
     if motion:
-        found.append(Variant("motion", "none", CovariateBaseline(("mean_fd",))))
+        chosen.append(Variant("motion", "none", CovariateBaseline(("mean_fd",))))
     else:
         missing.append("motion")
     if imaging is not None:
         name = f"{imaging.input}+phenotype"
         if known:
             model = ImagingAndCovariates(imaging.estimator, tuple(known))
-            found.append(Variant(name, "none", model, imaging.X))
+            chosen.append(Variant(name, "none", model, imaging.X))
         else:
             missing.append(name)
     reason = "baseline not computed: its columns are empty"
-    return found, missing, [exclusion(name, step, reason) for name in missing]
+    return chosen, missing, [exclusion(name, step, reason) for name in missing]
 
 
 def _schemes(folds: pd.DataFrame, variant: Variant) -> pd.DataFrame:
@@ -238,13 +238,15 @@ def judge(variants, participants: pd.DataFrame, folds: pd.DataFrame):
     subtype = participants["subtype"].to_numpy() if "subtype" in participants else None
     predictions, masks = [], []
     for variant in variants:
-        part = _schemes(folds, variant)
-        if part.empty:
+        folds_of_schemes = _schemes(folds, variant)
+        if folds_of_schemes.empty:
             continue
-        found = nested_cv(**_arguments(variant, participants), folds=part, subtype=subtype)
-        predictions.append(found.predictions)
-        if len(found.mask):
-            masks.append(found.mask)
+        result = nested_cv(
+            **_arguments(variant, participants), folds=folds_of_schemes, subtype=subtype
+        )
+        predictions.append(result.predictions)
+        if len(result.mask):
+            masks.append(result.mask)
     columns = ["scheme", "repeat", "fold", "input", "region", "score", "kept"]
     mask = pd.concat(masks, ignore_index=True) if masks else pd.DataFrame(columns=columns)
     return pd.concat(predictions, ignore_index=True), mask

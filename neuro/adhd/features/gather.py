@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 
-from neuro.adhd.features.graph_features import GraphFeatures, covariance_table, edge_table
+from neuro.adhd.features.graph_features import (
+    RELATIVE,
+    RUN_MAPS,
+    GraphFeatures,
+    covariance_table,
+    edge_table,
+)
 from neuro.adhd.features.table import FeatureTable, join_features
 from neuro.io.formats import excluded, tables
 from neuro.io.images import graph_maps, nifti
+from neuro.io.images.nodes import load_nodes
 from neuro.io.problems import InputProblem
 from neuro.io.regions import connectomes, series
+from neuro.stats.zscore import map_z
 
 
 def region_features(
-    maps_path, graphs_path, names, runs
+    maps_path, graphs_path, names, runs, run_maps=None
 ) -> tuple[FeatureTable, list[dict], list[dict]]:
     """Features of region graphs; degree by distance only where the regions' places are known.
 
@@ -29,6 +38,8 @@ def region_features(
     names : sequence of str
         Maps to use.
     runs : {'mean', 'first'}
+    run_maps : path-like, optional
+        Region means of the maps of stage fmri, in the same form.
 
     Returns
     -------
@@ -44,14 +55,10 @@ def region_features(
         When a map was not computed, or nothing is left.
     """
     content = graph_maps.read_graph_maps(maps_path)
+    if run_maps:
+        content = _with_run_maps(content, run_maps)
     absent = [name for name in names if name not in content.maps]
-    left_out = [
-        tables.exclusion(
-            name, "adhd_features", "map not computed: the tables do not say where the regions lie"
-        )
-        for name in absent
-        if name == "distdegree"
-    ]
+    left_out = without_places(name for name in absent if name == "distdegree")
     names = [name for name in names if name != "distdegree" or name in content.maps]
     if len(absent) > len(left_out) or not names:
         hint = "; give fmri.atlas a label image with the regions" if left_out else ""
@@ -65,10 +72,32 @@ def region_features(
     return table, graphs.to_dict("records"), left_out
 
 
+def _with_run_maps(content, path):
+    """Graph maps and the region means of stage fmri, run by run."""
+    more = graph_maps.read_graph_maps(path)
+    place = {key: number for number, key in enumerate(more.run_key)}
+    lost = [key for key in content.run_key if key not in place]
+    if lost or more.region != content.region:
+        what = f"no run '{lost[0]}'" if lost else "its regions are not those of the series"
+        raise InputProblem(f"{path}: {what}; write the maps again")
+    order = [place[key] for key in content.run_key]
+    added = {name: values[order] for name, values in more.maps.items() if name in RUN_MAPS}
+    return dataclasses.replace(content, maps={**content.maps, **added})
+
+
+def without_places(names) -> list[dict]:
+    """Rows of exclusions for maps that need to know where the nodes lie."""
+    reason = "map not computed: it is not known where the regions lie"
+    return [tables.exclusion(name, "adhd_features", reason) for name in names]
+
+
 def voxel_features(
     files, graph_files, mask_files, group_mask, regions, labels, participants, runs
 ) -> tuple[FeatureTable, list[dict]]:
     """Features of voxel graphs; voxels outside a run's own mask are missing.
+
+    Amplitudes and homogeneity are z-scores inside each run's mask: their units differ between
+    scanners, and nothing of other people enters.
 
     Parameters
     ----------
@@ -89,22 +118,21 @@ def voxel_features(
     table : FeatureTable
     graphs : list of dict
     """
-    import nibabel
-
-    mask = nifti.load_mask(group_mask)
-    inside = np.asarray(mask.dataobj) > 0
+    nodes = load_nodes(group_mask)
     names = tables.read_tsv(labels, dtype={"region": str})
     names = dict(zip(names["index"].astype(int), names["region"]))
-    codes = np.asarray(nibabel.load(regions).dataobj)[inside].astype(int)
+    codes = nodes.map(regions).astype(int)
     keys = [key for key, path in graph_files.items() if not excluded.is_excluded(path)]
     stack, graphs = [], []
     for key in keys:
-        covered = np.asarray(nifti.load_mask(mask_files[key], like=mask).dataobj)[inside] > 0
+        if nodes.axis is None:
+            nifti.load_mask(mask_files[key], like=nodes.where)
+        covered = nodes.map(mask_files[key]) > 0
         maps = {}
         for name, paths in files.items():
-            values = np.asarray(nibabel.load(paths[key]).dataobj, dtype=np.float32)[inside]
+            values = nodes.map(paths[key])
             values[~covered] = np.nan
-            maps[name] = values
+            maps[name] = map_z(values) if name in RELATIVE else values
         stack.append(maps)
         row = json.loads(Path(graph_files[key]).read_text("utf-8"))
         graphs.append({"run_key": key, "participant_id": participants[key], **row})

@@ -17,7 +17,11 @@ from neuro.stats.observed import usable_block
 from neuro.stats.tangent import pack, shrunk_correlation
 
 MAPS = ("degree", "distdegree", "cycle3", "weighteddegree", "clustering")
-"""Maps that are counts: heavy tailed, log-transformed by default."""
+"""Maps of graphs; the counts among them are heavy tailed, log-transformed by default."""
+RUN_MAPS = ("alff", "falff", "reho", "seed")
+"""Maps that stage fmri makes of each run; `seed` has a column per node and seed."""
+RELATIVE = ("alff", "falff", "reho")
+"""Those of them that are compared between people as z-scores inside the run's own mask."""
 _ATTRIBUTE = {
     "degree": "degree_",
     "distdegree": "distance_degree_",
@@ -34,7 +38,8 @@ class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
     ----------
     maps : sequence of str, default ('degree', 'distdegree', 'cycle3')
         From 'degree', 'distdegree' (one column per node and bin), 'cycle3', 'weighteddegree',
-        'clustering'.
+        'clustering'; of mappings also 'alff', 'falff', 'reho', 'seed' (one column per node and
+        seed).
     regions : array of str, shape (n_nodes,), optional
         Region of each node; default every node is a region of its own.
 
@@ -66,9 +71,10 @@ class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
         ValueError
             When a map is unknown or absent, or labels and nodes differ in number.
         """
-        unknown = [name for name in self.maps if name not in MAPS]
+        known = (*MAPS, *RUN_MAPS)
+        unknown = [name for name in self.maps if name not in known]
         if unknown or not len(self.maps):
-            raise ValueError(f"maps: got {list(self.maps)}, expected some of {', '.join(MAPS)}")
+            raise ValueError(f"maps: got {list(self.maps)}, expected some of {', '.join(known)}")
         graphs = self._listed(graphs)
         if not len(graphs):
             raise ValueError("graphs: none given")
@@ -167,7 +173,9 @@ class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
 
 def _block(graph, name: str, number: int) -> np.ndarray:
     """One map as (n_nodes, n_bins)."""
-    values = graph.get(name) if hasattr(graph, "get") else getattr(graph, _ATTRIBUTE[name], None)
+    values = (
+        graph.get(name) if hasattr(graph, "get") else getattr(graph, _ATTRIBUTE.get(name, ""), None)
+    )
     if values is None:
         raise ValueError(f"graphs: number {number} has no map '{name}'")
     values = np.asarray(values)

@@ -67,8 +67,8 @@ class FeatureTable:
         wanted = name.split("+")
         for one in wanted:
             if one not in self.feature:
-                found = ", ".join(dict.fromkeys(self.feature.tolist()))
-                raise ValueError(f"features: no map '{one}'; found {found}")
+                held = ", ".join(dict.fromkeys(self.feature.tolist()))
+                raise ValueError(f"features: no map '{one}'; found {held}")
         return self._columns(np.isin(self.feature, wanted))
 
     def _columns(self, keep) -> FeatureTable:

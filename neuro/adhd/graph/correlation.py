@@ -90,8 +90,8 @@ class TilePass:
         def work():
             take, finish = make_worker()
             tile = np.empty((TILE, TILE), np.float32)
-            for item in queue:
-                for i, j in item:
+            for task in queue:
+                for i, j in task:
                     np.dot(self.z.padded[i : i + TILE], self.z.padded[j : j + TILE].T, out=tile)
                     take(tile, i, j)
             return finish()
@@ -127,14 +127,14 @@ class TilePass:
 
             def flush():
                 nonlocal n_pairs, n_kept
-                found = tuple(column[:n_pairs] for column in pairs)
+                pairs_so_far = tuple(column[:n_pairs] for column in pairs)
                 if decide is not None:
-                    chosen = decide(*found[:2])
-                    self._add(tuple(column[chosen] for column in found), sums)
+                    chosen = decide(*pairs_so_far[:2])
+                    self._add(tuple(column[chosen] for column in pairs_so_far), sums)
                 else:
                     n_kept += n_pairs
                     if n_kept <= MAX_PAIRS:
-                        kept.append(tuple(column.copy() for column in found))
+                        kept.append(tuple(column.copy() for column in pairs_so_far))
                 n_pairs = 0
 
             def take(tile, i, j):
@@ -157,9 +157,9 @@ class TilePass:
         for weight, counts, _, _ in parts:
             self.weight += weight
             self.counts += counts
-        if decide is not None or sum(part[2] for part in parts) > MAX_PAIRS:
+        if decide is not None or sum(result[2] for result in parts) > MAX_PAIRS:
             return None
-        kept = [columns for part in parts for columns in part[3]]
+        kept = [columns for result in parts for columns in result[3]]
         return tuple(np.concatenate(column) for column in zip(*kept))
 
     def add(self, edges):

@@ -71,7 +71,7 @@ class VoxelGraph(Params):
     density_ : float
         Edges per pair of voxels, constant voxels included; 0 for fewer than two voxels.
     threshold_ : float
-        r > threshold_ gives this graph. With `density` it lies 2^-41 below the correlation of the
+        `r > threshold_` gives this graph. With `density` it lies 2^-41 below the correlation of the
         weakest edge; 1 where no pair has a correlation.
     n_constant_ : int
         Voxels whose series is constant. They stay in the maps, without edges.
@@ -219,9 +219,9 @@ class VoxelGraph(Params):
 
     def _check_settings(self) -> np.ndarray:
         if (self.threshold is None) == (self.density is None):
-            found = "neither" if self.threshold is None else "both"
+            given = "neither" if self.threshold is None else "both"
             raise ValueError(
-                f"VoxelGraph: got {found} of threshold and density, expected exactly one "
+                f"VoxelGraph: got {given} of threshold and density, expected exactly one "
                 "(e.g. threshold=0.8 or density=0.02)"
             )
         if self.threshold is not None and not -1 <= _number("threshold", self.threshold) <= 1:

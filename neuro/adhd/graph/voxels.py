@@ -7,8 +7,11 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neuro.io.images import nifti
+from neuro.io.images import grayordinates, nifti, nodes
 from neuro.io.problems import InputProblem
+
+OUTSIDE = "outside the atlas"
+"""Region of grayordinates that no parcel holds, where places are not known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,64 @@ def join_masks(paths, scope: str = "train"):
         )
     image = nibabel.Nifti1Image(inside.astype(np.uint8), first.affine)
     return image, Coverage(inside, count[inside] / len(paths))
+
+
+def join_nodes(paths, scope: str = "train", surfaces=()):
+    """Nodes of a group of runs, and the share of the runs that cover each; see :func:`join_masks`.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Brain masks: images on one grid, or `.dscalar.nii` of the same grayordinates.
+    scope : {'train', 'all'}
+    surfaces : sequence of path-like
+        Meshes of both hemispheres, for grayordinates.
+
+    Returns
+    -------
+    nodes : neuro.io.images.nodes.Nodes
+    share : ndarray of float, shape (n_nodes,)
+
+    Raises
+    ------
+    InputProblem
+        As :func:`join_masks` does.
+    """
+    paths = list(paths)
+    if not paths or not str(paths[0]).endswith(nodes.MASK):
+        image, coverage = join_masks(paths, scope)
+        return nodes.Nodes(image, coverage.inside), coverage.share
+    _, axis = grayordinates.read_scalars(paths[0])
+    count = np.zeros(len(axis), dtype=np.int32)
+    for path in paths:
+        maps, own = grayordinates.read_scalars(path)
+        grayordinates.check_same(axis, own, names=(str(paths[0]), str(path)))
+        count += next(iter(maps.values())) > 0
+    inside = count >= (len(paths) if scope == "all" else 1)
+    if not inside.any():
+        raise InputProblem(
+            f"adhd.mask.scope: 'all', but no grayordinate is covered by all {len(paths)} runs; "
+            "use 'train'"
+        )
+    return nodes.of_surfaces(axis, inside, surfaces), count[inside] / len(paths)
+
+
+def surface_regions(labels, region):
+    """Regions of grayordinates by their atlas alone; those outside of it are one of their own.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    region : ndarray of int, shape (n_nodes,)
+        Place in `labels`, -1 outside of the atlas.
+
+    Returns
+    -------
+    table, codes
+        As :func:`nearest_regions` gives them, places unknown.
+    """
+    names = [labels[number] if number >= 0 else OUTSIDE for number in region]
+    return _table(np.full((len(names), 3), np.nan), names)
 
 
 def nearest_regions(coords_mm, labels, centres_mm, region):

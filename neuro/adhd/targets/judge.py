@@ -20,6 +20,7 @@ from neuro.adhd.diagnosis.permutation import permute_labels
 from neuro.adhd.diagnosis.pipeline import FoldPipeline
 from neuro.adhd.features.table import FeatureTable
 from neuro.adhd.targets import learners, metrics
+from neuro.io.formats.column_kinds import column_kind
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
 from neuro.stats.subjects import iterate_folds
@@ -32,8 +33,6 @@ COLUMNS = (
 KINDS = ("auto", "number", "classes")
 BLIND = ("constant", "site", "phenotype", "phenotype+site", "motion")
 """Inputs that see no brain."""
-MANY = 10
-"""A column of numbers with more different values is a number, others are classes ('auto')."""
 _SCHEME_KEY = {"pooled": 0, "leave_site_out": 1}
 
 
@@ -59,7 +58,9 @@ class Target:
     classes: list
 
 
-def read_target(people: pd.DataFrame, name: str, kind: str, n_folds: int, step: str):
+def read_target(
+    people: pd.DataFrame, name: str, kind: str, n_folds: int, step: str, key: str = "adhd.targets"
+):
     """A column of the participants table as a target.
 
     Parameters
@@ -72,6 +73,8 @@ def read_target(people: pd.DataFrame, name: str, kind: str, n_folds: int, step: 
         Classes with fewer people are left out.
     step : str
         Name of the step in the exclusion rows.
+    key : str
+        Key that messages name.
 
     Returns
     -------
@@ -84,7 +87,6 @@ def read_target(people: pd.DataFrame, name: str, kind: str, n_folds: int, step: 
         When there is no such column, it holds text although a number is asked for, or too little
         is left.
     """
-    key = "adhd.targets"
     if name not in people:
         listed = ", ".join(map(str, people.columns[:15]))
         raise InputProblem(f"{key}: no column '{name}' in the participants table; found {listed}")
@@ -93,9 +95,8 @@ def read_target(people: pd.DataFrame, name: str, kind: str, n_folds: int, step: 
     if kind == "number" and (numbers.isna() & values.notna()).any():
         odd = values[numbers.isna() & values.notna()].iloc[0]
         raise InputProblem(f"{key}: '{name}' holds '{odd}', which is no number; use classes")
-    is_number = numbers.notna().equals(values.notna()) and numbers.nunique() > MANY
     if kind == "auto":
-        kind = "number" if is_number else "classes"
+        kind = column_kind(values, name)
     known = values.notna().to_numpy()
     left_out = [
         exclusion(who, step, f"no value of the target '{name}'")
@@ -112,7 +113,7 @@ def read_target(people: pd.DataFrame, name: str, kind: str, n_folds: int, step: 
     small = set(counts.index[counts < n_folds])
     for who, label in zip(people["participant_id"][known], text[known]):
         if label in small:
-            reason = f"class '{label}' of '{name}' has fewer people than folds"
+            reason = f"class '{label}' of '{name}' has too few people"
             left_out.append(exclusion(who, step, reason, int(counts[label]), n_folds))
     classes = sorted(set(counts.index) - small)
     if len(classes) < 2:
@@ -162,15 +163,15 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
         return learners.OneVersusRest(CovariateBaseline(tuple(columns)))
 
     constant = learners.MeanTarget() if number else learners.OneVersusRest(MajorityBaseline())
-    found: list[tuple] = [
+    variants: list[tuple] = [
         ("constant", constant, None, both),
         ("site", blind(["site"]), None, pooled),
     ]
     if known:
-        found.append(("phenotype", blind(known), None, both))
-        found.append(("phenotype+site", blind([*known, "site"]), None, pooled))
+        variants.append(("phenotype", blind(known), None, both))
+        variants.append(("phenotype+site", blind([*known, "site"]), None, pooled))
     if "mean_fd" in people and people["mean_fd"].notna().any() and "mean_fd" not in own:
-        found.append(("motion", blind(["mean_fd"]), None, both))
+        variants.append(("motion", blind(["mean_fd"]), None, both))
     joint = settings["primary"].removesuffix("+mask")
     for name in dict.fromkeys([*settings["features"], joint]):
         table = features.select(name)
@@ -192,11 +193,11 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
                 **shared,
             )
             model = learners.OneVersusRest(model)
-        found.append((name, model, table.X, both))
+        variants.append((name, model, table.X, both))
         if number and name == joint and known:
             beside = learners.ImagingAndCovariatesRidge(model, tuple(known))
-            found.append((f"{name}+phenotype", beside, table.X, both))
-    return found
+            variants.append((f"{name}+phenotype", beside, table.X, both))
+    return variants
 
 
 def judge(features, people, folds, target: Target, settings, seed):
@@ -231,14 +232,16 @@ def judge(features, people, folds, target: Target, settings, seed):
     for name, model, X, schemes in inputs(features, people, target, settings, seed):
         X = np.zeros((len(who), 1)) if X is None else X
         rows, _ = outer_rows(X, np.zeros(len(who)), who, site, people)
-        for scheme, part in folds.groupby("scheme", sort=False):
+        for scheme, of_scheme in folds.groupby("scheme", sort=False):
             if scheme not in schemes:
                 continue
-            made = _predict(model, rows, target.y, part, scheme, settings["permutations"], seed)
+            made = _predict(
+                model, rows, target.y, of_scheme, scheme, settings["permutations"], seed
+            )
             table = _scores(target, made, site)
             place = {"target": target.name, "kind": target.kind, "scheme": scheme, "input": name}
             scores.append(table.assign(**place, n=len(who), primary=name == joint))
-            predictions.append(_table(target, made, who, site, part, place))
+            predictions.append(_table(target, made, who, site, of_scheme, place))
     scores = pd.concat(scores, ignore_index=True)[list(COLUMNS)]
     return scores, pd.concat(predictions, ignore_index=True)
 
@@ -309,8 +312,8 @@ def _scores(target: Target, made: _Made, site) -> pd.DataFrame:
 def _table(target, made, who, site, folds, place) -> pd.DataFrame:
     """One row per person and repeat."""
     parts = []
-    for repeat, part in folds.groupby("repeat"):
-        where = part.set_index("participant_id")["fold"].reindex(who)
+    for repeat, of_repeat in folds.groupby("repeat"):
+        where = of_repeat.set_index("participant_id")["fold"].reindex(who)
         values = made.real[:, repeat - 1]
         y = target.y
         if target.kind == "classes":
@@ -347,12 +350,12 @@ def headline(scores: pd.DataFrame) -> list[dict]:
     """
     main = {"number": "r_within_site", "classes": "balanced_accuracy"}
     words = {"number": "correlation within sites", "classes": "balanced accuracy"}
-    found = []
+    rows = []
     scores = scores[scores["metric"] == scores["kind"].map(main)]
-    for (target, scheme), part in scores.groupby(["target", "scheme"], sort=False):
-        blind = part[part["input"].isin(BLIND) & part["value"].notna()]
+    for (target, scheme), group in scores.groupby(["target", "scheme"], sort=False):
+        blind = group[group["input"].isin(BLIND) & group["value"].notna()]
         best = blind.loc[blind["value"].idxmax()] if len(blind) else None
-        for _, row in part[part["primary"].astype(bool)].iterrows():
+        for _, row in group[group["primary"].astype(bool)].iterrows():
             told = f"{target} from {row['input']}, {scheme.replace('_', ' ')}"
             entry = {"name": f"{words[row['kind']]}, {told}", "unit": "", "n": int(row["n"])}
             entry["baseline"] = None if best is None else {best["input"]: float(best["value"])}
@@ -360,8 +363,8 @@ def headline(scores: pd.DataFrame) -> list[dict]:
                 entry[key] = float(row[column]) if np.isfinite(row[column]) else None
             for key in ("ci_low", "ci_high", "p"):
                 entry[key] = float(row[key]) if np.isfinite(row[key]) else None
-            found.append(entry)
-    return found
+            rows.append(entry)
+    return rows
 
 
 def all_targets(features, people, folds, settings, seed, step="adhd_targets"):

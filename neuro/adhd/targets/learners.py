@@ -166,8 +166,8 @@ class ImagingAndCovariatesRidge(BaseEstimator):
         for one in range(targets.shape[1]):
             centre, scale = inside[:, one].mean(), inside[:, one].std() or 1.0
             both = [
-                np.column_stack([fixed, (part[:, one] - centre) / scale])
-                for fixed, part in ((known, inside), (new, outside))
+                np.column_stack([fixed, (side[:, one] - centre) / scale])
+                for fixed, side in ((known, inside), (new, outside))
             ]
             out[:, [one]] = ridge_predictions(both[0], targets[:, [one]], both[1])[0]
         return out

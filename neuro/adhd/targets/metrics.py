@@ -36,7 +36,7 @@ def score_numbers(y, predicted, site) -> dict[str, np.ndarray]:
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = ((y - predicted) ** 2).sum(axis=0)
         return {
-            "r_within_site": _correlation(*(_within(part, site) for part in (y, predicted))),
+            "r_within_site": _correlation(*(_within(vector, site) for vector in (y, predicted))),
             "r": _correlation(y - y.mean(axis=0), predicted - predicted.mean(axis=0)),
             "r2": 1 - wrong / ((y - y.mean(axis=0)) ** 2).sum(axis=0),
             "mae": np.abs(y - predicted).mean(axis=0),
@@ -112,6 +112,8 @@ def sampling_half_width(metric: str, value: float, y, predicted, site) -> float:
         error = np.sqrt(value * (1 - value) / n)
     else:
         shares = [(predicted[y == code] == code) for code in np.unique(y)]
-        error = np.sqrt(sum(part.mean() * (1 - part.mean()) / len(part) for part in shares))
+        error = np.sqrt(
+            sum(correct.mean() * (1 - correct.mean()) / len(correct) for correct in shares)
+        )
         error /= len(shares)
     return float(1.96 * error)

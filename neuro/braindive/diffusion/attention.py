@@ -28,7 +28,7 @@ class _Keep:
 
 def _mid_block_attention(unet):
     attentions = getattr(unet.mid_block, "attentions", None) or []
-    blocks = [block for part in attentions for block in getattr(part, "transformer_blocks", [])]
+    blocks = [block for module in attentions for block in getattr(module, "transformer_blocks", [])]
     if not blocks:
         raise InputProblem("sag_scale: this UNet has no attention in its middle block; set it to 0")
     # The last layer, as in the released code.

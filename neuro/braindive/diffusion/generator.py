@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 
 from neuro.io.problems import InputProblem
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+GUIDANCE = 7.5
+"""What latent consistency models are told of classifier-free guidance: the default of their
+pipeline, less 1. With the empty text as condition it means nothing, but must be a known value."""
 
 
 class Generator:
@@ -24,6 +28,10 @@ class Generator:
         Latents of the UNet = latents of the VAE times this factor.
     licence, sha256 : str
     name : str
+    size : int, optional
+        Edge of the images in pixels; by default that of the UNet's training.
+    few_steps : neuro.braindive.diffusion.few_steps.FewSteps, optional
+        Of a model that was distilled to few steps.
 
     Attributes
     ----------
@@ -44,7 +52,18 @@ class Generator:
     publishable = True
 
     def __init__(
-        self, unet, vae, schedule, condition, *, scaling_factor, licence="", sha256="", name=""
+        self,
+        unet,
+        vae,
+        schedule,
+        condition,
+        *,
+        scaling_factor,
+        licence="",
+        sha256="",
+        name="",
+        size=None,
+        few_steps=None,
     ):
         self.unet = unet.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
@@ -60,9 +79,11 @@ class Generator:
                 f"{', '.join(PREDICTIONS)}"
             )
         self.alphas_cumprod = alphas_cumprod(self.schedule, self.schedule_class, name)
-        size = unet.config.sample_size
-        self.latent_shape = (unet.config.in_channels, size, size)
+        edge = unet.config.sample_size if size is None else size // pixels_per_latent(vae.config)
+        self.latent_shape = (unet.config.in_channels, edge, edge)
+        self.few_steps = few_steps
         self._compiled = None
+        self._condition_hash: str | None = None
 
     @property
     def dtype(self):
@@ -88,9 +109,10 @@ class Generator:
         """
         import torch
 
-        for part in (self.unet, self.vae):
+        self._condition_sha256()
+        for network in (self.unet, self.vae):
             # Not the method of diffusers, which warns at every change of type.
-            torch.nn.Module.to(part, device=device, dtype=dtype)
+            torch.nn.Module.to(network, device=device, dtype=dtype)
         self.condition = self.condition.to(device=device, dtype=dtype or self.condition.dtype)
         return self
 
@@ -111,8 +133,8 @@ class Generator:
         if self._compiled is None:
             options = {} if backend is True else {"backend": backend}
             self._compiled = [
-                torch.compile(part, dynamic=False, **options)
-                for part in (self.unet.forward, self.vae.decode)
+                torch.compile(function, dynamic=False, **options)
+                for function in (self.unet.forward, self.vae.decode)
             ]
         return self
 
@@ -127,8 +149,70 @@ class Generator:
         if self._compiled:
             # As a tensor: a plain number would be compiled in, step by step.
             predict, t = self._compiled[0], torch.tensor(t, device=z.device)
+        width = getattr(self.unet.config, "time_cond_proj_dim", None)
+        if width:
+            told = guidance_embedding(width).to(device=z.device, dtype=self.dtype)
+            options["timestep_cond"] = told.expand(len(z), -1)
         out = predict(z.to(self.dtype), t, encoder_hidden_states=condition, **options)
         return out.sample.to(z.dtype)
+
+    def levels(self, t) -> tuple[float, float]:
+        """Share of signal and of noise in a latent at step t, as standard deviations."""
+        abar = self.alphas_cumprod[int(t)]
+        return abar**0.5, (1 - abar) ** 0.5
+
+    def levels_after(self, scheduler, number, t) -> tuple[float, float]:
+        """The same after the step at t, for schedulers without a memory."""
+        before = int(t) - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+        last = float(scheduler.final_alpha_cumprod)
+        abar = self.alphas_cumprod[before] if before >= 0 else last
+        return abar**0.5, (1 - abar) ** 0.5
+
+    def steps(self, name, n):
+        """A scheduler that steps with what :meth:`out` gives."""
+        from neuro.braindive.diffusion.schedulers import make_scheduler
+
+        return make_scheduler(name, self, n)
+
+    def plain_time(self, t):
+        """A scheduler's time as a plain number."""
+        return int(t)
+
+    def guidable(self, t) -> bool:
+        """Whether there is enough of a picture at step t."""
+        return True
+
+    def out(self, z, t):
+        """What the scheduler steps with: the predicted noise."""
+        return self.eps(z, t)
+
+    def picture_in(self, z, t, out):
+        """The latent of the picture that the generator sees in z."""
+        signal, noise = self.levels(t)
+        return (z - noise * out) / signal
+
+    def noise_in(self, z, t, out):
+        """The noise that the generator sees in z."""
+        return out
+
+    def corrected(self, out, taken, t):
+        """What the scheduler steps with after some noise is taken off."""
+        return out - taken
+
+    def encode(self, images):
+        """Latents of images, on the denoiser's scale: the mean of what the autoencoder gives.
+
+        Parameters
+        ----------
+        images : torch.Tensor, shape (n, 3, h, w)
+            In [-1, 1].
+
+        Returns
+        -------
+        torch.Tensor, shape (n, *latent_shape)
+        """
+        images = images.to(next(self.vae.parameters()).dtype)
+        return self.vae.encode(images).latent_dist.mode().float() * self.scaling_factor
 
     def eps(self, z, t):
         """Predicted noise.
@@ -161,16 +245,59 @@ class Generator:
         decode = self._compiled[1] if self._compiled else self.vae.decode
         return decode(z).sample
 
+    def _texts(self):
+        """What stands in place of a text."""
+        return (self.condition,)
+
+    def _condition_sha256(self):
+        """Fingerprint of the condition, once: rounding to a smaller type must not change it."""
+        if self._condition_hash is None:
+            self._condition_hash = tensor_hash(*self._texts())
+        return self._condition_hash
+
     def describe(self) -> dict:
         """What sidecars say about the generator."""
         return {
             "generator": self.name,
             "sha256": self.sha256,
+            "condition_sha256": self._condition_sha256(),
             "licence": self.licence,
             "prediction_type": self.prediction_type,
             "latent_shape": list(self.latent_shape),
             "scaling_factor": self.scaling_factor,
         }
+
+
+def guidance_embedding(width: int):
+    """Sines and cosines of :data:`GUIDANCE`, as latent consistency models take it.
+
+    Parameters
+    ----------
+    width : int
+        Even.
+
+    Returns
+    -------
+    torch.Tensor of float32, shape (1, width)
+    """
+    import torch
+
+    half = width // 2
+    rate = torch.exp(-math.log(10000.0) / (half - 1) * torch.arange(half, dtype=torch.float32))
+    angle = 1000.0 * GUIDANCE * rate
+    return torch.cat([angle.sin(), angle.cos()])[None]
+
+
+def pixels_per_latent(vae) -> int:
+    """Edge of the square of pixels behind one latent.
+
+    Parameters
+    ----------
+    vae : dict or object
+        Configuration of an AutoencoderKL.
+    """
+    widths = vae["block_out_channels"] if isinstance(vae, dict) else vae.block_out_channels
+    return 2 ** (len(widths) - 1)
 
 
 def to_eps(output, z, abar: float, prediction: str):
@@ -244,9 +371,10 @@ def alphas_cumprod(schedule: dict, class_name: str = "", name: str = "scheduler"
     return [float(value) for value in np.cumprod(1 - betas)]
 
 
-def read_json(path) -> dict:
-    """A JSON file, with a one-line error for a broken one."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise InputProblem(f"{path}: not a readable JSON file") from None
+def tensor_hash(*tensors) -> str:
+    """SHA-256 over the numbers of tensors, e.g. of the embedding of the empty text."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from neuro.io.problems import InputProblem
@@ -71,10 +69,11 @@ class SmallDecoder:
 
     def __init__(self, path):
         from neuro.base.provenance import checksum
+        from neuro.braindive.diffusion.configs import read_json
         from neuro.braindive.diffusion.folder import offline, weights_file
-        from neuro.braindive.diffusion.generator import read_json
+        from neuro.io.formats.hub import snapshot
 
-        path = Path(path)
+        path = snapshot(path)
         if weights_file(path) is None or not (path / "config.json").is_file():
             raise InputProblem(f"{path}: no small autoencoder there; expected {LAYOUT}")
         config = read_json(path / "config.json")
@@ -176,7 +175,7 @@ def gradient_cosines(sampler, light, seeds=range(16), n_times=4, batch_size=8):
 
     sampler.ready()
     light.to(sampler.device, getattr(torch, sampler.dtype))
-    seeds, found = list(seeds), []
+    seeds, cosines = list(seeds), []
     for first in range(0, len(seeds), batch_size):
         scheduler = make_scheduler(sampler.scheduler, sampler.generator, sampler.steps)
         times = [int(t) for t in scheduler.timesteps]
@@ -193,8 +192,8 @@ def gradient_cosines(sampler, light, seeds=range(16), n_times=4, batch_size=8):
                 rows.append(cosine.cpu().numpy())
             with torch.no_grad():
                 z = scheduler.step(sampler.base_eps(z, t), t, z).prev_sample
-        found.append(np.stack(rows, axis=1))
-    return np.concatenate(found)
+        cosines.append(np.stack(rows, axis=1))
+    return np.concatenate(cosines)
 
 
 def check_light(sampler, light, **options) -> float:

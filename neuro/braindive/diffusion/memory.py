@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from pathlib import Path
 
+from neuro.braindive.diffusion.generator import pixels_per_latent
+from neuro.io.formats.hub import snapshot
 from neuro.io.problems import InputProblem
 
 GIB = 2**30
@@ -18,7 +19,7 @@ class Estimate:
     Attributes
     ----------
     weights : int
-        UNet and the decoding half of the VAE; in `dtype`.
+        UNet and the decoding half of the VAE, each in the type it runs in.
     unet, decoder : int
         Tensors per batch that are kept for the gradient.
     batch : int
@@ -94,14 +95,29 @@ def fused_attention():
             raise NotImplementedError("sizes only")
 
     before = functional.scaled_dot_product_attention
-    functional.scaled_dot_product_attention = lambda q, k, v, *_, **__: Fused.apply(q, k, v)
+
+    def fused(query, key, value, *_, **__):
+        return Fused.apply(query, key, value)
+
+    functional.scaled_dot_product_attention = fused
     try:
         yield
     finally:
         functional.scaled_dot_product_attention = before
 
 
-def count(unet, vae, condition, batch, dtype="bfloat16", *, unet_backprop=True, added=None):
+def count(
+    unet,
+    vae,
+    condition,
+    batch,
+    dtype="bfloat16",
+    *,
+    unet_backprop=True,
+    added=None,
+    vae_dtype=None,
+    size=None,
+):
     """Memory of one guided step with modules that need no weights.
 
     Parameters
@@ -115,6 +131,10 @@ def count(unet, vae, condition, batch, dtype="bfloat16", *, unet_backprop=True, 
         False keeps nothing of the UNet.
     added : dict of str to torch.Tensor, optional
         Further conditions of SDXL, for one image.
+    vae_dtype : str, optional
+        Of the VAE, where it differs: that of SDXL runs in float32.
+    size : int, optional
+        Edge of the images in pixels.
 
     Returns
     -------
@@ -122,12 +142,12 @@ def count(unet, vae, condition, batch, dtype="bfloat16", *, unet_backprop=True, 
     """
     import torch
 
-    kind = getattr(torch, dtype)
+    kind, decoding = getattr(torch, dtype), getattr(torch, vae_dtype or dtype)
     device = next(unet.parameters()).device
-    for part in (unet, vae):
-        torch.nn.Module.to(part.requires_grad_(False), dtype=kind)
-    size, channels = unet.config.sample_size, unet.config.in_channels
-    z = torch.empty(batch, channels, size, size, device=device, requires_grad=True)
+    for network, own in ((unet, kind), (vae, decoding)):
+        torch.nn.Module.to(network.requires_grad_(False), dtype=own)
+    edge = size // pixels_per_latent(vae.config) if size else unet.config.sample_size
+    z = torch.empty(batch, unet.config.in_channels, edge, edge, device=device, requires_grad=True)
     condition = condition.to(device=device, dtype=kind).expand(batch, -1, -1)
     options = {"encoder_hidden_states": condition}
     if added is not None:
@@ -140,9 +160,9 @@ def count(unet, vae, condition, batch, dtype="bfloat16", *, unet_backprop=True, 
         with contextlib.nullcontext() if unet_backprop else torch.no_grad():
             eps = unet(z.to(kind), 0, **options).sample
         of_unet = kept.total
-        vae.decode((z - eps.to(z.dtype)).to(kind))
+        vae.decode((z - eps.to(z.dtype)).to(decoding))
     parts = [unet, vae.decoder, *filter(None, [vae.post_quant_conv])]
-    weights = sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
+    weights = sum(p.numel() * p.element_size() for network in parts for p in network.parameters())
     return Estimate(weights, of_unet, kept.total - of_unet, batch, dtype)
 
 
@@ -166,15 +186,13 @@ def estimate(settings) -> Estimate:
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    from neuro.braindive.diffusion.configs import read_json
+    from neuro.braindive.diffusion.device import planned_dtype
     from neuro.braindive.diffusion.folder import check_layout
-    from neuro.braindive.diffusion.generator import read_json
 
     choice = settings["generator"]
     added = None
-    dtype = settings["dtype"]
-    if dtype == "auto":
-        on_gpu = settings["device"] == "cuda" or torch.cuda.is_available()
-        dtype = "bfloat16" if on_gpu and settings["device"] != "cpu" else "float32"
+    dtype = planned_dtype(settings)
     with torch.device("meta"):
         if choice["type"] == "tiny":
             from neuro.braindive.diffusion.tiny_ldm import TinyLDM, TinyRecipe
@@ -185,8 +203,8 @@ def estimate(settings) -> Estimate:
             )
             unet, vae = TinyLDM.networks(recipe)
         else:
-            folder = Path(choice["path"])
-            check_layout(folder)
+            check_layout(choice["path"])
+            folder = snapshot(choice["path"])
             try:
                 unet = UNet2DConditionModel.from_config(read_json(folder / "unet/config.json"))
                 vae = AutoencoderKL.from_config(read_json(folder / "vae/config.json"))
@@ -207,16 +225,17 @@ def estimate(settings) -> Estimate:
             dtype,
             unet_backprop=settings["unet_backprop"],
             added=added,
+            vae_dtype="float32" if choice["type"] == "sdxl" else None,
+            size=None if choice["type"] == "tiny" else choice.get("size"),
         )
 
 
-def stop(settings, log) -> None:
+def stop(bytes_needed, log) -> None:
     """Say the estimate and stop; for `dry: true`.
 
     Parameters
     ----------
-    settings : dict
-        Section `braindive`.
+    bytes_needed : Estimate
     log : callable
 
     Raises
@@ -224,9 +243,8 @@ def stop(settings, log) -> None:
     InputProblem
         Always: nothing is made in a dry run.
     """
-    found = estimate(settings)
     log(
-        f"memory of a guided step: {found}; UNet {found.unet / GIB:.3f} GiB, decoder "
-        f"{found.decoder / GIB:.3f} GiB of kept tensors; layers need working space on top"
+        f"memory of a guided step: {bytes_needed}; UNet {bytes_needed.unet / GIB:.3f} GiB, decoder "
+        f"{bytes_needed.decoder / GIB:.3f} GiB of kept tensors; layers need working space on top"
     )
-    raise InputProblem(f"braindive.dry: {found}; nothing made, set it to false to go on")
+    raise InputProblem(f"braindive.dry: {bytes_needed}; nothing made, set it to false to go on")

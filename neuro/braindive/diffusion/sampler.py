@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 
 import numpy as np
 
 from neuro.base import seeds
 from neuro.braindive.diffusion.attention import degraded, kept_attention
-from neuro.braindive.diffusion.schedulers import SCHEDULERS, make_scheduler
+from neuro.braindive.diffusion.batch import PRESETS, GuidedBatch, compiling, picture
+from neuro.braindive.diffusion.device import pick_device, pick_dtype
+from neuro.braindive.diffusion.guidance import (
+    STRENGTHS,
+    correction,
+    fresh,
+    moved,
+    noised_back,
+    rms,
+    streams,
+)
+from neuro.braindive.diffusion.schedulers import SCHEDULERS
 from neuro.io.problems import InputProblem
-
-PRESETS = {
-    "robust": {"strength": "ratio", "value": 0.2, "sag_scale": 0.0, "steps": 25, "dtype": "auto"},
-    "paper": {
-        "strength": "gamma",
-        "value": 130.0,
-        "sag_scale": 0.75,
-        "steps": 50,
-        "dtype": "float16",
-    },
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class GuidedBatch:
-    """Images of a set of seeds.
-
-    Attributes
-    ----------
-    images, unguided : ndarray of float32, shape (n, 3, h, w)
-        In [0, 1]. `unguided` starts from the same noise.
-    trace : list of list of dict
-        Per seed and step: t, activation, ratio.
-    correction_ratio : ndarray, shape (n,)
-        rms of the correction over rms of the noise prediction, mean over the guided steps.
-    finite : ndarray of bool, shape (n,)
-        False for a seed whose gradient or image was not finite; its image is not to be used.
-    """
-
-    images: np.ndarray
-    unguided: np.ndarray
-    trace: list
-    correction_ratio: np.ndarray
-    finite: np.ndarray
 
 
 class BrainGuidedSampler:
@@ -62,9 +38,10 @@ class BrainGuidedSampler:
     objective : Objective
     preset : {'robust', 'paper'}
         Fills `strength`, `value`, `sag_scale`, `steps` and `dtype` where they are None.
-    strength : {'ratio', 'gamma'}
+    strength : {'ratio', 'gamma', 'polyak'}
         `gamma` multiplies the raw gradient (Luo et al. 2023: 130 for Stable Diffusion at 512
-        px); `ratio` scales the correction of each image to this share of rms(eps) (ours).
+        px); `ratio` scales the correction of each image to this share of rms(eps) (ours);
+        `polyak` goes towards `polyak_target`, see :mod:`neuro.braindive.diffusion.guidance`.
     value : float
         0 samples without guidance.
     guidance_target : {'blend', 'x0'}
@@ -75,6 +52,8 @@ class BrainGuidedSampler:
         Self-attention guidance; released code 0.75.
     steps : int
     scheduler : {'dpmsolver++', 'ddim'}
+        Models that were distilled to few steps have their own, and their own number of steps
+        where more are asked for than they were made for.
     guide_interval : tuple of float
         First and last share of the steps that are guided, [from, to).
     guide_every : int
@@ -89,6 +68,16 @@ class BrainGuidedSampler:
     compile : bool or str
         Compile UNet and decoder, for one batch size: smaller batches are filled up. True is
         torch's default compiler, a text names another back end.
+    polyak_target : float, optional
+        Value of the objective that `polyak` steps towards.
+    recurrence : int
+        Times that a guided step is done, with fresh noise put back between them (Bansal et al.
+        2023).
+    guide_augment : int
+        Shifted and brightened copies of the picture whose gradients are averaged; 0 takes the
+        picture itself.
+    edit : neuro.braindive.diffusion.edit.Edit, optional
+        A given picture instead of noise as the start.
     random_state : int, default 0
         Of the start noise of all images.
     log : callable, optional
@@ -121,6 +110,10 @@ class BrainGuidedSampler:
         device="auto",
         light=None,
         compile=False,
+        polyak_target=None,
+        recurrence=1,
+        guide_augment=0,
+        edit=None,
         random_state=0,
         log=None,
     ):
@@ -131,8 +124,10 @@ class BrainGuidedSampler:
         self.preset = preset
         self.strength = defaults["strength"] if strength is None else strength
         self.value = defaults["value"] if value is None else float(value)
-        if self.strength not in ("ratio", "gamma"):
-            raise InputProblem(f"strength: got '{self.strength}', expected ratio or gamma")
+        if self.strength not in STRENGTHS:
+            raise InputProblem(f"strength: got '{self.strength}', expected {', '.join(STRENGTHS)}")
+        if self.strength == "polyak" and polyak_target is None:
+            raise InputProblem("polyak_target: missing; strength is 'polyak'")
         if guidance_target not in ("blend", "x0"):
             raise InputProblem(f"guidance_target: got '{guidance_target}', expected blend or x0")
         if scheduler not in SCHEDULERS:
@@ -141,13 +136,16 @@ class BrainGuidedSampler:
         self.sag_scale = defaults["sag_scale"] if sag_scale is None else float(sag_scale)
         self.steps = defaults["steps"] if steps is None else int(steps)
         self.scheduler, self.guide_every = scheduler, guide_every
+        if generator.few_steps:
+            self.scheduler = generator.few_steps.kind
+            self.steps = generator.few_steps.steps(self.steps)
         self.guide_interval = tuple(guide_interval)
         self.device = pick_device(device)
-        self.dtype = defaults["dtype"] if dtype is None else dtype
-        if self.dtype == "auto":
-            self.dtype = "bfloat16" if self.device == "cuda" else "float32"
+        self.dtype = pick_dtype(defaults["dtype"] if dtype is None else dtype, self.device)
         if compile and self.sag_scale:
             raise InputProblem("braindive.compile: not with sag_scale above 0; set one of them off")
+        self.polyak_target, self.recurrence = polyak_target, int(recurrence)
+        self.guide_augment, self.edit = int(guide_augment), edit
         self.light, self.compile, self._fixed = light, compile, 0
         self.random_state = random_state
         self.log = log or (lambda line: None)
@@ -165,7 +163,17 @@ class BrainGuidedSampler:
         return {name: getattr(self, name) for name in names} | {
             "guide_interval": list(self.guide_interval),
             "guide_decoder": self.light.describe() if self.light else "exact",
+            **self._options(),
         }
+
+    def _options(self) -> dict:
+        """Options that are on: those that are off leave images made before as they are."""
+        said: dict = {"polyak_target": self.polyak_target} if self.strength == "polyak" else {}
+        if self.recurrence > 1:
+            said["recurrence"] = self.recurrence
+        if self.guide_augment:
+            said["guide_augment"] = self.guide_augment
+        return said | ({"edit": self.edit.describe()} if self.edit else {})
 
     def noise(self, numbers):
         """Start noise, a stream per image: independent of the batch and the device.
@@ -177,7 +185,7 @@ class BrainGuidedSampler:
 
         Returns
         -------
-        torch.Tensor of float32, shape (n, *latent_shape)
+        torch.Tensor of float32, shape `(n, *latent_shape)`
         """
         import torch
 
@@ -208,9 +216,10 @@ class BrainGuidedSampler:
             self._fixed = max(self._fixed, n)
             numbers += numbers[-1:] * (self._fixed - n)
         start = self.noise(numbers)
-        with _compiling() if self.compile else contextlib.nullcontext():
-            images, trace, finite = self._run(start, self.value)
-            twins = self._run(start, 0.0)[0] if unguided else np.zeros_like(images)
+        with compiling() if self.compile else contextlib.nullcontext():
+            keys = [(0, number, 0) for number in numbers]
+            images, trace, finite = self._run(start, self.value, keys)
+            twins = self._run(start, 0.0, keys)[0] if unguided else np.zeros_like(images)
         ratio = np.array(
             [np.mean([row["ratio"] for row in rows]) if rows else 0.0 for rows in trace[:n]]
         )
@@ -229,34 +238,50 @@ class BrainGuidedSampler:
             self.generator.compile(self.compile)
         return self
 
-    def _run(self, z, value):
+    def _run(self, z, value, keys=()):
         import torch
 
-        scheduler = make_scheduler(self.scheduler, self.generator, self.steps)
-        z = z * scheduler.init_noise_sigma
+        generator = self.generator
+        scheduler = generator.steps(self.scheduler, self.steps)
+        times = [generator.plain_time(t) for t in scheduler.timesteps]
+        first = self.edit.first(len(times)) if self.edit else 0
+        z = self.edit.start(z, generator, times[first]) if self.edit else z
+        z = z if self.edit else z * scheduler.init_noise_sigma
         trace = [[] for _ in z]
         skipped = np.zeros(len(z), int)
-        n_steps = len(scheduler.timesteps)
-        for number, t in enumerate(int(t) for t in scheduler.timesteps):
-            share = number / n_steps
-            guided = self.guide_interval[0] <= share < self.guide_interval[1]
-            if value and guided and number % self.guide_every == 0:
-                eps, activation, ratio, good = self.guided_eps(z, t, value)
-                skipped += ~good
-                for rows, a, r in zip(trace, activation, ratio):
-                    rows.append({"t": t, "activation": float(a), "ratio": float(r)})
-                if not good.all():
-                    self.log(f"t {t}: gradient not finite for {(~good).sum()} images, step skipped")
-            else:
-                with torch.no_grad():
-                    eps = self.base_eps(z, t)
-            z = scheduler.step(eps, t, z).prev_sample
+        for number, t in list(enumerate(times))[first:]:
+            repeats = self.recurrence if value and self._guides(number, times) else 1
+            for repeat in range(repeats):
+                if value and self._guides(number, times):
+                    draws = (keys, number, repeat)
+                    out, activation, ratio, good = self.guided_eps(z, t, value, draws)
+                    skipped += ~good
+                    for rows, a, r in zip(trace, activation, ratio):
+                        rows.append({"t": t, "activation": float(a), "ratio": float(r)})
+                    if not good.all():
+                        self.log(
+                            f"t {t}: gradient not finite for {(~good).sum()} images, step skipped"
+                        )
+                else:
+                    with torch.no_grad():
+                        out = self.base_eps(z, t)
+                z = scheduler.step(out, t, z).prev_sample
+                if repeat < repeats - 1:
+                    rngs = streams(self.random_state, "noise put back", keys, number, repeat)
+                    levels = generator.levels(t), generator.levels_after(scheduler, number, t)
+                    z = noised_back(z, *levels, fresh(rngs, z))
         with torch.no_grad():
             images = picture(self.generator.decode(z))
         images = images.cpu().numpy()
         # One skipped correction is forgiven; a second one, or a broken image, fails the seed.
         finite = (skipped <= 1) & np.isfinite(images).all(axis=(1, 2, 3))
         return images, trace, finite
+
+    def _guides(self, number, times):
+        """Whether a step is guided."""
+        first, last = self.guide_interval
+        inside = first <= number / len(times) < last and number % self.guide_every == 0
+        return inside and self.generator.guidable(times[number])
 
     def base_eps(self, z, t):
         """Noise prediction without the encoder, with self-attention guidance if there is any.
@@ -271,8 +296,7 @@ class BrainGuidedSampler:
         torch.Tensor
         """
         with self._attention() as kept:
-            eps = self.generator.eps(z, t)
-            return self._attended(z, t, eps, kept)
+            return self._attended(z, t, self.generator.out(z, t), kept)
 
     def _attention(self):
         return kept_attention(self.generator.unet) if self.sag_scale else contextlib.nullcontext()
@@ -285,7 +309,7 @@ class BrainGuidedSampler:
         worse = degraded(x0, kept.received, eps, abar)
         return eps + self.sag_scale * (eps - self.generator.eps(worse, t))
 
-    def guided_eps(self, z, t, value):
+    def guided_eps(self, z, t, value, draws=None):
         """Noise prediction with the correction towards the objective.
 
         Parameters
@@ -294,6 +318,8 @@ class BrainGuidedSampler:
         t : int
         value : float
             Strength.
+        draws : tuple, optional
+            Keys of the images, step and repeat: what random copies of the picture depend on.
 
         Returns
         -------
@@ -304,25 +330,23 @@ class BrainGuidedSampler:
         """
         import torch
 
-        abar = self.generator.alphas_cumprod[t]
-        sb = (1 - abar) ** 0.5
+        _, sb = self.generator.levels(t)
         with self._attention() as kept:
             decoder = self.light or self.generator
-            eps, values, gradient = self.gradient(z, t, decoder)
+            out, values, gradient = self.gradient(z, t, decoder, draws)
             with torch.no_grad():
-                base = self._attended(z, t, eps, kept)
+                base = self._attended(z, t, out, kept)
+                eps = self.generator.noise_in(z, t, out)
         gradient = gradient.to(z.dtype)
         good = torch.isfinite(gradient).flatten(1).all(dim=1) & torch.isfinite(values)
         gradient = torch.where(good.view(-1, 1, 1, 1), gradient, torch.zeros_like(gradient))
-        if self.strength == "gamma":
-            correction = sb * value * gradient
-        else:
-            correction = sb * value * rms(eps) * gradient / (rms(gradient) + 1e-12)
-        ratio = (rms(correction) / rms(eps)).flatten()
-        numbers = (item.detach().float().cpu().numpy() for item in (values, ratio))
-        return base - correction, *numbers, good.cpu().numpy()
+        told = {"values": values, "target": self.polyak_target}
+        taken = correction(self.strength, value, gradient, eps, sb, **told)
+        ratio = (rms(taken) / rms(eps)).flatten()
+        numbers = (tensor.detach().float().cpu().numpy() for tensor in (values, ratio))
+        return self.generator.corrected(base, taken, t), *numbers, good.cpu().numpy()
 
-    def gradient(self, z, t, decoder):
+    def gradient(self, z, t, decoder, draws=None):
         """Gradient of the objective with respect to the latent.
 
         Parameters
@@ -331,68 +355,37 @@ class BrainGuidedSampler:
         t : int
         decoder : object
             Its `decode` makes images in [-1, 1] of latents.
+        draws : tuple, optional
+            See :meth:`guided_eps`.
 
         Returns
         -------
-        eps : torch.Tensor, shape (n, c, h, w)
+        out : torch.Tensor, shape (n, c, h, w)
+            What the generator gave: noise, or the velocity of a flow.
         values : torch.Tensor, shape (n,)
         gradient : torch.Tensor, shape (n, c, h, w)
         """
         import torch
 
-        abar = self.generator.alphas_cumprod[t]
-        sb = (1 - abar) ** 0.5
+        _, sb = self.generator.levels(t)
         leaf = z.detach().requires_grad_(True)
         with torch.enable_grad():
             with contextlib.nullcontext() if self.unet_backprop else torch.no_grad():
-                eps = self.generator.eps(leaf, t)
-            x0 = (leaf - sb * eps) / abar**0.5
+                out = self.generator.out(leaf, t)
+            x0 = self.generator.picture_in(leaf, t, out)
             target = x0 if self.guidance_target == "x0" else sb * x0 + (1 - sb) * leaf
-            values = self._value_of(picture(decoder.decode(target)))
+            values = self._shown(picture(decoder.decode(target)), draws)
             # The sum, not the mean: images of a batch do not share a gradient.
             (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        return eps.detach(), values.detach(), gradient
+        return out.detach(), values.detach(), gradient
 
-
-@contextlib.contextmanager
-def _compiling():
-    """A compiler that fails is a setting to change, not a traceback."""
-    import torch
-
-    try:
-        yield
-    except torch._dynamo.exc.TorchDynamoException as error:
-        text = (str(error).strip().splitlines() or ["no reason given"])[0][:70]
-        raise InputProblem(
-            f"braindive.compile: torch cannot compile here ({text}); set it to false"
-        ) from None
-
-
-def rms(x):
-    """Root mean square over channels and pixels, shape (n, 1, 1, 1)."""
-    return x.pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt()
-
-
-def picture(decoded):
-    """Decoder output as float image in [0, 1]; no gradient where it is saturated."""
-    decoded = decoded if decoded.dtype.itemsize >= 4 else decoded.float()
-    return (decoded / 2 + 0.5).clamp(0, 1)
-
-
-def pick_device(device: str) -> str:
-    """`auto` is CUDA where there is one.
-
-    Raises
-    ------
-    InputProblem
-        When CUDA is asked for and there is none.
-    """
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputProblem(
-            "braindive.device: 'cuda', but no CUDA device is visible; use auto or cpu"
-        )
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
+    def _shown(self, images, draws):
+        """The objective of the images, or its mean over copies of each."""
+        if not self.guide_augment or draws is None:
+            return self._value_of(images)
+        keys, *step = draws
+        values = 0.0
+        for copy in range(self.guide_augment):
+            rngs = streams(self.random_state, "copies for the gradient", keys, *step, copy)
+            values = values + self._value_of(moved(images, rngs))
+        return values / self.guide_augment

@@ -19,6 +19,7 @@ def make_scheduler(name, generator, steps):
     Parameters
     ----------
     name : {'dpmsolver++', 'ddim'}
+        A model that was distilled to few steps has its own instead.
     generator : Generator
     steps : int
 
@@ -28,6 +29,10 @@ def make_scheduler(name, generator, steps):
     """
     import inspect
 
+    if generator.few_steps:
+        from neuro.braindive.diffusion.few_steps import FewStepScheduler
+
+        return FewStepScheduler(generator.few_steps, generator.alphas_cumprod, steps)
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     kinds = {"dpmsolver++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}

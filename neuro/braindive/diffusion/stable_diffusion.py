@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from neuro.braindive.diffusion.configs import read_json
+from neuro.braindive.diffusion.few_steps import few_steps
 from neuro.braindive.diffusion.folder import check_layout, load_parts, offline, weights_hash
-from neuro.braindive.diffusion.generator import Generator, read_json
+from neuro.braindive.diffusion.generator import Generator
 from neuro.braindive.diffusion.schedulers import SCHEDULE
-from neuro.encoding.backbones import pretrained
+from neuro.encoding.towers import pretrained
+from neuro.io.formats.hub import snapshot
 from neuro.io.problems import InputProblem
 
 CONDITION = "null_condition.safetensors"
@@ -24,6 +27,10 @@ class DiffusersSD(Generator):
         Folder with `unet/`, `vae/`, `scheduler/`, and either `text_encoder/` and `tokenizer/` or
         `null_condition.safetensors`, the embedding of the empty text. The latter is written
         beside the weights once, where the folder can be written to.
+    dtype : str, default 'float32'
+        Number type in which the weights are loaded.
+    size : int, optional
+        Edge of the images in pixels.
 
     Raises
     ------
@@ -31,13 +38,13 @@ class DiffusersSD(Generator):
         When a part is missing, the folder is SDXL, or the schedule cannot be guided.
     """
 
-    def __init__(self, path):
-        path = Path(path)
+    def __init__(self, path, dtype="float32", size=None):
+        name, path = Path(path).name, snapshot(path)
         check_layout(path)
         if read_json(path / "unet" / "config.json").get("addition_embed_type") == "text_time":
             raise InputProblem(f"{path}: this is SDXL; set braindive.generator.type to sdxl")
         condition = null_condition(path)
-        unet, vae, schedule = load_parts(path)
+        unet, vae, schedule = load_parts(path, dtype=dtype)
         super().__init__(
             unet,
             vae,
@@ -46,7 +53,9 @@ class DiffusersSD(Generator):
             scaling_factor=vae.config.scaling_factor,
             licence=licence_of(path),
             sha256=weights_hash(path),
-            name=path.name,
+            name=name,
+            size=size,
+            few_steps=few_steps(path),
         )
 
 
@@ -96,6 +105,7 @@ class RandomSD21(Generator):
 
 def licence_of(path: Path) -> str:
     """First line of a licence file beside the weights, or what the model's owner used."""
+    path = snapshot(path)
     for name in ("LICENSE", "LICENSE.md", "LICENSE.txt"):
         if (path / name).is_file():
             lines = (path / name).read_text("utf-8", errors="replace").strip().splitlines()

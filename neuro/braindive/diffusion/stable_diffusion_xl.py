@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from neuro.braindive.diffusion.configs import read_json
+from neuro.braindive.diffusion.few_steps import few_steps
 from neuro.braindive.diffusion.folder import check_layout, load_parts, offline, weights_hash
-from neuro.braindive.diffusion.generator import Generator, read_json
+from neuro.braindive.diffusion.generator import Generator, pixels_per_latent
 from neuro.braindive.diffusion.stable_diffusion import CONDITION, licence_of
-from neuro.encoding.backbones import pretrained
+from neuro.encoding.towers import pretrained
+from neuro.io.formats.hub import snapshot
 from neuro.io.problems import InputProblem
 
 ENCODERS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -25,6 +28,10 @@ class DiffusersSDXL(Generator):
         `force_zeros_for_empty_prompt` (then both are zeros, as in training); the two text
         encoders and tokenizers (then the first file is written beside the weights once, where
         the folder can be written to).
+    dtype : str, default 'float32'
+        Number type in which the UNet is loaded.
+    size : int, optional
+        Edge of the images in pixels.
 
     Raises
     ------
@@ -32,13 +39,13 @@ class DiffusersSDXL(Generator):
         When a part is missing or the folder is not SDXL.
     """
 
-    def __init__(self, path):
-        path = Path(path)
+    def __init__(self, path, dtype="float32", size=None):
+        name, path = Path(path).name, snapshot(path)
         check_layout(path)
         config = read_json(path / "unet" / "config.json")
         if config.get("addition_embed_type") != "text_time":
             raise InputProblem(f"{path}: this is not SDXL; set braindive.generator.type to sd")
-        unet, vae, schedule = load_parts(path, xl=True)
+        unet, vae, schedule = load_parts(path, xl=True, dtype=dtype)
         condition, pooled = empty_text(path, unet.config)
         super().__init__(
             unet,
@@ -48,17 +55,22 @@ class DiffusersSDXL(Generator):
             scaling_factor=vae.config.scaling_factor,
             licence=licence_of(path),
             sha256=weights_hash(path),
-            name=path.name,
+            name=name,
+            size=size,
+            few_steps=few_steps(path),
         )
         self.pooled = pooled
-        self._scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        self._scale = pixels_per_latent(vae.config)
 
     def to(self, device, dtype=None):
         """Move the weights; the VAE keeps float32."""
         import torch
 
-        super().to(device, dtype)
-        self.vae.to(dtype=torch.float32)
+        self._condition_sha256()
+        # Never by way of the smaller type: that would round the weights of the VAE.
+        torch.nn.Module.to(self.unet, device=device, dtype=dtype)
+        torch.nn.Module.to(self.vae, device=device, dtype=torch.float32)
+        self.condition = self.condition.to(device=device, dtype=dtype or self.condition.dtype)
         self.pooled = self.pooled.to(device=device, dtype=self.condition.dtype)
         return self
 
@@ -74,6 +86,9 @@ class DiffusersSDXL(Generator):
         }
         condition = self.condition.expand(len(z), -1, -1)
         return self._predict(z, t, condition, added_cond_kwargs=added)
+
+    def _texts(self):
+        return self.condition, self.pooled
 
 
 def pooled_width(config) -> int:
@@ -113,7 +128,7 @@ def empty_text(path: Path, config):
     elif index.is_file() and read_json(index).get("force_zeros_for_empty_prompt"):
         return torch.zeros(1, 77, config.cross_attention_dim), torch.zeros(1, wide)
     else:
-        missing = [part for pair in ENCODERS for part in pair if not (path / part).is_dir()]
+        missing = [folder for pair in ENCODERS for folder in pair if not (path / folder).is_dir()]
         if missing:
             raise InputProblem(
                 f"{path}: neither {CONDITION} (condition, pooled) nor {missing[0]}/; one is needed"
@@ -124,10 +139,10 @@ def empty_text(path: Path, config):
                 {"condition": condition.contiguous(), "pooled": pooled.contiguous()},
                 path / CONDITION,
             )
-    found = condition.shape[-1], pooled.shape[-1]
-    if found != (config.cross_attention_dim, wide):
+    widths = condition.shape[-1], pooled.shape[-1]
+    if widths != (config.cross_attention_dim, wide):
         raise InputProblem(
-            f"{path}: empty text of {found[0]} and {found[1]} features, the UNet expects "
+            f"{path}: empty text of {widths[0]} and {widths[1]} features, the UNet expects "
             f"{config.cross_attention_dim} and {wide}"
         )
     return condition, pooled
@@ -144,8 +159,8 @@ def _encoded(path):
         for (words, text), kind in zip(ENCODERS, (CLIPTextModel, CLIPTextModelWithProjection)):
             try:
                 tokenizer = CLIPTokenizer.from_pretrained(path / words, local_files_only=True)
-                found = pretrained(path / text)[1]
-                encoder = kind.from_pretrained(path / text, local_files_only=True, **found).float()
+                model = pretrained(path / text)[1]
+                encoder = kind.from_pretrained(path / text, local_files_only=True, **model).float()
             except (OSError, ValueError) as error:
                 line = str(error).splitlines()[0][:60]
                 raise InputProblem(f"{path}/{text}: cannot be read ({line})") from None

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from neuro.base import seeds
+from neuro.braindive.diffusion.configs import read_json
 from neuro.braindive.diffusion.folder import load_parts, weights_hash
-from neuro.braindive.diffusion.generator import Generator, alphas_cumprod, read_json
+from neuro.braindive.diffusion.generator import Generator, alphas_cumprod
 from neuro.braindive.diffusion.schedulers import SCHEDULE
 from neuro.io.problems import InputProblem
 
@@ -134,7 +135,9 @@ class TinyLDM(Generator):
             unet, vae = cls.networks(recipe, height)
             log(f"autoencoder: {_train_vae(vae, x, recipe, rng)}")
             with torch.no_grad():
-                latents = torch.cat([vae.encode(part).latent_dist.mode() for part in x.split(128)])
+                latents = torch.cat(
+                    [vae.encode(batch).latent_dist.mode() for batch in x.split(128)]
+                )
             scale = float(1 / latents.std())
             log(f"denoiser: {_train_unet(unet, latents * scale, recipe, rng)}")
         vae.register_to_config(scaling_factor=scale)
@@ -172,15 +175,15 @@ class TinyLDM(Generator):
         import torch
 
         channels = images.shape[1]
-        found = []
+        decoded = []
         with torch.no_grad():
             for start in range(0, len(images), batch):
                 x = torch.as_tensor(np.asarray(images[start : start + batch], np.float32))
                 x = 2 * x.expand(-1, 3, -1, -1) - 1
                 y = self.vae.decode(self.vae.encode(x).latent_dist.mode()).sample
                 y = (y / 2 + 0.5).clamp(0, 1)
-                found.append((y if channels == 3 else y.mean(dim=1, keepdim=True)).numpy())
-        return np.concatenate(found)
+                decoded.append((y if channels == 3 else y.mean(dim=1, keepdim=True)).numpy())
+        return np.concatenate(decoded)
 
     def save(self, folder, *, half=False) -> Path:
         """Write the model in the layout of diffusers: unet/, vae/, scheduler/.
@@ -199,12 +202,12 @@ class TinyLDM(Generator):
         from safetensors.torch import save_file
 
         folder = Path(folder)
-        for name, part in (("unet", self.unet), ("vae", self.vae)):
+        for name, network in (("unet", self.unet), ("vae", self.vae)):
             place = folder / name
             place.mkdir(parents=True, exist_ok=True)
-            part.save_config(place)
+            network.save_config(place)
             kind = torch.float16 if half else torch.float32
-            state = {k: v.to(kind).contiguous() for k, v in part.state_dict().items()}
+            state = {k: v.to(kind).contiguous() for k, v in network.state_dict().items()}
             save_file(state, place / "diffusion_pytorch_model.safetensors")
         (folder / "scheduler").mkdir(exist_ok=True)
         _write(folder / "scheduler" / "scheduler_config.json", SCHEDULE)

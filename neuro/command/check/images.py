@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import hashlib
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
 
+from neuro.base.beside import is_series, is_surface_atlas
+from neuro.base.provenance import content_checksum
 from neuro.config import kinds
 from neuro.io.problems import InputProblem
 
@@ -36,9 +42,10 @@ def check_run(row, config, show=None, few=None):
     """
     kind = config["data"]["kind"]
     bold, problems = _bold(row, config["data"])
-    if show and bold is not None:
+    surface = is_series(row["bold"])
+    if show and bold is not None and not surface:
         show(row["bold"], bold, row["mask"])
-    problems += _mask(row, bold, needed=kind != kinds.NATIVE)
+    problems += _mask(row, bold, needed=kind != kinds.NATIVE and not surface)
     if kind == kinds.NATIVE:
         problems += _slice_times(row, bold, config)
         return *_shape(bold, row), problems + _length(row, bold, config["fmri"])
@@ -48,11 +55,65 @@ def check_run(row, config, show=None, few=None):
     return *_shape(bold, row), problems
 
 
+_SAMPLE = 1 << 20
+
+
+def copies(rows) -> list[str]:
+    """One line for images that hold the same bytes under the names of several runs.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of the run table.
+
+    Returns
+    -------
+    list of str
+    """
+    alike: dict = {}
+    for row in rows:
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            if row["status"] == "ok":
+                alike.setdefault(_mark(row["bold"]), {})[str(row["bold"])] = row
+    same: dict = {}
+    for mark, images in alike.items():
+        for path, row in images.items() if len(images) > 1 else []:
+            with contextlib.suppress(OSError, EOFError, zlib.error):
+                same.setdefault((mark, _content(path)), []).append(row["run_key"])
+    return [
+        f"{' = '.join(keys)}: the same image, given {len(keys)} times"
+        for keys in same.values()
+        if len(keys) > 1
+    ]
+
+
+def _mark(path) -> tuple:
+    """What equal images have in common, from a few bytes of the file."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as stream:
+        if str(path).endswith(".gz"):
+            # checksum and length of what is packed: neither name, time nor level of packing matter
+            stream.seek(max(size - 8, 0))
+            return ("gz", stream.read(8))
+        stream.seek(size // 2)
+        return (size, stream.read(4096))
+
+
+def _content(path) -> str:
+    """Checksum of an image, of its first megabyte where it is packed."""
+    if not str(path).endswith(".gz"):
+        return content_checksum(path)
+    with gzip.open(path) as stream:
+        return hashlib.sha256(stream.read(_SAMPLE)).hexdigest()
+
+
 def _bold(row, data):
-    from neuro.io.images import nifti
+    from neuro.io.images import grayordinates, nifti
 
     tr = float(row["tr"]) if row["tr"] else data["tr"]
     try:
+        if is_series(row["bold"]):
+            return grayordinates.load_series(row["bold"], tr=tr), []
         return nifti.load_bold(row["bold"], tr=tr, voxel_size=data["voxel_size"]), []
     except InputProblem as problem:
         return None, list(problem.problems)
@@ -212,8 +273,8 @@ def _what_is_left(row, bold, table, meta, fmri, few=None):
         if few is not None and denoiser.dof_left_ < FEW_DOF:
             few.append((float(denoiser.dof_left_), str(row["bold"])))
     except InputProblem as problem:
-        found = [line if str(where) in line else f"{where}: {line}" for line in problem.problems]
-        return problems + found
+        lines = [line if str(where) in line else f"{where}: {line}" for line in problem.problems]
+        return problems + lines
     return problems
 
 
@@ -229,11 +290,15 @@ def check_settings(config) -> list[str]:
     list of str
     """
     from neuro.fmri.regions.atlases import load_atlas
+    from neuro.fmri.regions.surface import SurfaceAtlas
 
     atlas = config["fmri"]["atlas"]
     if atlas == "simulated" or config["data"]["kind"] in kinds.TABLES:
         return []
     try:
+        if is_surface_atlas(atlas):
+            SurfaceAtlas(atlas)
+            return []
         load_atlas(Path(atlas) if ".nii" in atlas else atlas)
     except InputProblem as problem:
         return problem.problems

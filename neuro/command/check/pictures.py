@@ -91,10 +91,10 @@ def thinned(values, rows=MOST_ROWS, columns=MOST_COLUMNS) -> np.ndarray:
     """
     n_rows, n_columns = np.shape(values)
     chosen = np.unique(np.linspace(0, n_rows - 1, min(rows, n_rows)).astype(int))
-    part = np.asarray(values[chosen], float)
+    sample = np.asarray(values[chosen], float)
     edges = np.unique(np.linspace(0, n_columns, min(columns, n_columns) + 1).astype(int))[:-1]
-    known = np.isfinite(part)
-    total = np.add.reduceat(np.where(known, part, 0), edges, axis=1)
+    known = np.isfinite(sample)
+    total = np.add.reduceat(np.where(known, sample, 0), edges, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return total / np.add.reduceat(known, edges, axis=1)
 
@@ -134,7 +134,7 @@ def _spikes(data):
 
 
 def _counts(data):
-    bins = np.concatenate([np.asarray(item, float) for item in data.sequences])
+    bins = np.concatenate([np.asarray(sequence, float) for sequence in data.sequences])
     title = f"{bins.shape[1]} units, {len(bins)} bins in {len(data.sequences)} sequences"
     return _matrix(title, bins.T, "unit", len(bins) * data.bin_s, "s")
 
@@ -266,8 +266,8 @@ def figure(parts, name="check"):
 
     from neuro.report.figures import draw
 
-    table = pd.concat([part.table() for part in parts], ignore_index=True)
-    small = sum(part.kind == "pixels" for part in parts)
+    table = pd.concat([panel.table() for panel in parts], ignore_index=True)
+    small = sum(panel.kind == "pixels" for panel in parts)
     size = (1.2 * small + 4.2 * (len(parts) - small), 2.6)
     return draw.figure(
         name,
@@ -284,36 +284,36 @@ def figure(parts, name="check"):
 def _paint(picture, table, parts):
     from matplotlib.ticker import MaxNLocator
 
-    ratios = [1 if part.kind == "pixels" else 3.5 for part in parts]
+    ratios = [1 if shown.kind == "pixels" else 3.5 for shown in parts]
     axes = picture.subplots(1, len(parts), squeeze=False, width_ratios=ratios)[0]
-    for place, part in zip(axes, parts):
-        rows = table[table["panel"] == part.name]
+    for place, shown in zip(axes, parts):
+        rows = table[table["panel"] == shown.name]
         shape = tuple(int(rows[key].max()) + 1 for key in ("row", "column", "channel"))
         values = rows["value"].to_numpy().reshape(shape)
-        place.set_title(part.name, fontsize=7)
-        if part.kind == "pixels":
+        place.set_title(shown.name, fontsize=7)
+        if shown.kind == "pixels":
             place.imshow(values if shape[2] == 3 else values[..., 0], cmap="gray", vmin=0, vmax=1)
             place.set_axis_off()
             continue
         matrix = values[..., 0]
-        if part.kind == "lines":
-            _lines(place, matrix, part.extent)
+        if shown.kind == "lines":
+            _lines(place, matrix, shown.extent)
         else:
             low, high = (
                 np.nanquantile(matrix, [0.02, 0.98]) if np.isfinite(matrix).any() else (0, 1)
             )
-            extent = (0, part.extent, part.n_rows + 0.5, 0.5)
+            extent = (0, shown.extent, shown.n_rows + 0.5, 0.5)
             options = {"vmin": low, "vmax": max(high, low + 1e-9), "interpolation": "nearest"}
             place.imshow(
                 matrix,
                 cmap="viridis",
-                aspect="equal" if part.kind == "slice" else "auto",
+                aspect="equal" if shown.kind == "slice" else "auto",
                 extent=extent,
                 **options,
             )
             place.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        place.set_xlabel(part.across, fontsize=7)
-        place.set_ylabel(part.down, fontsize=7)
+        place.set_xlabel(shown.across, fontsize=7)
+        place.set_ylabel(shown.down, fontsize=7)
         place.tick_params(labelsize=6)
 
 

@@ -34,6 +34,7 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
     from neuro.ntf.affinity.alignment import read_events
     from neuro.ntf.affinity.prepare import check_events, check_recordings, present, unobserved
     from neuro.ntf.stage import load, tensor_options
+    from neuro.ntf.states import read_groups
 
     given = section["recordings"]
     lines, problems, items = [], [], []
@@ -62,11 +63,30 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
     try:
         for stack in [kept] if given["stack"] else [[item] for item in kept]:
             check_recordings(stack, given["resample_hz"], identity)
+            found, limits = _searches(section["communities"], stack, identity)
+            lines += [line for line in found if line not in lines]
+            problems += [line for line in limits if line not in problems]
+        if given["groups"]:
+            read_groups(given["groups"], [item.name for item in kept])
         if given["events"]:
             check_events(kept, read_events(given["events"], [item.name for item in kept]))
     except InputProblem as problem:
         problems += problem.problems
     return lines, problems
+
+
+def _searches(settings, stack, identity) -> tuple[list[str], list[str]]:
+    """What the searches for communities cannot do with so many neurons: notes and problems."""
+    from neuro.ntf.affinity.identity import match_names
+    from neuro.ntf.affinity.prepare import labels
+    from neuro.ntf.stage import backends
+
+    names = [list(item.names) if not hasattr(item, "traces") else labels(item) for item in stack]
+    try:
+        _, notices = backends(settings, len(match_names(names, identity)[0]))
+    except InputProblem as problem:
+        return [], problem.problems
+    return [f"note: communities: {line}" for line in notices], []
 
 
 def _same(arrays) -> list[list[int]]:
@@ -78,23 +98,27 @@ def _same(arrays) -> list[list[int]]:
     return [group for group in alike.values() if len(group) > 1]
 
 
-def what(item):
-    if not hasattr(item, "traces"):
-        return f"kernels of {len(item.names)} neurons, {item.kernels.shape[2]} samples"
-    n_frames, n_neurons = item.traces.shape
-    named = "without names" if item.names is None else f"first {', '.join(item.names[:3])}"
-    seconds = n_frames / item.fs
-    return f"{n_neurons} neurons ({named}), {n_frames} frames at {item.fs:g} Hz: {seconds:.1f} s"
+def what(recording):
+    if not hasattr(recording, "traces"):
+        return f"kernels of {len(recording.names)} neurons, {recording.kernels.shape[2]} samples"
+    n_frames, n_neurons = recording.traces.shape
+    named = (
+        "without names" if recording.names is None else f"first {', '.join(recording.names[:3])}"
+    )
+    seconds = n_frames / recording.fs
+    return (
+        f"{n_neurons} neurons ({named}), {n_frames} frames at {recording.fs:g} Hz: {seconds:.1f} s"
+    )
 
 
-def _doubts(item, gaps):
+def _doubts(recording, gaps):
     lines = [
         f"{name} has values in {share:.0%} of the frames; left out" for name, share in gaps.items()
     ]
-    missing = 1 - item.observed.mean() if item.observed.size else 0
+    missing = 1 - recording.observed.mean() if recording.observed.size else 0
     if missing:
         lines.append(f"{missing:.1%} of all values are missing")
-    flat = (np.ptp(np.nan_to_num(item.traces), axis=0) == 0).sum()
+    flat = (np.ptp(np.nan_to_num(recording.traces), axis=0) == 0).sum()
     if flat:
         lines.append(f"{flat} traces are constant or empty")
     return lines

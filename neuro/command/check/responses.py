@@ -89,7 +89,7 @@ def _twin(data, section):
         return []
     problems = []
     n_train = int((data.tier == "train").sum())
-    if n_train < LEAST and kind != "checkpoint":
+    if n_train < LEAST and kind not in ("checkpoint", "module"):
         problems.append(
             f"{data.path}: {n_train} training trials, expected at least {LEAST} to train a twin"
         )
@@ -98,11 +98,10 @@ def _twin(data, section):
             f"{data.path}: responses as low as {data.responses.min():.3g}; mds.twin.type conv "
             "predicts rates >= 0, use encoder"
         )
-    if kind == "checkpoint":
-        from neuro.mds.twin.files import CheckpointTwin
-
+    if kind in ("checkpoint", "module"):
+        given = stage.checkpoint if kind == "checkpoint" else stage.given_module
         try:
-            CheckpointTwin(section["twin"]["path"], data.stimuli.shape[1:], len(data.unit))
+            given(data, section["twin"])
         except ValueError as problem:
             problems.append(str(problem))
     return problems

@@ -16,6 +16,10 @@ FASTEST_HZ = 300.0
 """Hardly a unit fires faster for a whole recording."""
 FEW = 5
 """Fewer spikes may be at the same times by chance, in whole ms."""
+PER_CPU_S = 2.5e10
+"""Products of the curvature of one-hot edges per CPU second, as docs/hmmglm.md measured them."""
+SLOW_S = 60.0
+"""CPU seconds of an iteration from which one-hot edges get a line."""
 NAMED = 5
 """So many units are named in a line."""
 
@@ -45,6 +49,7 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
 
     lines, problems = [], []
     for name, value in section["sets"].items():
+        n_bins, n_units = 0, 0
         for path in files(value):
             try:
                 data = read_spikes(
@@ -61,11 +66,14 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
             except InputProblem as problem:
                 problems += problem.problems
                 continue
+            n_bins, n_units = n_bins + _bins(section, data), len(data.units)
+            more, wrong = beside(section, name, path, data)
+            problems += wrong
             if show:
                 show(path, data)
             lines.append(f"{name}: {path}: {what(data)}")
             doubts = count_doubts(data) if isinstance(data, CountData) else spike_doubts(data)
-            lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts]]
+            lines += [f"{name}: {path}: note: {line}" for line in [*data.notes, *doubts, *more]]
             if (
                 isinstance(data, CountData)
                 and no_counts(data)
@@ -75,12 +83,89 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
                     f"{path}: values below 0 or between whole numbers are no counts; write NaN for "
                     "missing bins, or set hmmglm.emission: gaussian"
                 )
+        lines += [f"{name}: note: {line}" for line in slow_edges(section, n_units, n_bins)]
     return lines, problems
+
+
+def _bins(section, data) -> int:
+    """Bins of a recording, at most."""
+    if hasattr(data, "times"):
+        return max(int((data.span[1] - data.span[0]) / section["bin_s"]), 1)
+    return sum(map(len, data.sequences))
+
+
+def slow_edges(section, n_units: int, n_bins: int) -> list[str]:
+    """What one-hot edges cost where they are made with the curvature of all couplings.
+
+    Parameters
+    ----------
+    section : dict
+        Resolved section `hmmglm`.
+    n_units, n_bins : int
+
+    Returns
+    -------
+    list of str
+        A line, or none.
+    """
+    whole = section["solver"] == "relaxed" or section["newton"] == "full"
+    if "onehot" not in section["model"] or section["solver"] == "paper" or not whole:
+        return []
+    k, columns = max(section["n_states"]), 1 + n_units * section["n_basis"]
+    seconds = k * n_units * n_bins * columns**2 / 2 / PER_CPU_S
+    if seconds < SLOW_S:
+        return []
+    return [
+        f"one-hot edges of {n_units} units, {n_bins} bins and {k} states take about {seconds:.0f} "
+        "CPU s per iteration, a start some dozen iterations; hmmglm.solver: cavi with "
+        "hmmglm.newton: auto needs a fraction of it"
+    ]
+
+
+def beside(section, name, path, data) -> tuple[list[str], list[str]]:
+    """Look at the covariates of a recording.
+
+    Parameters
+    ----------
+    section : dict
+        Resolved section `hmmglm`.
+    name : str
+        Of the set.
+    path : path-like
+    data : SpikeData or CountData
+
+    Returns
+    -------
+    notes, problems : list of str
+        Bins without a value; columns that are not there, times that do not overlap.
+    """
+    from neuro.config.checks.covariates import of_set
+    from neuro.config.hmmglm_sets import files
+    from neuro.hmmglm.design import covariates
+    from neuro.io.spikes.data import CountData
+
+    wanted = covariates.entries(of_set(section["covariates"], name))
+    if not wanted:
+        return [], []
+    paths = files(section["sets"][name])
+    if isinstance(data, CountData):
+        starts, lengths = [0.0] * len(data.sequences), [len(item) for item in data.sequences]
+        bin_s = data.bin_s
+    else:
+        bin_s = section["bin_s"]
+        starts, lengths = [data.span[0]], [max(int((data.span[1] - data.span[0]) / bin_s), 1)]
+    try:
+        values = covariates.binned(wanted, paths, paths.index(path), path, starts, lengths, bin_s)
+        covariates.expand(wanted, values)
+    except InputProblem as problem:
+        return [], list(problem.problems)
+    notes = [covariates.gaps(values[one.name], one, bin_s) for one in wanted]
+    return [note for note in notes if note], []
 
 
 def what(data):
     if not hasattr(data, "times"):
-        n_bins = sum(len(item) for item in data.sequences)
+        n_bins = sum(len(sequence) for sequence in data.sequences)
         what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
         return f"{len(data.units)} units, {what}"
     trials = "" if data.trials is None else f", {len(data.trials)} trials"
@@ -141,7 +226,7 @@ def count_doubts(data) -> list[str]:
     if no_counts(data):
         return ["values below 0 or between whole numbers are no counts: emission gaussian only"]
     labels = list(data.units["unit"])
-    total = sum(item.sum(axis=0) for item in arrays)
+    total = sum(array.sum(axis=0) for array in arrays)
     rate = total / (sum(map(len, arrays)) * data.bin_s)
     lines = _sizes(labels, total)
     if (rate > FASTEST_HZ).any():
@@ -153,12 +238,12 @@ def count_doubts(data) -> list[str]:
 
 
 def _arrays(data):
-    return [np.nan_to_num(np.asarray(item, float)) for item in data.sequences]
+    return [np.nan_to_num(np.asarray(sequence, float)) for sequence in data.sequences]
 
 
 def no_counts(data) -> bool:
     """Whether binned values are below 0 or between whole numbers."""
-    return any((item < 0).any() or (item != np.round(item)).any() for item in _arrays(data))
+    return any((counts < 0).any() or (counts != np.round(counts)).any() for counts in _arrays(data))
 
 
 def _sizes(labels, sizes):

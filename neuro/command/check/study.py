@@ -50,20 +50,22 @@ def inputs(config, rows, notes=None, show=None):
         line = {name: row.get(name, "") for name in COLUMNS}
         line |= {"mask": bool(row["mask"]), "confounds": bool(row["confounds"] or row["motion"])}
         if row["status"] == "ok":
-            line["volumes"], line["tr"], found = _run(row, config, series, show, few)
+            line["volumes"], line["tr"], reasons = _run(row, config, series, show, few)
         else:
-            found = row["reason"].split(BETWEEN)
-        line["verdict"] = "ok" if not found else found[0]
-        if len(found) > 1:
-            line["verdict"] += f" (and {len(found) - 1} more)"
+            reasons = row["reason"].split(BETWEEN)
+        line["verdict"] = "ok" if not reasons else reasons[0]
+        if len(reasons) > 1:
+            line["verdict"] += f" (and {len(reasons) - 1} more)"
         table.append(line)
-        exclusions += [tables.exclusion(row["run_key"], "check", text) for text in found]
+        exclusions += [tables.exclusion(row["run_key"], "check", text) for text in reasons]
         # What was left out on purpose, or is known to be missing, needs no mending.
         if row["status"] != "excluded":
-            problems += found
+            problems += reasons
     if kind not in ("simulated", "none"):
         problems += check_images.check_settings(config)
         problems += _people(config, kind, table, notes)
+        if kind not in kinds.TABLES:
+            notes += check_images.copies(rows)
     notes += _few(few, len(rows), config["fmri"]["strategy"])
     return table, exclusions, once(problems, rows)
 
@@ -88,7 +90,7 @@ def once(problems, rows) -> list[str]:
     """
     own = {str(value) for row in rows for value in row.values() if value}
     texts = Counter(line.partition(": ")[2] for line in problems if _of_setting(line, own))
-    found = []
+    lines_once = []
     for line in problems:
         where, _, text = line.partition(": ")
         n = texts[text] if _of_setting(line, own) else 0
@@ -96,8 +98,8 @@ def once(problems, rows) -> list[str]:
             line = f"{where} and {n - 1} other runs: {text}"
             texts[text] = -1
         if n >= 0:
-            found.append(line)
-    return found
+            lines_once.append(line)
+    return lines_once
 
 
 def _of_setting(line: str, own) -> bool:
@@ -156,21 +158,21 @@ def _series(kind, config, rows, notes, show=None):
     for run in runs if show else []:
         show(run.path, run)
     notes += _copies(runs)
-    found = {run.run_key: (len(run.series), run.tr, []) for run in runs}
+    of_run = {run.run_key: (len(run.series), run.tr, []) for run in runs}
     for row in left_out:
-        found.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
+        of_run.setdefault(row["what"], ("", "", []))[2].append(row["reason"])
     by_key = {row["run_key"]: row for row in usable}
     for run in runs:
         row = by_key[run.run_key]
         try:
             xcpd.whole_run(len(run.series), run.path, row.get("outliers"), row.get("motion"))
         except InputProblem as problem:
-            found[run.run_key][2].extend(problem.problems)
+            of_run[run.run_key][2].extend(problem.problems)
     for line in check_tables(runs) if runs else []:
         for run in runs:
             if line.startswith((f"{run.path}:", f"{run.run_key}:")):
-                found[run.run_key][2].append(line)
-    return found
+                of_run[run.run_key][2].append(line)
+    return of_run
 
 
 def _copies(runs) -> list[str]:
@@ -208,17 +210,17 @@ def _dead(runs) -> list[str]:
     sites: dict = {}
     for run in runs:
         sites.setdefault(run.site, []).append(run)
-    found = []
+    dead = []
     for site, members in sorted(sites.items()):
         missing = Counter(name for run in members for name in run.missing)
         if missing:
             worst = ", ".join(f"{name} ({count})" for name, count in missing.most_common(5))
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            found.append(
+            dead.append(
                 f"{site + ': ' if site else ''}{len(missing)} regions constant or without values "
                 f"in some of {len(members)} runs, missing there: {worst}{more}"
             )
-    return found
+    return dead
 
 
 def _people(config, kind, table, notes):

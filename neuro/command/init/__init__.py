@@ -45,7 +45,7 @@ def settings(paths, **wishes) -> str:
     InputProblem
         When a path holds nothing that is recognised, or nothing that can be used.
     """
-    found: list[Found] = []
+    inputs: list[Found] = []
     problems: list[str] = []
     others = []
     for path in map(Path, paths):
@@ -57,11 +57,11 @@ def settings(paths, **wishes) -> str:
         if item is None:
             others.append(path)
         else:
-            found.append(item)
+            inputs.append(item)
     further, lines = _others(others)
     if problems + lines:
         raise InputProblem(problems + lines)
-    return compose(found + further)
+    return compose(inputs + further)
 
 
 def _recognise(path, wishes) -> Found | None:
@@ -74,9 +74,9 @@ def _recognise(path, wishes) -> Found | None:
         # its tables are no region tables
         return None
     for recognise in RECOGNISERS:
-        found = recognise(path, **wishes)
-        if found is not None:
-            return found
+        recognised = recognise(path, **wishes)
+        if recognised is not None:
+            return recognised
     below = glance.with_subjects(path)
     if len(below) > 1:
         names = ", ".join(item.as_posix() for item in below[:6])
@@ -111,17 +111,17 @@ def _others(paths):
                 f"{path}: nothing in it was recognised; seen: {glance.seen(path)}; known are "
                 f"{KNOWN}"
             )
-        for kind, found in inside.items():
-            places.setdefault(kind, []).extend(found)
-    found, lines = [], []
+        for kind, files in inside.items():
+            places.setdefault(kind, []).extend(files)
+    recognised, lines = [], []
     for kind, recognise in FURTHER.items():
         try:
             if kind in places:
-                found.append(recognise(places[kind]))
+                recognised.append(recognise(places[kind]))
         except InputProblem as problem:
             lines += problem.problems
     # a file that may be of two kinds need only be of one
-    return found, problems or ([] if found else lines)
+    return recognised, problems or ([] if recognised else lines)
 
 
 def write(text, path, *, force=False) -> Path:

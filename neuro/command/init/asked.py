@@ -37,12 +37,12 @@ def read_all(paths, read, answers):
     InputProblem
         When no file can be used.
     """
-    found, questions, problems = [], {}, []
+    contents, questions, problems = [], {}, []
     for path in paths:
         try:
             with warnings.catch_warnings(), readable(path, "cannot be read"):
                 warnings.simplefilter("ignore")
-                found.append((path, read(path)))
+                contents.append((path, read(path)))
         except InputProblem as problem:
             asked = [_answer(line, answers) for line in problem.problems]
             if not all(asked):
@@ -50,13 +50,13 @@ def read_all(paths, read, answers):
                 continue
             for line, answer in zip(problem.problems, asked):
                 questions.setdefault(answer, line)
-            found.append((path, None))
-    if not found:
+            contents.append((path, None))
+    if not contents:
         raise InputProblem(problems)
     lines = [comment(f"left out: {line}", 2) for line in problems]
     for answer, line in questions.items():
         lines += [comment(line, 2), f"  # {answer}"]
-    return found, lines
+    return contents, lines
 
 
 def _answer(line, answers) -> str | None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from neuro.base.beside import is_series, other_hemisphere
 from neuro.command.init import people
 from neuro.command.init.found import Found, comment, counts, few, quoted, wrap
 from neuro.io.problems import InputProblem
@@ -42,9 +43,9 @@ def recognise(path, *, hint="", atlas=None, **wishes) -> Found | None:
         raise InputProblem(f"{path}: no such folder; give the folder that holds sub-*")
     from neuro.config import kinds
 
-    found, notes, asked = _scan(path, atlas)
-    kind, rows = found.kind, found.rows
-    about = title(f"{path.as_posix()}: {kind} ({found.why})", rows)
+    scanned, notes, asked = _scan(path, atlas)
+    kind, rows = scanned.kind, scanned.rows
+    about = title(f"{path.as_posix()}: {kind} ({scanned.why})", rows)
     short = None
     if kind not in kinds.TABLES:
         about += wrap(f"confounds: {_confounds(kind, rows)}")
@@ -59,7 +60,8 @@ def recognise(path, *, hint="", atlas=None, **wishes) -> Found | None:
         adhd, lines = people.lines(table, rows)
         if table.exists() and table.parent != path:
             lines.append(f"  participants: {quoted(table.as_posix())}")
-    fmri = _fmri(kind, path, short, atlas if kind not in kinds.TABLES else None)
+    surface = any(is_series(row.get("bold") or "") for row in rows)
+    fmri = _fmri(kind, path, short, atlas if kind not in kinds.TABLES else None, surface)
     return Found(path, about, sections(data + lines, adhd, fmri))
 
 
@@ -76,8 +78,8 @@ def _is_study(path) -> bool:
 
 def sections(data, adhd, fmri=()) -> dict:
     """Sections of a BOLD input."""
-    found = {"data": data, "fmri": list(fmri)}
-    return found if adhd else {**found, "adhd": ["  enabled: false"]}
+    settings = {"data": data, "fmri": list(fmri)}
+    return settings if adhd else {**settings, "adhd": ["  enabled: false"]}
 
 
 def _scan(root, atlas):
@@ -158,24 +160,24 @@ def choose_atlas(root, wanted, given) -> list[str]:
 
     if given.get("kind") != "table" and detect(root) != "table":
         return []
-    found = varieties(root)
-    if wanted is not None and wanted not in found:
+    kinds = varieties(root)
+    if wanted is not None and wanted not in kinds:
         raise InputProblem(
-            f"--atlas: no table of '{wanted}' in {root}; found {counts(found) or 'none'}"
-            f"{nearest(wanted, found)}"
+            f"--atlas: no table of '{wanted}' in {root}; found {counts(kinds) or 'none'}"
+            f"{nearest(wanted, kinds)}"
         )
-    if len(found) < 2:
+    if len(kinds) < 2:
         return []
     # Of the most complete ones the first by name.
-    best = wanted or min(found, key=lambda name: (-found[name], name))
+    best = wanted or min(kinds, key=lambda name: (-kinds[name], name))
     given["atlas"] = best
-    return choice("atlas", best, found)
+    return choice("atlas", best, kinds)
 
 
 def ask_interval(rows, site_tr=None) -> list[str]:
     """Lines that ask for sampling intervals that nothing states, once for all runs."""
     if site_tr:
-        listed = ", ".join(f"{quoted(site)}: 2.0" for site in sorted(site_tr))
+        listed = ", ".join(f"{quoted(site)}: {float(tr)}" for site, tr in sorted(site_tr.items()))
         for row in rows:
             if row.get("site") in site_tr:
                 row["tr"] = ""
@@ -203,8 +205,8 @@ def title(text, rows) -> list[str]:
     subjects = sorted({row["participant_id"] for row in rows})
     lines = [*wrap(text), *wrap(f"{len(subjects)} subjects: {few(subjects)}; {len(rows)} runs")]
     for column, word in (("session", "sessions"), ("task", "tasks"), ("run", "runs")):
-        found = Counter(row.get(column) for row in rows if row.get(column))
-        lines += wrap(f"{word}: {counts(found) if found else 'none in the names'}")
+        values = Counter(row.get(column) for row in rows if row.get(column))
+        lines += wrap(f"{word}: {counts(values) if values else 'none in the names'}")
     lines += wrap(f"sampling interval: {_intervals(rows)}")
     bad = [row for row in rows if row.get("status") == "problem"]
     if bad:
@@ -217,8 +219,8 @@ def title(text, rows) -> list[str]:
 
 def _intervals(rows) -> str:
     known = [row.get("tr") for row in rows]
-    found = Counter(f"{float(tr):g} s" for tr in known if tr not in ("", None) and tr == tr)
-    return counts(found) if found else "not stated; set data.tr"
+    values = Counter(f"{float(tr):g} s" for tr in known if tr not in ("", None) and tr == tr)
+    return counts(values) if values else "not stated; set data.tr"
 
 
 def _sample(root, rows, asked) -> tuple[bool, list[str]]:
@@ -246,7 +248,9 @@ def _confounds(kind, rows) -> str:
         return f"no tables; {motion} motion files (strategy 24P)" if motion else "none found"
     names = Counter(path.rpartition("_")[2] for path in paths)
     named = f"{len(paths)} tables named *_{' and *_'.join(sorted(names))}"
-    columns = next((found for found in map(_columns, paths) if found), None)
+    columns = next(
+        (columns_of_file for columns_of_file in map(_columns, paths) if columns_of_file), None
+    )
     if columns is None:
         return f"{named}, all of them empty"
     from neuro.io.bids.confounds import MOTION, canonical_name
@@ -294,13 +298,13 @@ def _duration(rows):
 
 
 def _tasks(rows) -> list[str]:
-    found = Counter(row.get("task") for row in rows if row.get("task"))
-    if len(found) < 2:
+    values = Counter(row.get("task") for row in rows if row.get("task"))
+    if len(values) < 2:
         return []
-    best = "rest" if "rest" in found else None
+    best = "rest" if "rest" in values else None
     if best is None:
         return [comment("to use one task only: tasks: [...]", 2)]
-    others = Counter({name: count for name, count in found.items() if name != best})
+    others = Counter({name: count for name, count in values.items() if name != best})
     return [comment(f"others: {counts(others)}", 2), f"  tasks: [{quoted(best)}]"]
 
 
@@ -317,7 +321,30 @@ def _motion(kind, rows) -> list[str]:
     ]
 
 
-def _fmri(kind, root, short, atlas) -> list[str]:
+def _on_surface(root, atlas) -> tuple[str | None, list[str]]:
+    """Atlas and meshes of series on surfaces."""
+    labels = sorted(root.glob("*.dlabel.nii")) + sorted(root.glob("lh.*.annot"))
+    labels += sorted(root.glob("*hemi-L*.label.gii"))
+    lines = [
+        comment("Series on surfaces need an atlas in their space, as Schaefer's or Glasser's", 2),
+        comment("(.dlabel.nii, lh.*.annot, or hemi-L .label.gii).", 2),
+    ]
+    if atlas is None and labels:
+        atlas = labels[0].as_posix()
+    if atlas is None:
+        lines.append("  # atlas: parcels.dlabel.nii")
+    meshes = sorted(root.glob("*midthickness.surf.gii"))
+    left = next((path.as_posix() for path in meshes if other_hemisphere(path)), None)
+    if left and Path(other_hemisphere(left)).is_file():
+        right = other_hemisphere(left)
+        lines.append(f"  surfaces: {{left: {quoted(left)}, right: {quoted(right)}}}")
+    else:
+        text = "Smoothing, distances and pictures need meshes of their space:"
+        lines += [comment(text, 2), "  # surfaces: {left: L.surf.gii, right: R.surf.gii}"]
+    return atlas, lines
+
+
+def _fmri(kind, root, short, atlas, surface=False) -> list[str]:
     from neuro.config.fmri import Fmri
 
     lines = []
@@ -335,6 +362,9 @@ def _fmri(kind, root, short, atlas) -> list[str]:
             atlas = images[0].as_posix()
             others = Counter(image.as_posix() for image in images[1:])
             lines += [comment(f"others: {counts(others)}", 2)] if others else []
+    if surface:
+        atlas, more = _on_surface(root, atlas)
+        lines += more
     if atlas is not None:
         lines.append(f"  atlas: {quoted(_known_atlas(atlas))}")
     if short is not None and short < least:

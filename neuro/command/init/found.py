@@ -43,22 +43,22 @@ def compose(found: list[Found]) -> str:
     from neuro.config import SECTIONS, STAGES
 
     owner: dict = {}
-    for item in found:
-        for name, lines in item.sections.items():
+    for finding in found:
+        for name, lines in finding.sections.items():
             if name in owner and not (_says(lines) and _says(owner[name].sections[name])):
                 # what is only offered in comments gives way
-                owner[name] = item if _says(lines) else owner[name]
+                owner[name] = finding if _says(lines) else owner[name]
                 continue
             if name in owner:
                 raise InputProblem(
-                    f"{owner[name].path} and {item.path}: both are input of '{name}'; settings "
+                    f"{owner[name].path} and {finding.path}: both are input of '{name}'; settings "
                     "hold one, so run neuro init for each with its own -o"
                 )
-            owner[name] = item
+            owner[name] = finding
     lines = ["# Written by: neuro init. Only what differs from the defaults is set here; all keys:"]
     lines += ["# docs/configuration.md"]
-    for item in found:
-        lines += ["#", *item.about]
+    for finding in found:
+        lines += ["#", *finding.about]
     if "data" not in owner:
         lines += ["data:", "  kind: none"]
     for name in SECTIONS:

@@ -70,9 +70,9 @@ def with_subjects(path) -> list[Path]:
     level = [path] if path.is_dir() else []
     for _ in range(DEEP):
         level = [item for folder in level for item in _inside(folder) if item.is_dir()]
-        found = [item for item in level if any(sub.is_dir() for sub in item.glob("sub-*"))]
-        if found or len(level) > MOST:
-            return found
+        kept = [item for item in level if any(sub.is_dir() for sub in item.glob("sub-*"))]
+        if kept or len(level) > MOST:
+            return kept
     return []
 
 
@@ -138,8 +138,8 @@ def seen(path) -> str:
     if path.is_file():
         return f"a file '{path.suffix or path.name}' of {path.stat().st_size:,} bytes"
     inside = _inside(path)
-    found = Counter(item.suffix or "without suffix" for item in inside if item.is_file())
-    words = [f"{count} {name}" for name, count in found.most_common(4)]
+    suffixes = Counter(item.suffix or "without suffix" for item in inside if item.is_file())
+    words = [f"{count} {name}" for name, count in suffixes.most_common(4)]
     folders = [item.name for item in inside if item.is_dir()]
     words += [f"folders {', '.join(folders[:3])}{' ...' if len(folders) > 3 else ''}"] * bool(
         folders
@@ -194,7 +194,7 @@ def _folder(path) -> set[str]:
             return {"voxels"}
         if has(*FOLDERS):
             return {"spikes"}
-        stores = [item for item in path.glob("*.zarr") if not types_of(item)]
+        stores = [store for store in path.glob("*.zarr") if not types_of(store)]
         if has("F.npy", "plane[0-9]*/F.npy", "suite2p") or stores or path.suffix == ".zarr":
             return {"recordings"}
         if has("responses.npy", "responses/*.npy", "data/responses", "types_green_center.npy"):
@@ -279,7 +279,7 @@ def _hdf5(path) -> set[str]:
     with h5py.File(path) as file:
         if "responses" in file or isinstance(file.get("train"), h5py.Group):
             return {"responses"}
-        arrays = [item for item in file.values() if getattr(item, "ndim", 0) == 2]
+        arrays = [dataset for dataset in file.values() if getattr(dataset, "ndim", 0) == 2]
         return {"recordings"} if "estimates" in file or len(arrays) == len(file) == 1 else set()
 
 

@@ -21,8 +21,22 @@ def beside(root) -> Path:
     return next((path for path in above if path.exists()), own)
 
 
-def lines(path, rows) -> tuple[bool, list[str]]:
-    """Whether a diagnosis can be learned, and lines about the table at a path."""
+def lines(path, rows, columns=None) -> tuple[bool, list[str]]:
+    """Whether a diagnosis can be learned, and lines about the table at a path.
+
+    Parameters
+    ----------
+    path : path-like
+    rows : list of dict
+        Runs.
+    columns : mapping, optional
+        Names of the table's columns, as `data.columns` has them.
+
+    Returns
+    -------
+    bool
+    list of str
+    """
     from neuro.io.formats.tables import read_participants, read_tsv
 
     if not Path(path).exists():
@@ -30,15 +44,15 @@ def lines(path, rows) -> tuple[bool, list[str]]:
         return False, [comment(text, 2)]
     try:
         raw = read_tsv(path, dtype=str)
-        people = read_participants(path)
+        people = read_participants(path, columns)
     except InputProblem as problem:
         return False, [comment(line, 2) for line in problem.problems]
-    found = [comment(f"participants: {len(people)} rows, columns {', '.join(raw.columns)}", 2)]
-    found += [comment(note.removeprefix(f"{path}: "), 2) for note in people.attrs["notes"]]
-    if people["dx"].isna().all() and "dx" not in raw.columns:
-        return False, [*found, *_matched(people, rows), *_diagnosis(raw)]
+    written = [comment(f"participants: {len(people)} rows, columns {', '.join(raw.columns)}", 2)]
+    written += [comment(note.removeprefix(f"{path}: "), 2) for note in people.attrs["notes"]]
+    if people["dx"].isna().all() and (columns or {}).get("dx", "dx") not in raw.columns:
+        return False, [*written, *_matched(people, rows), *_diagnosis(raw)]
     enough, text = classes(people, rows)
-    return enough, [*found, *_matched(people, rows), comment(text, 2)]
+    return enough, [*written, *_matched(people, rows), comment(text, 2)]
 
 
 def _matched(people, rows) -> list[str]:
@@ -67,12 +81,12 @@ def _diagnosis(raw) -> list[str]:
     """The question which column and which words are the diagnosis."""
     near = [name for name in raw.columns if str(name).lower() in ALIASES]
     hint = f"; make it from the column '{near[0]}'" if near else ""
-    found = [comment(f"no column dx (0 control, 1 case), so no diagnosis is learned{hint}", 2)]
+    text = [comment(f"no column dx (0 control, 1 case), so no diagnosis is learned{hint}", 2)]
     words = sorted(raw[near[0]].dropna().unique()) if near else []
     if 1 < len(words) <= MAX_WORDS:
         listed = ", ".join(quoted(word) for word in words)
-        found += [
+        text += [
             comment(f"Its words are {listed}; sort them:", 2),
             f"  # columns: {{dx: {quoted(near[0])}, cases: [...], controls: [...]}}",
         ]
-    return found
+    return text

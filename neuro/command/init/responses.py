@@ -31,22 +31,22 @@ def recognise(places) -> Found:
     """
     from neuro.io.responses.reader import read_stimulus_response
 
-    found, questions = asked.read_all(places, read_stimulus_response, ANSWERS)
-    lines = [f"  input: [{', '.join(quoted(path.as_posix()) for path, _ in found)}]"]
-    known = [data for _, data in found if data is not None]
+    contents, questions = asked.read_all(places, read_stimulus_response, ANSWERS)
+    lines = [f"  input: [{', '.join(quoted(path.as_posix()) for path, _ in contents)}]"]
+    known = [data for _, data in contents if data is not None]
     if any(data.kind in ("temporal", "movie") and not data.fs for data in known):
         lines += [comment("A file does not state its samples per second:", 2)]
         lines += ["  # frame_rate_hz: 30.0"]
     sections = {"mds": lines + questions}
-    images = [path for path, data in found if data is not None and data.kind == "image"]
+    images = [path for path, data in contents if data is not None and data.kind == "image"]
     if images:
         sections["braindive"] = [
             comment("to make images that voxels prefer, with regions as objectives:", 2),
             *(f"  # {line}" for line in ("enabled: true", f"images: {quoted(images[0])}")),
             "  # objectives: [rois]",
         ]
-    title = f"{len(found)} sets of stimuli and responses"
-    return Found(places[0], asked.about(found, _describe, title), sections)
+    title = f"{len(contents)} sets of stimuli and responses"
+    return Found(places[0], asked.about(contents, _describe, title), sections)
 
 
 def recognise_voxels(places) -> Found:
@@ -88,27 +88,43 @@ def recognise_voxels(places) -> Found:
         trials = f"trials: {len(data.trial_image)}, {int(data.test.sum())} images for tests"
         return first, [f"regions: {counts(names)}", f"{trials}; a row per trial", *data.notes]
 
-    found, questions = asked.read_all([three(place) for place in places], read, {})
-    images, betas, rois = found[0][0]
+    contents, questions = asked.read_all([three(place) for place in places], read, {})
+    images, betas, rois = contents[0][0]
     lines = ["  enabled: true", f"  images: {quoted(images)}"]
     lines += [f"  betas: {quoted(betas)}"] if betas else []
     if rois:
         lines.append(f"  rois: {quoted(rois)}")
     elif not betas:
-        known = Counter(name for entry in found[0][1].roi for name in entry.split(BETWEEN))
+        known = Counter(name for entry in contents[0][1].roi for name in entry.split(BETWEEN))
         known.pop("none", None)
-        large = [name for name, count in sorted(known.items()) if count >= LEAST]
-        lines += [f"  objectives: [{', '.join(map(quoted, large or sorted(known) or ['all']))}]"]
+        lines += _regions(known)
     else:
         lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
         lines += ["  objectives: [all]"]
-    if found[0][1].condition is None:
+    if contents[0][1].condition is None:
         lines.append(comment("no labels of the images: no judge of categories", 2))
         lines.append("  judge: {type: none}")
-    lines += [comment(f"another set: {files[0]}", 2) for files, _ in found[1:]]
-    title = f"{len(found)} sets of images and voxels"
-    found = [(files[0], data) for files, data in found]
-    return Found(images, asked.about(found, describe, title), {"braindive": [*lines, *questions]})
+    lines += [comment(f"another set: {files[0]}", 2) for files, _ in contents[1:]]
+    title = f"{len(contents)} sets of images and voxels"
+    contents = [(files[0], data) for files, data in contents]
+    return Found(
+        images, asked.about(contents, describe, title), {"braindive": [*lines, *questions]}
+    )
+
+
+def _regions(known) -> list[str]:
+    """Higher areas as objectives, large ones where there are some."""
+    from neuro.braindive.objectives import is_early
+
+    early = sorted(filter(is_early, known))
+    higher = [name for name in sorted(known) if name not in early]
+    names = [name for name in higher if known[name] >= LEAST] or higher
+    if not names and early:
+        return [f"  objectives: [{', '.join(map(quoted, early))}]", "  early_areas: true"]
+    lines = [f"  objectives: [{', '.join(map(quoted, names or ['all']))}]"]
+    if early:
+        lines.append(comment(f"early visual areas are no objectives: {few(early, 8)}", 2))
+    return lines
 
 
 def _describe(data):

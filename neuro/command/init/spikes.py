@@ -33,9 +33,9 @@ def recognise(places) -> Found:
     from neuro.io.formats.zarr_folders import types_of
     from neuro.io.spikes.reader import read_spikes
 
-    found, questions = asked.read_all(places, read_spikes, ANSWERS)
+    contents, questions = asked.read_all(places, read_spikes, ANSWERS)
     sets: dict = {}
-    for path, data in found:
+    for path, data in contents:
         # a sorter numbers its units in every folder anew
         own = data is None or (path.is_dir() and not types_of(path))
         labels = (path,) if own else tuple(data.units["unit"])
@@ -52,13 +52,15 @@ def recognise(places) -> Found:
             "they are not, give every file a set of its own."
         )
         lines.append(comment(text, 4))
-    if any(getattr(data, "trials", None) is not None for _, data in found):
+    if any(getattr(data, "trials", None) is not None for _, data in contents):
         lines += [
             comment("Trials were found; to make one sequence of each, not of 30 s each:", 2),
             "  # segment_s: null",
         ]
-    title = f"{len(found)} spike recordings, {len(sets)} sets of the same units"
-    return Found(places[0], asked.about(found, _describe, title), {"hmmglm": [*lines, *questions]})
+    title = f"{len(contents)} spike recordings, {len(sets)} sets of the same units"
+    return Found(
+        places[0], asked.about(contents, _describe, title), {"hmmglm": [*lines, *questions]}
+    )
 
 
 def _describe(data):

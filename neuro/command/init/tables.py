@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuro.command.init import bold, people
+from neuro.command.init import bold, pcp, people
 from neuro.command.init.found import Found, comment, quoted
 from neuro.io.problems import InputProblem
 
@@ -37,17 +37,27 @@ def recognise(path, *, hint="", atlas=None, **wishes) -> Found | None:
     if hint != "table" and not _are_tables(path):
         return None
     beside = (path if path.is_dir() else path.parent) / "participants.tsv"
-    known = read_participants(beside) if path.is_dir() and beside.exists() else None
+    columns: dict = {}
+    if path.is_dir() and not beside.exists() and (project := pcp.phenotypes(path)):
+        beside, columns = project
+    known = read_participants(beside, columns) if path.is_dir() and beside.exists() else None
     given: dict = {}
     notes = bold.choose_atlas(path, atlas, given) if path.is_dir() else []
     table = scan_roi_tables(path, known, atlas=given.get("atlas"))
+    lacking = table[table["tr_source"] == "missing"] if columns else table[:0]
+    by_site = pcp.intervals(set(lacking["site"]) - {""})
+    if by_site:
+        # Asked for below; what is known of the sites lets the scan go on.
+        table = scan_roi_tables(path, known, atlas=given.get("atlas"), site_tr=by_site)
     rows = table.to_dict("records")
     data = ["  kind: table", f"  root: {quoted(path.as_posix())}", *notes]
-    data += bold.ask_interval(rows)
+    data += bold.ask_interval(rows, by_site)
     listed = path if path.is_file() and not beside.exists() else beside
-    adhd, lines = people.lines(listed, rows)
+    adhd, lines = people.lines(listed, rows, columns)
     if any("repeated" in line for line in lines):
         lines.append(comment("give a table with one row per subject under `participants`", 2))
+    elif columns:
+        lines += pcp.lines(listed, columns)
     elif listed.exists() and listed.parent != path:
         lines.append(f"  participants: {quoted(listed.as_posix())}")
     about = bold.title(f"{path.as_posix()}: {len(table)} region tables", rows)

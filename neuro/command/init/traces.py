@@ -31,26 +31,26 @@ def recognise(places) -> Found:
     """
     from neuro.io.recordings.reader import read_recording
 
-    found, questions = asked.read_all(places, read_recording, ANSWERS)
-    known = [data for _, data in found if data is not None]
-    lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in found]
-    if len(found) > 1 and any(data.names is None for data in known):
+    contents, questions = asked.read_all(places, read_recording, ANSWERS)
+    known = [data for _, data in contents if data is not None]
+    lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in contents]
+    if len(contents) > 1 and any(data.names is None for data in known):
         text = "without names neurons cannot be matched across animals: a set per file"
         lines += [comment(text), "stack: false"]
     rates = sorted({round(data.fs, 3) for data in known})
     if len(rates) > 1:
         text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
         lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
-    if all(path.suffix.lower() in glance.TEXT for path, _ in found) and not any(
+    if all(path.suffix.lower() in glance.TEXT for path, _ in contents) and not any(
         data.names for data in known
     ):
         text = "numbers without names: if they are regions of brains (volumes x regions) and not "
-        lines += [comment(f"{text}calcium traces, use: neuro init --table {found[0][0].parent}")]
-    lines += _events(found)
+        lines += [comment(f"{text}calcium traces, use: neuro init --table {contents[0][0].parent}")]
+    lines += _events(contents)
     lines += [line[2:] for line in questions]
-    title = f"{len(found)} recordings of traces, one per animal"
+    title = f"{len(contents)} recordings of traces, one per animal"
     section = ["  sources: [recordings]", "  recordings:", *(f"    {line}" for line in lines)]
-    return Found(places[0], asked.about(found, _describe, title), {"ntf": section})
+    return Found(places[0], asked.about(contents, _describe, title), {"ntf": section})
 
 
 def _events(found) -> list[str]:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from neuro.config import kinds
+from neuro.config.checks.braindive_networks import TOWERS
 from neuro.config.mds import NAMED
 
 
@@ -55,9 +56,10 @@ def affinity(*wanted):
 
     def holds(config):
         kind, sources = config["ntf"]["affinity"]["kind"], set(config["ntf"]["sources"])
-        auto = {"edge_ts"} if "fmri" in sources else set()
-        auto |= {"differential"} if sources - {"fmri"} else set()
-        return not (auto if kind == "auto" else {kind}) & set(wanted)
+        published = {"edge_ts"} if "fmri" in sources else set()
+        published |= {"differential"} if sources - {"fmri"} else set()
+        kinds = {"auto": {"excess"}, "published": published}.get(kind, {kind})
+        return not kinds & set(wanted)
 
     return When("ntf.affinity.kind", holds)
 
@@ -85,6 +87,12 @@ def no_filter(config):
     own = config["braindive"]
     tiny = own["generator"]["type"] == "tiny" or not own["generator"]["path"]
     return tiny and not own["content_filter_path"]
+
+
+def no_tower(config):
+    """Neither the guide nor the independent encoder is a network from a folder."""
+    own = config["braindive"]
+    return not {own[role]["backbone"] for role in ("encoder", "independent")} & set(TOWERS)
 
 
 def no_positions(key):

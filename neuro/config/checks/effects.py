@@ -8,11 +8,11 @@ from __future__ import annotations
 import copy
 
 from neuro.config import kinds
+from neuro.config.checks import braindive_effects, scans, states
 from neuro.config.checks.conditions import (
     CLEAN,
     DISCRETE,
     NO_COHORT,
-    NO_SPIKES,
     TABLES,
     When,
     affinity,
@@ -21,6 +21,7 @@ from neuro.config.checks.conditions import (
     no_clock,
     no_filter,
     no_positions,
+    no_tower,
     none_of,
     off,
     one_of,
@@ -72,7 +73,11 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         "only raw BIDS goes through it",
     ),
     ("fmri.slice_reference", one_of("fmri.slice_timing", "off"), "slices are left as they are"),
-    ("fmri.confound_columns", none_of("fmri.strategy", "custom"), "only strategy custom reads it"),
+    (
+        "fmri.confound_columns",
+        none_of("fmri.strategy", "custom") & lacks("fmri.compare", "custom"),
+        "only strategy custom reads it",
+    ),
     (
         "fmri.fd_mm",
         off("fmri.scrub"),
@@ -80,7 +85,8 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     ),
     ("fmri.std_dvars fmri.min_segment", off("fmri.scrub"), "nothing is censored"),
     (
-        "fmri.strategy fmri.confound_columns fmri.scrub fmri.std_dvars fmri.min_segment",
+        "fmri.strategy fmri.confound_columns fmri.scrub fmri.std_dvars fmri.min_segment "
+        "fmri.compare",
         CLEAN,
         "such input is not denoised again",
     ),
@@ -97,13 +103,21 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     ),
     (
         "fmri.sphere_mm",
-        none_of("fmri.atlas", *kinds.COORDINATES),
-        "only atlases of coordinates have spheres",
+        none_of("fmri.atlas", *kinds.COORDINATES) & lacks("fmri.maps", "seed"),
+        "only atlases of coordinates and seeds have spheres",
+    ),
+    ("fmri.maps fmri.reho_neighbours fmri.seeds", TABLES, "region tables have no voxels"),
+    ("fmri.reho_neighbours", lacks("fmri.maps", "reho"), "reho is not among the maps"),
+    ("fmri.seeds", lacks("fmri.maps", "seed"), "seed is not among the maps"),
+    (
+        "fmri.surfaces.left fmri.surfaces.right",
+        When("fmri.atlas", lambda config: not kinds.on_surfaces(config["fmri"])),
+        "only series on surfaces, with an atlas of theirs, lie on meshes",
     ),
     (
         "adhd.distance_bins",
         no_positions("fmri.atlas"),
-        "the tables do not say where their regions lie, and no label image does",
+        "it is not known where the regions lie (label image, fmri.surfaces)",
     ),
     (
         "fmri.atlas",
@@ -113,6 +127,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     ("adhd.mask.cut", none_of("adhd.mask.rule", "top"), "only rule top cuts"),
     ("adhd.protect", none_of("adhd.harmonise", "combat"), "only ComBat protects columns"),
     ("adhd.transductive", one_of("adhd.harmonise", "none"), "nothing is harmonised"),
+    scans.GROUP,
     (
         "adhd.outer_folds adhd.repeats",
         lacks("adhd.schemes", "pooled"),
@@ -135,6 +150,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         off("adhd.enabled"),
         "the diagnosis is repeated only where stage adhd runs",
     ),
+    scans.PHENOTYPES,
     (
         "demovae.unseen",
         When("demovae.grid", lambda config: not config["demovae"]["grid"]),
@@ -148,7 +164,8 @@ ROWS: tuple[tuple[str, When, str], ...] = (
     ),
     (
         "ntf.recordings.content ntf.recordings.stack ntf.recordings.fs_hz ntf.recordings.variable "
-        "ntf.recordings.time_axis ntf.recordings.events ntf.recordings.assemblies "
+        "ntf.recordings.variables ntf.recordings.time_axis ntf.recordings.events "
+        "ntf.recordings.assemblies ntf.recordings.groups "
         "ntf.affinity.scale",
         lacks("ntf.sources", "recordings"),
         "no recordings are read",
@@ -194,42 +211,7 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         search("networkx", "igraph"),
         "only a modularity search transforms weights",
     ),
-    (
-        "hmmglm.kind hmmglm.time_unit hmmglm.mat_key hmmglm.unit_filter hmmglm.trial_window "
-        "hmmglm.segment_s hmmglm.min_rate_hz",
-        NO_SPIKES,
-        "no recordings are read",
-    ),
-    (
-        "hmmglm.bin_s",
-        lacks("hmmglm.input", "spikes", "simulated"),
-        "region series have one bin per volume",
-    ),
-    ("hmmglm.events.", lacks("hmmglm.input", "fmri"), "no region series are read"),
-    (
-        "hmmglm.events.threshold_z",
-        one_of("hmmglm.events.kind", "gaussian"),
-        "only events of kind counts cross a threshold",
-    ),
-    ("hmmglm.simulated.", lacks("hmmglm.input", "simulated"), "nothing is planted"),
-    ("hmmglm.tau", one_of("hmmglm.solver", "cavi"), "solver cavi relaxes nothing"),
-    (
-        "hmmglm.tau hmmglm.alpha",
-        lacks("hmmglm.model", "onehot"),
-        "only model onehot has classes of edges",
-    ),
-    ("hmmglm.alpha", none_of("hmmglm.solver", "cavi"), "only solver cavi counts edges so"),
-    (
-        "hmmglm.max_iter hmmglm.pi_kappa",
-        one_of("hmmglm.solver", "paper"),
-        "solver paper has a schedule of its own",
-    ),
-    ("hmmglm.decay", one_of("hmmglm.basis", "raised_cosine"), "only the exponential kernel decays"),
-    (
-        "hmmglm.rule",
-        When("hmmglm.n_states", lambda config: len(set(config["hmmglm"]["n_states"])) == 1),
-        "there is one number of states to choose",
-    ),
+    *states.ROWS,
     ("mds.planted.", lacks("mds.input", "planted"), "nothing is planted"),
     (
         "mds.variable",
@@ -255,13 +237,23 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         "only type encoder has image features",
     ),
     (
+        "mds.rotations mds.shift",
+        one_of("mds.twin.type", "temporal", "encoder")
+        | one_of("mds.stimulus_space", "shown")
+        | DISCRETE,
+        "only images that are made are turned and moved",
+    ),
+    (
         "mds.norm mds.clip",
         one_of("mds.stimulus_space", "shown") | DISCRETE,
         "stimuli are picked, not made",
     ),
     *(
         row
-        for role in ("braindive.encoder", "braindive.independent")
+        for role, kind in (
+            ("braindive.encoder", "braindive.encoder.type"),
+            ("braindive.independent", "braindive.independent.backbone"),
+        )
         for row in (
             (
                 f"{role}.epochs",
@@ -270,22 +262,27 @@ ROWS: tuple[tuple[str, When, str], ...] = (
             ),
             (
                 f"{role}.path",
-                one_of(f"{role}.backbone", "pixels", "gabor"),
+                one_of(f"{role}.backbone", "pixels", "gabor") & none_of(kind, "checkpoint", "berg"),
                 "this backbone has no weights",
             ),
         )
     ),
+    *braindive_effects.ROWS,
     (
         "braindive.encoder.antialias",
         one_of("braindive.encoder.backbone", "tiny", "tiny_cnn"),
         "small networks take images in their own size",
     ),
     (
-        "braindive.encoder.n_augment",
-        none_of("braindive.encoder.readout", "ridge"),
-        "only readout ridge augments",
+        "braindive.encode_device",
+        When("braindive.encoder.backbone", no_tower),
+        "only networks from a folder compute features on a GPU",
     ),
-    ("braindive.judge.path", none_of("braindive.judge.type", "file"), "only type file is read"),
+    (
+        "braindive.judge.path",
+        none_of("braindive.judge.type", "file", "clip"),
+        "only types file and clip are read",
+    ),
     ("braindive.judge.epochs", none_of("braindive.judge.type", "cnn"), "only type cnn is trained"),
     (
         "braindive.generator.images braindive.generator.vae_channels "
@@ -293,6 +290,11 @@ ROWS: tuple[tuple[str, When, str], ...] = (
         "braindive.generator.unet_steps",
         none_of("braindive.generator.type", "tiny") | given("braindive.generator.path"),
         "only a tiny generator without a path is trained",
+    ),
+    (
+        "braindive.generator.size",
+        one_of("braindive.generator.type", "tiny"),
+        "tiny draws images of the size of those it learns",
     ),
     (
         "braindive.n_prefer",

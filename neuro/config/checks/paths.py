@@ -29,17 +29,17 @@ def of_sections(config, sections) -> list[str]:
     -------
     list of str
     """
-    found = []
+    lines = []
     for name, section in sections.items():
         for key, option in walk(section):
             if f"{name}.{key}" in PATTERNS:
                 continue
             value = config[name]
-            for part in key.split("."):
-                value = value[part]
+            for step in key.split("."):
+                value = value[step]
             if key == "input" or option.kind == "path":
-                found += _odd(f"{name}.{key}", value)
-    return found
+                lines += _odd(f"{name}.{key}", value)
+    return lines
 
 
 def _odd(key, value) -> list[str]:

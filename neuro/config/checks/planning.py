@@ -32,12 +32,12 @@ def problems(config) -> list[str]:
     -------
     list of str
     """
-    found = []
+    lines = []
     for section in SECTIONS:
         if config[section].get("enabled", True):
-            found += _empty(section, config[section])
-            found += _CHECKS.get(section, lambda own: [])(config[section])
-    return found
+            lines += _empty(section, config[section])
+            lines += _CHECKS.get(section, lambda own: [])(config[section])
+    return lines
 
 
 def _empty(section, own):
@@ -52,33 +52,49 @@ def _empty(section, own):
 
 
 def _adhd(own):
-    found = []
+    lines = []
     if len(own["distance_bins"]) > MOST_BINS:
-        found.append(
+        lines.append(
             f"adhd.distance_bins: {len(own['distance_bins'])} bins, expected at most {MOST_BINS}"
         )
     names: dict[str, str] = {}
     for name, sites in own["site_groups"].items():
         key = f"adhd.site_groups.{name}"
         if not isinstance(sites, list) or not all(isinstance(site, str) for site in sites):
-            found.append(f"{key}: got {sites!r}, expected a list of quoted sites")
+            lines.append(f"{key}: got {sites!r}, expected a list of quoted sites")
             continue
-        found += [
+        lines += [
             f"{key}: site '{site}' is in group '{names[site]}' as well; name it once"
             for site in sites
             if names.setdefault(site, name) != name
         ]
-    return found
+    return lines
 
 
 def _hmmglm(own):
-    found = []
+    lines = []
     window = own["trial_window"]
     if window and window[0] + window[1] <= 0:
-        found.append(f"hmmglm.trial_window: got {window}, expected before + after > 0 in s")
+        lines.append(f"hmmglm.trial_window: got {window}, expected before + after > 0 in s")
+    lines += _days(own) if own["days"] else []
     for source in own["input"]:
-        found += [line for line in _of_source(own, source) if line not in found]
-    return found
+        lines += [line for line in _of_source(own, source) if line not in lines]
+    return lines
+
+
+def _days(own):
+    """What the comparison of days needs."""
+    if not own["ladder"]:
+        yield "hmmglm.days: needs hmmglm.ladder: true, whose rungs it adds to"
+    if own["fold_order"] != "interleaved":
+        yield (
+            f"hmmglm.days: needs hmmglm.fold_order: interleaved, got '{own['fold_order']}': a fold "
+            "must not hold a whole day"
+        )
+    if own["n_basis"] != 1:
+        yield f"hmmglm.days: needs hmmglm.n_basis: 1, got {own['n_basis']}"
+    if not any(isinstance(paths, list) and len(paths) > 1 for paths in own["sets"].values()):
+        yield "hmmglm.days: no set under hmmglm.sets names several recordings, one per day"
 
 
 def _of_source(own, source):

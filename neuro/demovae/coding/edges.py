@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from neuro.io.regions.connectomes import n_regions
 from neuro.stats.observed import usable_block
-
-
-def n_regions(n_edges: int) -> int | None:
-    """Number of regions behind a number of edges, None where there is none."""
-    count = (1 + math.isqrt(1 + 8 * n_edges)) // 2
-    return count if n_edges > 0 and count * (count - 1) // 2 == n_edges else None
 
 
 def check_edges(X, expected: int | None = None) -> list[str]:

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from neuro.io.formats.column_kinds import column_kind
+
 TYPES = ("continuous", "categorical")
 ROLES = ("remove", "condition", "protect", "report")
 DIAGNOSES = ("dx", "diagnosis", "dx_group", "diagnosis_group", "case", "patient")
@@ -47,7 +49,8 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
     ----------
     columns : sequence of Column or mapping, or None
         Mappings have the keys `name`, `type`, `role` and `reference`. None takes every column of
-        `demographics` with role 'remove', numbers with more than 5 values as continuous ones;
+        `demographics` with role 'remove', their types guessed from the values
+        (:func:`guessed_type`);
         a diagnosis (see :data:`DIAGNOSES`) has the role 'condition', and columns that name the
         row (:data:`IDENTIFIERS`, or text that hardly ever repeats) are left out.
     demographics : pandas.DataFrame, optional
@@ -65,7 +68,7 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
         if demographics is None:
             raise ValueError("columns: no schema and no demographics to take it from")
         return tuple(
-            Column(str(name), _guess(demographics[name]), _guess_role(name))
+            Column(str(name), guessed_type(demographics[name]), _guess_role(name))
             for name in demographics.columns
             if not _names_rows(str(name), demographics[name])
         )
@@ -120,9 +123,9 @@ def _names_rows(name: str, values) -> bool:
     return text and len(values) > 10 and values.nunique() > 0.9 * len(values)
 
 
-def _guess(values) -> str:
-    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    return "continuous" if numeric and values.nunique() > 5 else "categorical"
+def guessed_type(values) -> str:
+    """'continuous' or 'categorical', by :func:`neuro.io.formats.column_kinds.column_kind`."""
+    return "continuous" if column_kind(values) == "number" else "categorical"
 
 
 def level_names(values) -> np.ndarray:

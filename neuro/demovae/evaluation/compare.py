@@ -12,7 +12,7 @@ from neuro.demovae.coding.cohort import evaluation_folds
 from neuro.demovae.coding.schema import level_names
 from neuro.demovae.evaluation import methods as ways
 from neuro.demovae.evaluation.compare_figures import Judge, row
-from neuro.demovae.evaluation.fold_features import largest_latent_dim
+from neuro.demovae.evaluation.fold_features import room_for_latents
 from neuro.stats.splits import content_ids, families, shared_over_folds
 
 COLUMNS = (
@@ -93,8 +93,8 @@ def compare(
             who, strata, count, seeds.stream(random_state, "compared folds", count)
         )
         shared = shared_over_folds(families(who, content_ids(edges)), fold)
-        for part in np.unique(fold):
-            train, test = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+        for held_out in np.unique(fold):
+            train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             tables = demographics.iloc[train], demographics.iloc[test]
             tables = tuple(table.reset_index(drop=True) for table in tables)
             judge = Judge(scheme, *tables, columns, who[train], who[test], models, random_state)
@@ -115,7 +115,7 @@ def compare(
                 except ValueError as error:
                     # covariates that name the site, or too few people: said, not skipped
                     why = str(error).splitlines()[0]
-                    log(f"{scheme}, part {part}: {name} failed: {why}")
+                    log(f"{scheme}, part {held_out}: {name} failed: {why}")
                     key = {"method": name, "bottleneck": -1}
                     rows.append(key | row("failed", why, "count", 1.0, n=len(train)))
                     continue
@@ -128,7 +128,7 @@ def compare(
                 if scheme == "folds":
                     key = {"method": name, "bottleneck": -1}
                     rows.append(key | row("cost", "", "cpu_s", spent, n=len(train)))
-            log(f"{scheme}, part {part}: {len(train)} rows to fit, {len(test)} to test")
+            log(f"{scheme}, part {held_out}: {len(train)} rows to fit, {len(test)} to test")
         rows.append(
             {"method": "", "bottleneck": -1}
             | row(f"shared people, {scheme}", "", "count", shared, chance=0.0, n=len(edges))
@@ -173,12 +173,7 @@ def compare_cohort(cohort, settings, seed: int, log=print) -> pd.DataFrame:
         gone = [name for name in names if name in ways.NEEDS_SITE]
         names = [name for name in names if name not in gone]
         log(f"no site to remove: {', '.join(gone)} left out")
-    n_half = len(np.unique(cohort.participant_id)) // _HALVES
-    n_rows = int(n_half * (1 - settings["validation"]))
-    limit = largest_latent_dim(n_rows, removed, cohort.demographics, settings["age_basis"])
-    size = max(1, min(settings["latent_dim"], limit))
-    if size < settings["latent_dim"]:
-        log(f"halves of {n_half} people have directions for {size} latents; compared at {size}")
+    size = cohort_latent_dim(cohort, settings, log)
     return compare(
         cohort.edges,
         cohort.demographics,
@@ -191,6 +186,16 @@ def compare_cohort(cohort, settings, seed: int, log=print) -> pd.DataFrame:
         random_state=seed,
         log=log,
     )
+
+
+def cohort_latent_dim(cohort, settings, log=print) -> int:
+    """Size of the bottleneck that half of the people can hold; a cut is logged."""
+    n_half = len(np.unique(cohort.participant_id)) // _HALVES
+    limit = room_for_latents(n_half, cohort.columns, cohort.demographics, settings)
+    size = max(1, min(settings["latent_dim"], limit))
+    if size < settings["latent_dim"]:
+        log(f"halves of {n_half} people have directions for {size} latents; compared at {size}")
+    return size
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -214,9 +219,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     }
     rows = []
     real = table[(table["bottleneck"] >= 0) & (table["method"] != "")]
-    for (method, size), part in real.groupby(["method", "bottleneck"], sort=False):
+    for (method, size), group in real.groupby(["method", "bottleneck"], sort=False):
         line = {"method": method, "bottleneck": size}
-        own = part[(part["fit_on"] == "fresh") & part["measure"].isin(("left", "kept"))]
+        own = group[(group["fit_on"] == "fresh") & group["measure"].isin(("left", "kept"))]
         for name in parts:
             target, _, kind = name.partition(" (")
             hit = own[(own["target"] == target) & (own["readout"] == (kind[:-1] or "linear"))]
@@ -227,7 +232,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             ("scale", "scale"),
             ("explained", "explained"),
         ):
-            hit = part[part["measure"] == measure]
+            hit = group[group["measure"] == measure]
             line[label] = hit["value"].iloc[0] if len(hit) else np.nan
         cost = table[(table["method"] == method) & (table["measure"] == "cost")]
         line["cpu_s"] = cost["value"].iloc[0] if len(cost) else np.nan

@@ -97,7 +97,7 @@ class Judge:
         names = level_names(self.new["site"])
         here = names != ""
         biology = _biology(self.new, self.columns)
-        found = []
+        rows = []
         for column in self.columns:
             if column.type != "continuous" or column.name not in ("age", "iq"):
                 continue
@@ -105,7 +105,7 @@ class Judge:
             known = here & np.isfinite(values)
             left = values[known] - _site_means(values[known], names[known])
             score = self._fresh(Z[known], left, "continuous", known)
-            found.append(
+            rows.append(
                 row(
                     "within site",
                     column.name,
@@ -128,7 +128,7 @@ class Judge:
                 known,
                 biology[known] if measure == "given biology" else None,
             )
-            found.append(
+            rows.append(
                 row(
                     measure,
                     "site",
@@ -142,7 +142,7 @@ class Judge:
             )
         size = ((Z - Z.mean(axis=0)) ** 2).sum(axis=1)
         medians = [np.median(size[names == name]) for name in sorted(set(names) - {""})]
-        found.append(
+        rows.append(
             row(
                 "scale",
                 "site",
@@ -152,7 +152,7 @@ class Judge:
                 n=len(Z),
             )
         )
-        return found
+        return rows
 
     def _fresh(self, Z, y, kind, known, partial=None) -> float:
         """Cross-validated readout inside given rows; `partial` is regressed out inside folds."""

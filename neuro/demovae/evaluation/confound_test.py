@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from neuro.base import seeds
 from neuro.demovae.coding.schema import level_names, missing, numbers
+from neuro.stats.permuted.design import places
 
 PERMUTATIONS = 999
+
+
+@functools.lru_cache(maxsize=4)
+def _orders(code: tuple, n_permutations: int, random_state) -> np.ndarray:
+    """Rows exchanged within classes, shape (n_permutations, n_rows): one deal for all confounds."""
+    return places(code, n_permutations, seeds.generator(random_state, "permuted confound"))
 
 
 def partial_confound_test(
@@ -58,14 +67,10 @@ def partial_confound_test(
     left, scale, _ = np.linalg.svd(values, full_matrices=False)
     basis = left[:, scale > 1e-8 * scale[0]]
     target = (score - score.mean()) / np.linalg.norm(score - score.mean())
-    found = float(((basis.T @ target) ** 2).sum())
-    rng = seeds.generator(random_state, "permuted confound")
-    null = np.empty(n_permutations)
-    places = [np.flatnonzero(y == level) for level in np.unique(y)]
-    for number in range(n_permutations):
-        order = np.arange(len(y))
-        for place in places:
-            order[place] = rng.permutation(place)
-        null[number] = ((basis[order].T @ target) ** 2).sum()
-    p = (1 + (null >= found - 1e-12).sum()) / (1 + n_permutations)
-    return {"r2": found, "r2_null": float(null.mean()), "p": float(p), "n": len(score)}
+    explained = float(((basis.T @ target) ** 2).sum())
+    code = tuple(np.unique(y, return_inverse=True)[1].tolist())
+    null = np.zeros(n_permutations)
+    for column in basis.T:
+        null += (column[_orders(code, n_permutations, random_state)] @ target) ** 2
+    p = (1 + (null >= explained - 1e-12).sum()) / (1 + n_permutations)
+    return {"r2": explained, "r2_null": float(null.mean()), "p": float(p), "n": len(score)}

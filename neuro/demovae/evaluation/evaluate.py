@@ -128,7 +128,7 @@ def group_maps(X, demographics, columns=None) -> dict[str, np.ndarray]:
             out[name] = -2 * weights[where][0]
         else:
             parts = np.vstack([weights[where], -weights[where].sum(axis=0)])
-            out |= {f"{name}={level}": part for level, part in zip(known, parts)}
+            out |= {f"{name}={level}": map_ for level, map_ in zip(known, parts)}
     return out
 
 
@@ -204,12 +204,12 @@ def nearest_distances(synthetic, train, held_out, random_state=0):
     """
     rng = seeds.generator(random_state, "nearest people")
     size = min(len(train), len(held_out))
-    found = []
+    distances = []
     for rows in (np.asarray(train), np.asarray(held_out)):
-        part = rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
-        square = np.maximum(_nearest(synthetic, part), 0)
-        found.append(np.sqrt(square / part.shape[1]))
-    return found[0], found[1]
+        subset = rows if len(rows) == size else rows[np.sort(rng.permutation(len(rows))[:size])]
+        square = np.maximum(_nearest(synthetic, subset), 0)
+        distances.append(np.sqrt(square / subset.shape[1]))
+    return distances[0], distances[1]
 
 
 def privacy_ratio(synthetic, train, held_out, random_state=0) -> float:

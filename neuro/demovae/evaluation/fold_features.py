@@ -61,12 +61,12 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
         if self.fitted_ is None:
             self.fitted_ = self._fit()
         if isinstance(self.fitted_, ConfoundResidualizer):
-            found = self.fitted_.transform(X, demographics=demographics)
+            features = self.fitted_.transform(X, demographics=demographics)
         else:
-            found = self.fitted_.transform(X)
+            features = self.fitted_.transform(X)
         if self.store is not None:
-            self.store[key] = found
-        return found
+            self.store[key] = features
+        return features
 
     def _fit(self):
         X, demographics, groups = self.rows_
@@ -83,8 +83,8 @@ class FoldFeatures(TransformerMixin, BaseEstimator):
 
 def _key(X) -> str:
     """Fingerprint of rows: their number and a few columns of each."""
-    part = np.ascontiguousarray(X[:, :: max(1, X.shape[1] // 64)])
-    return hashlib.sha256(part.tobytes() + str(X.shape).encode()).hexdigest()
+    thinned = np.ascontiguousarray(X[:, :: max(1, X.shape[1] // 64)])
+    return hashlib.sha256(thinned.tobytes() + str(X.shape).encode()).hexdigest()
 
 
 def transformers(columns, settings, latent_dims, seed, *, store=True) -> dict[str, Any]:
@@ -113,20 +113,20 @@ def transformers(columns, settings, latent_dims, seed, *, store=True) -> dict[st
         "missing": "impute",
         "min_level_count": settings["min_level_count"],
     }
-    found: dict[str, Any] = {}
+    methods: dict[str, Any] = {}
     for size in latent_dims:
-        found[f"pca-{size}"] = PCALatents(size)
-    found["residual"] = ConfoundResidualizer(**shared)
+        methods[f"pca-{size}"] = PCALatents(size)
+    methods["residual"] = ConfoundResidualizer(**shared)
     for mode in ("linear", "network"):
         if mode == "network" and settings["mode"] == "linear":
             continue
         for size in latent_dims:
-            found[f"{mode}-{size}"] = estimator(
+            methods[f"{mode}-{size}"] = estimator(
                 {**settings, **shared, "latent_dim": size, "mode": mode}, columns, seed
             )
     if not store:
-        return found
-    return {name: FoldFeatures(model, {}) for name, model in found.items()}
+        return methods
+    return {name: FoldFeatures(model, {}) for name, model in methods.items()}
 
 
 def estimator(settings, columns, seed, n_threads=1) -> DemoVAE:
@@ -174,6 +174,24 @@ def largest_latent_dim(n_rows: int, columns, demographics, basis: str = "spline"
     return max(n_rows - 1 - coded, 0)
 
 
+def room_for_latents(n_runs: int, columns, demographics, settings) -> int:
+    """Latents that surely fit where so many runs are fitted, by the settings of the stage.
+
+    Parameters
+    ----------
+    n_runs : int
+        Runs of the training part, validation subjects included.
+    columns : sequence of Column
+        Those that are not removed do not count.
+    demographics : pandas.DataFrame
+    settings : dict
+        Keys `age_basis` and `validation`.
+    """
+    removed = [column for column in columns if column.role == "remove"]
+    n_rows = int(n_runs * (1 - settings["validation"]))
+    return largest_latent_dim(n_rows, removed, demographics, settings["age_basis"])
+
+
 def few_runs(settings, n_runs: int, columns, demographics) -> list[str]:
     """A line where half of the runs, as the evaluation takes them, cannot hold the latents.
 
@@ -190,10 +208,7 @@ def few_runs(settings, n_runs: int, columns, demographics) -> list[str]:
     -------
     list of str
     """
-    half = n_runs // 2
-    removed = [column for column in columns if column.role == "remove"]
-    n_rows = int(half * (1 - settings["validation"]))
-    limit = largest_latent_dim(n_rows, removed, demographics, settings["age_basis"])
+    limit = room_for_latents(n_runs // 2, columns, demographics, settings)
     if settings["latent_dim"] <= limit:
         return []
     way = f"set it to {limit} or less" if limit else "there are too few runs"
@@ -270,12 +285,12 @@ def fitting_dims(people, folds, removed, settings) -> tuple[dict, list[dict]]:
     """
     test = folds[folds["participant_id"].isin(set(people.participant_id))]
     sizes = test.groupby(["scheme", "repeat", "fold"]).size().groupby("scheme").max()
-    limits = {}
-    for scheme, largest in sizes.items():
-        n_rows = int((len(people.edges) - int(largest)) * (1 - settings["validation"]))
-        limits[scheme] = largest_latent_dim(
-            n_rows, removed, people.demographics, settings["age_basis"]
+    limits = {
+        scheme: room_for_latents(
+            len(people.edges) - int(largest), removed, people.demographics, settings
         )
+        for scheme, largest in sizes.items()
+    }
     dims, left_out = {}, []
     for size in sorted(set(settings["latent_dims"])):
         fits = tuple(scheme for scheme, limit in limits.items() if size <= limit)

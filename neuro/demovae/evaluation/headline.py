@@ -53,11 +53,11 @@ def figures(
         also `planted`, `recovered`, `error`. The baseline of a readout is the raw connectome, of
         the reconstruction the principal components.
     """
-    found = []
+    rows = []
     fresh = readouts[(readouts["scheme"] == "halves") & (readouts["fit_on"] == "fresh")]
     raw = fresh[fresh["features"] == "raw"].set_index(["target", "model"])["heldout"]
     for _, row in fresh[fresh["features"] == main].iterrows():
-        found.append(
+        rows.append(
             figure(
                 f"{row['target']} read out of {main} ({row['model']}, fresh)",
                 row["heldout"],
@@ -67,9 +67,11 @@ def figures(
                 row["n"],
             )
         )
-    part = associations[(associations["scheme"] == "folds") & (associations["features"] == main)]
-    for _, row in part.iterrows():
-        found.append(
+    held_out = associations[
+        (associations["scheme"] == "folds") & (associations["features"] == main)
+    ]
+    for _, row in held_out.iterrows():
+        rows.append(
             figure(
                 f"largest held-out correlation of {main} with {row['column']}",
                 row["max_abs_r_heldout"],
@@ -78,24 +80,24 @@ def figures(
                 n=row["n_test"],
             )
         )
-    found.append(
+    rows.append(
         figure(
             "people shared by training and test",
             reconstruction["n_shared"].max(),
             "people",
             0,
-            n=part["n_train"].add(part["n_test"]).max() if len(part) else None,
+            n=held_out["n_train"].add(held_out["n_test"]).max() if len(held_out) else None,
         )
     )
-    part = reconstruction[reconstruction["scheme"] == "folds"].set_index("features")
-    if main in part.index:
+    held_out = reconstruction[reconstruction["scheme"] == "folds"].set_index("features")
+    if main in held_out.index:
         size = main.rpartition("-")[2]
-        found.append(
+        rows.append(
             figure(
                 f"held-out reconstruction of {main}",
-                part.loc[main, "rmse_heldout"],
+                held_out.loc[main, "rmse_heldout"],
                 "RMSE per edge",
-                baseline=part["rmse_heldout"].get(f"pca-{size}"),
+                baseline=held_out["rmse_heldout"].get(f"pca-{size}"),
             )
         )
     names = {
@@ -112,8 +114,51 @@ def figures(
     for key, name in names.items():
         if key in values.index:
             row = values.loc[key]
-            found.append(figure(name, row["value"], "", row["reference"]))
-    return found + _diagnosis(scores, main) + _planted(planted)
+            rows.append(figure(name, row["value"], "", row["reference"]))
+    return rows + _diagnosis(scores, main) + _planted(planted)
+
+
+def scanned(table) -> list[dict]:
+    """How many columns of the participants table each kind of features tells.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`neuro.demovae.evaluation.phenotypes.scan`.
+
+    Returns
+    -------
+    list of dict
+        The baseline is the number that raw connectomes tell.
+    """
+    whole = table[(table["fit"] == "all") & (table["test"] == "all")]
+    told = whole.assign(told=whole["q"] < 0.05).groupby(["features", "bottleneck"], sort=False)
+    counts = told["told"].sum()
+    raw = counts.get(("none", 0))
+    return [
+        figure(
+            f"columns of {whole['column'].nunique()} that {_told_by(name, size)} tell (q < .05)",
+            count,
+            "columns",
+            null=0,
+            baseline=raw if (name, size) != ("none", 0) else None,
+            n=whole["n"].max(),
+        )
+        for (name, size), count in counts.items()
+    ]
+
+
+def _told_by(name, size) -> str:
+    """Kind of features in words."""
+    if name == "none":
+        return f"{size} principal components" if size else "raw connectomes"
+    removed = {
+        "combat_residual": "ComBat and linear residuals",
+        "residual": "linear residuals",
+    }.get(name)
+    if removed:
+        return f"{size} principal components after {removed}"
+    return f"{size} latents of the {'network' if name == 'network' else 'linear relative'}"
 
 
 _LEFT = ("age", "sex", "site")
@@ -152,12 +197,12 @@ def _diagnosis(scores, main) -> list[dict]:
     if scores is None:
         return []
     chosen = scores[(scores["metric"] == "balanced_accuracy") & (scores["fold"] == "all")]
-    found = []
-    for scheme, part in chosen.groupby("scheme", sort=False):
-        alone = part.loc[part["input"] == "demographics", "value"]
-        shown = part["primary"].astype(bool) | part["input"].isin(("raw", "demographics"))
-        for _, row in part[shown].iterrows():
-            found.append(
+    rows = []
+    for scheme, group in chosen.groupby("scheme", sort=False):
+        alone = group.loc[group["input"] == "demographics", "value"]
+        shown = group["primary"].astype(bool) | group["input"].isin(("raw", "demographics"))
+        for _, row in group[shown].iterrows():
+            rows.append(
                 figure(
                     f"diagnosis from {row['input']}, {scheme.replace('_', ' ')}",
                     row["value"],
@@ -169,4 +214,4 @@ def _diagnosis(scores, main) -> list[dict]:
                     row["ci_high"],
                 )
             )
-    return found
+    return rows

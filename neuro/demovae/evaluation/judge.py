@@ -12,7 +12,12 @@ from neuro.base import seeds
 from neuro.demovae.coding.cohort import Cohort, evaluation_folds, varies
 from neuro.demovae.evaluation import attacks, evaluate
 from neuro.demovae.evaluation.baselines import ConfoundResidualizer
-from neuro.demovae.evaluation.fold_features import FoldFeatures, largest_latent_dim, transformers
+from neuro.demovae.evaluation.fold_features import (
+    FoldFeatures,
+    fit_cohort,
+    room_for_latents,
+    transformers,
+)
 from neuro.demovae.evaluation.readouts import COLUMNS, readouts
 from neuro.demovae.sampling import makers, spectra
 from neuro.demovae.sampling.generate import minimum_eigenvalues
@@ -84,15 +89,18 @@ def judge_features(cohort: Cohort, settings, seed: int, fold_table=None, log=pri
     tables: dict[str, list] = {"readouts": [], "associations": [], "reconstruction": []}
     for scheme, fold in schemes.items():
         n_shared = shared_over_folds(families(who, content_ids(cohort.edges)), fold)
-        for part in np.unique(fold):
-            train, test = cohort.rows(fold != part), cohort.rows(fold == part)
+        for held_out in np.unique(fold):
+            train, test = cohort.rows(fold != held_out), cohort.rows(fold == held_out)
             models = transformers(removed, settings, [settings["latent_dim"]], seed, store=False)
             for name, model in {"raw": None, **models}.items():
-                found = _judge_one(train, test, model, removed, scheme, seed)
-                for key, table in found.items():
+                judged = _judge_one(train, test, model, removed, scheme, seed)
+                for key, table in judged.items():
                     more = {"scheme": scheme, "features": name, "n_shared": n_shared}
                     tables[key].append(table.assign(**more))
-            log(f"{scheme}, part {part}: {len(train.edges)} rows to fit, {len(test.edges)} to test")
+            log(
+                f"{scheme}, part {held_out}: {len(train.edges)} rows to fit, "
+                f"{len(test.edges)} to test"
+            )
     return {
         "readouts": _mean(tables["readouts"], READOUT_COLUMNS, 6),
         "associations": _mean(tables["associations"], ASSOCIATION_COLUMNS, 3, extreme=True),
@@ -107,12 +115,20 @@ def _check_latents(cohort, schemes, removed, settings) -> None:
         for scheme, fold in schemes.items()
     }
     scheme = min(sizes, key=lambda name: sizes[name])
-    n_rows = int(sizes[scheme] * (1 - settings["validation"]))
-    limit = largest_latent_dim(n_rows, removed, cohort.demographics, settings["age_basis"])
+    limit = room_for_latents(sizes[scheme], removed, cohort.demographics, settings)
     if settings["latent_dim"] > limit:
         raise InputProblem(
             f"demovae.latent_dim: {settings['latent_dim']}, but the smallest training part of the "
             f"evaluation ({scheme}, {sizes[scheme]} runs) has directions for {limit}; use less"
+        )
+
+
+def _check_half(train: Cohort, columns, settings) -> None:
+    limit = room_for_latents(len(train.edges), columns, train.demographics, settings)
+    if settings["latent_dim"] > limit:
+        raise InputProblem(
+            f"demovae.latent_dim: {settings['latent_dim']}, but half of the people "
+            f"({len(train.edges)} runs) has directions for {limit}; use less, or more people"
         )
 
 
@@ -175,7 +191,9 @@ def _associations(Z, Z_new, known, new, removed, model) -> pd.DataFrame:
 def _reconstruction(model, train: Cohort, test: Cohort, Z, Z_new) -> pd.DataFrame:
     if not hasattr(model, "score"):
         return pd.DataFrame()
-    errors = [-model.score(part.edges, demographics=part.demographics) for part in (train, test)]
+    errors = [
+        -model.score(people.edges, demographics=people.demographics) for people in (train, test)
+    ]
     # relative to the training rows: principal components have variances of their own
     spread = np.asarray(Z, np.float64).var(axis=0)
     new = ((Z_new - np.mean(Z, axis=0)) ** 2).mean(axis=0) / np.where(spread > 0, spread, np.inf)
@@ -227,6 +245,11 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
     arrays : dict of str to ndarray
         Of the first half: maps, edge means and standard deviations, smallest eigenvalues. Of both
         halves: distances of samples to the nearest training and the nearest held-out person.
+
+    Raises
+    ------
+    InputProblem
+        When half of the people cannot hold the latents.
     """
     fold = evaluation_folds(
         cohort.participant_id, split_strata(cohort), _HALVES, seeds.stream(seed, "halves")
@@ -235,16 +258,16 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
     maps: list[pd.DataFrame] = []
     arrays: list[dict] = []
     for part in range(_HALVES):
-        found = _one_half(
+        judged = _one_half(
             cohort.rows(fold == part),
             cohort.rows(fold != part),
             settings,
             build,
             seeds.number(seed, "half", part),
         )
-        values.append(found[0])
-        maps.append(found[1])
-        arrays.append(found[2])
+        values.append(judged[0])
+        maps.append(judged[1])
+        arrays.append(judged[2])
     for name in ("nearest_train", "nearest_heldout"):
         arrays[0][name] = np.concatenate([part[name] for part in arrays])
     generation = pd.concat(values).groupby("name", sort=False, as_index=False).mean()
@@ -261,6 +284,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         for column in columns
         if column.role != "report" and varies(test.demographics[column.name], column.type)
     ]
+    _check_half(train, columns, settings)
     n = settings["n_samples"]
     rng = seeds.generator(seed, "sampled people")
     rows = train.demographics.iloc[rng.integers(len(train.edges), size=n)].reset_index(drop=True)
@@ -268,8 +292,9 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         warnings.simplefilter("ignore", UserWarning)
         # the other half may hold a level, or lack a value, that this half does not
         model = build(columns).set_params(unseen="mean", missing="impute")
-        model.fit(train.edges, demographics=train.demographics, groups=train.participant_id)
-        made = makers.draw(train, columns, rows, model, {**settings, "missing": "impute"}, seed)
+        fit_cohort(model, train)
+        draw = makers.maker(train, columns, model, {**settings, "missing": "impute"}, seed)
+        made = draw(rows, seed)
         known = evaluate.membership_auc(
             model, train.edges, test.edges, train.demographics, test.demographics
         )
@@ -284,7 +309,7 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
         ("privacy_ratio", float((near[0] < near[1]).mean()), 0.5),
         ("membership_auc", known, 0.5),
     ]
-    values += _attacks(made, rows, train, test, model, settings, columns, seed)
+    values += _attacks(draw, len(rows), train, test, model, settings, columns, seed)
     values += _transfer(made, rows, train, test, told, seed)
     arrays = {f"real_{name}": value for name, value in real.items()}
     arrays |= {f"synthetic_{name}": value for name, value in synthetic.items()}
@@ -309,28 +334,27 @@ def _one_half(train: Cohort, test: Cohort, settings, build, seed):
     return pd.DataFrame(values, columns=["name", "value", "reference"]), maps, arrays
 
 
-def _attacks(made, rows, train, test, model, settings, columns, seed) -> list[tuple]:
+def _attacks(draw, n_released, train, test, model, settings, columns, seed) -> list[tuple]:
     """The strongest attack on the samples at their number and at ten per latent, and on weights."""
     used = [column for column in columns if column.role != "report"]
     many = train.demographics.sample(
-        max(10 * settings["latent_dim"], len(rows)), replace=True, random_state=seed
+        max(10 * settings["latent_dim"], n_released), replace=True, random_state=seed
     ).reset_index(drop=True)
 
-    def draw(n, number):
+    def released(n, number):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             told = many.iloc[:n].reset_index(drop=True)
-            full = {**settings, "missing": "impute"}
-            return makers.draw(train, columns, told, model, full, number), told
+            return draw(told, number), told
 
-    member, other = ((part.edges, part.demographics) for part in (train, test))
+    member, other = ((people.edges, people.demographics) for people in (train, test))
     table = attacks.attack_curve(
-        draw, len(rows), settings["latent_dim"], model, member, other, used, seed
+        released, n_released, settings["latent_dim"], model, member, other, used, seed
     )
     best = attacks.strongest(table).set_index(["attack", "n_released"])
     found = [
-        ("attack_samples", best.loc[("samples", len(rows)), "auc"], 0.5),
-        ("attack_samples_upper", best.loc[("samples", len(rows)), "upper"], attacks.BOUND),
+        ("attack_samples", best.loc[("samples", n_released), "auc"], 0.5),
+        ("attack_samples_upper", best.loc[("samples", n_released), "upper"], attacks.BOUND),
         ("attack_samples_many", best.loc["samples", "auc"].iloc[-1], 0.5),
     ]
     return [*found, ("attack_weights", best.loc[("weights", 0), "auc"], 0.5)]

@@ -136,17 +136,17 @@ def filled(table, columns, like=None) -> pd.DataFrame:
         Numbers as they are, levels as text.
     """
     like = table if like is None else like
-    found = {}
+    settings_of = {}
     for column in columns:
         if column.type == "continuous":
             values, base = numbers(table[column.name]), numbers(like[column.name])
-            found[column.name] = np.where(np.isfinite(values), values, np.nanmean(base))
+            settings_of[column.name] = np.where(np.isfinite(values), values, np.nanmean(base))
             continue
         names = level_names(table[column.name]).astype(str)
         base = level_names(like[column.name])[~missing(like[column.name], "categorical")]
         levels, count = np.unique(base.astype(str), return_counts=True)
-        found[column.name] = np.where(np.isin(names, levels), names, levels[count.argmax()])
-    return pd.DataFrame(found, index=table.index)
+        settings_of[column.name] = np.where(np.isin(names, levels), names, levels[count.argmax()])
+    return pd.DataFrame(settings_of, index=table.index)
 
 
 def _protected(train, test, known, new, columns, latent_dim):
@@ -175,17 +175,17 @@ def _latents(mode, train, test, known, new, columns, latent_dim, settings, group
     shared = {"unseen": "mean", "missing": "impute", "latent_dim": latent_dim, "mode": mode}
     model = estimator({**settings, **shared}, told, seed)
     model.fit(train, demographics=known, groups=groups)
-    found = {latent_dim: (model.transform(train), model.transform(test))}
+    latents = {latent_dim: (model.transform(train), model.transform(test))}
     if mode == "network":
         own = (train, known), (test, new)
-        found[0] = tuple(model.reconstruct(rows, table, add_back=True) for rows, table in own)
-        return found
+        latents[0] = tuple(model.reconstruct(rows, table, add_back=True) for rows, table in own)
+        return latents
     # without the bottleneck: edges without the directions that covary with what is removed
     P = model.space_.project(train).astype(np.float64)
     D = model.coder_.transform(known).astype(np.float64)
     D = removed_part(D - D.mean(axis=0), model.coder_.removal_)
     basis = model.space_.axes @ span((P - P.mean(axis=0)).T @ D).astype(np.float32)
-    found[0] = tuple(
+    latents[0] = tuple(
         rows - ((rows - model.space_.mean) @ basis) @ basis.T for rows in (train, test)
     )
-    return found
+    return latents

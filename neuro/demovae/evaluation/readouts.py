@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -128,8 +130,8 @@ def _fresh_splits(Z, y, groups, random_state):
         return
     stream = seeds.stream(random_state, "fresh folds")
     fold = stratified_group_folds(groups, np.zeros(len(groups)), FRESH, stream)
-    for part in range(FRESH):
-        test = fold == part
+    for split in range(FRESH):
+        test = fold == split
         yield Z[~test], y[~test], np.asarray(groups)[~test], Z[test], np.flatnonzero(test)
 
 
@@ -289,13 +291,15 @@ def _discriminant(Z, y, Z_new, groups=None):
     penalties = _penalties(Z)
     fold = sorted_folds(y, INNER, groups)
     guess = np.empty((len(penalties), len(y)), dtype=int)
-    for part in range(INNER):
-        inside, out = fold != part, fold == part
+    for inner in range(INNER):
+        inside, out = fold != inner, fold == inner
         both = np.vstack([Z[inside], Z[out]])
         path = _ridge_path(Z[inside], hot[inside], both, penalties, weight[inside])
         guess[:, out] = _nearest_level(path, code[inside], weight[inside])
-    scores = [metric(code, row, "categorical") for row in guess]
-    best = penalties[[int(np.argmax(scores))]]
+    hits = guess == code
+    present = np.unique(code)
+    scores = np.stack([hits[:, code == level].mean(axis=1) for level in present], axis=1)
+    best = penalties[[int(np.argmax(scores.mean(axis=1)))]]
     path = _ridge_path(Z, hot, np.vstack([Z, Z, Z_new]), best, weight)
     found = _nearest_level(path, code, weight)[0]
     return levels[found[: len(Z)]], levels[found[len(Z) :]]
@@ -338,8 +342,8 @@ def _machine(Z, y, Z_new, groups=None):
     with config_context(assume_finite=True, skip_parameter_validation=True):
         for cost in SVM_C:
             guess = np.empty(len(code), dtype=int)
-            for part in range(INNER):
-                inside, out = np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+            for inner in range(INNER):
+                inside, out = np.flatnonzero(fold != inner), np.flatnonzero(fold == inner)
                 machine = _support(alike[np.ix_(inside, inside)], code[inside], cost)
                 guess[out] = machine(alike[np.ix_(out, inside)])
             scores.append(metric(code, guess, "categorical"))
@@ -349,10 +353,27 @@ def _machine(Z, y, Z_new, groups=None):
 
 def _support(alike, code, cost):
     """Prediction of a support vector machine whose levels count equally."""
-    from sklearn.svm import SVC
-
-    present, counts = np.unique(code, return_counts=True)
+    present, place, counts = np.unique(code, return_inverse=True, return_counts=True)
     if len(present) == 1:
         return lambda rows: np.full(len(rows), present[0])
-    weight = dict(zip(present.tolist(), len(code) / (len(present) * counts)))
-    return SVC(C=cost, kernel="precomputed", class_weight=weight).fit(alike, code).predict
+    weight = dict(enumerate((len(code) / (len(present) * counts)).tolist()))
+    machine = _machine_type()(C=cost, kernel="precomputed", class_weight=weight).fit(alike, place)
+    return lambda rows: present[machine.predict(rows)]
+
+
+@functools.cache
+def _machine_type():
+    """A support vector machine whose classes are known to be 0, 1, ...
+
+    Scikit-learn finds out in every fit what kind of target it has; that costs more than a small
+    fit. Where it no longer asks by this name, the machine is the plain one.
+    """
+    from sklearn.svm import SVC
+
+    class KnownClasses(SVC):
+        def _validate_targets(self, y):
+            self.classes_ = np.arange(len(self.class_weight))
+            self.class_weight_ = np.array([self.class_weight[k] for k in self.classes_])
+            return np.ascontiguousarray(y, dtype=np.float64)
+
+    return KnownClasses

@@ -136,7 +136,7 @@ def _maps(made, drawn, edges, known, true, columns, name):
     for level, values in zip(sorted(known["site"].unique()), true["site"]):
         wanted[f"site={level}"] = values
     synthetic = evaluate.group_maps(made, drawn.reset_index(drop=True), columns)
-    found = evaluate.compare_maps(wanted, synthetic).set_index("map")
+    compared = evaluate.compare_maps(wanted, synthetic).set_index("map")
     real = evaluate.group_maps(edges, known, columns)
     direct = evaluate.compare_maps(wanted, real).set_index("map")
     rows = [
@@ -152,7 +152,7 @@ def _maps(made, drawn, edges, known, true, columns, name):
             "n": len(made),
         }
         for value in ("r", "amplitude")
-        for entry, row in found.iterrows()
+        for entry, row in compared.iterrows()
     ]
     arrays = {f"true_{key}": value for key, value in wanted.items()}
     arrays |= {f"synthetic_{key}": synthetic[key] for key in wanted if key in synthetic}

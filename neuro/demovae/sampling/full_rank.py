@@ -18,13 +18,14 @@ from neuro.demovae.coding import schema
 from neuro.demovae.coding.demographics import DemographicCoder
 from neuro.demovae.coding.edges import n_regions
 from neuro.demovae.coding.training_rows import training_rows
+from neuro.demovae.sampling.correction import SpectrumCorrection
 from neuro.demovae.sampling.spectra import TINY, eigenvalues, matrices, packed, unpacked
 from neuro.stats.ties import facing
 
-PASSES, LAST, GAIN = 8, 6, 0.8
-"""Passes of the calibration, more that move the spectrum only, and the share of a gap in the
-spectrum that a pass closes."""
-_FLOOR, _SHRINK = 1e-9, 20
+PASSES, LAST = 8, 6
+"""Passes of the calibration, and more that move the spectrum only."""
+_CHUNK = 128
+"""People that are made at once."""
 
 
 def _active_rows(n_volumes, power) -> int:
@@ -42,9 +43,9 @@ class FullRankSampler(Tagged, BaseEstimator):
     With G the mean correlation matrix, every training connectome C is a symmetric matrix
     `Y = G^-1/2 (C - G) G^-1/2`, which is linear in C. Y is regressed on the demographics; what is
     left has `latent_dim` leading directions with their covariance, and beyond them noise whose
-    variance belongs to the site. A sample is `S = G^1/2 exp(Y*) G^1/2`, its eigenvalues corrected,
-    and of S a scan is drawn: as many normal volumes as a run has, coloured in time where spectra
-    are known. The correlation matrix of these volumes is the sample. Since a scan adds noise that
+    variance belongs to the site. A person is `S = G^1/2 exp(Y*) G^1/2`, of which a scan is drawn:
+    as many normal volumes as a run has, coloured in time where spectra are known. The correlation
+    matrix of these volumes, its eigenvalues corrected, is the sample. Since a scan adds noise that
     is already in the training connectomes, mean, covariance, noise and spectrum are calibrated by
     simulation until they agree with the training rows.
 
@@ -73,13 +74,8 @@ class FullRankSampler(Tagged, BaseEstimator):
     covariance_ : ndarray of float64, shape (n_latents, n_latents)
     noise_ : dict of str to float
         Residual variance per site; '' is for all others.
-    log_gain_ : dict of str to ndarray of float64, shape (n_regions,)
-        Correction of the sorted log eigenvalues per site; '' is for all others. That of a site
-        is drawn towards the common one as if by 20 more people.
-    log_middle_ : dict of str to ndarray of float64, shape (n_regions,)
-        Mean sorted log eigenvalues per site before the correction.
-    log_spread_ : ndarray of float64, shape (n_regions,)
-        Factor on the deviation of a person's sorted log eigenvalues from that mean.
+    correction_ : SpectrumCorrection
+        Of the eigenvalues of a scan.
     volumes_ : dict of str to ndarray of int
         Scan lengths of the training rows of each site.
     lost_ : int
@@ -152,6 +148,7 @@ class FullRankSampler(Tagged, BaseEstimator):
         spectra = eigenvalues(rows.X, self.n_regions_)
         self._learn_scans(spectra, names, n_volumes, spectrum, len(X))
         self._learn_people(real, D - self.told_mean_, names)
+        self.correction_ = SpectrumCorrection(names, self.own_volumes_, self.n_regions_)
         self._calibrate(real, spectra, D, names)
         return self
 
@@ -182,6 +179,7 @@ class FullRankSampler(Tagged, BaseEstimator):
                         for count, name in zip(volumes[deficient], names[deficient])
                     ]
                     self.lost_ = int(max(np.median(active - rank[deficient]), 0))
+        self.own_volumes_ = volumes
         self.volumes_ = {"": np.sort(volumes)}
         self.volumes_ |= {name: np.sort(volumes[names == name]) for name in sorted(set(names))}
         self.spectrum_ = {name: np.asarray(p, float) for name, p in (spectrum or {}).items()}
@@ -204,16 +202,17 @@ class FullRankSampler(Tagged, BaseEstimator):
         axes = (left.T @ (vectors[:, :size] / np.sqrt(scale[:size]))).T
         self.axes_ = axes * np.ravel(facing(axes.T))[:, None]
         scores = left @ self.axes_.T
+        # the regression took degrees of freedom from these rows that new people have
+        self.inflation_ = n / max(n - 1 - np.linalg.matrix_rank(D, tol=1e-6), n / 4)
         # a scan of T independent volumes adds 2 / T to every packed value, which people have less
         scan = {name: 2.0 / max(np.median(T) - self.lost_, 3) for name, T in self.volumes_.items()}
-        covariance = scores.T @ scores / n - scan[""] * np.eye(size)
+        covariance = self.inflation_ * scores.T @ scores / n - scan[""] * np.eye(size)
         values, vectors = np.linalg.eigh(covariance)
         self.covariance_ = (vectors * np.maximum(values, 0)) @ vectors.T
         whole = self._outside(left, names)
-        self.noise_ = {name: max(value - scan[name], 0.0) for name, value in whole.items()}
-        self.log_gain_ = {name: np.zeros(self.n_regions_) for name in self.noise_}
-        self.log_middle_ = {name: np.zeros(self.n_regions_) for name in self.noise_}
-        self.log_spread_ = np.ones(self.n_regions_)
+        self.noise_ = {
+            name: max(self.inflation_ * value - scan[name], 0.0) for name, value in whole.items()
+        }
 
     def _linear(self, real) -> np.ndarray:
         """Packed Y of correlation matrices, in which distances are Frobenius norms."""
@@ -223,8 +222,8 @@ class FullRankSampler(Tagged, BaseEstimator):
         """Mean square per packed value beyond the axes, of all rows and of every site."""
         total = (left**2).sum(axis=1) - ((left @ self.axes_.T) ** 2).sum(axis=1)
         total = np.maximum(total, 0) / max(left.shape[1] - len(self.axes_), 1)
-        found = {"": float(total.mean())}
-        return found | {str(name): float(total[names == name].mean()) for name in set(names)}
+        variances = {"": float(total.mean())}
+        return variances | {str(name): float(total[names == name].mean()) for name in set(names)}
 
     def _calibrate(self, real, spectra, D, names):
         """Move mean, covariance, noise and spectrum by the gap between real and simulated rows."""
@@ -235,48 +234,26 @@ class FullRankSampler(Tagged, BaseEstimator):
         some = np.resize(some, min(int(self.n_simulated), 4 * n))
         C = D[some] - self.told_mean_
         wanted = self._moments(Y[some], C, names[some])
-        log_real = np.log(np.maximum(spectra[some], _FLOOR))
-        seen = np.median(spectra, axis=0) > TINY
         total = int(self.passes) + LAST
         self.gaps_ = np.zeros(total)
         for number in range(total):
             # other draws in every pass: with the same ones the mean would learn their noise
-            made, before = self._draw(D[some], names[some], rng)
+            made, before = self._draw(D[some], names[some], rng, self.own_volumes_[some])
             Z = self._linear(matrices(made, self.n_regions_))
-            found = self._moments(Z, C, names[some])
+            moments = self._moments(Z, C, names[some])
             # the last passes settle the spectrum, everything else standing still
             step = 1 / (1 + 0.6 * number) if number < int(self.passes) else 0.0
-            self.level_ = self.level_ + step * (wanted[0] - found[0])
-            moved = self.covariance_ + step * (wanted[1] - found[1])
+            self.level_ = self.level_ + step * (wanted[0] - moments[0])
+            moved = self.covariance_ + step * (self.inflation_ * wanted[1] - moments[1])
             values, vectors = np.linalg.eigh(moved)
             self.covariance_ = (vectors * np.maximum(values, 0)) @ vectors.T
             for name in self.noise_:
-                self.noise_[name] = max(
-                    self.noise_[name] + step * (wanted[2][name] - found[2][name]), 0.0
-                )
-            log_made = np.log(np.maximum(eigenvalues(made, self.n_regions_), _FLOOR))
-            each = np.where(seen, log_real - log_made, 0.0)
-            gap = each.mean(axis=0)
-            self.gaps_[number] = np.sqrt((gap[seen] ** 2).mean()) if seen.any() else 0.0
-            self._spread(log_real, log_made, before, names[some], seen)
-            for name, old in self.log_gain_.items():
-                own = each[names[some] == name]
-                weight = len(own) / (len(own) + _SHRINK)
-                mean = own.mean(axis=0) if len(own) else 0.0
-                self.log_gain_[name] = old + GAIN * (weight * mean + (1 - weight) * gap)
-
-    def _spread(self, log_real, log_made, before, names, seen):
-        """Match how much people of a site differ in their sorted log eigenvalues."""
-        width = []
-        for rows in (log_real, log_made):
-            away = rows - np.array([rows[names == name].mean(axis=0) for name in names])
-            width.append(np.sqrt((away**2).mean(axis=0)))
-        factor = np.where(seen, width[0] / np.maximum(width[1], 1e-6), 1.0)
-        self.log_spread_ = np.clip(self.log_spread_ * factor**GAIN, 0.05, 3.0)
-        self.log_middle_ = {
-            name: before[names == name].mean(axis=0) if (names == name).any() else before.mean(0)
-            for name in self.log_middle_
-        }
+                gap = self.inflation_ * wanted[2][name] - moments[2][name]
+                self.noise_[name] = max(self.noise_[name] + step * gap, 0.0)
+            values = eigenvalues(made, self.n_regions_)
+            self.gaps_[number] = self.correction_.learn(
+                spectra[some], values, before, names[some], self.own_volumes_[some]
+            )
 
     def _moments(self, Y, C, names):
         level = Y.mean(axis=0)
@@ -284,8 +261,11 @@ class FullRankSampler(Tagged, BaseEstimator):
         scores = left @ self.axes_.T
         return level, scores.T @ scores / len(Y), self._outside(left, names)
 
-    def _draw(self, told, names, rng) -> tuple[np.ndarray, np.ndarray]:
-        """Edges (float32), one independent draw per row, and log eigenvalues before correction."""
+    def _draw(self, told, names, rng, lengths=None) -> tuple[np.ndarray, np.ndarray]:
+        """Edges (float32), one independent draw per row, and log spectra before correction.
+
+        Scans are as long as `lengths` says; by default as one of the site's.
+        """
         values, vectors = np.linalg.eigh(self.covariance_)
         spread = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
         upper = np.triu_indices(self.n_regions_, 1)
@@ -294,35 +274,40 @@ class FullRankSampler(Tagged, BaseEstimator):
         # a stream per row: a volume more or less in one row changes no other
         seeds = rng.randint(2**31 - 1, size=len(told))
         common = self.level_ + (told - self.told_mean_) @ self.slope_
-        for place, seed in enumerate(seeds):
-            own = np.random.RandomState(seed)
-            noise = own.standard_normal(len(self.level_))
+        for first in range(0, len(told), _CHUNK):
+            places = range(first, min(first + _CHUNK, len(told)))
+            own = [np.random.RandomState(seeds[place]) for place in places]
+            noise = np.array([stream.standard_normal(len(self.level_)) for stream in own])
             noise -= (noise @ self.axes_.T) @ self.axes_
-            tau2 = self.noise_.get(names[place], self.noise_[""])
-            row = common[place] + (spread @ own.standard_normal(len(self.axes_))) @ self.axes_
-            root, before[place] = self._person(row + np.sqrt(tau2) * noise, names[place])
-            series = self._scan(names[place], own) @ root
-            series -= series.mean(axis=0)
-            series /= np.sqrt((series**2).sum(axis=0))
-            out[place] = (series.T @ series)[upper]
+            tau2 = [self.noise_.get(names[place], self.noise_[""]) for place in places]
+            latents = np.array([stream.standard_normal(len(self.axes_)) for stream in own]) @ spread
+            rows = common[places] + latents @ self.axes_ + np.sqrt(tau2)[:, None] * noise
+            for place, stream, root in zip(places, own, self._people(rows)):
+                name = names[place]
+                length = self._length(name, stream) if lengths is None else int(lengths[place])
+                series = self._scan(name, stream, length) @ root
+                series -= series.mean(axis=0)
+                series /= np.sqrt((series**2).sum(axis=0))
+                rank = _active_rows(length, self.spectrum_.get(name)) - self.lost_
+                matrix, before[place] = self.correction_.apply(
+                    series.T @ series, name, length, max(rank, 2)
+                )
+                out[place] = matrix[upper]
         return np.clip(out, -1, 1), before
 
-    def _person(self, row, name) -> tuple[np.ndarray, np.ndarray]:
-        """A root R of one person's covariance (R' R), and its log eigenvalues as they were."""
-        values, vectors = np.linalg.eigh(unpacked(row, self.n_regions_))
-        half = (vectors * np.exp(np.clip(values, -20, 20) / 2)) @ vectors.T @ self.root_
-        values, vectors = np.linalg.eigh(half.T @ half)
-        before = np.log(np.maximum(values, 1e-12))[::-1]
-        name = name if name in self.log_gain_ else ""
-        away = (self.log_spread_ - 1) * (before - self.log_middle_[name])
-        # the correction is bounded: log eigenvalues of nothing may be anywhere
-        log = before + np.clip(away, -5, 5) + self.log_gain_[name]
-        return (vectors * np.exp(log[::-1] / 2)) @ vectors.T, before
+    def _people(self, rows) -> np.ndarray:
+        """A root R of each person's covariance (R' R), shape (n_rows, n_regions, n_regions)."""
+        values, vectors = np.linalg.eigh(unpacked(rows, self.n_regions_))
+        half = np.exp(np.clip(values, -20, 20) / 2)[:, None] * vectors
+        return half @ vectors.transpose(0, 2, 1) @ self.root_
 
-    def _scan(self, name, rng) -> np.ndarray:
-        """White or coloured normal volumes of one run, shape (n_volumes, n_regions)."""
+    def _length(self, name, rng) -> int:
         volumes = self.volumes_.get(name, self.volumes_[""])
-        count = max(int(volumes[rng.randint(len(volumes))]) - self.lost_, 3)
+        return int(volumes[rng.randint(len(volumes))])
+
+    def _scan(self, name, rng, length) -> np.ndarray:
+        """White or coloured normal volumes of one run, shape (n_volumes, n_regions)."""
+        count = max(length - self.lost_, 3)
         white = rng.standard_normal((count, self.n_regions_))
         power = self.spectrum_.get(name)
         if power is None:

@@ -347,12 +347,12 @@ def latent_moments(Z, D, follow: bool) -> dict[str, np.ndarray]:
     slope = np.zeros((D.shape[1], Z.shape[1]))
     if follow:
         slope = np.linalg.pinv(D - told, rcond=1e-6) @ (Z - Z.mean(axis=0))
-    found = {
+    moments = {
         "latent_mean_": Z.mean(axis=0),
         "latent_cov_": np.cov(Z, rowvar=False),
         "latent_slope_": slope,
         "told_mean_": told,
         "told_cov_": (D - told).T @ (D - told) / len(D),
     }
-    found["latent_cov_"] = np.atleast_2d(found["latent_cov_"])
-    return {name: value.astype(np.float32) for name, value in found.items()}
+    moments["latent_cov_"] = np.atleast_2d(moments["latent_cov_"])
+    return {name: value.astype(np.float32) for name, value in moments.items()}

@@ -45,31 +45,36 @@ def full_rank_sampler(people, columns, settings, seed: int) -> FullRankSampler:
     )
 
 
-def draw(people, columns, rows, model, settings, seed: int) -> np.ndarray:
-    """One synthetic connectome per row of demographics, float32.
+def maker(people, columns, model, settings, seed: int):
+    """What draws one synthetic connectome per row of demographics; fitted once.
 
     Parameters
     ----------
     people : Cohort
         Those behind the samples.
     columns : sequence of Column
-    rows : pandas.DataFrame
-    model : DemoVAE or callable
-        Fitted on the same people, or what gives it; used where the sampler of full rank is not.
+    model : DemoVAE
+        Fitted on the same people; used where the sampler of full rank is not.
     settings : dict
         Keys `sampler`, `batch`, `psd`, `residual_noise` besides those of
         :func:`full_rank_sampler`.
     seed : int
+        Of the fit.
+
+    Returns
+    -------
+    callable
+        `draw(rows, seed)` gives edges, float32, shape (n_rows, n_edges).
     """
     if draws_full_rank(settings, people.kind):
         sampler = full_rank_sampler(people, columns, settings, seed)
-        return sampler.sample(demographics=rows, random_state=seed)
-    return model.sample(
+        return lambda rows, number: sampler.sample(demographics=rows, random_state=number)
+    return lambda rows, number: model.sample(
         len(rows),
         rows,
         psd=settings["psd"],
         residual_noise=settings["residual_noise"],
-        random_state=seed,
+        random_state=number,
         kind=people.kind,
         batch=settings["batch"],
     )

@@ -33,18 +33,18 @@ def packed(symmetric) -> np.ndarray:
     return symmetric[..., row, column] * np.where(row == column, 1.0, np.sqrt(2.0))
 
 
-def unpacked(row, n_regions: int) -> np.ndarray:
-    """The symmetric matrix behind one row of :func:`packed`."""
-    upper = np.triu_indices(n_regions)
-    out = np.empty((n_regions, n_regions))
-    out[upper] = row / np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))
-    out.T[upper] = out[upper]
+def unpacked(rows, n_regions: int) -> np.ndarray:
+    """The symmetric matrices behind rows of :func:`packed`, or that behind one row."""
+    row, column = np.triu_indices(n_regions)
+    out = np.empty((*np.shape(rows)[:-1], n_regions, n_regions))
+    out[..., row, column] = rows / np.where(row == column, 1.0, np.sqrt(2.0))
+    out[..., column, row] = out[..., row, column]
     return out
 
 
 def eigenvalues(edges, n_regions: int) -> np.ndarray:
     """Eigenvalues of each row as a matrix, largest first, shape (n_rows, n_regions)."""
-    return np.array([np.linalg.eigvalsh(m)[::-1] for m in matrices(edges, n_regions)])
+    return np.linalg.eigvalsh(matrices(edges, n_regions))[:, ::-1]
 
 
 def spectrum_table(real, synthetic, n_regions: int) -> pd.DataFrame:
@@ -62,9 +62,9 @@ def spectrum_table(real, synthetic, n_regions: int) -> pd.DataFrame:
         One row per rank (1 is the largest): `rank`, `real`, `real_sd`, `synthetic`,
         `synthetic_sd`.
     """
-    found = [eigenvalues(rows, n_regions) for rows in (real, synthetic)]
+    spectra = [eigenvalues(rows, n_regions) for rows in (real, synthetic)]
     table = {"rank": np.arange(1, n_regions + 1)}
-    for name, values in zip(("real", "synthetic"), found):
+    for name, values in zip(("real", "synthetic"), spectra):
         table |= {name: values.mean(axis=0), f"{name}_sd": values.std(axis=0)}
     return pd.DataFrame(table)[list(SPECTRUM_COLUMNS)]
 
@@ -110,8 +110,8 @@ def _auc(rows, label, fold, kernel) -> float:
     from sklearn.svm import SVC
 
     score = np.empty(len(label))
-    for part in range(_FOLDS):
-        inside, out = fold != part, fold == part
+    for held_out in range(_FOLDS):
+        inside, out = fold != held_out, fold == held_out
         Z, new = compact(rows[inside], rows[out])
         gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
         machine = SVC(C=1.0, kernel=kernel, gamma=gamma, class_weight="balanced")

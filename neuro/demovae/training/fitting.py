@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
 
@@ -110,11 +111,11 @@ def fit_linear(X, D, remove, settings, groups, seed) -> Fitted:
     out = held_out(groups, settings["validation"], seed)
     noise, variance = None, np.nan
     if out.any():
-        part, P_part = row_space(X[~out], limit)
+        basis, P_part = row_space(X[~out], limit)
         try:
             other = linear_codec(P_part, D[~out], remove, settings["latent_dim"])
-            noise = residual_noise(part, other, X[out], D[out])
-            variance = latent_variance(other, part.project(X[out]))
+            noise = residual_noise(basis, other, X[out], D[out])
+            variance = latent_variance(other, basis.project(X[out]))
         except ValueError:
             # so few subjects that without some of them the latents do not fit
             warnings.warn("too few subjects to measure the noise on others", stacklevel=4)
@@ -157,9 +158,7 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     -------
     Fitted
     """
-    import torch
-
-    from neuro.demovae.training import guidance, network, train
+    from neuro.demovae.training import guidance, train
     from neuro.demovae.training.constraints import constrain
 
     out = held_out(groups, settings["validation"], seed)
@@ -180,59 +179,47 @@ def fit_network(X, demographics, coder, D, settings, groups, seed, progress=None
     if out.any():
         P_out = space.project(X[out])
         check = train.Rows(P_out, D[out], space.outside_energy(X[out], P_out))
-    model = network.build(
-        space.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], seed
-    )
     lr = lr_outer = settings["lr"]
     if settings["space"] == "pc":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.number(seed, "first layers"))
-            network.shrink_first_layers(model, n_edges)
         lr_outer = lr * np.sqrt(n_edges / space.n_columns)
-    if settings["init"] == "linear":
-        _start_linear(model, axes, P, D[keep], removal, settings)
+    start = _start(axes, space, P, D[keep], removal, settings, seed)
     device = pick_device(settings["device"])
+    model = _network(start, len(x), device)
     recipe = train.Recipe(
         lr_outer=lr_outer,
         patience=settings["patience"] or None,
         **{name: settings[name] for name in _RECIPE},
     )
     requests = guidance.Requests(coder, demographics[keep], D[keep], settings["guide_draw"])
-    history, n_epochs = train.train(
-        model,
-        rows,
-        check,
-        removal,
-        readouts,
-        requests,
-        recipe,
-        n_edges=n_edges,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
-    codec = model.codec()
-    variance = np.nan
-    if check is not None:
-        own = space.project(X[keep]), removed_part(D[keep], removal)
-        variance = _blind_variance(codec, own, check.x, settings["exact"])
-    if settings["exact"]:
-        P_all = space.project(X)
-        codec, lost = constrain(codec, P_all, removed_part(D, removal))
-        if lost > _LOST:
-            model.load_codec(codec)
-            z = codec.encode(P_all)
-            train.refine_decoder(
-                model,
-                z[keep],
-                rows,
-                None if check is None else (z[out], check),
-                n_edges=n_edges,
-                epochs=_REFINE_EPOCHS,
-                lr=lr,
-                lr_outer=lr_outer,
-            )
-            codec = model.codec()
+    with _torch_threads(model, settings["n_threads"]):
+        history, n_epochs = train.train(
+            model,
+            rows,
+            check,
+            removal,
+            readouts,
+            requests,
+            recipe,
+            n_edges=n_edges,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        codec = model.codec()
+        variance = np.nan
+        if check is not None:
+            own = space.project(X[keep]), removed_part(D[keep], removal)
+            variance = _blind_variance(codec, own, check.x, settings["exact"])
+        if settings["exact"]:
+            P_all = space.project(X)
+            codec, lost = constrain(codec, P_all, removed_part(D, removal))
+            if lost > _LOST:
+                latents = codec.encode(P_all)
+                told = None if check is None else (latents[out], check)
+                rates = {"lr": lr, "lr_outer": lr_outer, "n_edges": n_edges}
+                model.load_codec(codec)
+                model.refine_decoder(latents[keep], rows, told, epochs=_REFINE_EPOCHS, **rates)
+                codec = model.codec()
     source = out if out.any() else np.ones(len(X), dtype=bool)
     noise = residual_noise(space, codec, X[source], D[source])
     return Fitted(space, codec, *noise, history, n_epochs, device, variance)
@@ -246,31 +233,73 @@ def _blind_variance(codec, kept, P_out, exact) -> float:
     return latent_variance(blind, P_out)
 
 
-def _start_linear(model, axes, P, D, remove, settings):
+@contextlib.contextmanager
+def _torch_threads(model, n: int):
+    """Threads of a fit by torch; what was set before comes back."""
+    from neuro.demovae.training.light import LightNetwork
+
+    if isinstance(model, LightNetwork):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(n))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _network(start, n_rows: int, device: str):
+    """The network by numpy where there is little to multiply, by torch elsewhere."""
+    from neuro.demovae.training.light import MOST_WORK, LightNetwork
+
+    if device == "cpu" and n_rows * start.enc1.size <= MOST_WORK:
+        return LightNetwork(start)
+    from neuro.demovae.training.network import from_codec
+
+    return from_codec(start)
+
+
+def _start(axes, space, P, D, remove, settings, seed):
+    """The weights that a training begins with."""
+    from neuro.demovae.training import weights
+
+    size, hidden, n_edges = settings["latent_dim"], settings["hidden"], axes.n_edges
+    start = weights.initial(space.n_columns, D.shape[1], size, hidden, seed)
+    if settings["space"] == "pc":
+        start = weights.shrunk_first_layer(start, n_edges, seeds.number(seed, "first layers"))
+    if settings["init"] == "linear":
+        start = _linear_start(start, axes, P, D, remove, settings)
+    return start
+
+
+def _linear_start(start, axes, P, D, remove, settings):
     """Begin at the closed form where the hidden layer can hold it."""
     from neuro.demovae.coding.codec import to_edges
-    from neuro.demovae.training import network
+    from neuro.demovae.training import weights
 
-    linear = linear_codec(P, D, remove, settings["latent_dim"])
+    size, hidden = settings["latent_dim"], settings["hidden"]
+    linear = linear_codec(P, D, remove, size)
     if settings["space"] == "pc":
-        began = network.linear_start(model, linear)
+        began = weights.linear_start(start, linear)
     else:
-        small = network.build(
-            axes.n_columns, D.shape[1], settings["latent_dim"], settings["hidden"], 0
-        )
-        began = network.linear_start(small, linear)
-        if began:
+        small = weights.initial(axes.n_columns, D.shape[1], size, hidden, 0)
+        began = weights.linear_start(small, linear)
+        if began is not None:
             # units without a say keep the random input weights of the edge-space network
-            start, own = to_edges(small.codec(), axes), model.codec()
-            used = 2 * settings["latent_dim"]
-            own.enc1[:used], own.enc1_bias[:used] = start.enc1[:used], start.enc1_bias[:used]
-            model.load_codec(dataclasses.replace(start, enc1=own.enc1, enc1_bias=own.enc1_bias))
-    if not began:
+            began = to_edges(began, axes)
+            began.enc1[2 * size :] = start.enc1[2 * size :]
+            began.enc1_bias[2 * size :] = start.enc1_bias[2 * size :]
+    if began is None:
         warnings.warn(
-            f"hidden: {settings['hidden']} units cannot hold the linear start of "
-            f"{settings['latent_dim']} latents; training starts from random weights",
+            f"hidden: {hidden} units cannot hold the linear start of {size} latents; training "
+            "starts from random weights",
             stacklevel=5,
         )
+        return start
+    return began
 
 
 def pick_device(wanted: str) -> str:
@@ -281,10 +310,16 @@ def pick_device(wanted: str) -> str:
     ValueError
         When 'cuda' is wanted and there is none.
     """
-    import torch
+    from neuro.base import devices
 
-    if wanted == "cuda" and not torch.cuda.is_available():
+    # without a device there is no need to start torch
+    present = wanted != "cpu" and bool(devices.visible())
+    if present:
+        import torch
+
+        present = torch.cuda.is_available()
+    if wanted == "cuda" and not present:
         raise ValueError("device: got 'cuda', but no CUDA device is visible; use 'auto' or 'cpu'")
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if present else "cpu"
     return wanted

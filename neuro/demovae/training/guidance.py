@@ -87,11 +87,11 @@ def in_edges(readouts, space) -> list[Readout]:
     shift = space.mean @ space.axes
     return [
         dataclasses.replace(
-            item,
-            weights=space.axes @ item.weights,
-            intercept=item.intercept - shift @ item.weights,
+            readout,
+            weights=space.axes @ readout.weights,
+            intercept=readout.intercept - shift @ readout.weights,
         )
-        for item in readouts
+        for readout in readouts
     ]
 
 

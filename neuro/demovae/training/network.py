@@ -1,11 +1,10 @@
-"""The network: two layers in, two layers out, and how its weights begin."""
+"""The network: two layers in, two layers out."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
-from neuro.demovae.coding.codec import LinearCodec, NetworkCodec
+from neuro.demovae.coding.codec import NetworkCodec
 
 _LAYERS = ("enc1", "enc2", "dec1", "dec2")
 
@@ -35,6 +34,23 @@ class Network(torch.nn.Module):
     def decode(self, z, d):
         return self.dec2(torch.relu(self.dec1(torch.cat([z, d], dim=1))))
 
+    @property
+    def n_latents(self) -> int:
+        """Number of latents."""
+        return self.enc2.out_features
+
+    def steps(self, *given):
+        """One training, see :class:`neuro.demovae.training.torch_steps.TorchSteps`."""
+        from neuro.demovae.training.torch_steps import TorchSteps
+
+        return TorchSteps(self, *given)
+
+    def refine_decoder(self, *given, **named) -> None:
+        """See :func:`neuro.demovae.training.torch_steps.refine_decoder`."""
+        from neuro.demovae.training.torch_steps import refine_decoder
+
+        refine_decoder(self, *given, **named)
+
     def codec(self) -> NetworkCodec:
         """The weights as numpy arrays, copied."""
         arrays = {}
@@ -54,67 +70,9 @@ class Network(torch.nn.Module):
         return self
 
 
-def build(n_columns, n_coded, latent_dim, hidden, seed: int) -> Network:
-    """A network with torch's default initialisation, from a seed of its own."""
+def from_codec(codec: NetworkCodec) -> Network:
+    """A network with given weights."""
+    size, told = codec.n_latents, codec.dec1.shape[1] - codec.n_latents
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Network(n_columns, n_coded, latent_dim, hidden)
-
-
-def shrink_first_layers(network: Network, n_edges: int) -> None:
-    """Draw the input layer as its edge-space counterpart looks in coordinates.
-
-    An edge-space layer starts uniform within 1/sqrt(E), standard deviation 1/sqrt(3 E), and an
-    orthonormal change of basis keeps that (rule of ours).
-    """
-    bound = n_edges**-0.5
-    with torch.no_grad():
-        network.enc1.weight.uniform_(-bound, bound)
-        network.enc1.bias.uniform_(-bound, bound)
-
-
-def linear_start(network: Network, linear: LinearCodec) -> bool:
-    """Make the network compute what a linear codec computes, exactly.
-
-    A linear map passes a ReLU layer as pairs of units, relu(a) - relu(-a) = a. Units that are
-    left keep their random input weights and start without any say.
-
-    Parameters
-    ----------
-    network : Network
-    linear : LinearCodec
-
-    Returns
-    -------
-    bool
-        False, with the network untouched, when the hidden layer is too narrow for the pairs.
-    """
-    L, told = linear.n_latents, linear.from_demographics.shape[0]
-    hidden = network.enc1.out_features
-    if hidden < 2 * (L + told):
-        return False
-    with torch.no_grad():
-        _pairs(network.enc1, linear.encoder.T, linear.offset)
-        _mix(network.enc2, np.eye(L), np.zeros(L))
-        centre = np.concatenate([np.zeros(L), -linear.demographics_mean])
-        _pairs(network.dec1, np.eye(L + told), centre)
-        weights = np.concatenate([linear.from_latents, linear.from_demographics])
-        _mix(network.dec2, weights.T, linear.centre)
-    return True
-
-
-def _pairs(layer, rows, offset):
-    """Units 2i and 2i + 1 see a row and its negative."""
-    n = len(rows)
-    rows, offset = torch.as_tensor(np.array(rows)), torch.as_tensor(np.array(offset))
-    layer.weight[: 2 * n : 2], layer.weight[1 : 2 * n : 2] = rows, -rows
-    layer.bias[: 2 * n : 2], layer.bias[1 : 2 * n : 2] = offset, -offset
-
-
-def _mix(layer, weights, offset):
-    """Read the pairs back; all other units count nothing at first."""
-    weights = torch.as_tensor(np.array(weights), dtype=layer.weight.dtype)
-    layer.weight.zero_()
-    n = weights.shape[1]
-    layer.weight[:, : 2 * n : 2], layer.weight[:, 1 : 2 * n : 2] = weights, -weights
-    layer.bias.copy_(torch.as_tensor(np.array(offset)))
+        network = Network(codec.enc1.shape[1], told, size, len(codec.enc1))
+    return network.load_codec(codec)

@@ -101,9 +101,9 @@ class ProtectedLatents(Tagged, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         self.biology_mean_, self.nuisance_mean_ = b.mean(axis=0), f.mean(axis=0)
         b, f = b - self.biology_mean_, f - self.nuisance_mean_
         hot = np.eye(len(levels))[place]
-        found = np.linalg.lstsq(np.column_stack([hot, b, f]), rows, rcond=1e-8)[0]
-        level, B = found[: len(levels)], found[len(levels) : len(levels) + b.shape[1]]
-        phi = found[len(levels) + b.shape[1] :]
+        coefficients = np.linalg.lstsq(np.column_stack([hot, b, f]), rows, rcond=1e-8)[0]
+        level, B = coefficients[: len(levels)], coefficients[len(levels) : len(levels) + b.shape[1]]
+        phi = coefficients[len(levels) + b.shape[1] :]
         self.mean_ = count / len(rows) @ level
         e = rows - hot @ level - b @ B - f @ phi
         own = np.array([np.sqrt((e[place == k] ** 2).mean()) for k in range(len(levels))])

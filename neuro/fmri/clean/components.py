@@ -60,8 +60,8 @@ def high_variance(series, n_components=5, share=HIGH_VARIANCE_SHARE) -> pd.DataF
     """
     variance = np.empty(series.shape[1])
     for start in range(0, series.shape[1], 4096):
-        part = slice(start, start + 4096)
-        variance[part] = detrend(series[:, part]).var(axis=0)
+        block = slice(start, start + 4096)
+        variance[block] = detrend(series[:, block]).var(axis=0)
     variance = np.where(np.isfinite(variance), variance, 0.0)
     count = min(max(n_components, round(share * variance.size)), variance.size)
     chosen = np.sort(np.argpartition(variance, -count)[-count:])

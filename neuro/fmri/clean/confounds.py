@@ -271,8 +271,8 @@ def select(
                 f"one row for each of {len(table)} volumes"
             )
         parts.append((components.to_numpy(dtype=float), list(components.columns)))
-    values = np.hstack([part for part, _ in parts]) if parts else np.empty((len(table), 0))
-    names = tuple(name for _, part in parts for name in part)
+    values = np.hstack([columns for columns, _ in parts]) if parts else np.empty((len(table), 0))
+    names = tuple(name for _, labels in parts for name in labels)
     kept = _steady(table)
     if terms and "scrub" in terms:
         kept &= scrubbed(table, options, where)

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from neuro.fmri.clean.image import RunFiles, write_run
+from neuro.fmri.clean.mesh import smooth_run
 from neuro.fmri.clean.run import RunResult
 from neuro.fmri.clean.settings import settings_of
-from neuro.fmri.clean.smooth import smooth_series
 from neuro.fmri.quality.measures import carpet, dvars
-from neuro.fmri.quality.run import CARPET_VOXELS, orthogonal_slices, run_qc
+from neuro.fmri.quality.run import CARPET_VOXELS, node_maps, run_qc
 from neuro.io.bids import xcpd
 from neuro.io.formats.tables import exclusion
-from neuro.io.images import nifti
+from neuro.io.images.runs import load_run, run_series
 
 
 def accept_image(
@@ -28,6 +28,7 @@ def accept_image(
     motion=None,
     settings=None,
     space="",
+    surfaces=(),
 ) -> RunResult:
     """Read a denoised run, measure it and write it in the form of the other kinds.
 
@@ -47,6 +48,8 @@ def accept_image(
         Only `min_seconds`, `smooth_mm`, `fd_mm` and `band` have a meaning here.
     space : str
         For the sidecars.
+    surfaces : sequence of path-like
+        Meshes of both hemispheres, for series on surfaces.
 
     Returns
     -------
@@ -57,10 +60,9 @@ def accept_image(
     InputProblem
         When a file cannot be read or numbers of volumes do not fit together.
     """
-    image = nifti.load_bold(bold, tr=tr, voxel_size=voxel_size)
-    mask_img = nifti.load_mask(mask, like=image.img)
+    image, mask_img = load_run(bold, mask, tr=tr, voxel_size=voxel_size, surfaces=surfaces)
     kept, rows, fd = xcpd.whole_run(image.n_volumes, bold, outliers, motion)
-    series = nifti.masked_series(image.img, mask_img)
+    series = run_series(image, mask_img)
     if rows.size < len(series):
         series = series[rows]
     result = accept_run(
@@ -112,8 +114,9 @@ def accept_run(
             )
         )
     smoothed = None
+    notes = ["denoised by XCP-D: neither filtered nor regressed again"]
     if settings["smooth_mm"] > 0 and not excluded:
-        smoothed = smooth_series(denoised, mask_img, settings["smooth_mm"], use=~constant)
+        smoothed = smooth_run(denoised, mask_img, settings["smooth_mm"], ~constant, notes)
     std_dvars = _std_dvars(denoised, kept)
     fd = np.full(kept.size, np.nan) if fd is None else fd
     qc = run_qc(
@@ -128,7 +131,6 @@ def accept_run(
         n_constant=int(constant.sum()),
     )
     outliers = pd.DataFrame({"kept": kept.astype(int), "xcpd": (~kept).astype(int)})
-    notes = ["denoised by XCP-D: neither filtered nor regressed again"]
     if not np.isfinite(fd).any():
         notes.append("no *_motion.tsv: displacement is not known")
     return RunResult(
@@ -178,5 +180,5 @@ def _figures(denoised, mask_img, kept, fd, std_dvars, tr) -> dict:
     }
     if len(denoised) > 1:
         after[:, kept] = carpet(denoised, CARPET_VOXELS, linear=False)
-        data.update(orthogonal_slices(mask_img, sd=denoised.std(axis=0)))
+        data.update(node_maps(mask_img, sd=denoised.std(axis=0)))
     return data

@@ -11,7 +11,7 @@ from neuro.fmri.clean.run import RunResult, denoise_run
 from neuro.io.bids.confounds import read_confounds
 from neuro.io.bids.motion import read_motion
 from neuro.io.formats import excluded, tables
-from neuro.io.images import nifti
+from neuro.io.images.runs import load_run, run_series, write_run_mask, write_run_series
 
 PACKAGES = ("numpy", "scipy", "nibabel")
 
@@ -60,13 +60,15 @@ def clean_image(
     motion_units=None,
     settings=None,
     space="",
+    surfaces=(),
 ) -> RunResult:
     """Read, clean and write one run.
 
     Parameters
     ----------
     bold, mask : path-like
-        4D image and brain mask on the same grid.
+        4D image and brain mask on the same grid; series on surfaces (`.dtseries.nii`, or the left
+        `.func.gii`) have no mask.
     files : RunFiles
         Results. Those of a run that cannot be used further hold 0 bytes, but its quality row
         and figures are kept.
@@ -83,6 +85,8 @@ def clean_image(
         See :func:`neuro.fmri.clean.run.denoise_run`.
     space : str
         For the sidecars, e.g. a template's name or `native`.
+    surfaces : sequence of path-like
+        Meshes of both hemispheres, for series on surfaces.
 
     Returns
     -------
@@ -93,12 +97,11 @@ def clean_image(
     InputProblem
         When a file cannot be read or files do not fit together.
     """
-    image = nifti.load_bold(bold, tr=tr, voxel_size=voxel_size)
-    mask_img = nifti.load_mask(mask, like=image.img)
+    image, mask_img = load_run(bold, mask, tr=tr, voxel_size=voxel_size, surfaces=surfaces)
     table, meta = read_confounds(confounds) if confounds else (None, None)
     parameters = read_motion(motion, motion_order, motion_units) if motion else None
     result = denoise_run(
-        nifti.masked_series(image.img, mask_img),
+        run_series(image, mask_img),
         mask_img,
         tr=image.tr,
         confounds=table,
@@ -117,14 +120,13 @@ def write_run(result, image, mask_img, files: RunFiles, sources, *, space="") ->
     Parameters
     ----------
     result : RunResult
-    image : neuro.io.images.nifti.Bold
-    mask_img : nibabel image
+    image : neuro.io.images.nifti.Bold or neuro.io.images.grayordinates.GrayBold
+    mask_img : nibabel image or GraySpace
     files : RunFiles
     sources : sequence of path-like or None
-        Files that were read.
+        Files that were read: image, mask, then others.
     space : str
     """
-    import nibabel
     import numpy as np
 
     side = {
@@ -139,7 +141,7 @@ def write_run(result, image, mask_img, files: RunFiles, sources, *, space="") ->
     flags = result.outliers.rename(columns={"fd": "fd_outlier", "std_dvars": "dvars_outlier"})
     tables.write_tsv(files.outliers, flags.join(result.traces))
     np.savez_compressed(files.figures, **result.figures)
-    provenance.sidecar(files.qc, **side)
+    provenance.sidecar(files.qc, **side, Description="Quality of the run, one row")
     if result.excluded:
         excluded.mark([files.denoised, files.smoothed, files.mask, files.confounds])
         return
@@ -150,13 +152,18 @@ def write_run(result, image, mask_img, files: RunFiles, sources, *, space="") ->
         "SkullStripped": True,
     }
     smoothed = result.denoised if result.smoothed is None else result.smoothed
-    nifti.write_series(files.denoised, result.denoised, mask_img, image.tr)
-    nifti.write_series(files.smoothed, smoothed, mask_img, image.tr)
-    nibabel.save(mask_img, files.mask)
+    write_run_series(files.denoised, result.denoised, mask_img, image.tr)
+    write_run_series(files.smoothed, smoothed, mask_img, image.tr)
     columns = result.confounds.table() if result.confounds is not None else pd.DataFrame()
     tables.write_tsv(files.confounds, columns if columns.shape[1] else pd.DataFrame({"none": []}))
-    for path in (files.denoised, files.smoothed, files.confounds):
-        provenance.sidecar(path, **side, **timing)
+    for path, what in (
+        (files.denoised, "Denoised series, kept volumes only, not smoothed"),
+        (files.smoothed, "Denoised series, kept volumes only, smoothed inside the brain mask"),
+        (files.confounds, "Regressors of the cleaning, all volumes after those dropped at start"),
+    ):
+        provenance.sidecar(path, **side, **timing, Description=what)
+    side["inputs"] = side["inputs"][:2]
+    write_run_mask(files.mask, ~result.constant, mask_img, reference=sources[0], **side)
 
 
 def _status(result) -> str:

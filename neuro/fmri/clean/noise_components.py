@@ -140,17 +140,17 @@ def columns_of(terms, table, meta, where="confounds") -> list[str]:
         elif name == "compcor":
             kind, _, count = value.partition(":")
             for mask in MASKS[kind]:
-                found = component_names(table, meta, mask)[: int(count) if count else None]
-                columns += found
-                if not found:
+                names = component_names(table, meta, mask)[: int(count) if count else None]
+                columns += names
+                if not names:
                     problems.append(f"{where}: no {mask} component for compcor={kind}")
         elif name in ("high_pass", "ica_aroma"):
-            part = "cosine" if name == "high_pass" else "aroma"
-            found = [column for column in table if part in column]
+            prefix = "cosine" if name == "high_pass" else "aroma"
+            names = [column for column in table if prefix in column]
             # A short run has no cosine, which is no fault.
-            if not found and name == "ica_aroma":
-                problems.append(f"{where}: no column with '{part}', needed by {name}")
-            columns += found
+            if not names and name == "ica_aroma":
+                problems.append(f"{where}: no column with '{prefix}', needed by {name}")
+            columns += names
     if problems:
         raise InputProblem(problems)
     return columns
@@ -170,7 +170,7 @@ def component_names(table, meta, mask) -> list[str]:
     list of str
     """
     own = {"WM": "w", "CSF": "c", "temporal": "t"}.get(mask, "-")
-    found = []
+    names = []
     for name in table.columns:
         match = re.fullmatch(r"([a-z])_comp_cor_\d+", name)
         entry = meta.get(name, {})
@@ -180,8 +180,8 @@ def component_names(table, meta, mask) -> list[str]:
         if match[1] == "t":
             given = "temporal"
         if given == mask:
-            found.append(name)
-    return sorted(found, key=lambda name: int("".join(filter(str.isdigit, name))))
+            names.append(name)
+    return sorted(names, key=lambda name: int("".join(filter(str.isdigit, name))))
 
 
 def scrubbed(table, options=None, where="confounds") -> np.ndarray:

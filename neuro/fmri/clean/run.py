@@ -16,8 +16,8 @@ import pandas as pd
 from neuro.fmri.clean.censor import FAILED, Censoring, censor, n_steady_state
 from neuro.fmri.clean.confounds import Confounds, motion_table, select
 from neuro.fmri.clean.denoiser import Denoiser, NoDegreesOfFreedom
+from neuro.fmri.clean.mesh import smooth_run
 from neuro.fmri.clean.settings import PRESETS, settings_of
-from neuro.fmri.clean.smooth import smooth_series
 from neuro.fmri.quality.measures import dvars, framewise_displacement, sample_voxels, tsnr
 from neuro.fmri.quality.run import CARPET_VOXELS, figure_data, mean_in_band, run_qc
 from neuro.io.bids.confounds import MOTION
@@ -104,8 +104,9 @@ def denoise_run(
     series : ndarray, shape (n_volumes, n_voxels)
         Voxels inside the mask in C order, or regions of a table. float32 is best; the input
         is not changed.
-    mask_img : nibabel image, optional
-        Brain mask; without it (region tables) nothing is smoothed and DVARS is not computed.
+    mask_img : nibabel image or GraySpace, optional
+        Brain mask, or the place of grayordinates; without it (region tables) nothing is smoothed
+        and DVARS is not computed.
     tr : float
         Sampling interval (s).
     confounds : pandas.DataFrame, optional
@@ -163,9 +164,7 @@ def denoise_run(
     if why and censoring.kept.any():
         exclusions.append(exclusion(run_key, "clean", "no degrees of freedom left", dof, 0))
     notes += [] if why else denoiser.notes_
-    smoothed = None
-    if mask_img is not None and settings["smooth_mm"] > 0:
-        smoothed = smooth_series(denoised, mask_img, settings["smooth_mm"], use=~constant)
+    smoothed = smooth_run(denoised, mask_img, settings["smooth_mm"], ~constant, notes)
     kept = np.r_[np.zeros(drop, dtype=bool), getattr(denoiser, "kept_", censoring.kept)]
     fd, std_dvars = (_whole_run(trace, drop, n_volumes) for trace in (fd, std_dvars))
     ratio = tsnr(before) if mask_img is not None else None

@@ -91,9 +91,9 @@ def dvars(series, scale=True) -> tuple[np.ndarray, np.ndarray]:
     """
     n = len(series)
     total, expected, count = np.zeros(max(n - 1, 0)), 0.0, 0
-    for part in blocks(series.shape[1]):
+    for block in blocks(series.shape[1]):
         # Voxels as rows: every statistic below then runs along contiguous memory.
-        x = np.ascontiguousarray(series[:, part].T, dtype=np.float64)
+        x = np.ascontiguousarray(series[:, block].T, dtype=np.float64)
         with np.errstate(invalid="ignore"):
             spread = x.max(axis=1) - x.min(axis=1)
             x = x[np.isfinite(spread) & (spread > 0)]
@@ -123,8 +123,8 @@ def _interquartile_range(x):
     places = np.array([0.25, 0.75]) * (n - 1)
     lower = np.floor(places).astype(int)
     upper = np.minimum(lower + 1, n - 1)
-    part = np.partition(x, np.unique(np.concatenate([lower, upper])), axis=1)
-    quartile = part[:, lower] + (places - lower) * (part[:, upper] - part[:, lower])
+    ordered = np.partition(x, np.unique(np.concatenate([lower, upper])), axis=1)
+    quartile = ordered[:, lower] + (places - lower) * (ordered[:, upper] - ordered[:, lower])
     return quartile[:, 1] - quartile[:, 0]
 
 
@@ -150,12 +150,12 @@ def tsnr(series) -> np.ndarray:
         0 for constant or non-finite voxels.
     """
     out = np.zeros(series.shape[1], dtype=np.float32)
-    for part in blocks(series.shape[1]):
-        x = np.asarray(series[:, part], dtype=np.float64)
+    for block in blocks(series.shape[1]):
+        x = np.asarray(series[:, block], dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = x.mean(axis=0) / x.std(axis=0)
             flat = ~np.isfinite(ratio) | (x.max(axis=0) == x.min(axis=0))
-        out[part] = np.where(flat, 0.0, ratio)
+        out[block] = np.where(flat, 0.0, ratio)
     return out
 
 

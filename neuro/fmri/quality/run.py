@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.fmri.quality.measures import carpet, in_band_power, sample_voxels, tsnr
+from neuro.io.images.meshes import GraySpace
 
 QC_COLUMNS = (
     "run_key",
@@ -136,8 +137,9 @@ def figure_data(before, after, fd, std_dvars, kept, mask_img, tr, *, drop=0, tsn
         Cleaned series; may hold no volume.
     fd, std_dvars : ndarray, shape (n_volumes,), or None
     kept : ndarray of bool, shape (n_volumes,)
-    mask_img : nibabel image or None
-        Brain mask of the voxels; None for region tables, which have no slices.
+    mask_img : nibabel image, GraySpace or None
+        Brain mask of the voxels, or place of grayordinates; None for region tables, which have
+        no slices.
     tr : float
         Sampling interval (s).
     drop : int
@@ -170,8 +172,26 @@ def figure_data(before, after, fd, std_dvars, kept, mask_img, tr, *, drop=0, tsn
     if mask_img is not None:
         ratio = tsnr(before) if tsnr_map is None else tsnr_map
         mean = before.mean(axis=0, dtype=np.float64)
-        data.update(orthogonal_slices(mask_img, mean=mean, tsnr=ratio))
+        data.update(node_maps(mask_img, mean=mean, tsnr=ratio))
     return data
+
+
+def node_maps(where, **maps) -> dict:
+    """What pictures of maps are drawn from: slices of voxels, or values of grayordinates.
+
+    Parameters
+    ----------
+    where : nibabel image or GraySpace
+    **maps : ndarray, shape (n_nodes,)
+
+    Returns
+    -------
+    dict of ndarray
+        See :func:`orthogonal_slices`; of grayordinates `<name>_gray` (n_nodes,) float32.
+    """
+    if isinstance(where, GraySpace):
+        return {f"{name}_gray": np.asarray(v, dtype=np.float32) for name, v in maps.items()}
+    return orthogonal_slices(where, **maps)
 
 
 def orthogonal_slices(mask_img, **maps) -> dict:

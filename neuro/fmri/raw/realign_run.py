@@ -22,6 +22,7 @@ from neuro.fmri.raw.realign import RigidRealign
 from neuro.io.bids.confounds import MOTION
 from neuro.io.formats import sampling, tables
 from neuro.io.images import nifti
+from neuro.io.images.masks import save_mask
 from neuro.io.images.volumes import space_code, write_stream
 from neuro.io.problems import InputProblem
 
@@ -109,7 +110,6 @@ def realign_run(
             f"{bold}: no voxel of the brain mask stays inside the image in all volumes"
         )
     table = motion_table_of(model, drop)
-    _save_mask(files.mask, mask, affine_out, code)
     tables.write_tsv(files.motion, table)
     tables.write_exclusions(files.exclusions, [])
     space = "template, by the affine of the user" if affine else "native"
@@ -126,9 +126,10 @@ def realign_run(
         "CenterOfRotation": model.center_,
         "FailedVolumes": np.flatnonzero(model.failed_),
     }
-    provenance.sidecar(files.bold, **side, **motion, RepetitionTime=image.tr)
+    provenance.sidecar(files.bold, **side, **motion, RepetitionTime=image.tr, SkullStripped=False)
     provenance.sidecar(files.motion, **side, **motion)
-    provenance.sidecar(files.mask, **side, Type="Brain", Method="threshold of the mean image")
+    method = {"reference": files.bold, "Method": "threshold of the mean image"}
+    save_mask(files.mask, mask, affine_out, code, **method, **side)
     fd = table["framewise_displacement"].to_numpy(dtype=float)
     known = fd[np.isfinite(fd)]
     return {
@@ -201,11 +202,11 @@ def _reslice(model, whole, drop, path, grid, world, code):
     def volumes():
         nonlocal inside
         for first in range(0, n_volumes, CHUNK):
-            part = copy.copy(model)
-            part.matrices_ = model.matrices_[first : first + CHUNK]
+            resliced = copy.copy(model)
+            resliced.matrices_ = model.matrices_[first : first + CHUNK]
             some = nibabel.Nifti1Image(data[..., first : first + CHUNK], whole.affine)
-            moved = np.asarray(part.transform(some, target=grid, world=world).dataobj)
-            inside &= part.always_inside_
+            moved = np.asarray(resliced.transform(some, target=grid, world=world).dataobj)
+            inside &= resliced.always_inside_
             for t in range(moved.shape[3]):
                 if good[first + t]:
                     mean[...] += moved[..., t]
@@ -290,13 +291,3 @@ def read_affine(path) -> np.ndarray:
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-3:
         raise InputProblem(f"{path}: the matrix cannot be inverted; expected mm to mm")
     return matrix
-
-
-def _save_mask(path, mask, affine, code):
-    import nibabel
-
-    image = nibabel.Nifti1Image(mask.astype(np.uint8), affine)
-    image.set_qform(affine, code)
-    image.set_sform(affine, code)
-    image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)

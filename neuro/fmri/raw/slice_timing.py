@@ -152,8 +152,8 @@ def shift_slices(data, tr, slice_times, axis=2, reference=0.5, *, reverse=False)
         moved = np.empty(flat.shape, dtype=np.float32)
         width = max(64, BLOCK_BYTES // (8 * n))
         for start in range(0, len(flat), width):
-            part = slice(start, start + width)
-            moved[part] = flat[part].astype(np.float64) @ matrices[shift]
+            block = slice(start, start + width)
+            moved[block] = flat[block].astype(np.float64) @ matrices[shift]
         place: list = [slice(None)] * 4
         place[axis] = k
         out[tuple(place)] = moved.reshape(before.shape)

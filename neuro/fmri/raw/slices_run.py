@@ -59,6 +59,8 @@ def shift_run(
         "inputs": [bold],
         "packages": ("numpy", "nibabel"),
         "RepetitionTime": image.tr,
+        "SkullStripped": False,
+        "Description": "Raw series, slices brought to one moment where their times are known",
     }
     if not times:
         note = "the sidecar has no SliceTiming: slice timing was skipped"

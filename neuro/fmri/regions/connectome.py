@@ -185,14 +185,14 @@ class Connectome(Transformer):
 
     def _matrix(self, values) -> np.ndarray:
         usable = usable_regions(values)
-        part = values[:, usable].astype(np.float64)
-        part -= part.mean(axis=0)
+        signal = values[:, usable].astype(np.float64)
+        signal -= signal.mean(axis=0)
         if self.kind == "covariance":
-            found = part.T @ part / (len(part) - 1)
+            found = signal.T @ signal / (len(signal) - 1)
         else:
             # unit length columns: their products are correlations
-            part /= np.sqrt(np.einsum("ij,ij->j", part, part))
-            found = self._standardised(part)
+            signal /= np.sqrt(np.einsum("ij,ij->j", signal, signal))
+            found = self._standardised(signal)
         if usable.all():
             return found
         matrix = np.full((len(usable), len(usable)), np.nan)

@@ -117,19 +117,24 @@ def group_qc(paths, rows, participants, coverage=()) -> pd.DataFrame:
         text(rows[key].get("site")) or text(sites.get(label)) or None
         for key, label in zip(table["run_key"], table["participant_id"])
     ]
+    if "mean_fd" in participants and "mean_fd" in table:
+        # region tables bring no motion, but published tables of people often do
+        stated = participants.set_index("participant_id")["mean_fd"]
+        own = pd.to_numeric(table["mean_fd"], errors="coerce")
+        table["mean_fd"] = own.fillna(table["participant_id"].map(stated))
     columns = [*QC_COLUMNS, "status"]
     return table.reindex(columns=columns).sort_values("run_key", ignore_index=True)
 
 
 def _smallest_coverage(paths, coverage) -> dict:
     """Share of the least covered region by run key."""
-    found = {}
+    smallest = {}
     for path, table in zip(paths, coverage):
         if excluded.is_excluded(path) or excluded.is_excluded(table):
             continue
         key = str(tables.read_tsv(path, dtype={"run_key": str})["run_key"][0])
-        found[key] = float(tables.read_tsv(table)["coverage"].min())
-    return found
+        smallest[key] = float(tables.read_tsv(table)["coverage"].min())
+    return smallest
 
 
 def by_participant(edges, runs: pd.DataFrame, kind: str):

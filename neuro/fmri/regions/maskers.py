@@ -79,16 +79,16 @@ def series(masker, X, mask_img, codes) -> np.ndarray:
         data = np.zeros((*inside.shape, len(X)), dtype=np.float32)
         data[inside] = np.asarray(X).T
         X = nibabel.Nifti1Image(data, mask_img.affine)
-    found = masker.transform(X)
+    values = masker.transform(X)
     if hasattr(masker, "region_ids_"):
         given = [int(code) for key, code in masker.region_ids_.items() if key != "background"]
     else:
         given = list(codes)
-    if len(given) != found.shape[1]:
+    if len(given) != values.shape[1]:
         raise InputProblem(
-            f"atlas: {type(masker).__name__} gives {found.shape[1]} columns for {len(codes)} "
+            f"atlas: {type(masker).__name__} gives {values.shape[1]} columns for {len(codes)} "
             "regions; let it keep the regions that its mask leaves empty"
         )
-    out = np.full((len(found), len(codes)), np.nan, dtype=np.float32)
-    out[:, np.searchsorted(codes, given)] = found
+    out = np.full((len(values), len(codes)), np.nan, dtype=np.float32)
+    out[:, np.searchsorted(codes, given)] = values
     return out

@@ -126,14 +126,14 @@ class Parcellator(Transformer):
         covered = place >= 0
         size = np.abs(weight)
         on_grid = np.bincount(region, weights=size, minlength=n_regions)
-        found = np.bincount(region[covered], weights=size[covered], minlength=n_regions)
-        share = np.divide(found, on_grid, out=np.zeros(n_regions), where=on_grid > 0)
+        sizes = np.bincount(region[covered], weights=size[covered], minlength=n_regions)
+        share = np.divide(sizes, on_grid, out=np.zeros(n_regions), where=on_grid > 0)
         self.coverage_ = self._placed = share * (1.0 - outside)
         self.n_voxels_ = np.bincount(region[covered], minlength=n_regions)
         self.kept_ = self._enough(self.coverage_)
         scale = np.ones(n_regions)
         if atlas.kind != "maps":
-            scale = np.divide(1.0, found, out=np.zeros(n_regions), where=found > 0)
+            scale = np.divide(1.0, sizes, out=np.zeros(n_regions), where=sizes > 0)
         self._weights = sparse.csr_array(
             (weight[covered] * scale[region[covered]], (region[covered], place[covered])),
             shape=(n_regions, np.count_nonzero(inside)),
@@ -250,7 +250,7 @@ class Parcellator(Transformer):
         dict
         """
         source = self._source
-        found = {
+        description = {
             "Atlas": self.atlas_name_,
             "AtlasKind": source.kind,
             "AtlasFile": Path(source.path).name if source.path else "n/a",
@@ -260,18 +260,18 @@ class Parcellator(Transformer):
             "AtlasResampled": self.resampled_,
         }
         if self._masker is not None:
-            found["Masker"] = type(self._masker).__name__
+            description["Masker"] = type(self._masker).__name__
         elif source.kind == "coordinates":
-            found["SphereRadius"] = self.radius_mm
+            description["SphereRadius"] = self.radius_mm
         if self._unmix is not None:
-            found["CollinearRegions"] = [
+            description["CollinearRegions"] = [
                 name for name, times in zip(self.labels_, self.inflation_) if times > COLLINEAR
             ]
         if self.resampled_:
-            found["AtlasShape"] = list(source.img.shape[:3])
-            found["ImageShape"] = list(self.mask_img.shape[:3])
-            found["Interpolation"] = "nearest" if source.kind == "labels" else "linear"
-        return found
+            description["AtlasShape"] = list(source.img.shape[:3])
+            description["ImageShape"] = list(self.mask_img.shape[:3])
+            description["Interpolation"] = "nearest" if source.kind == "labels" else "linear"
+        return description
 
 
 def _pseudo_inverse(weights) -> np.ndarray:

@@ -112,19 +112,19 @@ def unfiltered(qc, settings) -> list[str]:
     """
     if settings["clean_tables"] or not {"site", "in_band_power"} <= set(qc):
         return []
-    found = []
-    for site, part in qc.dropna(subset=["in_band_power"]).groupby(
+    lines = []
+    for site, of_site in qc.dropna(subset=["in_band_power"]).groupby(
         qc["site"].fillna("").astype(str)
     ):
-        share = part["in_band_power"].median()
+        share = of_site["in_band_power"].median()
         if share < UNFILTERED:
             low, high = settings["band"]
-            found.append(
-                f"{site + ': ' if site else ''}{len(part)} tables seem not to be filtered: the "
+            lines.append(
+                f"{site + ': ' if site else ''}{len(of_site)} tables seem not to be filtered: the "
                 f"median share of power in {low:g}-{high:g} Hz is {share:.2f}; fmri.clean_tables: "
                 "true filters them, or say in your report that they are not"
             )
-    return found
+    return lines
 
 
 def remarks(quality: pd.DataFrame, rows, settings) -> list[dict]:

@@ -10,7 +10,7 @@ THRESHOLD = 0.2
 
 def confusion(z_a, z_b, n_a: int | None = None, n_b: int | None = None) -> np.ndarray:
     """How often each pair of labels occurs together, shape (n_a, n_b)."""
-    z_a, z_b = (np.concatenate([np.ravel(part) for part in _parts(z)]) for z in (z_a, z_b))
+    z_a, z_b = (np.concatenate([np.ravel(states) for states in _parts(z)]) for z in (z_a, z_b))
     n_a = int(z_a.max()) + 1 if n_a is None else n_a
     n_b = int(z_b.max()) + 1 if n_b is None else n_b
     return np.bincount(z_a * n_b + z_b, minlength=n_a * n_b).reshape(n_a, n_b)
@@ -70,14 +70,14 @@ def edge_scores(adjacency, truth, weights=None) -> dict:
     return {**scores, "curve": np.array(rows).reshape(-1, 4)}
 
 
-def _three(found, truth):
-    found, truth = np.ravel(found).astype(int), np.ravel(truth).astype(int)
+def _three(ours, truth):
+    ours, truth = np.ravel(ours).astype(int), np.ravel(truth).astype(int)
     recall, f1 = [], []
     for label in (-1, 0, 1):
-        both = np.sum((found == label) & (truth == label))
-        is_true, is_found = np.sum(truth == label), np.sum(found == label)
+        both = np.sum((ours == label) & (truth == label))
+        is_true, is_found = np.sum(truth == label), np.sum(ours == label)
         if is_true:
             recall.append(both / is_true)
         if is_true + is_found:
             f1.append(2 * both / (is_true + is_found))
-    return float(np.mean(found == truth)), float(np.mean(recall)), float(np.mean(f1))
+    return float(np.mean(ours == truth)), float(np.mean(recall)), float(np.mean(f1))

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
-from neuro.hmmglm.design.bins import fold_of
 from neuro.hmmglm.em.starts import fit_starts
 from neuro.hmmglm.model import OneHotHMMGLM
+from neuro.io.problems import InputProblem
 
 COLUMNS = (
     "model",
@@ -29,6 +29,10 @@ COLUMNS = (
     "objective",
     "test_bins",
     "test_spikes",
+    "status",
+    "ridge",
+    "prior_sd",
+    "covariate_ridge",
 )
 BASELINES = ("homogeneous", "poisson_hmm")
 
@@ -71,6 +75,8 @@ def fit_fold(
     seed: int = 0,
     dt: float = 1.0,
     tag: str = "",
+    penalties=None,
+    covariates=None,
 ):
     """Fit all models from several starts on all folds but one, and score them on that one.
 
@@ -92,6 +98,9 @@ def fit_fold(
         Bin width (s).
     tag : str
         Put behind the names of the models, e.g. for null data.
+    penalties : dict of str to neuro.hmmglm.em.tuning.Penalty, optional
+        Chosen inside the training folds by default; null data get those of the data.
+    covariates : list of ndarray, shape (T_i, C), optional
 
     Returns
     -------
@@ -102,21 +111,29 @@ def fit_fold(
     """
     (train, test), (train_gaps, test_gaps) = _split(sequences, masks, folds, fold)
     first = OneHotHMMGLM(**settings, n_states=k, model=models[0])
-    problem = first.problem(train, train_gaps, dt=dt)
-    numbers = [[*cell_seed(seed, k, fold), int(start)] for start in starts]
-    begin = time.process_time()
-    found = fit_starts(problem, first.recipe(), models, numbers, first.n_threads)
-    spent = (time.process_time() - begin) / (len(models) * len(numbers))
     flat, n_bins, amount = homogeneous(
         train, test, train_gaps, test_gaps, emission=first.emission, n_history=first.n_history
     )
+    if not n_bins:
+        raise InputProblem(
+            f"hmmglm: fold {fold} has no observed bin with {first.n_history} observed ones before "
+            "it; use fewer folds or a shorter history"
+        )
+    drives, test_drives = (None, None)
+    if covariates is not None:
+        (drives, test_drives), _ = _split(covariates, masks, folds, fold)
+    problem = first.problem(train, train_gaps, drives, dt=dt)
+    numbers = [[*cell_seed(seed, k, fold), int(start)] for start in starts]
+    begin = time.process_time()
+    fits = fit_starts(problem, first.recipe(), models, numbers, first.n_threads, penalties)
+    spent = (time.process_time() - begin) / (len(models) * len(numbers))
     rows, fitted = [], {}
-    for results in found:
+    for results in fits:
         start, number = starts[results["number"]], numbers[results["number"]]
         for name in models:
             model = OneHotHMMGLM(**settings, n_states=k, model=name).like(first)
             model.adopt(problem, [results[name]], [number])
-            total = float(model.log_likelihood(test, test_gaps)[0].sum())
+            total = float(model.log_likelihood(test, test_gaps, test_drives)[0].sum())
             train_ll, state = model.log_likelihood_, model.starts_[0]
             rows.append(
                 {
@@ -135,6 +152,10 @@ def fit_fold(
                     "objective": state["objective"],
                     "test_bins": n_bins,
                     "test_spikes": amount,
+                    "status": state["status"],
+                    "ridge": model.penalty_.ridge,
+                    "prior_sd": model.penalty_.prior_sd,
+                    "covariate_ridge": model.penalty_.covariate_ridge,
                 }
             )
             fitted[name, int(start)] = model
@@ -246,10 +267,10 @@ def _wide(table, model):
 def _means(table):
     best = best_starts(table)
     rows = []
-    for (model, k), part in best.groupby(["model", "k"], sort=False):
-        score = part["test_ll_per_bin"].to_numpy(float)
-        spikes = part["test_spikes"].to_numpy(float)
-        bits = part["test_bits_per_spike"].to_numpy(float)
+    for (model, k), group in best.groupby(["model", "k"], sort=False):
+        score = group["test_ll_per_bin"].to_numpy(float)
+        spikes = group["test_spikes"].to_numpy(float)
+        bits = group["test_bits_per_spike"].to_numpy(float)
         n = len(score)
         rows.append(
             {
@@ -259,8 +280,8 @@ def _means(table):
                 "se": score.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan,
                 "bits_per_spike": np.average(bits, weights=spikes) if spikes.sum() else np.nan,
                 "bits_se": bits.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan,
-                "bic": part["bic"].mean(),
-                "aic": part["aic"].mean(),
+                "bic": group["bic"].mean(),
+                "aic": group["aic"].mean(),
                 "n_folds": n,
             }
         )
@@ -307,81 +328,9 @@ def paired_loss(wide: pd.DataFrame, best, k) -> tuple[float, float]:
 def restart_agreement(table: pd.DataFrame, model: str, tolerance: float = 1e-4) -> pd.DataFrame:
     """Share of starts whose training objective is within 0.01 % of the best, per size and fold."""
     rows = []
-    part = table[(table["model"] == model) & table["objective"].notna()]
-    for (k, fold), cell in part.groupby(["k", "fold"]):
+    chosen = table[(table["model"] == model) & table["objective"].notna()]
+    for (k, fold), cell in chosen.groupby(["k", "fold"]):
         values = cell["objective"].to_numpy(float)
         near = values >= values.max() - tolerance * abs(values.max())
         rows.append({"k": int(k), "fold": int(fold), "n": len(values), "share": near.mean()})
     return pd.DataFrame(rows, columns=["k", "fold", "n", "share"])
-
-
-def select_states(
-    sequences,
-    n_states=(1, 2, 3, 4, 5),
-    models=("onehot",),
-    *,
-    masks=None,
-    n_folds: int = 3,
-    fold_order: str = "blocks",
-    n_starts: int = 5,
-    seed: int = 0,
-    dt: float = 1.0,
-    rule: str = "one_se",
-    **settings,
-) -> Sweep:
-    """Choose the number of states by held-out marginal log-likelihood.
-
-    Parameters
-    ----------
-    sequences : list of ndarray, shape (T_i, N)
-    n_states : sequence of int
-    models : sequence of str
-        The last one decides.
-    masks : list of ndarray of bool, optional
-    n_folds : int, default 3
-        Folds are whole sequences.
-    fold_order : {'blocks', 'interleaved'}
-    n_starts : int, default 5
-    seed : int
-    dt : float
-        Bin width (s).
-    rule : {'one_se', 'best'}
-    **settings
-        Further arguments of :class:`neuro.hmmglm.model.OneHotHMMGLM`.
-
-    Returns
-    -------
-    Sweep
-    """
-    sequences = list(sequences)
-    masks = [np.ones(len(item), bool) for item in sequences] if masks is None else masks
-    folds = fold_of(len(sequences), n_folds, fold_order)
-    rows = []
-    for k in n_states:
-        for fold in range(n_folds):
-            rows += fit_fold(
-                settings,
-                models,
-                sequences,
-                masks,
-                folds,
-                fold,
-                k,
-                range(n_starts),
-                seed=seed,
-                dt=dt,
-            )[0]
-            model = OneHotHMMGLM(**settings)
-            rows += baseline_rows(
-                sequences,
-                masks,
-                folds,
-                fold,
-                k,
-                emission=model.emission,
-                n_history=model.n_history,
-                n_starts=n_starts,
-                seed=seed,
-            )
-    table = as_table(rows)
-    return Sweep(table, curve_of(table, models[-1]), choose_k(table, models[-1], rule))

@@ -11,13 +11,10 @@ from neuro.io.problems import InputProblem
 from neuro.io.pynapple import frame_step, is_group, pieces_of, spikes_from_pynapple
 from neuro.io.spikes.data import merged
 from neuro.io.spikes.reader import check_trials
-from neuro.stats import splits
 
 COLUMNS = ["sequence", "label", "source", "start_s", "n_bins", "n_observed", "event_s"]
 """Of the table of sequences."""
 
-MANY = 20
-"""Filled bins from which on two sequences of equal counts are the same recording."""
 
 SLACK = 1e-9
 """Relative tolerance (in bins) when durations are divided by the bin width."""
@@ -40,8 +37,13 @@ class Binned:
         One row per column of the counts, with `unit` and `rate_hz`.
     bin_s : float
         Bin width (s); for BOLD events the repetition time.
+    covariates : list of ndarray, shape (T_i, C), or None
+        NaN where there is no value.
+    covariate_table : pandas.DataFrame or None
+        One row per column, see :func:`neuro.hmmglm.design.covariates.expand`.
     observed : list of ndarray of bool, shape (T_i, N), or None
-        Bins in which each unit was observed; None where `masks` holds for all of them.
+        Bins in which each unit was observed; None where `masks` holds for all of them. `n_observed`
+        of the table counts bins in which any unit was.
     """
 
     sequences: list
@@ -50,20 +52,34 @@ class Binned:
     units: pd.DataFrame
     bin_s: float
     observed: list | None = None
+    covariates: list | None = None
+    covariate_table: pd.DataFrame | None = None
 
     def keep(self, chosen) -> Binned:
         """The same sequences with some of the units; the others cost no bin any more."""
         chosen = np.asarray(chosen, dtype=bool)
         kept = dataclasses.replace(
             self,
-            sequences=[item[:, chosen] for item in self.sequences],
+            sequences=[counts[:, chosen] for counts in self.sequences],
             units=self.units[chosen].reset_index(drop=True),
         )
         if self.observed is not None:
-            kept.observed = [item[:, chosen] for item in self.observed]
-            kept.masks = [item.all(axis=1) for item in kept.observed]
-            kept.table = self.table.assign(n_observed=[int(mask.sum()) for mask in kept.masks])
+            kept.observed = [counts[:, chosen] for counts in self.observed]
+            kept.masks = [counts.all(axis=1) for counts in kept.observed]
+            kept.table = self.table.assign(n_observed=[int(m.sum()) for m in kept.recorded])
         return kept
+
+    @property
+    def entries(self) -> list:
+        """Masks of a fit: per unit and bin, shape (T_i, N), where units differ, else per bin."""
+        return self.masks if self.observed is None else self.observed
+
+    @property
+    def recorded(self) -> list:
+        """Bins in which any unit was observed, shape (T_i,) per sequence."""
+        if self.observed is None:
+            return self.masks
+        return [seen.any(axis=1) for seen in self.observed]
 
     def seen(self) -> list:
         """Bins in which each unit was observed, shape (T_i, N) per sequence."""
@@ -161,10 +177,12 @@ def bin_recording(
             observed.append(np.stack(each, axis=1))
             ever = np.array([len(item) > 0 for item in own])
             mask = np.asarray(observed[-1][:, ever].all(axis=1))
-        counts[~mask if own is None else ~observed[-1]] = 0
+        seen = mask if own is None else observed[-1]
+        counts[~seen] = 0
         sequences.append(counts.astype(np.int32))
         masks.append(mask)
-        rows.append((number, text, name, start, n_bins, int(mask.sum()), event))
+        n_observed = int(seen.sum() if own is None else seen.any(axis=1).sum())
+        rows.append((number, text, name, start, n_bins, n_observed, event))
     table, units = pd.DataFrame(rows, columns=COLUMNS), data.units.copy()
     return Binned(sequences, masks, table, units, float(bin_s), observed or None)
 
@@ -223,11 +241,11 @@ def counted(sequences, table, units, bin_s: float) -> Binned:
     Binned
         Whole numbers where the counts are.
     """
-    whole = [np.asarray(item, np.float64) for item in sequences]
-    observed = [~np.isnan(item) for item in whole]
-    clean = [np.where(seen, item, 0) for item, seen in zip(whole, observed)]
-    exact = all((item == np.round(item)).all() for item in clean)
-    clean = [item.astype(np.int32) for item in clean] if exact else clean
+    whole = [np.asarray(sequence, np.float64) for sequence in sequences]
+    observed = [~np.isnan(sequence) for sequence in whole]
+    clean = [np.where(seen, sequence, 0) for sequence, seen in zip(whole, observed)]
+    exact = all((sequence == np.round(sequence)).all() for sequence in clean)
+    clean = [sequence.astype(np.int32) for sequence in clean] if exact else clean
     binned = Binned(clean, [], table.assign(n_observed=0)[COLUMNS], units, bin_s, observed)
     return binned.keep(np.ones(len(units), bool))
 
@@ -289,91 +307,32 @@ def join(parts) -> Binned:
     """
     if len(parts) == 1:
         return parts[0]
-    widths = sorted({part.bin_s for part in parts})
+    widths = sorted({binned.bin_s for binned in parts})
     if len(widths) > 1:
         raise InputProblem(f"hmmglm: bins of {widths[0]:g} and {widths[-1]:g} s do not mix")
-    longest = max(parts, key=lambda part: len(part.units))
-    others = [part.units for part in parts if part is not longest]
+    longest = max(parts, key=lambda binned: len(binned.units))
+    others = [binned.units for binned in parts if binned is not longest]
     units = pd.concat([longest.units, *others], ignore_index=True).drop_duplicates("unit")
     units = units.reset_index(drop=True)
     place = {name: number for number, name in enumerate(units["unit"])}
-    labels = pd.concat([part.units["unit"] for part in parts])
+    labels = pd.concat([binned.units["unit"] for binned in parts])
     if (labels.value_counts() > 1).sum() < 2:
-        sizes = ", ".join(str(len(item.units)) for item in parts)
+        sizes = ", ".join(str(len(counts.units)) for counts in parts)
         raise InputProblem(
             f"hmmglm: the recordings of a set ({sizes} units) have fewer than 2 units in common; "
             "name the units alike, or make a set of each recording"
         )
     sequences, observed, tables = [], [], []
-    for part in parts:
-        columns = [place[name] for name in part.units["unit"]]
-        for item, seen in zip(part.sequences, part.seen()):
-            whole = np.zeros((len(item), len(units)), dtype=item.dtype)
+    for binned in parts:
+        columns = [place[name] for name in binned.units["unit"]]
+        for counts, seen in zip(binned.sequences, binned.seen()):
+            whole = np.zeros((len(counts), len(units)), dtype=counts.dtype)
             known = np.zeros(whole.shape, bool)
-            whole[:, columns], known[:, columns] = item, seen
+            whole[:, columns], known[:, columns] = counts, seen
             sequences.append(whole)
             observed.append(known)
-        tables.append(part.table)
+        tables.append(binned.table)
     table = pd.concat(tables, ignore_index=True)
     table["sequence"] = np.arange(len(table))
     joined = Binned(sequences, [], table, units, parts[0].bin_s, observed)
     return joined.keep(np.ones(len(units), bool))
-
-
-def repeats(binned: Binned) -> np.ndarray:
-    """Families of sequences that overlap in time, are of one person, or hold the same counts.
-
-    Parameters
-    ----------
-    binned : Binned
-
-    Returns
-    -------
-    ndarray of int, shape (n_sequences,)
-        A few spikes are alike by chance: content counts from :data:`MANY` filled bins on.
-    """
-    table = binned.table
-    stop = table["start_s"] + table["n_bins"] * binned.bin_s
-    alike = [
-        item.tobytes() if np.count_nonzero(item) >= MANY else number
-        for number, item in enumerate(binned.sequences)
-    ]
-    content = {key: number for number, key in enumerate(dict.fromkeys(alike))}
-    # sequences of a file of counts have a clock each
-    own = table["label"].str.findall(r"^sequence \d+").str.join("")
-    return splits.families(
-        splits.overlapping(table["source"] + " " + own, table["start_s"], stop),
-        [content[key] for key in alike],
-    )
-
-
-def fold_of(n_sequences: int, n_folds: int, order: str = "blocks", family=None) -> np.ndarray:
-    """Fold of every sequence.
-
-    Parameters
-    ----------
-    n_sequences : int
-    n_folds : int
-    order : {'blocks', 'interleaved'}
-        Contiguous blocks of sequences, or every n-th sequence.
-    family : array of int, shape (n_sequences,), optional
-        Sequences of one family get the same fold, see :func:`repeats`.
-
-    Returns
-    -------
-    ndarray of int, shape (n_sequences,)
-
-    Raises
-    ------
-    InputProblem
-        When there are fewer sequences than folds.
-    """
-    number = np.arange(n_sequences) if family is None else np.asarray(family)
-    n_apart = len(np.unique(number))
-    if n_apart < n_folds:
-        more = "" if n_apart == n_sequences else f" ({n_apart} that repeat nothing of each other)"
-        raise InputProblem(
-            f"hmmglm: {n_sequences} sequences{more} for {n_folds} folds; use shorter segments or "
-            "fewer folds"
-        )
-    return splits.ordered_folds(n_apart, n_folds, order)[number]

@@ -36,11 +36,11 @@ def zscore(series, kept=None) -> np.ndarray:
     """
     series = np.asarray(series, dtype=np.float64)
     kept = np.ones(len(series), dtype=bool) if kept is None else kept
-    part = series[kept]
-    spread = part.std(axis=0)
-    constant = spread <= 1e-10 * np.maximum(np.abs(part).max(axis=0, initial=0.0), 1e-300)
+    values = series[kept]
+    spread = values.std(axis=0)
+    constant = spread <= 1e-10 * np.maximum(np.abs(values).max(axis=0, initial=0.0), 1e-300)
     spread = np.where(constant | ~np.isfinite(spread), np.nan, spread)
-    return (series - part.mean(axis=0)) / spread
+    return (series - values.mean(axis=0)) / spread
 
 
 def upward_crossings(z, threshold: float = 1.0, kept=None) -> np.ndarray:
@@ -141,7 +141,8 @@ def bin_series(
         for place in np.flatnonzero(~usable)
     ]
     scores, masks, names = (
-        [item for item, good in zip(part, usable) if good] for part in (scores, masks, names)
+        [value for value, good in zip(several, usable) if good]
+        for several in (scores, masks, names)
     )
     if not names:
         raise InputProblem("hmmglm: no run has variance in half of its regions")
@@ -199,9 +200,9 @@ def shifted(sequences, masks, seed) -> list:
     """
     rng = np.random.default_rng(seed)
     result = []
-    for item, mask in zip(sequences, masks):
-        kept = item[mask]
-        new = item.copy()
+    for counts, mask in zip(sequences, masks):
+        kept = counts[mask]
+        new = counts.copy()
         if len(kept) > 1:
             # different for every region, as long as there are enough volumes
             many = -(-kept.shape[1] // (len(kept) - 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.hmmglm.design.bins import Binned
+from neuro.hmmglm.design.covariates import COLUMNS as COVARIATE_COLUMNS
 from neuro.hmmglm.design.events import BANNER
 from neuro.io.formats.tables import read_tsv, write_tsv
 from neuro.io.problems import InputProblem
@@ -18,10 +19,15 @@ _PASSED = (
     "basis",
     "n_basis",
     "prior_sd",
+    "ridge",
+    "covariate_ridge",
+    "covariate_weights",
+    "stop",
     "tau",
     "pi_kappa",
     "start",
     "n_finish",
+    "newton",
 )
 
 
@@ -55,6 +61,8 @@ def estimator_settings(settings: dict) -> dict:
     if diagonal == "auto":
         diagonal = "shared" if series and settings["solver"] != "paper" else "free"
     passed = {name: settings[name] for name in _PASSED}
+    for name in ("prior_sd", "ridge", "covariate_ridge"):
+        passed[name] = "auto" if passed[name] is None else passed[name]
     return {
         **passed,
         "preset": "robust" if settings["solver"] != "paper" else "paper",
@@ -66,6 +74,18 @@ def estimator_settings(settings: dict) -> dict:
         "n_history": settings["n_history"] or (3 if series else 5),
         "n_starts": settings["n_starts"],
         "max_iter": settings["max_iter"],
+        "device": "numpy" if settings["device"] == "cpu" else settings["device"],
+    }
+
+
+def column_settings(binned: Binned) -> dict:
+    """Arguments of the estimator that say which columns of the covariates act on what."""
+    table = binned.covariate_table
+    if table is None:
+        return {}
+    return {
+        f"{kind}_covariates": tuple(int(k) for k in np.flatnonzero(table[name] == 1))
+        for kind, name in (("emission", "emissions"), ("transition", "transitions"))
     }
 
 
@@ -75,7 +95,9 @@ def write_counts(path, binned: Binned, folds) -> Path:
     Parameters
     ----------
     path : path-like
-        `counts.npz`; arrays `seq_<i>`, `mask_<i>`, `fold`, `bin_s`.
+        `counts.npz`; arrays `seq_<i>`, `mask_<i>` (bins in which all units were observed), `fold`,
+        `bin_s`, `seen_<i>` (per bin and unit) where units differ, and with covariates
+        `covariates_<i>` and the table of their columns.
     binned : Binned
     folds : ndarray of int, shape (n_sequences,)
 
@@ -86,10 +108,17 @@ def write_counts(path, binned: Binned, folds) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict = {"bin_s": np.array(binned.bin_s), "fold": np.asarray(folds, dtype=np.int32)}
-    for number, (item, mask) in enumerate(zip(binned.sequences, binned.masks)):
-        whole = item.dtype.kind in "iu"
-        arrays[f"seq_{number}"] = item.astype(np.int32 if whole else np.float32)
+    for number, (sequence, mask) in enumerate(zip(binned.sequences, binned.masks)):
+        whole = sequence.dtype.kind in "iu"
+        arrays[f"seq_{number}"] = sequence.astype(np.int32 if whole else np.float32)
         arrays[f"mask_{number}"] = mask
+        if binned.observed is not None:
+            arrays[f"seen_{number}"] = binned.observed[number]
+    if binned.covariates is not None and binned.covariate_table is not None:
+        for number, sequence in enumerate(binned.covariates):
+            arrays[f"covariates_{number}"] = sequence.astype(np.float32)
+        for name in COVARIATE_COLUMNS:
+            arrays[f"of_covariates_{name}"] = np.array(binned.covariate_table[name].tolist())
     np.savez(path, **arrays)
     write_tsv(path.with_name("sequences.tsv"), binned.table, float_format="%.17g")
     write_tsv(path.with_name("units.tsv"), binned.units)
@@ -117,6 +146,15 @@ def read_counts(path) -> tuple[Binned, np.ndarray]:
         sequences = [arrays[f"seq_{number}"] for number in range(len(folds))]
         masks = [arrays[f"mask_{number}"] for number in range(len(folds))]
         bin_s = float(arrays["bin_s"])
+        observed = None
+        if "seen_0" in arrays:
+            observed = [arrays[f"seen_{number}"] for number in range(len(folds))]
+        covariates, about = None, None
+        if "covariates_0" in arrays:
+            covariates = [arrays[f"covariates_{number}"] for number in range(len(folds))]
+            about = pd.DataFrame(
+                {name: arrays[f"of_covariates_{name}"] for name in COVARIATE_COLUMNS}
+            )
     except FileNotFoundError:
         raise InputProblem(f"{path}: no such file") from None
     except (OSError, KeyError, ValueError):
@@ -124,7 +162,7 @@ def read_counts(path) -> tuple[Binned, np.ndarray]:
     text = {"label": str, "source": str}
     table = read_tsv(path.with_name("sequences.tsv"), dtype=text)
     units = read_tsv(path.with_name("units.tsv"), dtype={"unit": str})
-    return Binned(sequences, masks, table, units, bin_s), folds
+    return Binned(sequences, masks, table, units, bin_s, observed, covariates, about), folds
 
 
 def write_fits(path, best: dict) -> Path:
@@ -177,9 +215,9 @@ def merge_fits(paths, out) -> Path:
                 continue
             key = name.removesuffix("_objective")
             if key not in chosen or float(value) > chosen[key][0]:
-                part = {item: one for item, one in arrays.items() if item.startswith(f"{key}_")}
-                chosen[key] = float(value), part
-    merged = {name: value for _, part in chosen.values() for name, value in part.items()}
+                own = {key_: one for key_, one in arrays.items() if key_.startswith(f"{key}_")}
+                chosen[key] = float(value), own
+    merged = {name: value for _, own in chosen.values() for name, value in own.items()}
     np.savez(out, **{name: merged[name] for name in sorted(merged)})
     return Path(out)
 

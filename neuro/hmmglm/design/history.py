@@ -9,10 +9,13 @@ import numpy as np
 from scipy.special import gammaln
 
 from neuro.hmmglm.em import kernels
-from neuro.io.problems import InputProblem
 
 PRODUCT_BYTES = 256 * 2**20
 """Pairwise products of the design are kept between iterations up to this size (bytes)."""
+
+
+LARGE = 64
+"""Larger counts are worked on in float64: float32 keeps seven digits of a bin's log-likelihood."""
 
 
 def exponential_basis(n_history: int = 5, decay: float = 1.0) -> np.ndarray:
@@ -138,14 +141,20 @@ class Design:
 
     Attributes
     ----------
-    x : ndarray of float32, shape (T, D)
+    x : ndarray of float32 or float64, shape (T, D)
         Columns: 1, history of every neuron, covariates.
-    counts : ndarray of float32, shape (T, N)
+    counts : ndarray of the same type, shape (T, N)
         Missing values are 0.
     usable : ndarray of bool, shape (T,)
-        Bins that enter the likelihood.
+        Bins that enter the likelihood, with the entries that were observed.
+    seen : ndarray of the same type as `x`, shape (T, N), or None
+        1 where a unit was observed, else 0; None where all were in every usable bin.
+    means : ndarray of float64, shape (N,)
+        Mean of the observed entries; what an unobserved past value is taken to be.
     starts : ndarray of int64, shape (n + 1,)
         First bin of each sequence, and the end.
+    inputs : ndarray of float64, shape (T, C), or None
+        What drives the transitions into each bin.
     log_factorial : ndarray of float64, shape (T,)
         Sum of `lgamma(count + 1)` over neurons.
     n_sources : int
@@ -158,6 +167,9 @@ class Design:
     starts: np.ndarray
     log_factorial: np.ndarray
     n_sources: int
+    means: np.ndarray
+    seen: np.ndarray | None = None
+    inputs: np.ndarray | None = None
     _products: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @property
@@ -170,10 +182,35 @@ class Design:
         """Number of bins that enter the likelihood."""
         return int(self.usable.sum())
 
+    @property
+    def n_observed(self) -> np.ndarray:
+        """Usable bins in which each unit was observed, shape (N,)."""
+        if self.seen is None:
+            return np.full(self.counts.shape[1], self.n_usable)
+        return self.seen[self.usable].sum(axis=0, dtype=np.float64).astype(int)
+
+    @property
+    def n_entries(self) -> int:
+        """Values that enter the likelihood."""
+        return int(self.n_observed.sum())
+
     def mean_counts(self) -> np.ndarray:
-        """Mean count per usable bin, shape (N,); half a spike where a neuron is silent."""
+        """Mean count per bin in which it was observed; half a spike where a neuron is silent."""
         total = self.counts[self.usable].sum(axis=0, dtype=np.float64)
-        return np.maximum(total, 0.5) / max(self.n_usable, 1)
+        return np.maximum(total, 0.5) / np.maximum(self.n_observed, 1)
+
+    def only(self, rows) -> Design:
+        """The same design with fewer usable bins; it shares all arrays.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (T,)
+
+        Returns
+        -------
+        Design
+        """
+        return dataclasses.replace(self, usable=self.usable & rows)
 
     def blocks(self):
         """Ranges of bins whose arrays stay in the cache; the same for every model."""
@@ -204,6 +241,8 @@ class Design:
             usable=self.usable[rows],
             starts=np.cumsum([0, *lengths[chosen]]).astype(np.int64),
             log_factorial=self.log_factorial[rows],
+            seen=None if self.seen is None else self.seen[rows],
+            inputs=None if self.inputs is None else self.inputs[rows],
             _products={},
         )
 
@@ -222,137 +261,59 @@ class Design:
 
 
 def make_design(
-    sequences, basis, masks=None, covariates=None, *, dtype=np.float32, poisson=True
+    sequences, basis, masks=None, covariates=None, *, means=None, dtype=None, poisson=True
 ) -> Design:
     """Join sequences into a :class:`Design`.
 
     Parameters
     ----------
     sequences : list of ndarray, shape (T_i, N)
-        NaN marks missing values; one makes its whole bin missing.
+        NaN marks values that were not observed.
     basis : ndarray, shape (L, B)
-    masks : list of ndarray of bool, shape (T_i,), optional
-        False marks missing bins.
+    masks : list of ndarray of bool, shape (T_i,) or (T_i, N), optional
+        False marks missing bins, or entries.
     covariates : list of ndarray, shape (T_i, C), optional
-    dtype : data type, default float32
+        A bin in which one is NaN is missing, but may be the past of another.
+    means : ndarray, shape (N,), optional
+        What unobserved values of the past are taken to be: means of the training data. Those of
+        the sequences by default.
+    dtype : data type, optional
+        float32, where counts are small enough for it.
     poisson : bool, default True
         Whether `log_factorial` is needed.
 
     Returns
     -------
     Design
+        A bin in which nothing was observed is missing, and so are the bins whose history it is in.
+        Where something was, the values that were not leave the likelihood one by one.
     """
-    starts = np.cumsum([0, *(len(item) for item in sequences)]).astype(np.int64)
-    counts = np.concatenate([np.asarray(item, dtype=np.float64) for item in sequences])
-    observed = ~np.isnan(counts).any(axis=1)
+    starts = np.cumsum([0, *(len(sequence) for sequence in sequences)]).astype(np.int64)
+    counts = np.concatenate([np.asarray(sequence, dtype=np.float64) for sequence in sequences])
+    seen = ~np.isnan(counts)
     if masks is not None:
-        observed &= np.concatenate([np.asarray(mask, dtype=bool) for mask in masks])
-    counts[~observed] = 0.0
-    parts = [np.ones((len(counts), 1)), history(counts, basis, starts[:-1])]
+        whole = [np.asarray(mask, dtype=bool) for mask in masks]
+        seen &= np.concatenate([mask if mask.ndim == 2 else mask[:, None] for mask in whole])
+    counts[~seen] = 0.0
+    usable = after_gap(seen.any(axis=1), len(basis), starts[:-1])
+    if means is None:
+        means = counts[usable].sum(axis=0) / np.maximum(seen[usable].sum(axis=0), 1)
+    past = history(np.where(seen, counts, means), basis, starts[:-1])
+    parts = [np.ones((len(counts), 1)), past]
     if covariates is not None:
-        parts.append(np.concatenate([np.asarray(item, np.float64) for item in covariates]))
+        drives = np.concatenate([np.asarray(sequence, np.float64) for sequence in covariates])
+        usable &= ~np.isnan(drives).any(axis=1)
+        parts.append(np.nan_to_num(drives))
+    if dtype is None:
+        dtype = np.float32 if np.abs(counts).max(initial=0) <= LARGE else np.float64
     factorial = gammaln(counts + 1).sum(axis=1) if poisson else np.zeros(len(counts))
     return Design(
         x=np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=dtype),
         counts=np.ascontiguousarray(counts, dtype=dtype),
-        usable=after_gap(observed, len(basis), starts[:-1]),
+        usable=usable,
         starts=starts,
         log_factorial=factorial,
-        n_sources=parts[1].shape[1],
+        n_sources=past.shape[1],
+        means=np.asarray(means, dtype=np.float64),
+        seen=None if seen[usable].all() else np.ascontiguousarray(seen, dtype=dtype),
     )
-
-
-def check_sequences(
-    sequences, masks=None, covariates=None, *, emission="poisson", min_neurons=2, bin_s=None
-):
-    """Bring sequences, masks and covariates into lists and refuse what cannot be counts.
-
-    Parameters
-    ----------
-    sequences : list of ndarray, shape (T_i, N), or ndarray, shape (n, T, N)
-        Or a `TsGroup` or `TsdFrame` of pynapple, see :func:`neuro.hmmglm.design.bins.bin_pynapple`.
-    masks, covariates : list or None
-    emission : {'poisson', 'bernoulli', 'gaussian'}
-    min_neurons : int, default 2
-    bin_s : float, optional
-        Bin width (s) for a `TsGroup`.
-
-    Returns
-    -------
-    sequences, masks, covariates : list, list or None, list or None
-
-    Raises
-    ------
-    InputProblem
-        All problems at once, one line each.
-    """
-    if hasattr(sequences, "time_support"):
-        from neuro.hmmglm.design.bins import bin_pynapple
-
-        binned = bin_pynapple(sequences, bin_s)
-        sequences, masks = binned.sequences, binned.masks if masks is None else masks
-    if isinstance(sequences, np.ndarray) and sequences.ndim == 2:
-        raise InputProblem("hmmglm: one (T, N) array; give a list of sequences or (n, T, N)")
-    sequences = [np.asarray(item) for item in sequences]
-    problems = []
-    if not sequences:
-        problems.append("hmmglm: no sequence; expected at least one of shape (T, N)")
-    for number, item in enumerate(sequences):
-        if item.ndim != 2:
-            problems.append(f"hmmglm: sequence {number}: shape {item.shape}, expected (T, N)")
-        elif not len(item):
-            problems.append(f"hmmglm: sequence {number} is empty (0 bins); leave it out")
-    if problems:
-        raise InputProblem(problems)
-    widths = sorted({item.shape[1] for item in sequences}, reverse=True)
-    if len(widths) > 1:
-        shown = ", ".join(str(width) for width in widths)
-        raise InputProblem(f"hmmglm: neuron counts differ between sequences ({shown})")
-    if widths[0] < min_neurons:
-        problems.append(
-            f"hmmglm: {widths[0]} neuron; couplings need at least {min_neurons} recorded together"
-        )
-    problems += _value_problems(sequences, emission)
-    problems += _length_problems("mask", masks, sequences)
-    problems += _length_problems("covariates", covariates, sequences)
-    if problems:
-        raise InputProblem(problems)
-    return sequences, masks, covariates
-
-
-def _value_problems(sequences, emission):
-    values = np.concatenate([np.asarray(item, dtype=np.float64) for item in sequences])
-    if np.isinf(values).any():
-        return [f"hmmglm: counts have {int(np.isinf(values).sum())} infinite values"]
-    if emission == "gaussian":
-        return []
-    problems = []
-    negative = values < 0
-    if negative.any():
-        problems.append(
-            f"hmmglm: counts have {int(negative.sum())} negative values (min {values.min():g})"
-        )
-    broken = np.nanmax(np.abs(values - np.round(values)), axis=0, initial=0.0) > 0
-    if broken.any():
-        unit = int(np.flatnonzero(broken)[0])
-        problems.append(f"hmmglm: counts are not integers (unit {unit}); for BOLD use input: fmri")
-    elif emission == "bernoulli" and not negative.any():
-        more = int((values > 1).sum())
-        if more:
-            problems.append(
-                f"hmmglm: {more} bins hold more than one spike (max {np.nanmax(values):g}); "
-                "emission 'bernoulli' needs 0 or 1: use smaller bins or 'poisson'"
-            )
-    return problems
-
-
-def _length_problems(name, given, sequences):
-    if given is None:
-        return []
-    if len(given) != len(sequences):
-        return [f"hmmglm: {len(given)} {name} for {len(sequences)} sequences"]
-    return [
-        f"hmmglm: {name} of sequence {number} has {len(one)} bins, the counts have {len(item)}"
-        for number, (one, item) in enumerate(zip(given, sequences))
-        if len(one) != len(item)
-    ]

@@ -9,28 +9,19 @@ import numpy as np
 from neuro.hmmglm.design.bins import Binned
 from neuro.io.formats.tables import exclusion
 from neuro.io.problems import InputProblem
-from neuro.stats.observed import common_block
 
 
-def _observed_together(binned):
-    """Leave out units whose gaps would cost the others more bins than they bring."""
+def _ever_together(binned):
+    """Refuse recordings in which no two units were observed at the same time."""
     if binned.observed is None:
-        return binned, []
+        return
     seen = np.concatenate(binned.observed)
-    chosen = common_block(seen)
-    share = seen.sum(axis=0) / max(int(seen.any(axis=1).sum()), 1)
-    reason = "observed in too little of the recorded time (share); not silent there"
-    rows = [
-        exclusion(f"unit {name}", "units", reason, share[number], 1.0)
-        for number, name in enumerate(binned.units["unit"])
-        if not chosen[number]
-    ]
-    if chosen.sum() < 2:
-        raise InputProblem(
-            f"hmmglm: {int(chosen.sum())} of {chosen.size} units were observed at the same time; "
-            "couplings need at least 2: check the observed intervals"
-        )
-    return binned.keep(chosen), rows
+    if (seen.sum(axis=1) > 1).any():
+        return
+    raise InputProblem(
+        f"hmmglm: none of {seen.shape[1]} units were observed at the same time as another; "
+        "couplings need at least 2: check the observed intervals"
+    )
 
 
 def select_units(binned: Binned, min_rate_hz: float, folds) -> tuple[Binned, list[dict]]:
@@ -40,7 +31,7 @@ def select_units(binned: Binned, min_rate_hz: float, folds) -> tuple[Binned, lis
     ----------
     binned : Binned
     min_rate_hz : float
-        Mean rate over the recorded time.
+        Mean rate over the time in which the unit was observed.
     folds : ndarray of int, shape (n_sequences,)
 
     Returns
@@ -55,21 +46,25 @@ def select_units(binned: Binned, min_rate_hz: float, folds) -> tuple[Binned, lis
     InputProblem
         When fewer than two units are left.
     """
-    binned, rows = _observed_together(binned)
+    _ever_together(binned)
     n_folds = int(folds.max()) + 1
     per_fold = np.zeros((n_folds, binned.sequences[0].shape[1]))
-    n_bins = 0
-    for item, mask, fold in zip(binned.sequences, binned.masks, folds):
-        per_fold[fold] += np.nansum(item[mask], axis=0)
-        n_bins += int(mask.sum())
-    if not n_bins:
+    n_seen = np.zeros(per_fold.shape[1])
+    for counts, seen, fold in zip(binned.sequences, binned.seen(), folds):
+        per_fold[fold] += np.nansum(np.where(seen, counts, 0), axis=0)
+        n_seen += seen.sum(axis=0)
+    if not n_seen.any():
         raise InputProblem("hmmglm: no bin lies inside the recorded time")
-    rate = per_fold.sum(axis=0) / (n_bins * binned.bin_s)
+    rate = per_fold.sum(axis=0) / (np.maximum(n_seen, 1) * binned.bin_s)
     active = (per_fold > 0).sum(axis=0)
     units = binned.units.copy()
     units["rate_hz"] = rate
+    rows = []
     for number, name in enumerate(units["unit"]):
-        if rate[number] < min_rate_hz:
+        if not n_seen[number]:
+            reason = "never observed; not silent"
+            rows.append(exclusion(f"unit {name}", "units", reason, 0, 1))
+        elif rate[number] < min_rate_hz:
             rows.append(
                 exclusion(
                     f"unit {name}",

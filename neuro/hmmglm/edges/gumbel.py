@@ -42,7 +42,7 @@ def gumbel_softmax_log_density(x, p, tau: float = 0.2, *, log: bool = False):
     .. [2] Jang, E., Gu, S., Poole, B. (2017). Categorical reparameterization with Gumbel-softmax.
        ICLR.
     """
-    log_x, log_p = (np.asarray(item, float) if log else np.log(item) for item in (x, p))
+    log_x, log_p = (np.asarray(values, float) if log else np.log(values) for values in (x, p))
     n = log_x.shape[-1]
     total = logsumexp(log_p - tau * log_x, axis=-1)
     return gammaln(n) + (n - 1) * np.log(tau) - n * total + (log_p - (tau + 1) * log_x).sum(axis=-1)

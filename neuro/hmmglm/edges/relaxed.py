@@ -6,17 +6,14 @@ import numpy as np
 
 from neuro.hmmglm.edges import gumbel
 from neuro.hmmglm.edges.spike_slab import Edges
-from neuro.hmmglm.em.batch import Fitted, Parameters, transition_prior, update_transitions
-from neuro.hmmglm.em.chain import smooth
-from neuro.hmmglm.em.fisher import RIDGE
+from neuro.hmmglm.em.batch import Fitted, Parameters
 
-MAX_ITER = 15
 STEPS = 200
 RATE = 0.05
 
 
 def ascend_relaxed(
-    problem, warm: Fitted, *, tau: float = 0.2, prior_weight: float = 1.0, rng, max_iter=MAX_ITER
+    problem, warm: Fitted, *, tau: float = 0.2, prior_weight: float = 1.0, rng, max_iter=None
 ) -> Fitted:
     """Fit the relaxed objective from a fitted Gaussian-prior model.
 
@@ -34,7 +31,8 @@ def ascend_relaxed(
         Factor on the prior density.
     rng : numpy.random.Generator
         Of the samples.
-    max_iter : int, default 15
+    max_iter : int, optional
+        Overrides the problem's.
 
     Returns
     -------
@@ -44,7 +42,8 @@ def ascend_relaxed(
     """
     design, likelihood, layout = problem.design, problem.likelihood, problem.layout
     theta = warm.parameters.theta.copy()
-    transitions, noise = warm.parameters.transitions.copy(), warm.parameters.noise
+    chain, noise = warm.parameters.chain, warm.parameters.noise
+    weak = layout.weak(problem.covariate_ridge)
     edges, _, _ = layout.roles()
     row = np.arange(layout.n_neurons)[:, None]
     variables = _start(theta[:, row, edges])
@@ -52,38 +51,39 @@ def ascend_relaxed(
     objective: list[float] = []
     best: tuple | None = None
     iteration, converged = 0, False
+    max_iter = problem.max_iter if max_iter is None else max_iter
     for iteration in range(max_iter + 1):
-        gamma, xi, log_z = smooth(log_b, design.starts, transitions)
-        value = float(log_z.sum()) + transition_prior(transitions, problem.pi_kappa)
+        gamma, xi, log_z = likelihood.smooth(log_b, design.starts, chain.matrices(design))
+        value = float(log_z.sum()) + chain.log_prior(problem.pi_kappa)
         if iteration:
             objective.append(value)
             # The samples make the path noisy: the best iterate counts, and a plateau ends it.
             if best is None or value > best[0]:
-                best = (value, theta.copy(), transitions.copy(), noise, gamma, _copy(variables))
+                best = (value, theta.copy(), chain, noise, gamma, _copy(variables))
             elif len(objective) > 3 and max(objective[-3:]) < best[0]:
                 converged = True
             if len(objective) > 1:
                 converged |= abs(objective[-1] - objective[-2]) < problem.tol * abs(value)
         if converged or iteration == max_iter:
             break
-        transitions = update_transitions(xi, problem.pi_kappa)
+        chain = chain.updated(xi, design, problem.pi_kappa)
         for block in layout.neuron_blocks(len(theta)):
             up, curve = likelihood.statistics(design, theta, gamma, noise, block)
             linear = up + np.einsum("knij,knj->kni", curve, theta[:, block])
-            _adam(linear, curve, theta, variables, layout, block, tau, prior_weight, rng)
+            _adam(linear, curve, theta, variables, layout, block, tau, prior_weight, rng, weak)
         log_b = likelihood.log_b(design, theta, noise)
         if likelihood.emission == "gaussian":
             noise = float(np.sqrt(max(likelihood.squared_error(design, theta, gamma), 1e-12)))
             log_b = likelihood.log_b(design, theta, noise)
     assert best is not None
-    value, theta, transitions, noise, gamma, variables = best
+    value, theta, chain, noise, gamma, variables = best
     return Fitted(
-        Parameters(theta, transitions, noise),
+        Parameters(theta, chain.transitions, noise, chain.drive),
         objective,
-        float(value - transition_prior(transitions, problem.pi_kappa)),
+        float(value - chain.log_prior(problem.pi_kappa)),
         gamma,
         iteration,
-        bool(converged),
+        "converged" if converged else "max_iter",
         _edges(variables, layout, edges),
     )
 
@@ -109,28 +109,28 @@ def _start(couplings):
     }
 
 
-def _adam(linear, curve, theta, variables, layout, block, tau, prior_weight, rng):
+def _adam(linear, curve, theta, variables, layout, block, tau, prior_weight, rng, weak):
     """200 Adam steps for a block of neurons; bias and other free columns are solved exactly."""
     edges, local, shared = (role[block] for role in layout.roles())
     row = np.arange(len(edges))[:, None]
-    part = {
+    state = {
         "logits": np.ascontiguousarray(variables["logits"][:, block]),
         "raw": np.ascontiguousarray(variables["raw"][:, block]),
         "prior": np.ascontiguousarray(variables["prior"][block]),
     }
-    adam = gumbel.Adam(part, RATE)
+    adam = gumbel.Adam(state, RATE)
     here = theta[:, block].copy()
     for step in range(STEPS):
         adam.rate = RATE * (1 - step / STEPS)
-        sample = gumbel.gumbel_sample(part["logits"], tau, rng)
-        strength = gumbel.softplus(part["raw"])
+        sample = gumbel.gumbel_sample(state["logits"], tau, rng)
+        strength = gumbel.softplus(state["raw"])
         here[:, row, edges] = gumbel.signed_weights(sample, strength)
-        _solve_free(here, linear, curve, local, shared, row)
+        _solve_free(here, linear, curve, local, shared, row, weak)
         up = (linear - np.einsum("knij,knj->kni", curve, here))[:, row, edges]
         slope = np.zeros_like(sample)
         slope[..., gumbel.EXCITATORY] = up * strength
         slope[..., gumbel.INHIBITORY] = -up * strength
-        _, to_logits, to_prior = gumbel.density_gradients(part["logits"], part["prior"], tau)
+        _, to_logits, to_prior = gumbel.density_gradients(state["logits"], state["prior"], tau)
         sign = sample[..., gumbel.EXCITATORY] - sample[..., gumbel.INHIBITORY]
         adam.climb(
             {
@@ -139,26 +139,26 @@ def _adam(linear, curve, theta, variables, layout, block, tau, prior_weight, rng
                 "prior": prior_weight * to_prior,
             }
         )
-        gumbel.halve_extremes(part["logits"])
-    here[:, row, edges] = gumbel.hard(part["logits"]) * gumbel.softplus(part["raw"])
+        gumbel.halve_extremes(state["logits"])
+    here[:, row, edges] = gumbel.hard(state["logits"]) * gumbel.softplus(state["raw"])
     for _ in range(5):
-        _solve_free(here, linear, curve, local, shared, row)
+        _solve_free(here, linear, curve, local, shared, row, weak)
     theta[:, block] = here
     for name in ("logits", "raw"):
-        variables[name][:, block] = part[name]
-    variables["prior"][block] = part["prior"]
+        variables[name][:, block] = state[name]
+    variables["prior"][block] = state["prior"]
 
 
-def _solve_free(here, linear, curve, local, shared, row):
+def _solve_free(here, linear, curve, local, shared, row, weak):
     """Exact values of bias and covariates given the couplings, one column after the other."""
     for place in range(shared.shape[1]):
         column = shared[:, place : place + 1]
         rest, slope = _rest(here, linear, curve, row, column)
-        here[:, row, column] = rest.sum(axis=0) / (slope.sum(axis=0) + RIDGE)
+        here[:, row, column] = rest.sum(axis=0) / (slope.sum(axis=0) + weak[column])
     for place in range(local.shape[1]):
         column = local[:, place : place + 1]
         rest, slope = _rest(here, linear, curve, row, column)
-        here[:, row, column] = rest / (slope + RIDGE)
+        here[:, row, column] = rest / (slope + weak[column])
 
 
 def _rest(here, linear, curve, row, column):

@@ -53,7 +53,9 @@ def spike_slab_sweeps(
     slab,
     prior,
     alpha,
+    beside,
     ridge,
+    precision,
     n_sweeps,
     bound,
 ):
@@ -78,9 +80,14 @@ def spike_slab_sweeps(
         Written: what an edge adds to the bound apart from its prior class probabilities.
     prior : ndarray, shape (n, D, 3)
         Anatomical prior of every edge, shared by the states; updated after each sweep.
-    alpha : ndarray, shape (3,)
-        Dirichlet pseudo-counts.
-    ridge : float
+    alpha : ndarray, shape (n, D, 3)
+        Dirichlet pseudo-counts of every edge.
+    beside : ndarray, shape (K, n, D, 3)
+        What other data say about the class of every edge (log weights).
+    ridge : ndarray, shape (D,)
+        Precision of bias and covariates.
+    precision : float
+        Of the half-normal prior of the strengths.
     n_sweeps : int
     bound : ndarray, shape (n, n_sweeps)
         Written: the surrogate bound of each target after each sweep.
@@ -88,7 +95,6 @@ def spike_slab_sweeps(
     n_states, n_targets, n_columns = theta.shape
     rest = np.empty((n_states, n_columns))
     weight = np.empty(3)
-    total_alpha = alpha.sum()
     for n in range(n_targets):
         for s in range(n_states):
             rest[s] = linear[s, n]
@@ -98,7 +104,7 @@ def spike_slab_sweeps(
             largest = 0.0
             for place in range(shared.shape[1]):
                 j = shared[n, place]
-                up, down = 0.0, ridge
+                up, down = 0.0, ridge[j]
                 for s in range(n_states):
                     up += rest[s, j] + curve[s, n, j, j] * theta[s, n, j]
                     down += curve[s, n, j, j]
@@ -111,7 +117,7 @@ def spike_slab_sweeps(
                 for place in range(local.shape[1]):
                     j = local[n, place]
                     here = curve[s, n, j, j]
-                    value = (rest[s, j] + here * theta[s, n, j]) / (here + ridge)
+                    value = (rest[s, j] + here * theta[s, n, j]) / (here + ridge[j])
                     change = value - theta[s, n, j]
                     largest = max(largest, abs(change))
                     theta[s, n, j] = value
@@ -119,10 +125,10 @@ def spike_slab_sweeps(
                 for place in range(edges.shape[1]):
                     j = edges[n, place]
                     here = curve[s, n, j, j]
-                    variance = 1.0 / (here + 1.0)
+                    variance = 1.0 / (here + precision)
                     mean = variance * (rest[s, j] + here * theta[s, n, j])
                     first, second[s, n, j], slab[s, n, j] = _edge(
-                        mean, variance, prior[n, j], weight
+                        mean, variance, precision, prior[n, j], beside[s, n, j], weight
                     )
                     q[s, n, j] = weight
                     change = first - theta[s, n, j]
@@ -131,8 +137,9 @@ def spike_slab_sweeps(
                     _shift(rest[s], curve[s, n, j], change)
             for place in range(edges.shape[1]):
                 j = edges[n, place]
+                total_alpha = alpha[n, j, 0] + alpha[n, j, 1] + alpha[n, j, 2]
                 for c in range(3):
-                    mass = alpha[c]
+                    mass = alpha[n, j, c]
                     for s in range(n_states):
                         mass += q[s, n, j, c]
                     prior[n, j, c] = mass / (total_alpha + n_states)
@@ -150,6 +157,7 @@ def spike_slab_sweeps(
                 slab,
                 prior,
                 alpha,
+                beside,
                 ridge,
             )
             if largest < SETTLED:
@@ -165,7 +173,7 @@ def _shift(rest, row, change):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _edge(mean, variance, prior, weight):
+def _edge(mean, variance, precision, prior, beside, weight):
     """Class probabilities (written to `weight`) and moments of one edge given all others.
 
     Returns mean, second moment, and the edge's share of the bound without its prior.
@@ -174,10 +182,10 @@ def _edge(mean, variance, prior, weight):
     plus, m_plus, s_plus = _half_normal(mean, spread)
     minus, m_minus, s_minus = _half_normal(-mean, spread)
     z_square = mean * mean / variance
-    slab = math.log(2.0 * spread)
-    weight[0] = slab + 0.5 * z_square + minus + math.log(prior[0])
-    weight[1] = math.log(prior[1])
-    weight[2] = slab + 0.5 * z_square + plus + math.log(prior[2])
+    slab = math.log(2.0 * spread) + 0.5 * math.log(precision)
+    weight[0] = slab + 0.5 * z_square + minus + math.log(prior[0]) + beside[0]
+    weight[1] = math.log(prior[1]) + beside[1]
+    weight[2] = slab + 0.5 * z_square + plus + math.log(prior[2]) + beside[2]
     top = max(weight[0], max(weight[1], weight[2]))
     total, level = 0.0, 0.0
     for c in range(3):
@@ -190,17 +198,30 @@ def _edge(mean, variance, prior, weight):
         weight[c] /= total
     first = weight[2] * m_plus - weight[0] * m_minus
     second = weight[2] * s_plus + weight[0] * s_minus
-    # expected log of the half-normal(1) prior plus the entropy of the strength, by sign
-    b_plus = slab + plus + 0.5 * ((s_plus - 2.0 * mean * m_plus) / variance + z_square - s_plus)
-    b_minus = (
-        slab + minus + 0.5 * ((s_minus + 2.0 * mean * m_minus) / variance + z_square - s_minus)
-    )
+    # expected log of the half-normal prior plus the entropy of the strength, by sign
+    b_plus = (s_plus - 2.0 * mean * m_plus) / variance + z_square - precision * s_plus
+    b_minus = (s_minus + 2.0 * mean * m_minus) / variance + z_square - precision * s_minus
+    b_plus, b_minus = slab + plus + 0.5 * b_plus, slab + minus + 0.5 * b_minus
     return first, second, weight[2] * b_plus + weight[0] * b_minus + entropy
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _surrogate_bound(
-    n, linear, rest, curve, edges, local, shared, theta, second, q, slab, prior, alpha, ridge
+    n,
+    linear,
+    rest,
+    curve,
+    edges,
+    local,
+    shared,
+    theta,
+    second,
+    q,
+    slab,
+    prior,
+    alpha,
+    beside,
+    ridge,
 ):
     n_states, n_columns = rest.shape
     value = 0.0
@@ -209,16 +230,17 @@ def _surrogate_bound(
             # t'w - w'Hw / 2, with Hw = t - rest
             value += 0.5 * theta[s, n, i] * (linear[s, n, i] + rest[s, i])
         for place in range(local.shape[1]):
-            value -= 0.5 * ridge * theta[s, n, local[n, place]] ** 2
+            value -= 0.5 * ridge[local[n, place]] * theta[s, n, local[n, place]] ** 2
         for place in range(edges.shape[1]):
             j = edges[n, place]
             value -= 0.5 * curve[s, n, j, j] * (second[s, n, j] - theta[s, n, j] ** 2)
             value += slab[s, n, j]
             for c in range(3):
-                value += q[s, n, j, c] * math.log(prior[n, j, c])
+                value += q[s, n, j, c] * (math.log(prior[n, j, c]) + beside[s, n, j, c])
     for place in range(shared.shape[1]):
-        value -= 0.5 * ridge * theta[0, n, shared[n, place]] ** 2
+        value -= 0.5 * ridge[shared[n, place]] * theta[0, n, shared[n, place]] ** 2
     for place in range(edges.shape[1]):
+        j = edges[n, place]
         for c in range(3):
-            value += alpha[c] * math.log(prior[n, edges[n, place], c])
+            value += alpha[n, j, c] * math.log(prior[n, j, c])
     return value

@@ -16,8 +16,8 @@ def smooth(log_b, starts, transitions, init=None):
         Log emission probability of each bin and state; 0 in all states of a missing bin.
     starts : ndarray of int64, shape (n + 1,)
         First bin of each sequence, and the end.
-    transitions : ndarray, shape (K, K)
-        Row: from, column: to.
+    transitions : ndarray, shape (K, K), or (T, K, K)
+        Row: from, column: to. With one matrix per bin, that of bin t leads into it.
     init : ndarray, shape (K,), optional
         State probabilities of every first bin; uniform by default.
 
@@ -25,8 +25,8 @@ def smooth(log_b, starts, transitions, init=None):
     -------
     gamma : ndarray, shape (T, K)
         State probabilities given the whole sequence.
-    xi : ndarray, shape (K, K)
-        Expected number of transitions.
+    xi : ndarray, shape (K, K), or (T, K, K)
+        Expected number of transitions; with one matrix per bin, those into each bin.
     log_z : ndarray, shape (n,)
         Log-likelihood of each sequence.
     """
@@ -35,8 +35,25 @@ def smooth(log_b, starts, transitions, init=None):
         init = np.full(n_states, 1.0 / n_states)
     filtered, gamma, ratio = (np.empty(log_b.shape) for _ in range(3))
     log_z = np.empty(len(starts) - 1)
-    kernels.smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z)
-    return gamma, transitions * (filtered[:-1].T @ ratio[1:]), log_z
+    each = np.ascontiguousarray(transitions if transitions.ndim == 3 else transitions[None])
+    kernels.smooth(log_b, starts, each, init, filtered, gamma, ratio, log_z)
+    if transitions.ndim == 2:
+        return gamma, transitions * (filtered[:-1].T @ ratio[1:]), log_z
+    xi = transitions * ratio[:, None, :]
+    xi[1:] *= filtered[:-1, :, None]
+    # nothing leads into a first bin: its ratio is 0
+    return gamma, xi, log_z
+
+
+def best_path(log_b, starts, transitions, init=None):
+    """Most probable state of every bin of concatenated sequences, see :func:`smooth`."""
+    n_states = log_b.shape[1]
+    init = np.full(n_states, 1.0 / n_states) if init is None else init
+    path = np.empty(len(log_b), dtype=np.int64)
+    with np.errstate(divide="ignore"):
+        logs = np.log(transitions if transitions.ndim == 3 else transitions[None]), np.log(init)
+    kernels.best_path(log_b, starts, *logs, path)
+    return path
 
 
 def forward_backward(log_b, transitions, init=None, mask=None):
@@ -67,12 +84,12 @@ def forward_backward(log_b, transitions, init=None, mask=None):
         When shapes do not agree, or a row of `transitions` does not sum to 1.
     """
     single = not isinstance(log_b, (list, tuple)) and np.ndim(log_b) == 2
-    batch = [np.asarray(item, dtype=np.float64) for item in ([log_b] if single else log_b)]
+    batch = [np.asarray(logs, dtype=np.float64) for logs in ([log_b] if single else log_b)]
     if mask is not None:
         masks = [mask] if single else mask
-        batch = [_masked(item, one) for item, one in zip(batch, masks, strict=True)]
+        batch = [_masked(logs, one) for logs, one in zip(batch, masks, strict=True)]
     transitions, init = _checked(batch, transitions, init)
-    starts = np.cumsum([0, *(len(item) for item in batch)])
+    starts = np.cumsum([0, *(len(logs) for logs in batch)])
     gamma, xi, log_z = smooth(np.concatenate(batch), starts, transitions, init)
     if single:
         return gamma, xi, float(log_z[0])
@@ -92,16 +109,13 @@ def viterbi(log_b, transitions, init=None, mask=None):
     ndarray of int64, shape (T,), or list of such
     """
     single = not isinstance(log_b, (list, tuple)) and np.ndim(log_b) == 2
-    batch = [np.asarray(item, dtype=np.float64) for item in ([log_b] if single else log_b)]
+    batch = [np.asarray(logs, dtype=np.float64) for logs in ([log_b] if single else log_b)]
     if mask is not None:
         masks = [mask] if single else mask
-        batch = [_masked(item, one) for item, one in zip(batch, masks, strict=True)]
+        batch = [_masked(logs, one) for logs, one in zip(batch, masks, strict=True)]
     transitions, init = _checked(batch, transitions, init)
-    starts = np.cumsum([0, *(len(item) for item in batch)])
-    path = np.empty(starts[-1], dtype=np.int64)
-    with np.errstate(divide="ignore"):
-        logs = np.log(transitions), np.log(init)
-    kernels.best_path(np.concatenate(batch), starts, *logs, path)
+    starts = np.cumsum([0, *(len(logs) for logs in batch)])
+    path = best_path(np.concatenate(batch), starts, transitions, init)
     paths = np.split(path, starts[1:-1])
     return paths[0] if single else paths
 
@@ -114,11 +128,11 @@ def _masked(log_b, mask):
 
 
 def _checked(batch, transitions, init):
-    if not batch or any(item.ndim != 2 or not len(item) for item in batch):
+    if not batch or any(logs.ndim != 2 or not len(logs) for logs in batch):
         raise ValueError("log_b: expected arrays of shape (T, K) with at least one bin")
     n_states = batch[0].shape[1]
     transitions = np.asarray(transitions, dtype=np.float64)
-    if any(item.shape[1] != n_states for item in batch) or transitions.shape != (
+    if any(logs.shape[1] != n_states for logs in batch) or transitions.shape != (
         n_states,
         n_states,
     ):

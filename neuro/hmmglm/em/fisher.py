@@ -23,9 +23,11 @@ class Layout:
     ----------
     n_neurons, n_basis, n_covariates : int
     shared_bias : bool
-        Bias and covariates are one vector for all states.
+        The bias is one value for all states.
     diagonal : {'free', 'zero', 'shared'}
         Self-history: as any other entry, absent, or one value for all states.
+    shared_covariates : bool or None
+        Weights of covariates are one vector for all states; None: as the bias.
     """
 
     n_neurons: int
@@ -33,6 +35,7 @@ class Layout:
     n_covariates: int = 0
     shared_bias: bool = False
     diagonal: str = "free"
+    shared_covariates: bool | None = None
 
     @property
     def n_columns(self) -> int:
@@ -43,6 +46,17 @@ class Layout:
     def n_sources(self) -> int:
         """History columns."""
         return self.n_neurons * self.n_basis
+
+    @property
+    def ties_covariates(self) -> bool:
+        """Whether the weights of covariates are one vector for all states."""
+        return self.shared_bias if self.shared_covariates is None else self.shared_covariates
+
+    def weak(self, covariate_ridge: float = 0.0) -> np.ndarray:
+        """Precision of every column apart from the prior of couplings, shape (D,)."""
+        precision = np.full(self.n_columns, RIDGE)
+        precision[1 + self.n_sources :] += covariate_ridge
+        return precision
 
     def own(self) -> np.ndarray:
         """Columns of each neuron's own history, shape (N, B)."""
@@ -61,10 +75,10 @@ class Layout:
             One value for all states.
         """
         n = self.n_neurons
-        level = np.r_[0, 1 + self.n_sources : self.n_columns].astype(int)
-        level = np.tile(level, (n, 1))
-        nothing = np.empty((n, 0), dtype=int)
-        local, shared = (nothing, level) if self.shared_bias else (level, nothing)
+        drives = list(range(1 + self.n_sources, self.n_columns))
+        tied = ([0] if self.shared_bias else []) + (drives if self.ties_covariates else [])
+        free = [column for column in (0, *drives) if column not in tied]
+        local, shared = (np.tile(np.array(part, dtype=int), (n, 1)) for part in (free, tied))
         columns = np.tile(1 + np.arange(self.n_sources), (n, 1))
         if self.diagonal == "free":
             return columns, local, shared
@@ -89,86 +103,119 @@ class Layout:
 class Prior:
     """Quadratic prior of the parameters.
 
+    Couplings w_k of K states have the log density `-a / 2 sum_k |w_k - m|^2 - b / 2 K |m|^2`, m
+    being their mean over states: `a` keeps states alike, `b` keeps the network small.
+
     Attributes
     ----------
     layout : Layout
     sd : float or None
-        Standard deviation of the couplings around their mean over states; None for none.
+        Standard deviation of the couplings around their mean over states, `a = 1 / sd^2`; None
+        for couplings that know nothing of each other, `a = b`.
+    ridge : float
+        Precision `b` of the mean over states.
+    damping : float
+        Added to the curvature of the couplings, not to the prior: steps become shorter, so that
+        their number can be chosen.
+    covariate_ridge : float
+        Precision of the weights of covariates.
     """
 
     layout: Layout
     sd: float | None = None
+    ridge: float = 0.0
+    damping: float = 0.0
+    covariate_ridge: float = 0.0
+
+    def precisions(self, n_states: int) -> tuple[float, float]:
+        """Precision around the mean over states, and of the mean; one state is its own mean."""
+        around = self.ridge if self.sd is None or n_states == 1 else 1 / self.sd**2
+        return around, self.ridge
 
     def log_density(self, theta) -> float:
         """Log density without constants; shared parameters count once."""
         edges, local, shared = self.layout.roles()
         rows = np.arange(theta.shape[1])[:, None]
         own = np.concatenate([edges, local], axis=1)
-        total = -0.5 * RIDGE * float(np.sum(theta[:, rows, own] ** 2))
-        total -= 0.5 * RIDGE * float(np.sum(theta[0, rows, shared] ** 2))
-        if self.sd is not None:
+        weak = self.layout.weak(self.covariate_ridge)
+        total = -0.5 * float(np.sum(weak[own] * theta[:, rows, own] ** 2))
+        total -= 0.5 * float(np.sum(weak[shared] * theta[0, rows, shared] ** 2))
+        around, ridge = self.precisions(len(theta))
+        if around or ridge:
             couplings = theta[:, rows, edges]
-            around = couplings - couplings.mean(axis=0)
-            total -= 0.5 * float(np.sum(around**2)) / self.sd**2
+            mean = couplings.mean(axis=0)
+            total -= 0.5 * around * float(np.sum((couplings - mean) ** 2))
+            total -= 0.5 * ridge * len(theta) * float(np.sum(mean**2))
         return total
 
 
-def fisher_step(gradient, information, theta, prior: Prior, neurons: slice) -> np.ndarray:
+def fisher_step(gradient, information, theta, prior: Prior, neurons: slice):
     """Direction of one Fisher-scoring step for a block of target neurons.
 
-    Parameters that states share are eliminated first (Schur complement of the arrow-shaped
-    system of each neuron).
+    The system of one neuron has a block per state, an arrow of parameters that states share, and
+    a prior that ties the couplings of all states to their mean. States are eliminated first; the
+    sum of the couplings' steps over states and the shared parameters remain.
 
     Parameters
     ----------
     gradient : ndarray, shape (K, n, D)
     information : ndarray, shape (K, n, D, D)
     theta : ndarray, shape (K, N, D)
-        Current parameters; the couplings are pulled to their mean over states.
+        Current parameters.
     prior : Prior
     neurons : slice
         Which neurons the block holds.
 
     Returns
     -------
-    ndarray, shape (K, n, D)
+    step : ndarray, shape (K, n, D)
         Equal in all states where the parameter is shared, 0 where there is none.
+    decrement : float
+        Squared Newton decrement: slope of the log posterior along the step.
     """
     edges, local, shared = (index[neurons] for index in prior.layout.roles())
     theta = theta[:, neurons]
-    n_block, n_columns = theta.shape[1:]
+    n_states, n_block = theta.shape[:2]
+    n_edges, n_shared = edges.shape[1], shared.shape[1]
     own = np.concatenate([edges, local], axis=1)
     row = np.arange(n_block)[:, None]
-    pull = -RIDGE * theta
-    add = np.full((n_block, n_columns), RIDGE)
-    if prior.sd is not None:
-        couplings = theta[:, row, edges]
-        pull[:, row, edges] -= (couplings - couplings.mean(axis=0)) / prior.sd**2
-        add[row, edges] += 1 / prior.sd**2
-    place = np.arange(n_columns)
-    if own.shape[1] == n_columns:
-        # every column is free in every state: no need to gather
-        h_own = information.copy()
-        h_own[..., place, place] += add
-        return np.linalg.solve(h_own, (gradient + pull)[..., None])[..., 0]
+    around, ridge = prior.precisions(n_states)
+    couplings = theta[:, row, edges]
+    mean = couplings.mean(axis=0)
+    weak = prior.layout.weak(prior.covariate_ridge)
+    up = gradient[:, row, own] - weak[own] * theta[:, row, own]
+    up[..., :n_edges] -= around * (couplings - mean) + ridge * mean
+    place = np.arange(own.shape[1])
     here, there = np.arange(n_block)[:, None, None], own[:, :, None]
     h_own = information[:, here, there, own[:, None, :]]
-    h_own[..., place[: own.shape[1]], place[: own.shape[1]]] += add[row, own]
-    up = (gradient + pull)[:, row, own]
+    h_own[..., place, place] += weak[own]
+    h_own[..., place[:n_edges], place[:n_edges]] += around + prior.damping
+    tie = (ridge - around) / n_states
+    n_tied = n_edges if tie else 0
     step = np.zeros_like(theta)
-    if not shared.shape[1]:
+    if not n_tied + n_shared:
         step[:, row, own] = np.linalg.solve(h_own, up[..., None])[..., 0]
-        return step
-    h_mix = information[:, here, there, shared[:, None, :]]
-    h_shared = information[:, here, shared[:, :, None], shared[:, None, :]].sum(axis=0)
-    corner = np.arange(shared.shape[1])
-    h_shared[..., corner, corner] += RIDGE
-    up_shared = gradient[:, row, shared].sum(axis=0) - RIDGE * theta[0, row, shared]
-    solved = np.linalg.solve(h_own, np.concatenate([h_mix, up[..., None]], axis=-1))
+        return step, float(np.vdot(up, step[:, row, own]))
+    # columns that all states have in common: the tied sums, then the shared parameters
+    common = np.zeros((n_states, n_block, own.shape[1], n_tied + n_shared))
+    common[..., place[:n_tied], place[:n_tied]] = tie
+    common[..., n_tied:] = information[:, here, there, shared[:, None, :]]
+    solved = np.linalg.solve(h_own, np.concatenate([common, up[..., None]], axis=-1))
     mix, lone = solved[..., :-1], solved[..., -1]
-    schur = h_shared - np.einsum("knij,knil->njl", h_mix, mix)
-    right = up_shared - np.einsum("knij,kni->nj", h_mix, lone)
-    delta = np.linalg.solve(schur, right[..., None])[..., 0]
-    step[:, row, shared] = delta
+    corner = np.zeros((n_block, n_tied + n_shared, n_tied + n_shared))
+    right = np.zeros((n_block, n_tied + n_shared))
+    corner[:, place[:n_tied], place[:n_tied]] = 1.0
+    corner[:, :n_tied] += mix[:, :, :n_tied].sum(axis=0)
+    right[:, :n_tied] = lone[:, :, :n_tied].sum(axis=0)
+    h_mix = common[..., n_tied:]
+    h_shared = information[:, here, shared[:, :, None], shared[:, None, :]].sum(axis=0)
+    h_shared[:, range(n_shared), range(n_shared)] += weak[shared]
+    up_shared = gradient[:, row, shared].sum(axis=0) - weak[shared] * theta[0, row, shared]
+    corner[:, n_tied:, n_tied:] += h_shared
+    corner[:, n_tied:] -= np.einsum("knij,knil->njl", h_mix, mix)
+    right[:, n_tied:] = up_shared - np.einsum("knij,kni->nj", h_mix, lone)
+    delta = np.linalg.solve(corner, right[..., None])[..., 0]
     step[:, row, own] = lone - np.einsum("knij,nj->kni", mix, delta)
-    return step
+    step[:, row, shared] = delta[:, n_tied:]
+    decrement = np.vdot(up, step[:, row, own]) + np.vdot(up_shared, delta[:, n_tied:])
+    return step, float(decrement)

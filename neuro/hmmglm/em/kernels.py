@@ -32,7 +32,8 @@ def smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z):
     log_b : ndarray, shape (T, K)
     starts : ndarray of int64, shape (n + 1,)
         First bin of each sequence, and the end.
-    transitions : ndarray, shape (K, K)
+    transitions : ndarray, shape (1, K, K) or (T, K, K)
+        One for all bins, or into each bin from the one before.
     init : ndarray, shape (K,)
     filtered, gamma : ndarray, shape (T, K)
         Written: state probabilities given the past, and given the whole sequence.
@@ -44,11 +45,13 @@ def smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z):
     """
     n_bins, n_states = log_b.shape
     predicted = np.empty((n_bins, n_states))
-    into = transitions.T.copy()
+    many = transitions.shape[0] > 1
+    into = transitions.transpose(0, 2, 1).copy()
     for sequence in range(starts.size - 1):
         first, last = starts[sequence], starts[sequence + 1] - 1
         log_total, product = 0.0, 1.0
         for t in range(first, last + 1):
+            at = t if many else 0
             peak = log_b[t, 0]
             for k in range(1, n_states):
                 peak = max(peak, log_b[t, k])
@@ -58,7 +61,7 @@ def smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z):
                 if t > first:
                     p = 0.0
                     for i in range(n_states):
-                        p += filtered[t - 1, i] * into[k, i]
+                        p += filtered[t - 1, i] * into[at, k, i]
                 predicted[t, k] = p
                 p *= math.exp(log_b[t, k] - peak)
                 filtered[t, k] = p
@@ -79,6 +82,7 @@ def smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z):
             gamma[last, k] = filtered[last, k]
             ratio[first, k] = 0.0
         for t in range(last - 1, first - 1, -1):
+            at = t + 1 if many else 0
             for k in range(n_states):
                 p = predicted[t + 1, k]
                 ratio[t + 1, k] = gamma[t + 1, k] / p if p > 0.0 else 0.0
@@ -86,7 +90,7 @@ def smooth(log_b, starts, transitions, init, filtered, gamma, ratio, log_z):
             for i in range(n_states):
                 back = 0.0
                 for k in range(n_states):
-                    back += transitions[i, k] * ratio[t + 1, k]
+                    back += transitions[at, i, k] * ratio[t + 1, k]
                 back *= filtered[t, i]
                 gamma[t, i] = back
                 total += back
@@ -126,15 +130,17 @@ def best_path(log_b, starts, log_transitions, log_init, path):
     back = np.empty(log_b.shape, np.int32)
     score = np.empty(n_states)
     new = np.empty(n_states)
+    many = log_transitions.shape[0] > 1
     for sequence in range(starts.size - 1):
         first, last = starts[sequence], starts[sequence + 1] - 1
         for k in range(n_states):
             score[k] = log_init[k] + log_b[first, k]
         for t in range(first + 1, last + 1):
+            at = t if many else 0
             for k in range(n_states):
                 best, place = -np.inf, 0
                 for i in range(n_states):
-                    value = score[i] + log_transitions[i, k]
+                    value = score[i] + log_transitions[at, i, k]
                     if value > best:
                         best, place = value, i
                 new[k] = best + log_b[t, k]
@@ -176,6 +182,19 @@ def poisson_terms(rate, log_rate, counts, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+def poisson_terms_seen(rate, log_rate, counts, seen, out):
+    """The same, over the entries that `seen` (rows, N) marks with 1; the others have 0."""
+    n_rows, n_states, n_neurons = rate.shape
+    for t in range(n_rows):
+        for s in range(n_states):
+            total = rate[t, s, 0] * 0
+            for n in range(n_neurons):
+                one = counts[t, n] * log_rate[t, s, n] - rate[t, s, n]
+                total += seen[t, n] * one
+            out[t, s] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
 def bernoulli_terms(u, softplus, counts, out):
     """Sum over neurons of `count * u - log(1 + exp(u))`."""
     n_rows, n_states, n_neurons = u.shape
@@ -184,6 +203,19 @@ def bernoulli_terms(u, softplus, counts, out):
             total = u[t, s, 0] * 0
             for n in range(n_neurons):
                 total += counts[t, n] * u[t, s, n] - softplus[t, s, n]
+            out[t, s] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+def bernoulli_terms_seen(u, softplus, counts, seen, out):
+    """The same, over the entries that `seen` (rows, N) marks with 1."""
+    n_rows, n_states, n_neurons = u.shape
+    for t in range(n_rows):
+        for s in range(n_states):
+            total = u[t, s, 0] * 0
+            for n in range(n_neurons):
+                one = counts[t, n] * u[t, s, n] - softplus[t, s, n]
+                total += seen[t, n] * one
             out[t, s] = total
 
 
@@ -197,6 +229,19 @@ def squared_terms(mean, counts, out):
             for n in range(n_neurons):
                 miss = counts[t, n] - mean[t, s, n]
                 total += miss * miss
+            out[t, s] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDER)
+def squared_terms_seen(mean, counts, seen, out):
+    """The same, over the entries that `seen` (rows, N) marks with 1."""
+    n_rows, n_states, n_neurons = mean.shape
+    for t in range(n_rows):
+        for s in range(n_states):
+            total = mean[t, s, 0] * 0
+            for n in range(n_neurons):
+                miss = counts[t, n] - mean[t, s, n]
+                total += seen[t, n] * miss * miss
             out[t, s] = total
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.hmmglm.em import kernels
+from neuro.hmmglm.em.chain import smooth
 
 LINKS = ("sigmoid", "softplus", "exp", "linear")
 EMISSIONS = ("poisson", "bernoulli", "gaussian")
 FLOOR = 1e-8
 """Added to every rate (paper-era code)."""
 
-CAP = 80.0
-"""Arguments of softplus and exp are cut here, where float32 still holds the exponential."""
+CAP = {4: 80.0, 8: 700.0}
+"""Arguments of exp are cut here, where a number of so many bytes still holds the exponential."""
 
 
 def check_emission(emission: str, link: str) -> None:
@@ -102,24 +103,36 @@ class Likelihood:
             if slope is not None:
                 np.subtract(1, u, out=slope)
         elif self.link == "exp":
-            np.minimum(u, CAP, out=u)
+            np.minimum(u, CAP[u.itemsize], out=u)
             np.exp(u, out=u)
             if slope is not None:
                 slope[:] = 1
         else:
-            np.minimum(u, CAP, out=u)
-            np.exp(u, out=u)
-            if slope is None:
-                np.log1p(u, out=u)
-            else:
-                np.add(u, 1, out=slope)
-                np.divide(u, slope, out=slope)
-                np.log1p(u, out=u)
-                u += FLOOR
+            self._softplus(u, slope)
+            if slope is not None:
                 slope /= u
-                return u
+            return u
         u += FLOOR
         return u
+
+    def _softplus(self, u, slope):
+        """log(1 + exp(u)) plus the floor in place of `u`, its derivative in `slope`.
+
+        It is max(u, 0) + log(1 + exp(-|u|)), which no argument overflows.
+        """
+        small = self._buffer("small", u.shape, u.dtype)
+        np.abs(u, out=small)
+        np.negative(small, out=small)
+        np.exp(small, out=small)
+        if slope is not None:
+            # 1 / (1 + e) where u is not negative, else e / (1 + e)
+            np.copyto(slope, small)
+            slope[u >= 0] = 1
+            slope /= 1 + small
+        np.maximum(u, 0, out=u)
+        np.log1p(small, out=small)
+        u += small
+        u += FLOOR
 
     def log_b(self, design, theta, noise: float = 1.0) -> np.ndarray:
         """Log emission probability of every bin and state.
@@ -142,19 +155,23 @@ class Likelihood:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for first, end in design.blocks():
                 u = self._argument(design.x[first:end], weights)
-                self._fill(u, design.counts[first:end], out[first:end], n_states)
+                seen = None if design.seen is None else design.seen[first:end]
+                self._fill(u, design.counts[first:end], seen, out[first:end], n_states)
         if self.emission == "gaussian":
             out *= -0.5 / noise**2
-            out -= 0.5 * n_neurons * np.log(2 * np.pi * noise**2)
+            entries = n_neurons if design.seen is None else design.seen.sum(axis=1)[:, None]
+            out -= 0.5 * entries * np.log(2 * np.pi * noise**2)
         elif self.emission == "poisson":
             out -= design.log_factorial[:, None]
         out[~design.usable] = 0.0
         return out
 
-    def _fill(self, u, counts, out, n_states):
+    def _fill(self, u, counts, seen, out, n_states):
         shape = (len(u), n_states, -1)
+        given = (counts,) if seen is None else (counts, seen)
         if self.emission == "gaussian":
-            kernels.squared_terms(u.reshape(shape), counts, out)
+            terms = kernels.squared_terms if seen is None else kernels.squared_terms_seen
+            terms(u.reshape(shape), *given, out)
             return
         other = self._buffer("other", u.shape, u.dtype)
         if self.emission == "bernoulli":
@@ -164,11 +181,13 @@ class Likelihood:
             np.exp(other, out=other)
             np.log1p(other, out=other)
             other += np.maximum(u, 0)
-            kernels.bernoulli_terms(u.reshape(shape), other.reshape(shape), counts, out)
+            terms = kernels.bernoulli_terms if seen is None else kernels.bernoulli_terms_seen
+            terms(u.reshape(shape), other.reshape(shape), *given, out)
             return
         rate = self.rate(u)
         np.log(rate, out=other)
-        kernels.poisson_terms(rate.reshape(shape), other.reshape(shape), counts, out)
+        terms = kernels.poisson_terms if seen is None else kernels.poisson_terms_seen
+        terms(rate.reshape(shape), other.reshape(shape), *given, out)
 
     def squared_error(self, design, theta, gamma) -> float:
         """Posterior mean of the squared error per observed value (Gaussian emission)."""
@@ -178,10 +197,15 @@ class Likelihood:
         for first, end in design.blocks():
             u = self._argument(design.x[first:end], weights)
             miss = np.empty((end - first, n_states))
-            shape = (end - first, n_states, n_neurons)
-            kernels.squared_terms(u.reshape(shape), design.counts[first:end], miss)
+            self._fill(
+                u,
+                design.counts[first:end],
+                None if design.seen is None else design.seen[first:end],
+                miss,
+                n_states,
+            )
             total += float((miss * gamma[first:end] * design.usable[first:end, None]).sum())
-        return total / (n_neurons * max(design.n_usable, 1))
+        return total / max(design.n_entries, 1)
 
     def rates(self, design, theta) -> np.ndarray:
         """Expected count of every bin, state and neuron, shape (T, K, N); float32."""
@@ -223,10 +247,112 @@ class Likelihood:
                 u = self._argument(x, weights)
                 counts = np.ascontiguousarray(design.counts[first:end, neurons])
                 up, curve = self._weights(u, counts, gamma[first:end], noise)
+                if design.seen is not None:
+                    seen = design.seen[first:end, None, neurons]
+                    shape = (end - first, n_states, n_neurons)
+                    up.reshape(shape)[...] *= seen
+                    curve.reshape(shape)[...] *= seen
                 gradient += up.T @ x
                 packed += curve.T @ design.products(first, end)
         shape = (n_states, n_neurons, n_columns)
         return gradient.reshape(shape), _unpack(packed.reshape(*shape[:2], -1), n_columns)
+
+    def weights(self, design, theta, gamma, noise: float = 1.0):
+        """Gradient of the expected log-likelihood, and what every bin weighs in its curvature.
+
+        Parameters
+        ----------
+        design, theta, gamma, noise
+            As for :meth:`statistics`.
+
+        Returns
+        -------
+        gradient : ndarray of float64, shape (K, N, D)
+        curve : ndarray of the type of the design, shape (T, K N)
+        """
+        n_states, n_neurons = theta.shape[:2]
+        couplings = theta.reshape(n_states * n_neurons, -1).astype(design.x.dtype)
+        gradient = np.zeros(couplings.shape)
+        weights = np.empty((design.n_bins, len(couplings)), design.x.dtype)
+        gamma = np.where(design.usable[:, None], gamma, 0.0).astype(design.x.dtype)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for first, end in design.blocks():
+                x, counts = design.x[first:end], design.counts[first:end]
+                u = self._argument(x, couplings)
+                up, curve = self._weights(u, counts, gamma[first:end], noise)
+                if design.seen is not None:
+                    shape = (end - first, n_states, n_neurons)
+                    seen = design.seen[first:end, None]
+                    up.reshape(shape)[...] *= seen
+                    curve.reshape(shape)[...] *= seen
+                gradient += up.T @ x
+                weights[first:end] = curve
+        return gradient.reshape(theta.shape), weights
+
+    def product(self, design, weights, vectors) -> np.ndarray:
+        """Curvature times one vector per state and neuron.
+
+        Parameters
+        ----------
+        design : neuro.hmmglm.design.history.Design
+        weights : ndarray, shape (T, K N)
+            As :meth:`weights` gives them.
+        vectors : ndarray, shape (K N, D)
+
+        Returns
+        -------
+        ndarray of float64, shape (K N, D)
+        """
+        flat = vectors.astype(weights.dtype)
+        total = np.zeros(flat.shape)
+        for first, end in design.blocks():
+            u = design.x[first:end] @ flat.T
+            u *= weights[first:end]
+            total += u.T @ design.x[first:end]
+        return total
+
+    def moments(self, design, weights):
+        """Second moment of the columns, shape (D, D), and mean weights, shape (K N,)."""
+        moment = np.zeros((design.x.shape[1],) * 2)
+        for first, end in design.blocks():
+            moment += design.x[first:end].T @ design.x[first:end]
+        return moment, weights.mean(axis=0, dtype=np.float64)
+
+    def shapes(self, design, weights, n_states: int):
+        """What the curvatures of all neurons are made of where none is made whole.
+
+        Parameters
+        ----------
+        design : neuro.hmmglm.design.history.Design
+        weights : ndarray, shape (T, K N)
+            As :meth:`weights` gives them.
+        n_states : int
+
+        Returns
+        -------
+        diagonal : ndarray of float64, shape (K, N, D)
+            Of the curvature of every state and neuron, exact.
+        moments : ndarray of float64, shape (K, D, D)
+            Curvature of every state at the mean weights of all neurons.
+        """
+        n_columns = design.x.shape[1]
+        diagonal = np.zeros((weights.shape[1], n_columns))
+        moments = np.zeros((n_states, n_columns, n_columns))
+        for first, end in design.blocks():
+            x, block = design.x[first:end], weights[first:end]
+            diagonal += block.T @ (x * x)
+            mean = block.reshape(len(x), n_states, -1).mean(axis=2)
+            for moment, weight in zip(moments, mean.T):
+                moment += (x * weight[:, None]).T @ x
+        return diagonal.reshape(n_states, -1, n_columns), moments
+
+    def smooth(self, log_b, starts, transitions):
+        """Forward-backward, see :func:`neuro.hmmglm.em.chain.smooth`."""
+        return smooth(log_b, starts, transitions)
+
+    def fresh(self) -> Likelihood:
+        """The same with scratch arrays of its own."""
+        return Likelihood(self.emission, self.link)
 
     def _weights(self, u, counts, gamma, noise):
         shape = (len(u), gamma.shape[1], counts.shape[1])

@@ -132,7 +132,7 @@ def learn(problem, start: Parameters, model: str, schedule: Schedule, rng) -> Fi
     if model == "onehot":
         edges = Edges(gumbel.softmax(variables["logits"]), gumbel.softmax(variables["prior"]))
     fitted = Parameters(theta, transitions)
-    return Fitted(fitted, objective, objective[-1], gamma, schedule.n_epochs, False, edges)
+    return Fitted(fitted, objective, objective[-1], gamma, schedule.n_epochs, "max_iter", edges)
 
 
 def _pieces(design):
@@ -145,6 +145,8 @@ def _pieces(design):
             usable=design.usable[first:end],
             starts=np.array([0, end - first]),
             log_factorial=design.log_factorial[first:end],
+            seen=None if design.seen is None else design.seen[first:end],
+            inputs=None if design.inputs is None else design.inputs[first:end],
             _products={},
         )
         for first, end in zip(design.starts[:-1], design.starts[1:])
@@ -220,5 +222,7 @@ def _likelihood_gradient(problem, piece, gamma, theta):
         kernels.gradient_weights(
             rate.reshape(shape), slope.reshape(shape), piece.counts[first:end], gamma[first:end]
         )
+        if piece.seen is not None:
+            rate.reshape(shape)[...] *= piece.seen[first:end, None]
         total += rate.T @ piece.x[first:end]
     return total.reshape(theta.shape)

@@ -10,9 +10,11 @@ import numpy as np
 from neuro.hmmglm.baselines.poisson import PoissonHMM
 from neuro.hmmglm.edges.relaxed import ascend_relaxed
 from neuro.hmmglm.edges.spike_slab import ascend
+from neuro.hmmglm.em import tuning
 from neuro.hmmglm.em.batch import Fitted, Parameters, Problem, climb
-from neuro.hmmglm.em.likelihood import Likelihood, inverse_link
+from neuro.hmmglm.em.likelihood import inverse_link
 from neuro.hmmglm.em.paper import Schedule, learn
+from neuro.hmmglm.em.tuning import Penalty
 
 MODELS = ("plain", "gaussian", "onehot")
 NOISE, PAPER_NOISE = 0.1, 0.01
@@ -40,6 +42,12 @@ class Recipe:
         Starts that are carried through, see :func:`screen`; None for all.
     alpha : tuple of float
     tau : float
+    ridge, prior_sd : float or None
+        Of the couplings, see :class:`neuro.hmmglm.em.tuning.Penalty`; None chooses.
+    covariate_ridge : float or None
+        Of the covariates; None chooses.
+    stop : {'converged', 'tuned'}
+        'tuned' chooses the number of iterations instead of a ridge.
     schedule : Schedule
         Of the solver 'paper'.
     stay : float
@@ -52,6 +60,10 @@ class Recipe:
     n_finish: int | None = None
     alpha: tuple = (0.2, 1.6, 0.2)
     tau: float = 0.2
+    ridge: float | None = None
+    prior_sd: float | None = None
+    covariate_ridge: float | None = None
+    stop: str = "converged"
     schedule: Schedule = dataclasses.field(default_factory=Schedule)
     stay: float = 0.98
 
@@ -85,8 +97,7 @@ def first_parameters(problem: Problem, recipe: Recipe, rng) -> Parameters:
     level = rng.normal(size=shape[:2])
     if recipe.start == "glm":
         single = dataclasses.replace(recipe, n_states=1, start="noise", solver="cavi")
-        plain = dataclasses.replace(problem, prior_sd=None)
-        one = climb(plain, first_parameters(plain, single, np.random.default_rng(0)))
+        one = _one_state(problem, single)
         theta[:] = one.parameters.theta
         size = max(float(np.sqrt(np.mean(theta[:, :, sources] ** 2))), 0.1)
         theta[:, :, sources] += 0.25 * size * noise
@@ -94,14 +105,120 @@ def first_parameters(problem: Problem, recipe: Recipe, rng) -> Parameters:
     elif recipe.start == "hmm":
         hmm = _rate_states(problem, recipe, rng)
         theta[:, :, 0] = inverse_link(hmm.rates_, problem.likelihood.link)
-        return Parameters(theta, hmm.transitions_)
+        return Parameters(theta, hmm.transitions_, drive=_no_drive(problem, recipe))
     elif recipe.start == "noise":
         theta[:, :, sources] = (PAPER_NOISE if recipe.solver == "paper" else NOISE) * noise
     if not layout.shared_bias and recipe.start != "zeros" and recipe.solver != "paper":
         theta[:, :, 0] += 0.3 * level
     _tie(theta, layout)
     spread = float(np.std(design.counts[design.usable])) if design.n_usable else 1.0
-    return Parameters(theta, first_transitions(recipe.n_states, recipe.stay), max(spread, 1e-3))
+    transitions = first_transitions(recipe.n_states, recipe.stay)
+    return Parameters(theta, transitions, max(spread, 1e-3), _no_drive(problem, recipe))
+
+
+def _no_drive(problem, recipe):
+    """Weights of inputs at the start: none, where there are inputs and states to choose."""
+    if problem.design.inputs is None or recipe.n_states == 1:
+        return None
+    return np.zeros((recipe.n_states, problem.design.inputs.shape[1]))
+
+
+def _one_state(problem, recipe) -> Fitted:
+    """A one-state model of the same data, with the ridge that suits it."""
+    start = first_parameters(problem, recipe, np.random.default_rng(0))
+    ridge, covariates = tuning.ridges(problem, recipe, start)
+    own = dataclasses.replace(problem, prior_sd=None, ridge=ridge, covariate_ridge=covariates)
+    return climb(own, start)
+
+
+def choose_penalties(problem: Problem, recipe: Recipe, models, seed) -> dict[str, Penalty]:
+    """Ridge, spread and number of iterations of every model, chosen inside the training data.
+
+    Parameters
+    ----------
+    problem, recipe, models
+        As for :func:`fit_starts`.
+    seed : sequence of int
+        Of the start that the choices are made with.
+
+    Returns
+    -------
+    dict of str to Penalty
+        Of the wanted models, and of 'gaussian' where another begins from it.
+    """
+    most, sd = problem.max_iter, problem.prior_sd or tuning.DEFAULT_SD
+    if recipe.solver == "paper":
+        return {name: Penalty(0.0, sd, most) for name in models}
+    start = first_parameters(problem, recipe, np.random.default_rng(seed))
+    if recipe.stop == "tuned":
+        return _stops(problem, recipe, models, start)
+    single = dataclasses.replace(recipe, n_states=1, start="noise")
+    lone = first_parameters(problem, single, np.random.default_rng(seed))
+    ridge, covariates = tuning.ridges(problem, recipe, lone)
+    spreads = [recipe.prior_sd or sd]
+    if recipe.prior_sd is None and recipe.n_states > 1:
+        spreads = [precision**-0.5 for precision in tuning.SPREADS]
+    chosen = {
+        "plain": Penalty(ridge, None, most, covariate_ridge=covariates),
+        "gaussian": tuning.best_of(
+            problem,
+            [Penalty(ridge, one, most, covariate_ridge=covariates) for one in spreads],
+            lambda inner: climb(inner, start),
+        ),
+    }
+    if "onehot" in models:
+        strengths = tuning.STRENGTHS if recipe.ridge is None else [recipe.ridge]
+        own = chosen["gaussian"]
+        warm: list = []
+
+        def fit(inner):
+            if not warm:
+                warm.append(_warm(inner, recipe, start, own))
+            return _from_warm(inner, recipe, warm[0])
+
+        chosen["onehot"] = tuning.best_of(
+            problem, [dataclasses.replace(own, ridge=strength) for strength in strengths], fit
+        )
+    return chosen
+
+
+def _stops(problem, recipe, models, start) -> dict[str, Penalty]:
+    """Numbers of iterations without any ridge but a given one."""
+    ridge = recipe.ridge or 0.0
+    sd = recipe.prior_sd or problem.prior_sd or tuning.DEFAULT_SD
+    covariates = recipe.covariate_ridge or 0.0
+    chosen = {}
+    for name, spread in (("plain", None), ("gaussian", sd)):
+        given = Penalty(ridge, spread, problem.max_iter, tuning.DAMPING, covariates)
+        own = given.of(problem)
+        most = tuning.best_stop(own, lambda inner, watch: climb(inner, start, watch=watch))
+        chosen[name] = dataclasses.replace(given, max_iter=most)
+    if "onehot" in models:
+        warm = chosen["gaussian"]
+        most = tuning.best_stop(
+            Penalty(ridge, sd, problem.max_iter, covariate_ridge=covariates).of(problem),
+            lambda inner, watch: _from_warm(
+                inner, recipe, _warm(inner, recipe, start, warm), watch
+            ),
+        )
+        chosen["onehot"] = Penalty(ridge, sd, most, covariate_ridge=covariates)
+    return chosen
+
+
+def _warm(problem, recipe, start, penalty: Penalty) -> Fitted:
+    """What a one-hot fit begins from."""
+    if recipe.start == "hmm":
+        return climb(problem, start, max_iter=0)
+    most = min(penalty.max_iter, problem.max_iter)
+    return climb(penalty.of(problem), start, max_iter=most)
+
+
+def _from_warm(problem, recipe, warm, watch=None, rng=None) -> Fitted:
+    """A one-hot fit."""
+    if recipe.solver == "cavi":
+        return ascend(problem, warm, recipe.alpha, watch=watch)
+    rng = np.random.default_rng(0) if rng is None else rng
+    return ascend_relaxed(problem, warm, tau=recipe.tau, rng=rng)
 
 
 def _rate_states(problem, recipe, rng) -> PoissonHMM:
@@ -114,7 +231,8 @@ def _rate_states(problem, recipe, rng) -> PoissonHMM:
         emission=problem.likelihood.emission,
         stay=recipe.stay,
     )
-    return hmm.fit(np.split(design.counts, borders), mask=np.split(design.usable, borders))
+    seen = design.usable if design.seen is None else design.usable[:, None] & (design.seen > 0)
+    return hmm.fit(np.split(design.counts, borders), mask=np.split(seen, borders))
 
 
 def _tie(theta, layout):
@@ -126,7 +244,7 @@ def _tie(theta, layout):
     theta[:, row, own] = shared
 
 
-def fit_models(problem: Problem, recipe: Recipe, models, seed) -> dict:
+def fit_models(problem: Problem, recipe: Recipe, models, seed, penalties=None) -> dict:
     """Fit the wanted models from one seeded start.
 
     The one-hot model starts from the Gaussian-prior optimum of the same start, which is
@@ -143,6 +261,8 @@ def fit_models(problem: Problem, recipe: Recipe, models, seed) -> dict:
     models : sequence of str
         From `plain`, `gaussian`, `onehot`.
     seed : sequence of int
+    penalties : dict of str to Penalty, optional
+        As :func:`choose_penalties` gives them, which is asked by default.
 
     Returns
     -------
@@ -150,42 +270,42 @@ def fit_models(problem: Problem, recipe: Recipe, models, seed) -> dict:
         By model; whether the start was replaced.
     """
     # Scratch arrays of a likelihood belong to one fit at a time.
-    likelihood = Likelihood(problem.likelihood.emission, problem.likelihood.link)
-    problem = dataclasses.replace(problem, likelihood=likelihood)
-    found = {name: (fitted, False) for name, fitted in _once(problem, recipe, models, seed).items()}
+    problem = dataclasses.replace(problem, likelihood=problem.likelihood.fresh())
+    if penalties is None:
+        penalties = choose_penalties(problem, recipe, models, list(seed)[:-1])
+    once = _once(problem, recipe, models, seed, penalties)
+    fits = {name: (fitted, False) for name, fitted in once.items()}
     usable = problem.design.usable
-    poor = [name for name, (fitted, _) in found.items() if fitted.occupancy(usable).min() < EMPTY]
+    poor = [name for name, (fitted, _) in fits.items() if fitted.occupancy(usable).min() < EMPTY]
     if poor and recipe.solver != "paper" and recipe.n_states > 1:
-        again = _once(problem, recipe, poor, [*seed, 1])
+        again = _once(problem, recipe, poor, [*seed, 1], penalties)
         for name, fitted in again.items():
-            if rank(name, fitted) > rank(name, found[name][0]):
-                found[name] = (fitted, True)
-    return found
+            if rank(name, fitted) > rank(name, fits[name][0]):
+                fits[name] = (fitted, True)
+    return fits
 
 
-def _once(problem, recipe, models, seed):
+def _once(problem, recipe, models, seed, penalties):
     rng = np.random.default_rng(seed)
     start = first_parameters(problem, recipe, rng)
-    found = {}
+    fits = {}
     if recipe.solver == "paper":
         for name in models:
-            found[name] = learn(problem, start, name, recipe.schedule, rng)
-        return found
-    if "plain" in models:
-        found["plain"] = climb(dataclasses.replace(problem, prior_sd=None), start)
-    if "gaussian" in models:
-        found["gaussian"] = climb(problem, start)
-    if "onehot" in models:
-        if recipe.start == "hmm":
-            warm = climb(problem, start, max_iter=0)
-        else:
-            warm = found["gaussian"] if "gaussian" in models else climb(problem, start)
-        found["onehot"] = (
-            ascend(problem, warm, recipe.alpha)
-            if recipe.solver == "cavi"
-            else ascend_relaxed(problem, warm, tau=recipe.tau, rng=rng)
-        )
-    return found
+            fits[name] = learn(problem, start, name, recipe.schedule, rng)
+    else:
+        for name in ("plain", "gaussian"):
+            if name in models:
+                fits[name] = climb(penalties[name].of(problem), start)
+        if "onehot" in models:
+            warm = fits.get("gaussian") if recipe.start != "hmm" else None
+            warm = warm or _warm(problem, recipe, start, penalties["gaussian"])
+            own = penalties["onehot"].of(problem)
+            fits["onehot"] = _from_warm(own, recipe, warm, rng=rng)
+    for name in models:
+        fits[name].penalty = penalties[name]
+        before = ("gaussian", name) if name == "onehot" and "gaussian" in penalties else (name,)
+        fits[name].penalties = {one: penalties[one] for one in before}
+    return fits
 
 
 def rank(model: str, fitted: Fitted) -> float:
@@ -216,20 +336,22 @@ def screen(problem: Problem, recipe: Recipe, seeds) -> list[int]:
     everyone = list(range(len(seeds)))
     if recipe.n_finish is None or recipe.n_finish >= len(seeds):
         return everyone
-    part = dataclasses.replace(
+    subset = dataclasses.replace(
         problem,
         design=problem.design.part(SCREEN_BINS * recipe.n_states * problem.layout.n_columns),
-        likelihood=Likelihood(problem.likelihood.emission, problem.likelihood.link),
+        likelihood=problem.likelihood.fresh(),
     )
     reached = []
     for seed in seeds:
-        start = first_parameters(part, recipe, np.random.default_rng(seed))
-        reached.append(climb(part, start, max_iter=SCREEN_ITER).objective[-1])
+        start = first_parameters(subset, recipe, np.random.default_rng(seed))
+        reached.append(climb(subset, start, max_iter=SCREEN_ITER).objective[-1])
     best = np.argsort(-np.asarray(reached), kind="stable")[: recipe.n_finish]
     return sorted(int(number) for number in best)
 
 
-def fit_starts(problem: Problem, recipe: Recipe, models, seeds, n_threads: int = 1) -> list[dict]:
+def fit_starts(
+    problem: Problem, recipe: Recipe, models, seeds, n_threads: int = 1, penalties=None
+) -> list[dict]:
     """Fit several starts of the same problem; they share the design and its products.
 
     Parameters
@@ -240,16 +362,24 @@ def fit_starts(problem: Problem, recipe: Recipe, models, seeds, n_threads: int =
         One per start. A start gives the same numbers alone, in a batch and in parallel.
     n_threads : int, default 1
         Starts that are fitted at the same time.
+    penalties : dict of str to Penalty, optional
+        As :func:`choose_penalties` gives them, which is asked by default.
 
     Returns
     -------
     list of dict
         Of the starts that :func:`screen` keeps; each has its place in `seeds` under 'number'.
     """
-    chosen = screen(problem, recipe, seeds)
+    if penalties is None:
+        penalties = choose_penalties(problem, recipe, models, list(seeds[0])[:-1])
+    # starts are compared as the Gaussian-prior model, or the only one
+    first = penalties.get("gaussian", penalties[models[0]]).of(problem)
+    first = dataclasses.replace(first, max_iter=problem.max_iter)
+    chosen = screen(first, recipe, seeds)
 
     def one(number):
-        return {"number": number, **fit_models(problem, recipe, models, seeds[number])}
+        fits = fit_models(problem, recipe, models, seeds[number], penalties)
+        return {"number": number, **fits}
 
     if n_threads <= 1 or len(chosen) == 1:
         return [one(number) for number in chosen]

@@ -171,13 +171,13 @@ def scan_adhd200(
     records: list[dict] = []
     phenotypes: list[Phenotypes] = []
     for site, source in sources.items():
-        found = Site(site, source, atlas)
-        problems += found.problems
-        if not found.is_site:
+        folder = Site(site, source, atlas)
+        problems += folder.problems
+        if not folder.is_site:
             continue
-        phenotypes.append(found.phenotypes)
-        notes += found.phenotypes.notes
-        rows, excluded, lines = found.runs(filtered)
+        phenotypes.append(folder.phenotypes)
+        notes += folder.phenotypes.notes
+        rows, excluded, lines = folder.runs(filtered)
         exclusions += excluded
         notes += lines
         if rows and site not in intervals:
@@ -196,7 +196,7 @@ def scan_adhd200(
         keys = ["site", "participant_id", "session", "run"]
         runs = runs.sort_values(keys, key=_numeric, ignore_index=True)
     runs = runs.reindex(columns=list(RUN_COLUMNS))
-    everyone = pd.concat([found.table for found in phenotypes], ignore_index=True)
+    everyone = pd.concat([folder.table for folder in phenotypes], ignore_index=True)
     everyone["qc"] = everyone["participant_id"].map(
         runs.drop_duplicates("participant_id").set_index("participant_id")["qc"]
     )

@@ -135,12 +135,12 @@ def _person(subject: str, site: str, line: dict) -> dict:
 
 
 def _quality(subject: str, line: dict) -> dict:
-    found = {}
+    flags = {}
     for name, cell in line.items():
         column = _QUALITY.fullmatch(name)
         if column and cell not in MISSING:
-            found[subject, column[1] or "1", column[2]] = _number(cell)
-    return found
+            flags[subject, column[1] or "1", column[2]] = _number(cell)
+    return flags
 
 
 def read_motion_maxima(texts: dict[str, str]) -> dict:
@@ -157,15 +157,15 @@ def read_motion_maxima(texts: dict[str, str]) -> dict:
         (participant, session, run) -> (mm, degrees). Maxima over the run only, so framewise
         displacement cannot be computed from them.
     """
-    found = {}
+    maxima = {}
     for name, text in texts.items():
         if not name.endswith("_motion.csv"):
             continue
         for line in _rows(text):
             key = _MOTION_KEY.fullmatch(line.get("File", ""))
             if key:
-                found[key[1].zfill(7), key[2], key[3]] = (
+                maxima[key[1].zfill(7), key[2], key[3]] = (
                     _number(line.get("Max Motion (mm)")),
                     _number(line.get("Max Rotation (degree)")),
                 )
-    return found
+    return maxima

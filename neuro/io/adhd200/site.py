@@ -42,8 +42,8 @@ def parse_table(data: bytes, row, constant: str = "nan") -> tuple[np.ndarray, li
         file, brick, _ = line.split("\t", 2)
         if brick.partition("[")[0].strip() != str(number):
             raise InputProblem(f"{name}: volume {number} is labelled '{brick.strip()}'")
-        found = _INSIDE.search(file)
-        if found and (found[1].zfill(7), *found.groups()[1:]) != (
+        match = _INSIDE.search(file)
+        if match and (match[1].zfill(7), *match.groups()[1:]) != (
             row.participant_id,
             row.session,
             row.run,
@@ -125,15 +125,15 @@ class Site:
         self.folders.add(parts[0].zfill(7))
         if not name.endswith("_TCs.1D"):
             return
-        found = _TABLE.fullmatch(name)
-        if found is None and any(mark in name for mark in "*?["):
+        match = _TABLE.fullmatch(name)
+        if match is None and any(mark in name for mark in "*?["):
             # the shell handed an unmatched pattern on as a name; it is text, not a pattern
             self.failed.setdefault(parts[0].zfill(7), []).append(name)
-        elif found is None:
+        elif match is None:
             self.odd.append(entry)
-        elif found[5] == self.atlas:
+        elif match[5] == self.atlas:
             digest = hashlib.sha256(entry.read(4096)).hexdigest() if entry.size else ""
-            self.tables.append((found, entry, f"{entry.size} {digest}"))
+            self.tables.append((match, entry, f"{entry.size} {digest}"))
 
     def runs(self, filtered: bool) -> tuple[list[dict], list[dict], list[str]]:
         """Rows of the run table, exclusions, notes."""
@@ -141,10 +141,10 @@ class Site:
         prefix = _PREFIX[filtered]
         kind = f"{'band-passed' if filtered else 'unfiltered'} table ({prefix}*)"
         known = self.phenotypes.quality
-        for found, entry, head in self.tables:
-            if found[1] != prefix:
+        for match, entry, head in self.tables:
+            if match[1] != prefix:
                 continue
-            subject, session, run = found[2].zfill(7), found[3], found[4]
+            subject, session, run = match[2].zfill(7), match[3], match[4]
             key = f"sub-{subject}_ses-{session}_task-rest_run-{run}"
             folder = entry.parts[0].zfill(7)
             if folder != subject:

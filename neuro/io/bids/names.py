@@ -47,7 +47,9 @@ class Name:
     @functools.cached_property
     def run(self) -> tuple:
         """Entities that identify the run, in the order of the file name."""
-        return tuple(item for item in self.entities.items() if item[0] not in DERIVED_ENTITIES)
+        return tuple(
+            entity for entity in self.entities.items() if entity[0] not in DERIVED_ENTITIES
+        )
 
     @property
     def run_key(self) -> str:
@@ -62,7 +64,8 @@ class Name:
 
     @property
     def res(self) -> str:
-        return self.entities.get("res", "")
+        """Resolution of an image, density of a surface."""
+        return self.entities.get("res", self.entities.get("den", ""))
 
     @property
     def desc(self) -> str:
@@ -71,6 +74,12 @@ class Name:
     @property
     def is_image(self) -> bool:
         return self.extension in (".nii.gz", ".nii")
+
+    @property
+    def is_surface(self) -> bool:
+        """Whether it is a series on surfaces; of hemispheres the left one stands for both."""
+        left = self.extension == ".func.gii" and self.entities.get("hemi") == "L"
+        return self.extension == ".dtseries.nii" or left
 
 
 def parse(path: str, size: int) -> Name | None:
@@ -86,13 +95,13 @@ def parse(path: str, size: int) -> Name | None:
     last, dot, rest = last.partition(".")
     parts = f"{before}{line}{last}".split("_")
     entities, suffix, old = {}, "", False
-    for number, part in enumerate(parts):
-        found = _ENTITY.fullmatch(part)
-        if found:
-            entities[found[1]] = found[2]
+    for number, word in enumerate(parts):
+        match = _ENTITY.fullmatch(word)
+        if match:
+            entities[match[1]] = match[2]
         elif number == len(parts) - 1:
-            suffix = part
-        elif part == "bold":
+            suffix = word
+        elif word == "bold":
             old = True
     if not suffix:
         return None

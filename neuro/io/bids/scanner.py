@@ -12,8 +12,10 @@ import pandas as pd
 
 from neuro.io.bids import variants
 from neuro.io.bids.names import Name, bad_labels
+from neuro.io.bids.series import fits, missing_hemisphere, series_of
 from neuro.io.bids.tree import Intervals, Tree, sidecars, unknown_labels
 from neuro.io.formats import sampling
+from neuro.io.images import grayordinates as gray
 from neuro.io.images.header import header_tr
 from neuro.io.problems import InputProblem
 
@@ -50,7 +52,6 @@ _PATTERNS = {
     "nifti": "sub-*_bold.nii.gz with a *mask.nii.gz",
     "bids": "*_bold.nii.gz",
 }
-_PREPROCESSED = {"xcpd": ("denoised", "residual"), "fmriprep": ("preproc",)}
 
 
 def scan(
@@ -64,6 +65,7 @@ def scan(
     sessions: Sequence[str] | None = None,
     tr: float | None = None,
     echo: str | None = None,
+    surfaces: bool = True,
 ) -> pd.DataFrame:
     """Find the BOLD runs of a data set.
 
@@ -84,6 +86,9 @@ def scan(
         Sampling interval in s where neither sidecar nor header states it.
     echo : str, optional
         Of multi-echo runs; by default the combined image is the run.
+    surfaces : bool
+        Whether series on surfaces (`.dtseries.nii`, `.func.gii`) are runs where there are no
+        volumes. Where there are, `space` decides.
 
     Returns
     -------
@@ -103,9 +108,9 @@ def scan(
     tree = Tree(root)
     wanted = tree.choose_subjects(subjects)
     files = {label: tree.files(label) for label in wanted}
-    images = [name for names in files.values() for name in names if _is_bold(name)]
+    images = series_of(files, space, surfaces)
     layout, why = _layout(root, layout, images, files, tree)
-    images = variants.runs_only([n for n in images if _fits(n, layout)], echo, layout, root)
+    images = variants.runs_only([n for n in images if fits(n, layout)], echo, layout, root)
     problems = []
     everything = images
     for entity, labels in (("task", tasks), ("ses", sessions)):
@@ -149,9 +154,9 @@ def grids(root, space: str | None = None, echo: str | None = None) -> dict[str, 
     """
     tree = Tree(root)
     files = {label: tree.files(label) for label in tree.choose_subjects(None)}
-    images = [name for names in files.values() for name in names if _is_bold(name)]
+    images = series_of(files, space, True)
     layout, _ = _layout(root, "auto", images, files, tree)
-    images = variants.runs_only([n for n in images if _fits(n, layout)], echo, layout, root)
+    images = variants.runs_only([n for n in images if fits(n, layout)], echo, layout, root)
     inside = Counter(name.res or "none" for name in images if space in (None, name.space))
     return {"space": Counter(name.space for name in images), "res": inside}
 
@@ -207,21 +212,8 @@ def metadata(root, bold: str) -> dict:
     return merged
 
 
-def _is_bold(name: Name) -> bool:
-    return name.suffix == "bold" and name.is_image and "sub" in name.entities
-
-
-def _fits(name: Name, layout: str) -> bool:
-    in_func = "/func/" in name.path
-    if layout in _PREPROCESSED:
-        return name.desc in _PREPROCESSED[layout] and in_func
-    if layout == "bids":
-        return not name.desc and name.space == "native" and in_func
-    return True
-
-
 def _layout(root, layout, images, files, tree) -> tuple[str, str]:
-    counts = {kind: sum(_fits(name, kind) for name in images) for kind in LAYOUTS}
+    counts = {kind: sum(fits(name, kind) for name in images) for kind in LAYOUTS}
     known = (tree.top, *files.values())
     masks = any(_is_mask(name, "nifti") for names in known for name in names)
     raw = counts["bids"] == len(images)
@@ -238,7 +230,10 @@ def _layout(root, layout, images, files, tree) -> tuple[str, str]:
         seen = [f"{kind} ({count})" for kind, count in counts.items() if count and images]
         other = f"; the images fit {' or '.join(seen)}" if seen else tree.hint()
         raise InputProblem(f"{root}: no image {_PATTERNS[layout]} for kind '{layout}'{other}")
-    return layout, f"{counts[layout]} images named {_PATTERNS[layout]}"
+    pattern = _PATTERNS[layout]
+    if next(name for name in images if fits(name, layout)).is_surface:
+        return layout, f"{counts[layout]} series on surfaces (*.dtseries.nii, *.func.gii)"
+    return layout, f"{counts[layout]} images named {pattern}"
 
 
 def _one_grid(images: list[Name], space, res) -> tuple[list[Name], list[Name]]:
@@ -248,16 +243,16 @@ def _one_grid(images: list[Name], space, res) -> tuple[list[Name], list[Name]]:
         ("data.space", space, lambda name: name.space),
         ("data.res", res, lambda name: name.res or "none"),
     ):
-        found = Counter(value(name) for name in chosen)
-        listed = ", ".join(f"{label} ({found[label]})" for label in sorted(found))
+        counts = Counter(value(name) for name in chosen)
+        listed = ", ".join(f"{label} ({counts[label]})" for label in sorted(counts))
         if wanted is not None:
             wanted = str(wanted)
-            if wanted not in found:
-                near = difflib.get_close_matches(wanted, list(found), 1, 0.6)
+            if wanted not in counts:
+                near = difflib.get_close_matches(wanted, list(counts), 1, 0.6)
                 hint = f"; did you mean '{near[0]}'?" if near else ""
                 raise InputProblem(f"{key}: no image in '{wanted}'; found {listed}{hint}")
             chosen = [name for name in chosen if value(name) == wanted]
-        elif len(found) > 1:
+        elif len(counts) > 1:
             raise InputProblem(f"{key}: the images come in several, choose one: {listed}")
     kept = {id(name) for name in chosen}
     return chosen, [name for name in images if id(name) not in kept]
@@ -293,30 +288,34 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr, ech
     if "/" in image.path and folder != f"sub-{label}":
         problems.append(f"{image.path}: a file of sub-{label} in the folder {folder}")
     problems += variants.problem(image, echo)
-    found: dict[str, Name | None] = {"bold": image}
+    named: dict[str, Name | None] = {"bold": image}
     masks = [name for name in names if _is_mask(name, layout)]
     if layout == "nifti":
         masks += [name for name in tree.flat.get("", ()) if _is_mask(name, layout)]
-    found["mask"] = _nearest(image, masks, same_grid=layout != "nifti")
-    if found["mask"] is None and layout == "xcpd":
+    named["mask"] = _nearest(image, masks, same_grid=layout != "nifti")
+    if named["mask"] is None and layout == "xcpd":
         anatomy = [name for name in tree.anatomy(label) if _is_mask(name, layout)]
-        found["mask"] = _nearest(image, anatomy, same_grid=True)
+        named["mask"] = _nearest(image, anatomy, same_grid=True)
     tables = [name for name in names if name.suffix in ("timeseries", "regressors")]
     tables = [name for name in tables if name.desc == "confounds" and name.extension == ".tsv"]
-    found["confounds"] = _nearest(image, tables, same_grid=False)
+    named["confounds"] = _nearest(image, tables, same_grid=False)
     for kind, endings in (
         ("motion", (".tsv", ".txt", ".par", ".1D")),
         ("outliers", (".tsv",)),
     ):
         listed = [name for name in names if name.suffix == kind and name.extension in endings]
-        found[kind] = _nearest(image, listed, same_grid=False)
+        named[kind] = _nearest(image, listed, same_grid=False)
     needed = {"fmriprep": ("mask", "confounds"), "xcpd": ("mask",), "nifti": ("mask",), "bids": ()}
+    needs = [kind for kind in needed[layout] if not (image.is_surface and kind == "mask")]
+    if image.is_surface:
+        named["mask"] = None
+        problems += missing_hemisphere(image, names)
     problems += [
         f"{image.path}: {variants.MISSING[kind]}" + variants.ADVICE.get((layout, kind), "")
-        for kind in needed[layout]
-        if found[kind] is None
+        for kind in needs
+        if named[kind] is None
     ]
-    present = [name for name in found.values() if name is not None]
+    present = [name for name in named.values() if name is not None]
     problems += [
         f"{n.path}: a link that leads nowhere; get the file" for n in present if n.size < 0
     ]
@@ -325,7 +324,8 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr, ech
     problems += lines
     header = None
     if stated is None and image.size > 0:
-        header = header_tr(os.path.join(reader.root, image.path))
+        read = gray.header_tr if image.is_surface else header_tr
+        header = read(os.path.join(reader.root, image.path))
     seconds, source, problem = sampling.decide(
         image.path, sidecar=stated, header=header, config=tr, source=source
     )
@@ -333,7 +333,7 @@ def _row(image: Name, files, tree: Tree, layout: str, reader: Intervals, tr, ech
     status = "problem" if problems else "empty" if empty else "ok"
     return {
         **_identity(image, layout),
-        **{kind: name.path if name is not None else "" for kind, name in found.items()},
+        **{kind: name.path if name is not None else "" for kind, name in named.items()},
         "json": json_path,
         "tr": seconds,
         "tr_source": source,
@@ -381,11 +381,11 @@ def _left_over(chosen: list[Name], others: list[Name], layout: str) -> list[dict
             missing.setdefault(name.run_key, []).append(name)
     rows = []
     for names in missing.values():
-        found = ", ".join(sorted({f"{n.space} {n.res}".strip() for n in names}))
+        grids = ", ".join(sorted({f"{n.space} {n.res}".strip() for n in names}))
         row = dict.fromkeys(COLUMNS, "") | _identity(names[0], layout)
         row.update(tr=float("nan"), tr_source="missing", status="problem")
         row["space"], row["res"] = chosen[0].space, chosen[0].res
-        row["reason"] = f"{names[0].run_key}: no image in {grid}; found {found}"
+        row["reason"] = f"{names[0].run_key}: no image in {grid}; found {grids}"
         rows.append(row)
     return rows
 

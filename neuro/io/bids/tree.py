@@ -47,11 +47,11 @@ class Tree:
     def json(self, relative: str) -> dict[str, list[Name]]:
         """JSON files of one folder by subject; `""` holds those of all subjects."""
         if relative not in self._json:
-            found: dict = {}
+            content: dict = {}
             for name in self.listed(relative)[0]:
                 if name.extension == ".json":
-                    found.setdefault(name.entities.get("sub", ""), []).append(name)
-            self._json[relative] = found
+                    content.setdefault(name.entities.get("sub", ""), []).append(name)
+            self._json[relative] = content
         return self._json[relative]
 
     def choose_subjects(self, wanted) -> list[str]:
@@ -75,8 +75,8 @@ class Tree:
             for name in sorted(os.listdir(folder)):
                 inside = os.path.join(folder, name)
                 if os.path.isdir(inside) and not name.startswith(("sub-", ".")):
-                    found = any(item.startswith("sub-") for item in os.listdir(inside))
-                    if found:
+                    nested = any(item.startswith("sub-") for item in os.listdir(inside))
+                    if nested:
                         return (
                             f"; there are some in {os.path.join(base, name)}: set data.root to it"
                         )
@@ -110,13 +110,13 @@ class Tree:
 def unknown_labels(entity: str, wanted: Iterable, known: set, where: str = "") -> list[str]:
     """One line per label that does not occur."""
     key = {"sub": "data.subjects", "task": "data.tasks", "ses": "data.sessions"}[entity]
-    found = sorted(label for label in known if label)
+    labels = sorted(label for label in known if label)
     problems = []
     for label in wanted:
         label = str(label).removeprefix(f"{entity}-")
-        if label not in found:
-            listed = " ".join(found[:3]) + (f" ... ({len(found)})" if len(found) > 3 else "")
-            near = difflib.get_close_matches(label, found, 1, 0.6)
+        if label not in labels:
+            listed = " ".join(labels[:3]) + (f" ... ({len(labels)})" if len(labels) > 3 else "")
+            near = difflib.get_close_matches(label, labels, 1, 0.6)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             problems.append(
                 f"{key}: '{label}' not found{f' in {where}' if where else ''}; "
@@ -157,7 +157,7 @@ def _stem(name: Name) -> str:
 
 def sidecars(image: Name, tree: Tree) -> list[Name]:
     """JSON files that apply to an image, nearest and most specific first."""
-    found: list[Name] = []
+    inherited: list[Name] = []
     folder = os.path.dirname(image.path)
     while True:
         of_folder = tree.json(folder)
@@ -168,7 +168,7 @@ def sidecars(image: Name, tree: Tree) -> list[Name]:
             if name.suffix == image.suffix
             and all(image.entities.get(key) == value for key, value in name.entities.items())
         ]
-        found += sorted(here, key=lambda name: -len(name.entities))
+        inherited += sorted(here, key=lambda name: -len(name.entities))
         if not folder:
-            return found
+            return inherited
         folder = os.path.dirname(folder)

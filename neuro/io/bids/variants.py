@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 
 from neuro.io.bids.names import Name
+from neuro.io.images import grayordinates as gray
 from neuro.io.images.header import n_volumes
 from neuro.io.problems import InputProblem
 
@@ -72,16 +73,23 @@ def runs_only(images: list[Name], echo=None, layout="", root="") -> list[Name]:
             first = min(map(_number, several))
             kept += [name for name in several if _number(name) == first]
     if layout == "xcpd":
-        kept = without_combined(kept, lambda name: n_volumes(f"{root}/{name.path}") or 0)
+        kept = without_combined(kept, lambda name: _length(name, f"{root}/{name.path}"))
     order = {id(name): place for place, name in enumerate(images)}
     return sorted(kept, key=lambda name: order[id(name)])
 
 
+def _length(name: Name, path: str) -> int:
+    """Volumes of an image, or of a series on surfaces."""
+    return gray.header_volumes(path) if name.is_surface else n_volumes(path) or 0
+
+
 def problem(image: Name, echo: str | None = None) -> list[str]:
     """Why an image that :func:`runs_only` kept is no run, in a list of at most one line."""
-    part = image.entities.get("part", "mag")
-    if part != "mag":
-        return [f"{image.path}: not a magnitude image (part-{part}), and there is none beside it"]
+    component = image.entities.get("part", "mag")
+    if component != "mag":
+        return [
+            f"{image.path}: not a magnitude image (part-{component}), and there is none beside it"
+        ]
     if "echo" in image.entities and echo is None:
         return [
             f"{image.path}: one echo of a multi-echo run without a combined image; combine the "
@@ -93,17 +101,14 @@ def problem(image: Name, echo: str | None = None) -> list[str]:
 def instead(names: Iterable[Name]) -> str:
     """What a folder without volumes holds instead, with what to do; empty for neither."""
     names = list(names)
-    cifti = [n for n in names if n.extension in (".dtseries.nii", ".ptseries.nii")]
-    if cifti:
+    parcels = [n for n in names if n.extension == ".ptseries.nii"]
+    if parcels:
+        return f"; there are {len(parcels)} region tables (*.ptseries.nii): set data.kind: table"
+    spaces = sorted({n.space for n in names if n.is_surface})
+    if spaces:
         return (
-            f"; there are {len(cifti)} CIFTI files (*{cifti[0].extension}): surfaces are not read "
-            "yet; give volumes in template space, or region tables (XCP-D writes both)"
-        )
-    surfaces = [n for n in names if n.extension == ".func.gii"]
-    if surfaces:
-        return (
-            f"; there are {len(surfaces)} surface files (*.func.gii): surfaces are not read yet; "
-            "give volumes in template space"
+            f"; there are series on surfaces in {', '.join(spaces)}: set data.space to one, and "
+            "data.kind to fmriprep or xcpd"
         )
     if any(n.suffix in ("boldref", "xfm") for n in names):
         return (
@@ -143,7 +148,7 @@ def without_combined(names, length) -> list:
     """
     groups: dict = {}
     for name in names:
-        own = tuple(item for item in name.entities.items() if item[0] != "run")
+        own = tuple(entity for entity in name.entities.items() if entity[0] != "run")
         groups.setdefault((own, name.extension), []).append(name)
     left_out = set()
     for members in groups.values():

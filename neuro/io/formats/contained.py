@@ -96,16 +96,16 @@ def _group(path, group, known):
             continue
         if isinstance(link, h5py.SoftLink):
             continue
-        item = group[name]
+        node = group[name]
         # hard links can make circles
-        address = h5py.h5o.get_info(item.id).addr
+        address = h5py.h5o.get_info(node.id).addr
         if address in known:
             continue
         known.add(address)
-        if isinstance(item, h5py.Group):
-            _group(path, item, known)
-        elif isinstance(item, h5py.Dataset):
-            _dataset(path, item)
+        if isinstance(node, h5py.Group):
+            _group(path, node, known)
+        elif isinstance(node, h5py.Dataset):
+            _dataset(path, node)
 
 
 def _dataset(path, item):

@@ -69,12 +69,17 @@ def tables_of(nwb, kind: str) -> dict:
         Series of the same name lie in several containers; paths such as
         `ophys/Fluorescence/plane0` tell them apart.
     """
-    found = {}
-    for item in nwb.objects.values():
-        if getattr(item, "neurodata_type", None) == kind:
-            parts, above = [item.name], item.parent
-            while above is not None and above is not nwb:
-                parts.append(above.name)
-                above = above.parent
-            found["/".join(reversed(parts))] = item
-    return found
+    return {
+        path_of(nwb, table): table
+        for table in nwb.objects.values()
+        if getattr(table, "neurodata_type", None) == kind
+    }
+
+
+def path_of(nwb, held) -> str:
+    """Where an object lies in an NWB file, without the outermost folder."""
+    parts, above = [held.name], held.parent
+    while above is not None and above is not nwb:
+        parts.append(above.name)
+        above = above.parent
+    return "/".join(reversed(parts))

@@ -98,9 +98,9 @@ def ages(column: pd.Series, path, notes: list) -> tuple[pd.Series, list[str]]:
     """
     tops = {}
     for cell in column.dropna().unique():
-        found = _TOP.fullmatch(cell.strip())
-        if found:
-            tops[cell] = found[1] or found[2]
+        match = _TOP.fullmatch(cell.strip())
+        if match:
+            tops[cell] = match[1] or match[2]
     numbers = pd.to_numeric(column.replace(tops), errors="coerce")
     problems = [*not_numbers(column, numbers, path, "age")]
     scale, unit = _unit(path)
@@ -212,9 +212,9 @@ def diagnoses(column: pd.Series, path, columns: Mapping, notes: list):
     column : pandas.Series of float
     problems : list of str
     """
-    found = column.str.strip().value_counts()
+    counts = column.str.strip().value_counts()
     if not any(columns.get(name) for name in _CODES):
-        return _coded(column, path, found)
+        return _coded(column, path, counts)
     codes: dict = {}
     problems = []
     for code, name in enumerate(("controls", "cases")):
@@ -222,16 +222,16 @@ def diagnoses(column: pd.Series, path, columns: Mapping, notes: list):
         if not wanted:
             problems.append(f"data.columns.{name}: missing; name the values that are {name}")
         for value in map(str, [wanted] if isinstance(wanted, str) else wanted):
-            if value not in found:
-                listed = ", ".join(sorted(found.index)[:6])
+            if value not in counts:
+                listed = ", ".join(sorted(counts.index)[:6])
                 problems.append(
                     f"data.columns.{name}: no row of {path} holds '{value}'; found {listed}"
-                    f"{nearest(value, found.index)}"
+                    f"{nearest(value, counts.index)}"
                 )
             elif codes.get(value, code) != code:
                 problems.append(f"data.columns: '{value}' stands under cases and under controls")
             codes[value] = code
-    others = [f"{value} ({found[value]})" for value in sorted(found.index) if value not in codes]
+    others = [f"{value} ({counts[value]})" for value in sorted(counts.index) if value not in codes]
     if others:
         notes.append(f"{path}: neither case nor control: {', '.join(others)}; dx is n/a")
     return column.str.strip().map(codes).astype(float), problems

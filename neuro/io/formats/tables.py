@@ -168,16 +168,16 @@ def read_participants(path, columns=None) -> pd.DataFrame:
             continue
         text = table[name].astype("str").where(table[name].notna())
         if name in read:
-            table[name], found = read[name](text, path, notes)
+            table[name], notes_of_column = read[name](text, path, notes)
         else:
             table[name] = pd.to_numeric(text, errors="coerce")
-            found = people.not_numbers(text, table[name], path, name)
-            if not found:
+            notes_of_column = people.not_numbers(text, table[name], path, name)
+            if not notes_of_column:
                 # 999 where all others are 70 to 140 was not measured
                 known, said = without_codes(table[[name]].to_numpy(float), [name])
                 table[name] = known[:, 0]
                 notes += [f"{path}: {line}" for line in said]
-        problems += found
+        problems += notes_of_column
     if problems:
         raise InputProblem(problems)
     table.attrs["notes"] = notes

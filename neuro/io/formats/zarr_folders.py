@@ -42,8 +42,10 @@ def types_of(path) -> set[str]:
     path = Path(path)
     if not is_zarr(path) or _attributes(path / ".zattrs").get("neurodata_type") != "NWBFile":
         return set()
-    found = {str(_attributes(item).get("neurodata_type")) for item in path.rglob(".zattrs")}
-    return found - {"None"}
+    types = {
+        str(_attributes(attributes).get("neurodata_type")) for attributes in path.rglob(".zattrs")
+    }
+    return types - {"None"}
 
 
 @contextlib.contextmanager
@@ -91,31 +93,31 @@ def check(path) -> None:
     InputProblem
     """
     path = Path(path)
-    for item in path.rglob(".zattrs"):
-        for link in _attributes(item).get("zarr_link") or []:
+    for meta in path.rglob(".zattrs"):
+        for link in _attributes(meta).get("zarr_link") or []:
             source = str(link.get("source", ".")) if isinstance(link, dict) else str(link)
             if not (path / source).resolve().is_relative_to(path.resolve()):
                 raise InputProblem(
-                    f"{path}: '{item.parent.relative_to(path)}' lies in another folder, {source}; "
+                    f"{path}: '{meta.parent.relative_to(path)}' lies in another folder, {source}; "
                     "not read; save the data in one"
                 )
-    for item in path.rglob(".zarray"):
-        shape = _attributes(item).get("shape")
+    for meta in path.rglob(".zarray"):
+        shape = _attributes(meta).get("shape")
         if not isinstance(shape, list) or not all(isinstance(n, int) for n in shape):
             continue
         size = math.prod(shape) * 8
         if size > contained.LARGEST:
-            stored = sum(entry.stat().st_size for entry in os.scandir(item.parent))
-            name = str(item.parent.relative_to(path))
+            stored = sum(entry.stat().st_size for entry in os.scandir(meta.parent))
+            name = str(meta.parent.relative_to(path))
             contained.refuse_inflated(path, name, size, stored)
 
 
 def _attributes(path) -> dict:
     try:
-        found = json.loads(Path(path).read_text("utf-8"))
+        content = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 @contextlib.contextmanager

@@ -55,6 +55,6 @@ def read_graph_maps(path) -> GraphMaps:
     needed = ("maps", "run_key", "participant_id", "region")
     with open_h5(path, needed) as file, readable(path, DAMAGED):
         return GraphMaps(
-            maps={name: item[()] for name, item in file["maps"].items()},
+            maps={name: dataset[()] for name, dataset in file["maps"].items()},
             **{name: read_strings(file, name) for name in ("run_key", "participant_id", "region")},
         )

@@ -69,7 +69,9 @@ def n_volumes(path) -> int | None:
         for size, place, letter in ((348, 40, "h"), (540, 16, "q")):
             if len(head) >= size and struct.unpack(order + "i", head[:4])[0] == size:
                 dim = struct.unpack_from(f"{order}8{letter}", head, place)
-                return int(dim[4]) if dim[0] >= 4 else 1
+                # four axes of length 1 come first in CIFTI
+                place = 5 if dim[0] == 6 else 4
+                return int(dim[place]) if dim[0] >= 4 else 1
     return None
 
 
@@ -132,8 +134,8 @@ def _cut_off(path: Path, img) -> str | None:
     data = img.dataobj
     needed = int(data.offset) + math.prod(map(int, data.shape)) * data.dtype.itemsize
     if path.suffix != ".gz":
-        found = path.stat().st_size
-        short = found < needed
+        n_bytes = path.stat().st_size
+        short = n_bytes < needed
     else:
         with open(path, "rb") as stream:
             stream.seek(-4, os.SEEK_END)
@@ -141,11 +143,11 @@ def _cut_off(path: Path, img) -> str | None:
         if tail == needed % (1 << 32):
             return None
         # several members or padding also end like this: count the bytes to be sure
-        found = _decoded_length(path)
-        short = found < needed
+        n_bytes = _decoded_length(path)
+        short = n_bytes < needed
     if short:
         return (
-            f"{path}: the file is cut off: {found} bytes, the header announces {needed}; copy it "
+            f"{path}: the file is cut off: {n_bytes} bytes, the header announces {needed}; copy it "
             "again"
         )
     return None

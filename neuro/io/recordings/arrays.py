@@ -64,9 +64,9 @@ def choose(path, arrays, variable) -> dict:
     if key is None and len(flat) == 1:
         key = flat[0]
     if key is None or key not in arrays:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         what = f"no array '{variable}'" if variable else f"{len(flat)} arrays that may be traces"
-        raise InputProblem(f"{path}: {what}; set recordings.variable; found {found}")
+        raise InputProblem(f"{path}: {what}; set recordings.variable; found {shapes}")
     rate, mask = _named(arrays, RATE_KEYS, key), _named(arrays, MASK_KEYS, key)
     times, marks = _named(arrays, TIME_KEYS, key), _named(arrays, ("iscell",), key)
     facts = [(mask.size, "the frame mask")] if mask is not None else []

@@ -73,8 +73,8 @@ def read_kernels(path, *, fs=None, variable=None) -> PairKernels:
     problems = []
     names = names_of(arrays) or []
     if len(names) != len(kernels):
-        found = f"{len(names)} names" if names else "no names"
-        problems.append(f"{path}: {found} for {len(kernels)} neurons; add an array 'names'")
+        given_names = f"{len(names)} names" if names else "no names"
+        problems.append(f"{path}: {given_names} for {len(kernels)} neurons; add an array 'names'")
     if fs is None and "t" in arrays and arrays["t"].size > 1:
         fs = rate_of_times(path, arrays["t"])
     if fs is None:

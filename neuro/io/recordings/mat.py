@@ -65,17 +65,17 @@ def _walk_struct(name, value):
 def _walk_hdf5(file, group, prefix=""):
     import h5py
 
-    for key, item in group.items():
+    for key, node in group.items():
         if key.startswith("#"):
             continue
         name = f"{prefix}{key}"
-        if isinstance(item, h5py.Group):
-            yield from _walk_hdf5(file, item, f"{name}.")
-        elif item.dtype.kind == "O":
-            cells = [file[reference] for reference in np.ravel(item[()])]
+        if isinstance(node, h5py.Group):
+            yield from _walk_hdf5(file, node, f"{name}.")
+        elif node.dtype.kind == "O":
+            cells = [file[reference] for reference in np.ravel(node[()])]
             if cells and all(cell.dtype.kind in "u" for cell in cells):
                 yield name, np.array(["".join(map(chr, np.ravel(cell[()]))) for cell in cells])
-        elif item.attrs.get("MATLAB_class") == b"char":
-            yield name, np.array(["".join(map(chr, np.ravel(item[()].T)))])
+        elif node.attrs.get("MATLAB_class") == b"char":
+            yield name, np.array(["".join(map(chr, np.ravel(node[()].T)))])
         else:
-            yield name, np.asarray(item[()]).T
+            yield name, np.asarray(node[()]).T

@@ -47,10 +47,10 @@ def load_nwb(path, variable=None) -> dict:
         not regular.
     """
     with open_nwb(path) as file:
-        found = tables_of(file, "RoiResponseSeries")
-        chosen = {name: item for name, item in found.items() if _fits(name, variable)}
+        available = tables_of(file, "RoiResponseSeries")
+        chosen = {name: candidate for name, candidate in available.items() if _fits(name, variable)}
         if len(chosen) != 1:
-            listed = ", ".join(_shortest(sorted(chosen or found))) or "none"
+            listed = ", ".join(_shortest(sorted(chosen or available))) or "none"
             raise InputProblem(
                 f"{path}: {len(chosen)} RoiResponseSeries fit; set recordings.variable to one of: "
                 f"{listed}"

@@ -53,16 +53,16 @@ def load_suite2p(path, variable=None) -> dict:
             f"{path}: no {name}.npy and no planes in this folder; give a suite2p folder or a file"
         )
     parts = [beside(folder / f"{name}.npy") for folder in planes]
-    frames = sorted({part["values"].shape[1] for part in parts})
-    rates = sorted({part["fs"] for part in parts if part["fs"]})
+    frames = sorted({content["values"].shape[1] for content in parts})
+    rates = sorted({content["fs"] for content in parts if content["fs"]})
     if len(frames) > 1 or len(rates) > 1:
         what = f"{frames[0]} to {frames[-1]} frames" if len(frames) > 1 else f"rates {rates} Hz"
         raise InputProblem(f"{path}: planes have {what}; give one plane, e.g. {planes[0]}")
     cells = [
-        np.ones(len(part["values"]), bool) if part["cells"] is None else part["cells"]
-        for part in parts
+        np.ones(len(content["values"]), bool) if content["cells"] is None else content["cells"]
+        for content in parts
     ]
-    whole = {**parts[0], "values": np.concatenate([part["values"] for part in parts])}
+    whole = {**parts[0], "values": np.concatenate([content["values"] for content in parts])}
     return whole | {"cells": np.concatenate(cells), "n_neurons": []}
 
 

@@ -118,8 +118,8 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     stated, problem = _stated(path, content, fs)
     problems = [problem] if problem else []
     known = stated if stated is not None else fs
-    values, names, rate, found = without_clocks(path, values, content.get("names"), known)
-    notes += [*content.get("notes", []), *found]
+    values, names, rate, remarks = without_clocks(path, values, content.get("names"), known)
+    notes += [*content.get("notes", []), *remarks]
     if rate is None and not problem:
         problems.append(
             f"{path.name.removesuffix(path.suffix)}: no sampling rate in the file; set "
@@ -143,15 +143,15 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     if names is not None and len(names) != values.shape[1]:
         problems.append(f"{path}: {len(names)} neuron names for {values.shape[1]} traces")
         names = None
-    values, names, numbers, found = only_cells(path, values, names, content.get("cells"))
+    values, names, numbers, remarks = only_cells(path, values, names, content.get("cells"))
     values, coded = without_codes(values, names, "neuron")
     traces = np.ascontiguousarray(values, dtype=np.float32)
-    found = [*found, *coded, *twice(same_columns(traces), names, "neurons")]
+    remarks = [*remarks, *coded, *twice(same_columns(traces), names, "neurons")]
     problems += [f"{path}: {line}" for line in recording_problems(traces, names, mask)]
     if problems:
         raise InputProblem(problems)
     stem = content.get("name") or path.name.removesuffix(path.suffix)
-    return Recording(stem, traces, float(rate), names, mask, str(path), numbers, (*notes, *found))
+    return Recording(stem, traces, float(rate), names, mask, str(path), numbers, (*notes, *remarks))
 
 
 def recording_problems(traces, names=None, frame_mask=None) -> list[str]:

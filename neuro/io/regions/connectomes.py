@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,12 @@ class Connectomes:
     run_key: list[str]
     region: list[str]
     kind: str
+
+
+def n_regions(n_edges: int) -> int | None:
+    """Number of regions behind a number of edges, None where there is none."""
+    count = (1 + math.isqrt(1 + 8 * n_edges)) // 2
+    return count if n_edges > 0 and count * (count - 1) // 2 == n_edges else None
 
 
 def write_connectomes(path, edges, participant_id, run_key, region, kind, index=None) -> Path:
@@ -116,7 +123,7 @@ def read_connectomes(path) -> Connectomes:
         open_h5(path, ("edges", "index", "participant_id", "run_key", "region")) as file,
         readable(path, DAMAGED),
     ):
-        found = Connectomes(
+        content = Connectomes(
             edges=file["edges"][()],
             index=file["index"][()],
             participant_id=read_strings(file, "participant_id"),
@@ -124,14 +131,14 @@ def read_connectomes(path) -> Connectomes:
             region=read_strings(file, "region"),
             kind=str(file.attrs.get("kind", "n/a")),
         )
-    n_regions = len(found.region)
+    n_regions = len(content.region)
     expected = np.column_stack(np.triu_indices(n_regions, 1))
-    if not np.array_equal(found.index, expected) or found.edges.shape != (
-        len(found.run_key),
+    if not np.array_equal(content.index, expected) or content.edges.shape != (
+        len(content.run_key),
         len(expected),
     ):
         raise InputProblem(
-            f"{path}: {found.edges.shape} edges for {len(found.run_key)} runs and {n_regions} "
+            f"{path}: {content.edges.shape} edges for {len(content.run_key)} runs and {n_regions} "
             "regions, or another edge order; expected numpy.triu_indices(n_regions, 1)"
         )
-    return found
+    return content

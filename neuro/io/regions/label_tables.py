@@ -77,9 +77,9 @@ def read_names(path) -> dict[int, str]:
     except UnicodeDecodeError:
         raise InputProblem(f"{path}: not UTF-8; save the table as UTF-8") from None
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    found = [_LUT.fullmatch(line) for line in lines]
-    if lines and all(found):
-        return {int(match[1]): match[2] for match in found if match}
+    matches = [_LUT.fullmatch(line) for line in lines]
+    if lines and all(matches):
+        return {int(match[1]): match[2] for match in matches if match}
     bare = [line.split(None, 1) for line in lines]
     if path.suffix == ".txt" and all(len(row) == 2 and row[0].isdigit() for row in bare):
         return {int(code): name.strip() for code, name in bare}
@@ -117,14 +117,14 @@ def names_of(table: pd.DataFrame, where) -> dict[int, str]:
         )
     code, name = columns[codes[0]], columns[names[0]]
     used = table[table[code].notna() & table[name].notna()]
-    found: dict[int, str] = {}
+    name_of: dict[int, str] = {}
     for value, word in zip(used[code], used[name]):
         number, word = float(value), str(word).strip().replace("\t", " ")
         if number != int(number):
             raise InputProblem(f"{where}: column '{code}': '{value}' is no whole number")
-        if found.setdefault(int(number), word) != word:
+        if name_of.setdefault(int(number), word) != word:
             raise InputProblem(f"{where}: the value {int(number)} has two names; keep one")
-    return found
+    return name_of
 
 
 def _numeric(column) -> bool:

@@ -137,9 +137,11 @@ def read_roi_table(
 def _key(path: Path) -> tuple[str, str]:
     """Run key and participant of a BIDS-like name; else the stem for both."""
     stem = path.name.removesuffix(".ptseries.nii").removesuffix(path.suffix)
-    entities = [part for part in stem.split("_") if re.fullmatch(r"[a-z]+-[A-Za-z0-9]+", part)]
+    entities = [
+        entity for entity in stem.split("_") if re.fullmatch(r"[a-z]+-[A-Za-z0-9]+", entity)
+    ]
     if entities and entities[0].startswith("sub-"):
-        kept = [part for part in entities if part.partition("-")[0] not in DERIVED_ENTITIES]
+        kept = [entity for entity in entities if entity.partition("-")[0] not in DERIVED_ENTITIES]
         return "_".join(kept), entities[0].removeprefix("sub-")
     return stem, stem
 
@@ -183,10 +185,10 @@ def series_problems(values, regions: Sequence[str], min_volumes: int = MIN_VOLUM
     if repeated:
         problems.append(f"label {_few(repeated)} is repeated; labels must differ")
     wrong = ~np.isfinite(values)
-    part = wrong.any(axis=0) & ~np.isnan(values).all(axis=0)
-    if part.any():
-        listed = _few([name for name, bad in zip(regions, part) if bad])
-        row = int(np.flatnonzero(wrong[:, part].any(axis=1))[0])
+    in_part = wrong.any(axis=0) & ~np.isnan(values).all(axis=0)
+    if in_part.any():
+        listed = _few([name for name, bad in zip(regions, in_part) if bad])
+        row = int(np.flatnonzero(wrong[:, in_part].any(axis=1))[0])
         problems.append(
             f"missing or infinite values in region {listed}, first in volume {row} (counted "
             "from 0); a region may be missing throughout, not in part"

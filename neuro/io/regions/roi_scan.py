@@ -20,6 +20,7 @@ from neuro.io.formats import contained, sampling
 from neuro.io.formats.tables import read_tsv, subject_label
 from neuro.io.formats.text_tables import SUFFIXES
 from neuro.io.problems import InputProblem
+from neuro.io.regions.plain_names import owner
 
 COLUMNS = (
     "run_key",
@@ -173,7 +174,7 @@ def _key(row: dict) -> str:
 
 def _files(root: Path) -> list[str]:
     """Relative paths in the root, `sub-*`, `sub-*/ses-*` and their `func`, sorted."""
-    found, folders = [], [""]
+    tables, folders = [], [""]
     while folders:
         below = folders.pop()
         with os.scandir(os.path.join(root, below)) as entries:
@@ -184,8 +185,8 @@ def _files(root: Path) -> list[str]:
                     if entry.name.startswith(first):
                         folders.append(path)
                 elif entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
-                    found.append(path)
-    return sorted(found)
+                    tables.append(path)
+    return sorted(tables)
 
 
 def _from_folder(root: Path, participants, atlas) -> list[dict]:
@@ -233,7 +234,7 @@ def _word(name: Name) -> str:
     """What was done to the run (HALFpipe's feature, C-PAC's regression), and the atlas."""
     parts = [name.entities.get(key) for key in ("feature", "setting", "reg")]
     parts.append(name.entities.get("atlas") or name.entities.get("seg"))
-    return "/".join(part for part in parts if part)
+    return "/".join(folder for folder in parts if folder)
 
 
 def _words(tables: list[Name]) -> list[tuple]:
@@ -241,8 +242,8 @@ def _words(tables: list[Name]) -> list[tuple]:
 
 
 def _plain_words(paths: list[str]) -> list[tuple]:
-    found = [(path, re.search(r"_rois_([A-Za-z0-9]+)$", path.rpartition(".")[0])) for path in paths]
-    return [(path, match[1] if match else "") for path, match in found]
+    words = [(path, re.search(r"_rois_([A-Za-z0-9]+)$", path.rpartition(".")[0])) for path in paths]
+    return [(path, match[1] if match else "") for path, match in words]
 
 
 def varieties(root) -> Counter:
@@ -266,13 +267,13 @@ def varieties(root) -> Counter:
 
 def _one_atlas(tables: list[tuple], atlas) -> list:
     """What the tables hold of one atlas; `tables` are pairs with the word of their atlas."""
-    found = Counter(word for _, word in tables)
-    listed = ", ".join(word or "none" for word in sorted(found))
-    if atlas is not None and atlas not in found:
-        near = difflib.get_close_matches(atlas, [word for word in found if word], 1, 0.6)
+    counts = Counter(word for _, word in tables)
+    listed = ", ".join(word or "none" for word in sorted(counts))
+    if atlas is not None and atlas not in counts:
+        near = difflib.get_close_matches(atlas, [word for word in counts if word], 1, 0.6)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise InputProblem(f"data.atlas: no table of '{atlas}'; found {listed}{hint}")
-    if atlas is None and len(found) > 1:
+    if atlas is None and len(counts) > 1:
         raise InputProblem(f"data.atlas: the tables come from several, choose one: {listed}")
     return [table for table, word in tables if atlas in (None, word)]
 
@@ -302,10 +303,7 @@ def _from_plain_names(root: Path, files: list[str], participants) -> list[dict]:
     lost: list[str] = []
     for path in files:
         stem = path.removesuffix(Path(path).suffix)
-        label: str | None = stem
-        if known is not None:
-            whole = r"(?<![A-Za-z0-9]){}(?![A-Za-z0-9])"
-            label = next((k for k in known if re.search(whole.format(re.escape(k)), stem)), None)
+        label = stem if known is None else owner(stem, known)
         if label is None:
             lost.append(path)
             continue

@@ -62,16 +62,16 @@ def _names(path) -> list[str]:
             return [member.name for member in file if member.isfile()]
     # two levels suffice for the archives and spare large trees of trials
     return [
-        item.relative_to(path).as_posix()
+        entry.relative_to(path).as_posix()
         for pattern in ("*", "*/*.npy", "data-raw/raster/*/*.mat", "*/*.mat")
-        for item in path.glob(pattern)
-        if not item.parent.name.isdigit()
+        for entry in path.glob(pattern)
+        if not entry.parent.name.isdigit()
     ]
 
 
 def _files(path, ending) -> dict[str, bytes]:
     """Content of the files whose name has an ending, by name, sorted."""
-    path, found = Path(path), {}
+    path, files_of = Path(path), {}
     if path.is_file() and path.name.endswith(ending):
         return {path.name: path.read_bytes()}
     if path.is_file():
@@ -81,11 +81,11 @@ def _files(path, ending) -> dict[str, bytes]:
                     contained.refuse_large(path, member.name, member.size)
                     content = file.extractfile(member)
                     if content is not None:
-                        found[member.name.rpartition("/")[2]] = content.read()
+                        files_of[member.name.rpartition("/")[2]] = content.read()
     else:
-        for item in path.rglob(f"*{ending}"):
-            found[item.name] = item.read_bytes()
-    return dict(sorted(found.items()))
+        for entry in path.rglob(f"*{ending}"):
+            files_of[entry.name] = entry.read_bytes()
+    return dict(sorted(files_of.items()))
 
 
 def load_bipolar(path, variable=None) -> dict:

@@ -1,8 +1,7 @@
-"""Public image-fMRI data sets as they are downloaded: Algonauts 2023, NSD, BOLD5000, THINGS."""
+"""Image-fMRI data as they are downloaded (Algonauts 2023, NSD, BOLD5000, THINGS) or kept."""
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import numpy as np
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
-from neuro.io.responses import nsd
-from neuro.io.responses.parts import mapped
+from neuro.io.responses import nsd, picture_table
+from neuro.io.responses.parts import HeldPictures, mapped, table_rows
 from neuro.io.responses.pictures import below, by_name, decoded
 
 
 def recognise(path):
-    """The reader of a downloaded folder, or None.
+    """The reader of a downloaded folder, or of pictures with a table; None for others.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def recognise(path):
         return load_things
     if below(path, "*ROIs_TR*.h5") or below(path, "*ROIs_TR*.mat"):
         return load_bold5000
-    return None
+    return picture_table.load if picture_table.tables(path) else None
 
 
 def load_algonauts(path) -> dict:
@@ -80,7 +79,7 @@ def load_algonauts(path) -> dict:
     # the number of the NSD picture is what two subjects share
     ids = [re.sub(r".*nsd-0*(\d+)$", r"nsd-\1", file.stem) for file in files]
     return {
-        "stimuli": pictures,
+        "stimuli": HeldPictures(pictures, np.arange(len(pictures))),
         "responses": np.concatenate(list(sides.values()), axis=1),
         "stimulus_id": np.array(ids),
         "unit": names,
@@ -147,7 +146,7 @@ def load_bold5000(path) -> dict:
     pictures, notes = decoded(unique, root)
     place = {file: number for number, file in enumerate(unique)}
     return {
-        "stimuli": pictures[[place[file] for file in files]],
+        "stimuli": HeldPictures(pictures, [place[file] for file in files]),
         "responses": np.concatenate(list(parts.values()), axis=1),
         "stimulus_id": np.array([file.stem for file in files]),
         "unit": [f"{key}{k:04d}" for key, v in parts.items() for k in range(v.shape[1])],
@@ -194,7 +193,7 @@ def load_things(path) -> dict:
     import h5py
 
     root = Path(path)
-    found = {}
+    columns = {}
     for name in ("ResponseData.h5", "StimulusMetadata.csv", "VoxelMetadata.csv"):
         files = below(root, f"*_{name}")
         if len(files) != 1:
@@ -202,9 +201,9 @@ def load_things(path) -> dict:
             raise InputProblem(
                 f"{root}: {len(files)} files *_{name} ({given}); give a folder with one subject"
             )
-        found[name] = files[0]
-    trials, voxels = (_rows(found[f"{name}Metadata.csv"]) for name in ("Stimulus", "Voxel"))
-    file = found["ResponseData.h5"]
+        columns[name] = files[0]
+    trials, voxels = (table_rows(columns[f"{name}Metadata.csv"]) for name in ("Stimulus", "Voxel"))
+    file = columns["ResponseData.h5"]
     with readable(file, "not a table of responses as pandas writes it"), h5py.File(file) as stored:
         table = stored["ResponseData"]
         blocks = [key for key in table if key.endswith("_values") and table[key].dtype.kind == "f"]
@@ -216,7 +215,7 @@ def load_things(path) -> dict:
         )
     for name, rows, column in (("Stimulus", trials, "stimulus"), ("Voxel", voxels, "voxel_id")):
         if not rows or column not in rows[0]:
-            raise InputProblem(f"{found[f'{name}Metadata.csv']}: no column '{column}'")
+            raise InputProblem(f"{columns[f'{name}Metadata.csv']}: no column '{column}'")
     names = [row["stimulus"] for row in trials]
     files = by_name(names, root.rglob("*"), root)
     unique = list(dict.fromkeys(files))
@@ -225,7 +224,7 @@ def load_things(path) -> dict:
     tier = [row.get("trial_type", "") for row in trials]
     marks = [key for key in voxels[0] if _is_mask(voxels, key)]
     return {
-        "stimuli": pictures[[place[file] for file in files]],
+        "stimuli": HeldPictures(pictures, [place[file] for file in files]),
         "responses": values.T,
         "stimulus_id": np.array([Path(name).stem for name in names]),
         "condition": np.array([row.get("concept") or "none" for row in trials]),
@@ -234,14 +233,6 @@ def load_things(path) -> dict:
         "roi": ["|".join(k for k in marks if float(row[k])) or "none" for row in voxels],
         "notes": notes,
     }
-
-
-def _rows(file) -> list[dict]:
-    with (
-        readable(file, "not a readable table"),
-        file.open(newline="", encoding="utf-8-sig") as text,
-    ):
-        return list(csv.DictReader(text))
 
 
 def _is_mask(rows, key) -> bool:

@@ -63,9 +63,9 @@ def load_folder(path, discrete=False) -> dict:
             content["stimuli"] = LazyStimuli(root / "stimuli.npy")
             names["stimuli"] = "stimuli.npy"
     else:
-        found = ", ".join(sorted(item.name for item in root.iterdir())[:6]) or "nothing"
+        listing = ", ".join(sorted(entry.name for entry in root.iterdir())[:6]) or "nothing"
         raise InputProblem(
-            f"{root}: no responses.npy and no folder responses/ of trials; found {found}"
+            f"{root}: no responses.npy and no folder responses/ of trials; found {listing}"
         )
     for key, candidates in {
         "tier": TIER_NAMES,

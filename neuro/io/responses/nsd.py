@@ -9,6 +9,7 @@ import numpy as np
 
 from neuro.io.formats.damaged import readable
 from neuro.io.problems import InputProblem
+from neuro.io.responses.parts import HeldPictures
 from neuro.io.responses.pictures import EDGE, below
 
 PER_SESSION = 750
@@ -42,14 +43,14 @@ def regions(masks) -> list[str]:
     list of str
         'none' where a voxel is in no region.
     """
-    found: list[list[str]] = [[] for _ in next(iter(masks.values()), ())]
+    labels_of: list[list[str]] = [[] for _ in next(iter(masks.values()), ())]
     for kind, mask in masks.items():
         labels = REGIONS[kind]
         for place in np.flatnonzero(mask > 0):
             number = int(mask[place])
             known = number <= len(labels)
-            found[place].append(labels[number - 1] if known else f"{kind}-{number}")
-    return ["|".join(entry) or "none" for entry in found]
+            labels_of[place].append(labels[number - 1] if known else f"{kind}-{number}")
+    return ["|".join(entry) or "none" for entry in labels_of]
 
 
 def load(path) -> dict:
@@ -79,20 +80,20 @@ def load(path) -> dict:
     values, ids = [], []
     for file in sessions:
         session = int(re.sub(r"\D", "", file.stem))
-        part = _betas(file, inside)
+        block = _betas(file, inside)
         first = (session - 1) * PER_SESSION
-        if len(part) != PER_SESSION or first + len(part) > len(shown):
+        if len(block) != PER_SESSION or first + len(block) > len(shown):
             raise InputProblem(
-                f"{file}: {len(part)} trials, session {session} of the design has {PER_SESSION}"
+                f"{file}: {len(block)} trials, session {session} of the design has {PER_SESSION}"
             )
-        sd = part.std(axis=0)
-        values.append((part - part.mean(axis=0)) / np.where(sd > 0, sd, 1))
-        ids.append(shown[first : first + len(part)])
+        sd = block.std(axis=0)
+        values.append((block - block.mean(axis=0)) / np.where(sd > 0, sd, 1))
+        ids.append(shown[first : first + len(block)])
     shown_ids = np.concatenate(ids)
     unique, place = np.unique(shown_ids, return_inverse=True)
     tier = np.where(np.isin(shown_ids, shared), "test", "train")
     return {
-        "stimuli": _pictures(root, unique)[place],
+        "stimuli": HeldPictures(_pictures(root, unique), place),
         "responses": np.concatenate(values).astype(np.float32),
         "stimulus_id": np.array([f"nsd-{k}" for k in shown_ids]),
         **({"tier": tier} if len(set(tier)) == 2 else {}),
@@ -141,7 +142,7 @@ def _masks(root, betas):
     with readable(betas, "not a session of betas"), h5py.File(betas) as stored:
         # MATLAB's order: x, y, z from the back
         grid = stored["betas"].shape[:0:-1]
-    found = {}
+    mask_of = {}
     for kind in ("nsdgeneral", *REGIONS):
         for file in below(root, f"{kind}.nii.gz", DEEP)[:1]:
             with readable(file, "not a readable mask"):
@@ -152,16 +153,16 @@ def _masks(root, betas):
                     f"{file}: grid {mask.shape}, the betas have {grid}; take the masks of the "
                     "same folder of NSD (such as func1pt8mm)"
                 )
-            found[kind] = mask
-    if not found:
+            mask_of[kind] = mask
+    if not mask_of:
         raise InputProblem(
             f"{root}: no mask (nsdgeneral.nii.gz, prf-visualrois.nii.gz, floc-*.nii.gz); a whole "
             f"brain of {int(np.prod(grid)):,} voxels is not read"
         )
-    inside = np.any([mask > 0 for mask in found.values()], axis=0)
-    if "nsdgeneral" in found:
-        inside = found["nsdgeneral"] > 0
-    return inside, {kind: found[kind][inside] for kind in found if kind in REGIONS}
+    inside = np.any([mask > 0 for mask in mask_of.values()], axis=0)
+    if "nsdgeneral" in mask_of:
+        inside = mask_of["nsdgeneral"] > 0
+    return inside, {kind: mask_of[kind][inside] for kind in mask_of if kind in REGIONS}
 
 
 def _betas(file, inside):

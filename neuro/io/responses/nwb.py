@@ -77,7 +77,7 @@ def _responses(file, trials, path) -> dict:
 
 
 def _names(units) -> dict:
-    found = {}
+    names = {}
     for key, columns in (
         ("unit", ("unit_name", "name", "label")),
         ("roi", ("area", "location", "roi")),
@@ -85,17 +85,17 @@ def _names(units) -> dict:
     ):
         column = next((name for name in columns if name in units.colnames), None)
         if column is not None:
-            found[key] = np.array([str(value) for value in units[column][:]])
-    if "unit" not in found:
-        found["unit"] = np.array([f"u{value}" for value in units.id[:]])
-    return found
+            names[key] = np.array([str(value) for value in units[column][:]])
+    if "unit" not in names:
+        names["unit"] = np.array([f"u{value}" for value in units.id[:]])
+    return names
 
 
 def _stimuli(file, trials, path, variable):
     templates = {
-        name: item
-        for name, item in file.stimulus_template.items()
-        if variable in (None, name) and hasattr(item, "data") and item.data is not None
+        name: series
+        for name, series in file.stimulus_template.items()
+        if variable in (None, name) and hasattr(series, "data") and series.data is not None
     }
     if not templates:
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import itertools
 import math
 
 import numpy as np
@@ -70,9 +72,52 @@ class LazyStimuli:
     def _made(self, stored):
         return stored if self.layout is None else self.layout.apply(np.asarray(stored))
 
+    def laid(self, layout):
+        """The same stimuli under another layout."""
+        return type(self)(self.path, self.name, layout)
+
     def __array__(self, dtype=None, copy=None):
         values = self[:]
         return values if dtype is None else values.astype(dtype)
+
+
+class HeldPictures(LazyStimuli):
+    """Pictures that are held as bytes, each of them once; trials repeat them.
+
+    As float32 and once per trial they would take twelve times the memory of a study that shows
+    every picture three times.
+
+    Parameters
+    ----------
+    pictures : ndarray of uint8, shape (n_pictures, c, h, w)
+    shown : array of int, shape (n_trials,)
+        The picture of each trial.
+    layout : neuro.io.responses.images.Layout, optional
+        As for :class:`LazyStimuli`.
+    """
+
+    def __init__(self, pictures, shown, layout=None):
+        self.pictures, self.shown = pictures, np.asarray(shown)
+        super().__init__("", layout=layout)
+
+    @contextlib.contextmanager
+    def _open(self):
+        yield _Repeated(self.pictures, self.shown)
+
+    def laid(self, layout):
+        """The same pictures under another layout."""
+        return HeldPictures(self.pictures, self.shown, layout)
+
+
+class _Repeated:
+    """Rows of an array by their numbers, made when they are asked for."""
+
+    def __init__(self, array, rows):
+        self.array, self.rows = array, rows
+        self.shape, self.dtype = (len(rows), *array.shape[1:]), array.dtype
+
+    def __getitem__(self, rows):
+        return self.array[self.rows[rows]]
 
 
 def finite(stimuli, where) -> list[str]:
@@ -117,6 +162,22 @@ def mapped(path) -> np.ndarray:
         raise InputProblem(f"{path}: not a readable numpy file of plain values") from None
 
 
+def table_rows(path, most=None) -> list[dict]:
+    """Rows of a `.csv` or `.tsv` file by the names in its first line, `most` at the most.
+
+    Raises
+    ------
+    InputProblem
+        When it cannot be read as a table.
+    """
+    dialect = "excel-tab" if path.suffix == ".tsv" else "excel"
+    with (
+        readable(path, "not a readable table"),
+        path.open(newline="", encoding="utf-8-sig") as text,
+    ):
+        return list(itertools.islice(csv.DictReader(text, dialect=dialect), most))
+
+
 def plain(dataset) -> np.ndarray:
     """Values of an HDF5 data set; text as str."""
     import h5py
@@ -149,10 +210,10 @@ def load_npz(path) -> dict:
         np.load(path, allow_pickle=False) as file,
     ):
         content = {key: file[key] for key in KEYS if key in file.files}
-        found = list(file.files)
+        members = list(file.files)
     if "responses" not in content:
         raise InputProblem(
-            f"{path}: no array 'responses'; found {', '.join(found[:8]) or 'nothing'}"
+            f"{path}: no array 'responses'; found {', '.join(members[:8]) or 'nothing'}"
         )
     return content
 
@@ -183,8 +244,8 @@ def load_groups(file, path) -> dict:
         stimuli.append(x[:, None] if x.ndim == 3 else x)
         responses.append(y)
         tier += [name] * len(x)
-    if len({item.shape[1] for item in responses}) > 1:
-        counts = ", ".join(str(item.shape[1]) for item in responses)
+    if len({matrix.shape[1] for matrix in responses}) > 1:
+        counts = ", ".join(str(matrix.shape[1]) for matrix in responses)
         raise InputProblem(f"{path}: groups hold different numbers of units: {counts}")
     return {
         "stimuli": np.concatenate(stimuli),
@@ -197,16 +258,16 @@ def _first(group, names, path, where):
     for name in names:
         if name not in group:
             continue
-        item = group[name]
-        if hasattr(item, "keys"):
-            inner = next((key for key in RATES if key in item), None)
+        node = group[name]
+        if hasattr(node, "keys"):
+            inner = next((key for key in RATES if key in node), None)
             if inner is None:
                 raise InputProblem(
                     f"{path}: group '{where}/{name}' has none of {', '.join(RATES)}; found "
-                    f"{', '.join(list(item)[:5])}"
+                    f"{', '.join(list(node)[:5])}"
                 )
-            item = item[inner]
-        return item[()]
+            node = node[inner]
+        return node[()]
     raise InputProblem(f"{path}: group '{where}' has no '{names[0]}'; found {', '.join(group)}")
 
 

@@ -17,9 +17,9 @@ PICTURES = (".png", ".jpg", ".jpeg", ".JPEG", ".JPG")
 def below(path, pattern, deep=3) -> list[Path]:
     """Files of a pattern within a few folders, in order."""
     for depth in range(deep + 1):
-        found = sorted(path.glob("*/" * depth + pattern))
-        if found:
-            return found
+        files = sorted(path.glob("*/" * depth + pattern))
+        if files:
+            return files
     return []
 
 

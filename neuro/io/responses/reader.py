@@ -125,8 +125,9 @@ def read_stimulus_response(path, *, variable=None, discrete=False) -> StimulusRe
         `.nwb` file (stimulus template, trial table, rates or spike times); a folder with
         `images/*.npy`, `responses/*.npy` and `tiers.npy`, or with `stimuli.npy` and
         `responses.npy`; a subject of Algonauts 2023, NSD, BOLD5000 or THINGS-fMRI as downloaded
-        (:mod:`neuro.io.responses.downloads`); or one of three public archives, unpacked or as
-        `.tar.gz`: bipolar-cell chirps, IT rasters, digits with fMRI.
+        (:mod:`neuro.io.responses.downloads`); a folder of pictures with a table that names one
+        per trial (:mod:`neuro.io.responses.picture_table`); or one of three public
+        archives, unpacked or as `.tar.gz`: bipolar-cell chirps, IT rasters, digits with fMRI.
     variable : str, optional
         Which of several recordings: `green` (default) or `uv` for the bipolar cells.
     discrete : bool, default False
@@ -310,7 +311,7 @@ def _shown(stimuli, stimulus_id, where, fs):
         if stimulus_id is not None:
             family = splits.families(stimulus_id, family)
     if isinstance(stimuli, LazyStimuli):
-        return LazyStimuli(stimuli.path, stimuli.name, how), how, family, place, window
+        return stimuli.laid(how), how, family, place, window
     return how.apply(np.asarray(stimuli)), how, family, place, window
 
 

@@ -90,17 +90,17 @@ def read_counts(path) -> CountData:
         raise InputProblem(
             f"{path}: bin_s {width.item():g} s; {width.item() / 1000:g} s may be meant"
         )
-    sequences, found = _seen(sequences, labels)
+    sequences, codes = _seen(sequences, labels)
     units = pd.DataFrame({"unit": labels})
-    return CountData(sequences, float(width.item()), units, str(path), notes + found)
+    return CountData(sequences, float(width.item()), units, str(path), notes + codes)
 
 
 def _seen(sequences, labels):
     """Counts with NaN where a code for missing stood; what is odd in the columns."""
     notes: list[str] = []
-    for number, item in enumerate(sequences):
-        sequences[number], found = without_codes(item, labels, "unit")
-        notes += found
+    for number, sequence in enumerate(sequences):
+        sequences[number], codes = without_codes(sequence, labels, "unit")
+        notes += codes
     notes += twice(same_columns(np.concatenate(sequences)), labels, "units")
     return sequences, notes
 
@@ -145,9 +145,9 @@ def read_pynapple(path) -> SpikeData | CountData:
         raise InputProblem(f"{path}: samples are not evenly spaced; use its bin_average first")
     labels = [str(k + 1) for k in range(values.shape[1])]
     notes = ["names of columns are pickled and not read: units are numbered from 1"]
-    sequences, found = _seen([values[piece] for piece in pieces], labels)
+    sequences, codes = _seen([values[piece] for piece in pieces], labels)
     units = pd.DataFrame({"unit": labels})
-    return CountData(sequences, step, units, str(path), notes + found)
+    return CountData(sequences, step, units, str(path), notes + codes)
 
 
 def _group(path, arrays, spans):

@@ -54,7 +54,7 @@ def evaluate(condition: str, table) -> np.ndarray:
 
 def _rows(node, table):
     if isinstance(node, ast.BoolOp):
-        parts = [_rows(part, table) for part in node.values]
+        parts = [_rows(subset, table) for subset in node.values]
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
         return join.reduce(parts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
@@ -64,8 +64,8 @@ def _rows(node, table):
     if not isinstance(node.left, ast.Name):
         raise ValueError("the left side of a comparison must be a column")
     if node.left.id not in table.columns:
-        found = ", ".join(map(str, table.columns))
-        raise ValueError(f"no column '{node.left.id}'; found: {found}")
+        header = ", ".join(map(str, table.columns))
+        raise ValueError(f"no column '{node.left.id}'; found: {header}")
     try:
         value = ast.literal_eval(node.comparators[0])
     except ValueError:

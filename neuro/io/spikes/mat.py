@@ -71,7 +71,7 @@ def _refuse_matrix(path, key, value):
     """A matrix of cells with times could be units by trials, or units by electrodes."""
     if not isinstance(value, np.ndarray) or value.dtype != object or value.ndim != 2:
         return
-    plain = all(np.asarray(item).dtype.kind in "fiu" for item in value.ravel())
+    plain = all(np.asarray(entry).dtype.kind in "fiu" for entry in value.ravel())
     if min(value.shape) > 1 and plain:
         raise InputProblem(
             f"{path}: '{key}' is a cell of {value.shape[0]} x {value.shape[1]} vectors: units by "
@@ -98,7 +98,7 @@ def _from_cellinfo(path, cells):
         values = cells.get(name)
         if values is None:
             continue
-        values = [_text(item) for item in (values if isinstance(values, list) else values.ravel())]
+        values = [_text(cell) for cell in (values if isinstance(values, list) else values.ravel())]
         if len(values) == len(trains):
             table["unit" if name == "UID" else name] = values
     return SpikeData(trains, pd.DataFrame(table), None, None, str(path))
@@ -128,15 +128,15 @@ def _collect(value, place, trains):
             _leaf(value["time"], place, trains)
         return
     if isinstance(value, np.ndarray) and value.dtype.names:
-        for number, item in enumerate(value.ravel()):
+        for number, entry in enumerate(value.ravel()):
             if "time" in value.dtype.names:
-                _leaf(item["time"], place if value.size == 1 else (*place, number), trains)
+                _leaf(entry["time"], place if value.size == 1 else (*place, number), trains)
         return
     if isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
         items = value if isinstance(value, list) else list(value.ravel())
         # a cell that only wraps another one adds nothing to the name
-        for number, item in enumerate(items):
-            _collect(item, place if len(items) == 1 else (*place, number), trains)
+        for number, entry in enumerate(items):
+            _collect(entry, place if len(items) == 1 else (*place, number), trains)
         return
     _leaf(value, place, trains)
 

@@ -44,14 +44,14 @@ def read_nwb(path, table: str | None = None) -> SpikeData:
 
 
 def _read(path, nwb, wanted):
-    found = tables_of(nwb, "Units")
+    choices = tables_of(nwb, "Units")
     if wanted is None and nwb.units is not None:
-        found = {"units": nwb.units}
-    chosen = [table for name, table in found.items() if wanted in (None, name, table.name)]
-    if len(chosen) > 1 or (found and not chosen):
+        choices = {"units": nwb.units}
+    chosen = [table for name, table in choices.items() if wanted in (None, name, table.name)]
+    if len(chosen) > 1 or (choices and not chosen):
         raise InputProblem(
-            f"{path}: {len(chosen)} of {len(found)} tables of units fit; set mat_key to one of: "
-            f"{', '.join(sorted(found))}"
+            f"{path}: {len(chosen)} of {len(choices)} tables of units fit; set mat_key to one of: "
+            f"{', '.join(sorted(choices))}"
         )
     if not chosen or "spike_times" not in chosen[0].colnames:
         raise InputProblem(f"{path}: no units table; found: {', '.join(_parts(nwb)) or 'nothing'}")
@@ -66,9 +66,9 @@ def _read(path, nwb, wanted):
 
 def _parts(nwb):
     """Names of what the file holds, for a message."""
-    found = [name for name in ("acquisition", "processing", "stimulus") if len(getattr(nwb, name))]
+    groups = [name for name in ("acquisition", "processing", "stimulus") if len(getattr(nwb, name))]
     tables = ("electrodes", "trials", "epochs", "units")
-    return found + [name for name in tables if getattr(nwb, name) is not None]
+    return groups + [name for name in tables if getattr(nwb, name) is not None]
 
 
 def _array(data) -> np.ndarray:
@@ -114,13 +114,13 @@ def _observed(path, units, times):
     """Observed intervals of every unit, or None where the file does not speak of them."""
     if "obs_intervals" not in units.colnames:
         return None
-    found = [np.asarray(rows, np.float64).reshape(-1, 2) for rows in _ragged_pairs(units)]
-    if sum(map(len, times)) and not any(map(len, found)):
+    spans = [np.asarray(rows, np.float64).reshape(-1, 2) for rows in _ragged_pairs(units)]
+    if sum(map(len, times)) and not any(map(len, spans)):
         raise InputProblem(
             f"{path}: obs_intervals is empty for every unit, though they have spikes; fill the "
             "column, or remove it if the units were observed throughout"
         )
-    return found
+    return spans
 
 
 def _ragged_pairs(units):

@@ -97,10 +97,10 @@ def read_spikes(
     else:
         from neuro.io.spikes.counts import read_counts, read_pynapple
 
-        found = read_pynapple(path) if kind == "pynapple" else read_counts(path)
-        if not isinstance(found, SpikeData):
-            return found
-        data = found
+        content = read_pynapple(path) if kind == "pynapple" else read_counts(path)
+        if not isinstance(content, SpikeData):
+            return content
+        data = content
     if factor != 1 and kind not in ("folder", "phy"):
         data = data.seconds(factor)
     data = in_order(without_coded_times(data))

@@ -135,8 +135,8 @@ def read_folder(path) -> SpikeData:
 
 
 def _only(folder, pattern):
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        what = ", ".join(item.name for item in found) or "none"
+    files = sorted(folder.glob(pattern))
+    if len(files) != 1:
+        what = ", ".join(item.name for item in files) or "none"
         raise InputProblem(f"{folder}: expected one file {pattern}; found: {what}")
-    return found[0]
+    return files[0]

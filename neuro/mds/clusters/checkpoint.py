@@ -67,14 +67,14 @@ def read(path, key, to_tensor) -> dict:
             facts = json.loads(str(file["facts"]))
             if facts["key"] != key:
                 return {}
-            found = {}
+            content = {}
             for seed, fact in facts["states"].items():
                 stimuli = f"stimuli_{seed}"
-                found[int(seed)] = State(
+                content[int(seed)] = State(
                     file[f"labels_{seed}"],
                     to_tensor(file[stimuli]) if stimuli in file.files else None,
                     **fact,
                 )
-            return found
+            return content
     except (OSError, ValueError, KeyError, EOFError):
         return {}

@@ -7,20 +7,24 @@ import hashlib
 import numpy as np
 
 from neuro.base.seeds import restart
-from neuro.mds.clusters import checkpoint
-from neuro.mds.clusters.fitted import Fitted, Run
-from neuro.mds.clusters.search import LEAST_SUBSAMPLE, PRESETS, Rules, Search, State, compact
+from neuro.mds.clusters import checkpoint, grouped
+from neuro.mds.clusters.restarts import Restarts
+from neuro.mds.clusters.search import MAX_PASSES, MOVED, PRESETS, QUIET, Rules, Search
 from neuro.mds.clusters.stability import verdict
 from neuro.mds.stimuli.discrete import DiscreteSpace
-from neuro.mds.stimuli.objective import Ascender, membership, objective
+from neuro.mds.stimuli.objective import Ascender
 from neuro.mds.stimuli.prepare import prepare
-from neuro.stats.ties import first_best
 
 
-class MostDiscriminativeStimuli(Fitted):
+class MostDiscriminativeStimuli(Restarts):
     """Cluster units by function; one stimulus per cluster that drives this cluster alone.
 
-    EM with hard assignment: the M step climbs the objective of every cluster's stimulus
+    Who belongs together is told by gaps between the units' responses
+    (:func:`neuro.mds.clusters.gap.find_types`); then one M step gives every type its stimulus. The
+    published search, which lets the objective decide both, runs beside it, or alone in the preset
+    `paper`.
+
+    The search is EM with hard assignment: the M step climbs the objective of every stimulus
     (:func:`neuro.mds.stimuli.objective.objective`), the E step gives every unit to the stimulus it
     responds to most. Clusters are then split as long as the objective gains enough.
 
@@ -67,6 +71,9 @@ class MostDiscriminativeStimuli(Fitted):
         per initial cluster are used. 1 in the preset `paper`.
     keep_best : bool, optional
         End an ascent with the best stimulus it has seen; default True (ours) or False (paper).
+    grouping : {"features", "objective"}, optional
+        Who decides which units belong together: gaps between the units' responses to training
+        stimuli (ours, default), or the objective (paper).
     k_ladder : sequence of int
         Numbers of clusters at which restarts of plain EM are compared (:meth:`ladder`).
     crop : bool, default True
@@ -87,14 +94,19 @@ class MostDiscriminativeStimuli(Fitted):
     labels_ : ndarray of int, shape (n_units,)
         Cluster of every unit, held-out ones included, counted from 0; -1 where the twin does
         not respond.
-    stimuli_ : ndarray of float32, shape (K, *stim_shape)
+    stimuli_ : ndarray of float32, shape `(K, *stim_shape)`
         Deviations from `offset_`. In a discrete space the conditions' numbers (K,).
     objective_ : float
+    types_ : neuro.mds.clusters.gap.Types
+        With `grouping="features"`: number of types, agreement, groups at a stricter level.
+    probe_ : ndarray, shape (n_stimuli, n_units)
+        Responses in which gaps are sought.
     history_ : list of dict
         Of the restart that was kept: phase, objective, n_clusters, moved.
     restarts_ : list of Run
     verdict_ : str
-        See :func:`neuro.mds.clusters.stability.verdict`; "no stable types" with one restart.
+        See :class:`neuro.mds.clusters.gap.Types`; with `grouping="objective"`
+        :func:`neuro.mds.clusters.stability.verdict`, "no stable types" with one restart.
     n_clusters_ : int
     responses_ : ndarray, shape (K, n_units)
         Scaled responses to the stimuli.
@@ -133,6 +145,7 @@ class MostDiscriminativeStimuli(Fitted):
         n_restarts=None,
         subsample=None,
         keep_best=None,
+        grouping=None,
         k_ladder=(),
         crop=True,
         window=None,
@@ -147,7 +160,7 @@ class MostDiscriminativeStimuli(Fitted):
             setattr(self, name, given[name])
 
     def __getstate__(self):
-        return {key: value for key, value in self.__dict__.items() if key != "_space"}
+        return {k: value for k, value in self.__dict__.items() if k not in ("_space", "_probe")}
 
     # Settings.
 
@@ -174,6 +187,9 @@ class MostDiscriminativeStimuli(Fitted):
                 "polish_steps": 100 if paper else 50,
                 "polish_iterations": 0 if paper else 3,
                 "tol": self.tol,
+                "max_passes": None if paper else MAX_PASSES,
+                "moved": 0.0 if paper else MOVED,
+                "quiet": 1 if paper else QUIET,
             }
             | changes
         )
@@ -183,6 +199,7 @@ class MostDiscriminativeStimuli(Fitted):
             twin.temperature = float(self.temperature)
             self._space, self.offset_, self.norm_ = twin, np.zeros(1, np.float32), float("nan")
             self.scale_, self.messages_ = np.ones(twin.values.shape[1]), []
+            self._probe = None
             return
         ready = prepare(
             twin,
@@ -194,7 +211,7 @@ class MostDiscriminativeStimuli(Fitted):
             device=self.device,
         )
         self.scale_, self.norm_, self.offset_ = ready.scale, ready.norm, ready.offset
-        self.messages_ = ready.messages
+        self.messages_, self._probe = ready.messages, ready.probe
         self._space = Ascender(
             ready.model,
             ready.shape,
@@ -236,10 +253,10 @@ class MostDiscriminativeStimuli(Fitted):
         Parameters
         ----------
         twin : callable or DiscreteSpace
-            (B, *stim_shape) float32 tensor -> (B, n_units), or traces (B, n_frames, n_units).
+            `(B, *stim_shape)` float32 tensor -> (B, n_units), or traces (B, n_frames, n_units).
         y
             Ignored.
-        stimuli : array, shape (n, *stim_shape), optional
+        stimuli : array, shape `(n, *stim_shape)`, optional
             Training stimuli: every unit is divided by the standard deviation of its predicted
             response over them.
         unit_mask : array of bool, shape (n_units,), optional
@@ -314,35 +331,6 @@ class MostDiscriminativeStimuli(Fitted):
         ends = self._space.run([search.run() for search in searches])
         return [self._as_run(search, end) for search, end in zip(searches, ends)]
 
-    def _subset(self, units, seed):
-        least = LEAST_SUBSAMPLE * self.n_clusters_init
-        n = max(round(self._resolve("subsample") * len(units)), min(least, len(units)))
-        if n >= len(units):
-            return units
-        return np.sort(np.random.default_rng([seed, 4]).permutation(units)[:n])
-
-    def _as_run(self, search, state):
-        labels, value, stimuli = self._type(state.stimuli)
-        return Run(
-            search.seed,
-            self._space.array(stimuli),
-            labels,
-            value,
-            state.history,
-            len(search.units),
-        )
-
-    def _type(self, stimuli):
-        """Labels of all units, mean objective over the fitted ones, stimuli that have units."""
-        responses = self._space.respond(stimuli)
-        best = first_best(responses)
-        fitted, stimuli, responses = compact(best[self.fitted_], stimuli, responses)
-        labels = first_best(responses)
-        labels[~np.isfinite(self.scale_)] = -1
-        weights = membership(fitted, len(labels), np.flatnonzero(self.fitted_))
-        value = float(objective(responses @ weights.T, self.temperature).mean())
-        return labels, value, stimuli
-
     def select(self, runs, log=None, twin=None, stimuli=None, unit_mask=None):
         """Keep the restart with the highest objective and judge how well all agree.
 
@@ -360,12 +348,27 @@ class MostDiscriminativeStimuli(Fitted):
         if twin is not None:
             self._setup(twin, stimuli, unit_mask)
         best = max(runs, key=lambda run: run.objective)
+        if self._resolve("grouping") == "features":
+            model = grouped.fit(
+                self._space,
+                self._probe,
+                self.fitted_,
+                np.isfinite(self.scale_),
+                self.n_steps,
+                self.random_state,
+            )
+            for name, value in model.items():
+                setattr(self, name, value)
+            self.restarts_, self.history_ = list(runs), list(best.history)
+            self.kept_ = runs.index(best)
+            return self
         self.restarts_, history, final = list(runs), list(best.history), best
         if best.n_seen < self.fitted_.sum():
             final = self._polished(best, log)
             history = final.history
         self.labels_, self.stimuli_, self.history_ = final.labels, final.stimuli, history
         self.objective_, self.n_clusters_ = final.objective, len(final.stimuli)
+        self.probe_ = grouped.probe(self._space, self._probe, self.random_state)
         self.responses_ = self._space.respond(self._space.tensor(self.stimuli_))
         self.kept_ = runs.index(best)
         ari = self.stability()["restart_ari"] if len(runs) > 1 else float("nan")
@@ -373,26 +376,6 @@ class MostDiscriminativeStimuli(Fitted):
             self.n_clusters_, ari, float(np.exp(self.objective_)) / len(final.stimuli)
         )
         return self
-
-    def _polished(self, run, log):
-        """EM of the best restart on all fitted units."""
-        rules = self.rules()
-        if not rules.polish_iterations:
-            return run
-        units = np.flatnonzero(self.fitted_)
-        labels, stimuli = compact(run.labels[units], self._space.tensor(run.stimuli))
-        state = State(labels, stimuli, phase="polish", history=list(run.history))
-        search = Search(
-            self._space,
-            units,
-            len(self.fitted_),
-            rules,
-            run.seed,
-            lambda _, line: log(line) if log and line else None,
-            state,
-        )
-        (end,) = self._space.run([search.run()])
-        return self._as_run(search, end)
 
 
 def _plain(stimuli) -> np.ndarray:

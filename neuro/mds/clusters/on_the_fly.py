@@ -48,6 +48,50 @@ def margins(means) -> np.ndarray:
     return ordered[-1] - ordered[-2]
 
 
+def assign_typed(responses, profiles, types, temperature, units=None, event=None):
+    """Type cells by a posterior with the outcome "untyped", beside the stimulus they answer most.
+
+    Parameters
+    ----------
+    responses : array, shape (n_repeats, K, n_cells) or (K, n_cells)
+    profiles, types : array
+        See :class:`neuro.mds.clusters.typing.Typing`; None types by the largest response alone.
+    temperature : float
+    units : sequence of str, optional
+    event : float, optional
+        Response to one event; without it one repeat types by the largest response alone.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        As :func:`assign`, where `probability` is the posterior, with `best` (most probable type),
+        `cluster` 0 for untyped cells, `p_any`, `p_flat`, `enough` and `why`.
+    kappa : float
+        NaN without a posterior.
+    """
+    from neuro.mds.clusters.typing import Typing, counts
+
+    responses = np.asarray(responses, np.float64)
+    table = assign(responses.shape[-2], responses, temperature, units)
+    several = responses.ndim == 3 and (np.isfinite(responses).sum(axis=0) > 1).any()
+    if profiles is None or not (several or event is not None):
+        means = mean_responses(responses)[0]
+        table["best"] = table["cluster"]
+        even = np.ptp(means, axis=0) == 0
+        # A softmax of responses in unknown units is no probability.
+        table["probability"] = np.nan
+        table["why"] = np.where(even, "equal answers", "")
+        table.loc[even, "cluster"] = 0
+        return table, float("nan")
+    event = None if event is None else float(np.squeeze(event))
+    model = Typing(np.asarray(profiles, float), np.asarray(types))
+    model = model.calibrated(counts(responses, event)[0])
+    typed = model.table(responses, units, event)
+    for name in ("cluster", "best", "probability", "p_any", "p_flat", "enough", "why"):
+        table[name] = typed[name].to_numpy()
+    return table, model.kappa
+
+
 def assign(mds_stimuli, responses, temperature=1.6, units=None):
     """Type cells by the stimulus they respond to most.
 

@@ -15,8 +15,9 @@ from neuro.mds.stimuli.objective import Ask, membership, objective
 from neuro.stats.ties import first_best
 
 MOVED = 0.001
-"""EM stops below this share of units that changed cluster."""
+"""Preset `robust`: EM stops below this share of units that changed cluster."""
 MAX_PASSES = 10
+QUIET = 10
 NOISE_STEPS = 20
 SUB_ITERATIONS = 50
 N_EVALUATIONS = 3
@@ -32,6 +33,7 @@ PRESETS = {
         "n_restarts": 4,
         "subsample": 0.5,
         "keep_best": True,
+        "grouping": "features",
     },
     "paper": {
         "step": "absolute",
@@ -42,6 +44,7 @@ PRESETS = {
         "n_restarts": 1,
         "subsample": 1.0,
         "keep_best": False,
+        "grouping": "objective",
     },
 }
 """Values of the arguments that are None."""
@@ -70,6 +73,12 @@ class Rules:
         `polish_iterations` 0 leaves the labels as they are.
     tol : float
         Gain in ten steps below which an M step ends early; 0 never.
+    max_passes : int or None
+        Passes of splits at most; None goes on until a pass accepts nothing (released code).
+    moved : float
+        EM stops below this share of units that changed cluster; 0 when none did (released code).
+    quiet : int
+        E steps without a change that end the EM inside a split; 1 in the released code.
     """
 
     n_clusters_init: int = 5
@@ -84,6 +93,9 @@ class Rules:
     polish_steps: int = 50
     polish_iterations: int = 3
     tol: float = 0.0
+    max_passes: int | None = MAX_PASSES
+    moved: float = MOVED
+    quiet: int = QUIET
 
 
 @dataclasses.dataclass
@@ -160,10 +172,11 @@ class Search:
             self._enter("split" if rules.split else "polish" if rules.merge else "done")
         while state.phase == "split":
             accepted = 0
-            if state.step < MAX_PASSES and len(state.stimuli) > 0:
+            most = np.inf if rules.max_passes is None else rules.max_passes
+            if state.step < most and len(state.stimuli) > 0:
                 accepted = yield from self._split_pass()
                 state.step += 1
-            if not accepted or state.step >= MAX_PASSES:
+            if not accepted or state.step >= most:
                 if rules.merge:
                     yield from self._merge_pass()
                 self._enter("polish")
@@ -223,7 +236,7 @@ class Search:
             state.objective = self._value(responses, state.labels)
             state.step += 1
             self._record("em", moved)
-            if len(responses) == 1 or moved < MOVED * len(labels) or moved == 0:
+            if len(responses) == 1 or moved < self.rules.moved * len(labels) or moved == 0:
                 break
 
     def _record(self, what, moved):
@@ -300,12 +313,12 @@ class Search:
         for _ in range(SUB_ITERATIONS):
             (answer,) = yield Ask([(stimuli, self._weights(labels, units))], 1)
             new = self._best(answer.responses, units)
-            # Small steps move few units at a time; ten quiet ones in a row are the end.
+            # Small steps move few units at a time; several quiet ones in a row are the end.
             still = still + 1 if np.array_equal(new, labels) else 0
             labels, stimuli = compact(new, answer.stimuli)
             if labels.max() == 0:
                 return None
-            if still >= 10:
+            if still >= self.rules.quiet:
                 break
         return labels
 

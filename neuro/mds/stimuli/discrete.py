@@ -72,16 +72,16 @@ class DiscreteSpace:
     def run(self, searches) -> list:
         """Drive searches to their end, see :meth:`neuro.mds.stimuli.objective.Ascender.run`."""
         running = [_Running(search) for search in searches]
-        for item in running:
-            while item.ask is not None:
+        for task in running:
+            while task.ask is not None:
                 answers = []
-                for _, weights in item.ask.problems:
+                for _, weights in task.ask.problems:
                     conditions, values = self.best(weights)
                     answers.append(
                         Result(conditions, self.respond(conditions), float(values.mean()))
                     )
-                item.advance(answers)
-        return [item.result for item in running]
+                task.advance(answers)
+        return [task.result for task in running]
 
 
 def condition_means(responses, condition, rows=None) -> tuple[np.ndarray, np.ndarray]:

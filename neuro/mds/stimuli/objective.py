@@ -239,14 +239,14 @@ class Ascender:
         import torch
 
         running = [_Running(search) for search in searches]
-        while active := [item for item in running if item.ask is not None]:
-            problems = [problem for item in active for problem in item.ask.problems]
+        while active := [task for task in running if task.ask is not None]:
+            problems = [problem for task in active for problem in task.ask.problems]
             sizes = [len(stimuli) for stimuli, _ in problems]
             stimuli = torch.cat([stimuli for stimuli, _ in problems])
             weights = self.tensor(np.concatenate([weights for _, weights in problems]))
             batch = _Batch(self, weights, sizes)
-            n = min(item.left for item in active)
-            if any(item.ask.tol > 0 for item in active):
+            n = min(task.left for task in active)
+            if any(task.ask.tol > 0 for task in active):
                 n = min(n, CHECK_EVERY)
             values, best = None, self._best_so_far(active, stimuli) if self.keep_best else None
             for _ in range(n):
@@ -255,30 +255,30 @@ class Ascender:
                     best = _better(best, (values, stimuli))
                 stimuli = moved
             if best is not None:
-                cuts = [sum(len(part) for part, _ in item.ask.problems) for item in active]
-                for item, level, seen in zip(active, best[0].split(cuts), best[1].split(cuts)):
-                    item.best = (level, seen)
+                cuts = [sum(len(pictures) for pictures, _ in task.ask.problems) for task in active]
+                for task, level, seen in zip(active, best[0].split(cuts), best[1].split(cuts)):
+                    task.best = (level, seen)
             self._hand_out(active, stimuli, values, sizes, n)
-        return [item.result for item in running]
+        return [task.result for task in running]
 
     def _best_so_far(self, active, stimuli):
         """Values and stimuli of the best step of every row; minus infinity before the first."""
         import torch
 
-        cuts = [sum(len(part) for part, _ in item.ask.problems) for item in active]
+        cuts = [sum(len(batch) for batch, _ in task.ask.problems) for task in active]
         parts = stimuli.split(cuts)
-        none = [part.new_full((len(part),), -torch.inf) for part in parts]
-        pairs = [item.best or (low, part) for item, low, part in zip(active, none, parts)]
+        none = [batch.new_full((len(batch),), -torch.inf) for batch in parts]
+        pairs = [task.best or (low, batch) for task, low, batch in zip(active, none, parts)]
         return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
     def _answers(self, done) -> list:
         """Responses and objective at the end of the searches that are done."""
         import torch
 
-        wishes = [problem for item in done for problem in item.ask.problems]
-        stimuli = torch.cat([part for part, _ in wishes])
+        wishes = [problem for task in done for problem in task.ask.problems]
+        stimuli = torch.cat([wish for wish, _ in wishes])
         responses = self.respond(stimuli)
-        cuts = np.cumsum([len(part) for part, _ in wishes])[:-1]
+        cuts = np.cumsum([len(wish) for wish, _ in wishes])[:-1]
         values = np.concatenate(
             [
                 objective(rows @ weights.T, self.temperature)
@@ -286,17 +286,17 @@ class Ascender:
             ]
         )
         if self.keep_best:
-            level = torch.cat([item.best[0] for item in done]).cpu().numpy()
+            level = torch.cat([task.best[0] for task in done]).cpu().numpy()
             back = np.flatnonzero(level > values + 1e-9)
             if len(back):
                 rows = torch.as_tensor(back, device=stimuli.device)
                 stimuli = stimuli.clone()
-                stimuli[rows] = torch.cat([item.best[1] for item in done])[rows]
+                stimuli[rows] = torch.cat([task.best[1] for task in done])[rows]
                 responses[back], values[back] = self.respond(stimuli[rows]), level[back]
-        parts = stimuli.split([len(part) for part, _ in wishes])
+        parts = stimuli.split([len(wish) for wish, _ in wishes])
         return [
-            Result(part, rows, float(value.mean()))
-            for part, rows, value in zip(
+            Result(wish, rows, float(value.mean()))
+            for wish, rows, value in zip(
                 parts, np.split(responses, cuts), np.split(values.astype(float), cuts)
             )
         ]
@@ -304,30 +304,30 @@ class Ascender:
     def _hand_out(self, active, stimuli, values, sizes, n):
         """Give every search its part; searches that are done get an answer and wish anew."""
         parts = stimuli.split(sizes)
-        watch = values is not None and any(item.ask.tol > 0 for item in active)
+        watch = values is not None and any(task.ask.tol > 0 for task in active)
         levels = values.detach().split(sizes) if watch else None
         place, done = 0, []
-        for item in active:
-            many = len(item.ask.problems)
+        for task in active:
+            many = len(task.ask.problems)
             mine = parts[place : place + many]
-            item.ask.problems = [
-                (part, weights) for part, (_, weights) in zip(mine, item.ask.problems)
+            task.ask.problems = [
+                (batch, weights) for batch, (_, weights) in zip(mine, task.ask.problems)
             ]
-            item.left -= n
-            if watch and item.ask.tol > 0 and item.left > 0:
-                level = np.mean([float(part.mean()) for part in levels[place : place + many]])
-                if item.last is not None and level - item.last < item.ask.tol:
-                    item.left = 0
-                item.last = level
-            if item.left <= 0:
-                done.append(item)
+            task.left -= n
+            if watch and task.ask.tol > 0 and task.left > 0:
+                level = np.mean([float(batch.mean()) for batch in levels[place : place + many]])
+                if task.last is not None and level - task.last < task.ask.tol:
+                    task.left = 0
+                task.last = level
+            if task.left <= 0:
+                done.append(task)
             place += many
         if done:
             answers = self._answers(done)
-            for item in done:
-                many = len(item.ask.problems)
+            for task in done:
+                many = len(task.ask.problems)
                 answer, answers = answers[:many], answers[many:]
-                item.advance(answer)
+                task.advance(answer)
 
 
 def _better(a, b):
@@ -363,8 +363,8 @@ class _Batch:
 
         chunks = self.ascender._chunks(len(stimuli))
         parts = [self._gradient(stimuli[rows], rows) for rows in chunks]
-        gradient = torch.cat([part for part, _ in parts]) if len(parts) > 1 else parts[0][0]
-        values = torch.cat([part for _, part in parts]) if len(parts) > 1 else parts[0][1]
+        gradient = torch.cat([block for block, _ in parts]) if len(parts) > 1 else parts[0][0]
+        values = torch.cat([block for _, block in parts]) if len(parts) > 1 else parts[0][1]
         size = self.ascender.step_size
         if self.ascender.step == "relative":
             length = torch.linalg.vector_norm(gradient.flatten(1), dim=1).clamp_min_(1e-20)

@@ -8,6 +8,8 @@ import numpy as np
 
 N_SCALE = 2000
 """Training stimuli over which a unit's scale is measured, at most."""
+N_PROBE = 500
+"""Of these, stimuli whose responses are the units' features, evenly spread, at most."""
 
 
 @dataclasses.dataclass
@@ -27,6 +29,8 @@ class Prepared:
     offset : ndarray
         Added to a stimulus before it is shown; stimuli are deviations from it.
     messages : list of str
+    probe : ndarray, shape (n, n_units), or None
+        Predicted responses to training stimuli; None without them.
     """
 
     model: object
@@ -38,6 +42,7 @@ class Prepared:
     high: np.ndarray
     offset: np.ndarray
     messages: list
+    probe: np.ndarray | None = None
 
 
 def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=None, device="cpu"):
@@ -89,10 +94,9 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
         shape = stimuli.shape[1:]
     raw = model
     model = _windowed(raw, window)
-    scale = np.ones(0)
+    scale, probe = np.ones(0), None
     if stimuli is None:
-        probe = model(torch.zeros((1, *shape), device=device))
-        scale = np.ones(probe.shape[1])
+        scale = np.ones(model(torch.zeros((1, *shape), device=device)).shape[1])
     else:
         with torch.no_grad():
             rows = [
@@ -104,7 +108,7 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
             raise ValueError(
                 "the twin returns non-finite responses to the training stimuli; train it again"
             )
-        scale = responses.std(axis=0)
+        scale, probe = responses.std(axis=0), _some(responses, N_PROBE)
         if norm in (None, "auto") and hasattr(raw, "natural_norm"):
             natural, usual = raw.natural_norm(responses), _norm("auto", stimuli)
             norm = usual if natural is None else min(natural, usual)
@@ -126,6 +130,7 @@ def prepare(twin, stimuli=None, *, norm="auto", clip="auto", crop=True, window=N
         *_range(clip, stimuli, tuple(shape)),
         offset,
         messages,
+        probe,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from neuro.io.problems import InputProblem
 from neuro.mds.stimuli.discrete import DiscreteSpace, condition_means
+from neuro.mds.stimuli.invariant import InvariantTwin
 from neuro.mds.twin import files as twin_files
 
 
@@ -135,7 +136,7 @@ def search_space(twin, facts, settings):
     facts : dict
         What :func:`read_twin` gave.
     settings : dict
-        With `stimulus_space`.
+        With `stimulus_space`, `rotations` and `shift`.
 
     Returns
     -------
@@ -155,4 +156,7 @@ def search_space(twin, facts, settings):
         else:
             responses = np.asarray(twin.predict(facts["stimuli"]), np.float64)[:, source]
         return DiscreteSpace(condition_means(responses, np.arange(len(responses)))[0])
+    turns, shift = settings.get("rotations", 1), settings.get("shift", 0)
+    if (turns > 1 or shift) and len(facts["stimuli"].shape) == 4:
+        twin = InvariantTwin(twin, turns, shift)
     return Units(twin, source)

@@ -64,7 +64,7 @@ def core(state, x, *, training=False, momentum=0.1, stack="last"):
     return x if stack == "last" else torch.cat(outputs, dim=1)
 
 
-def readout(features, weights, bias, mu, sigma=None):
+def readout(features, weights, bias, mu, away=None):
     """Gaussian readout: features at one point per unit, times weights.
 
     Parameters
@@ -74,20 +74,19 @@ def readout(features, weights, bias, mu, sigma=None):
     bias : tensor, shape (n_units,)
     mu : tensor, shape (n_units, 2)
         Points in [-1, 1], x first.
-    sigma : tensor, shape (n_units, 2), optional
-        In training, points are drawn around `mu` for every image.
+    away : tensor, shape (n, n_units, 2), optional
+        In training, how far from `mu` the point of every image lies.
 
     Returns
     -------
     tensor, shape (n, n_units)
         elu(.) + 1, a rate.
     """
-    import torch
     from torch.nn import functional as F
 
     grid = mu[None].expand(len(features), -1, -1)
-    if sigma is not None:
-        grid = (grid + sigma * torch.randn_like(grid)).clamp(-1, 1)
+    if away is not None:
+        grid = (grid + away).clamp(-1, 1)
     sampled = F.grid_sample(features, grid[:, :, None], align_corners=False)[..., 0]
     return F.elu((sampled * weights[None]).sum(dim=1) + bias) + 1
 
@@ -172,15 +171,15 @@ class CentredTwin:
         )
         with torch.no_grad():
             full = self.on_canvas(probe)
-            part = self.on_crop(probe[:, :, sides[0], sides[1]])
-        error = float((full - part).abs().max() / full.abs().max().clamp_min(1e-12))
+            axis = self.on_crop(probe[:, :, sides[0], sides[1]])
+        error = float((full - axis).abs().max() / full.abs().max().clamp_min(1e-12))
         if not error <= TOLERANCE:
             self.messages.append(
                 f"crop: differs from the full canvas by {error:.1e}; the full canvas is used"
             )
             return
         self.cut = (slice(None), slice(None), *sides)
-        self.stimulus_shape = (self.full_shape[0], *(part.stop - part.start for part in sides))
+        self.stimulus_shape = (self.full_shape[0], *(axis.stop - axis.start for axis in sides))
 
     def on_canvas(self, x):
         """Responses to images of the training size."""

@@ -94,6 +94,9 @@ class Twin(Regression):
         On the core.
     patience : int, default 10
         Epochs without a better validation correlation before training ends.
+    unit_batch : int, default 2000
+        Units whose gradients are computed at a time; bounds the memory and changes sums by
+        rounding only.
     device : str, default "cpu"
     random_state : int, default 0
 
@@ -102,7 +105,10 @@ class Twin(Regression):
     state_ : dict of str to tensor
         Names as in stacked cores with a full Gaussian readout.
     test_correlation_ : ndarray, shape (n_units,)
-        Between prediction and single trials of the tier `test` (validation where there is none).
+        Between prediction and single trials of the tier `test` (validation where there is none,
+        which also ended the training).
+    validation_ : float
+        Mean validation correlation of the epoch that was kept.
     position_ : ndarray, shape (n_units, 2)
         In [-1, 1], x first.
     scale_ : ndarray, shape (n_units,)
@@ -129,12 +135,14 @@ class Twin(Regression):
         l1=5e-4,
         weight_decay=1e-4,
         patience=10,
+        unit_batch=2000,
         device="cpu",
         random_state=0,
     ):
         self.epochs, self.channels, self.kernels, self.batch = epochs, channels, kernels, batch
         self.lr, self.lr_position, self.l1, self.weight_decay = lr, lr_position, l1, weight_decay
-        self.patience, self.device, self.random_state = patience, device, random_state
+        self.patience, self.unit_batch = patience, unit_batch
+        self.device, self.random_state = device, random_state
 
     def fit(self, stimuli, responses, tier=None, log=None):
         """Train on the tier `train`, stop by `validation`, judge on `test`.
@@ -181,6 +189,7 @@ class Twin(Regression):
         self.state_ = self._initial(x - self.offset, y[rows])
         seen = np.asarray(stimuli[check], np.float32) - self.offset
         self.history_ = train(self, x - self.offset, y[rows], seen, y[check], log)
+        self.validation_ = max(entry["validation"] for entry in self.history_)
         test = np.flatnonzero(tier == "test")
         test = test if len(test) else check
         self.test_correlation_ = unit_correlation(self.predict(stimuli[test]), y[test])
@@ -207,17 +216,34 @@ class Twin(Regression):
         state["readout.bias"] = torch.as_tensor(np.log(y.mean(axis=0)), dtype=torch.float32)
         return {key: value.to(self.device) for key, value in state.items()}
 
-    def _forward(self, x, training=False, momentum=0.1):
+    def _core(self, x, training=False, momentum=0.1):
+        """Features of images, and in training the random displacements of all units."""
+        features = core(self.state_, x, training=training, momentum=momentum)
+        if not training:
+            return features, None
+        import torch
+
+        shape = (len(x), *self.state_["readout.mu"].shape)
+        return features, torch.randn(shape, device=x.device)
+
+    def _readout(self, features, place, part=slice(None)):
+        """Rates of a slice of units."""
         state = self.state_
-        features = core(state, x, training=training, momentum=momentum)
-        sigma = state["readout.log_sigma"].exp() if training else None
         return readout(
             features,
-            state["readout.weights"],
-            state["readout.bias"],
-            state["readout.mu"].clamp(-1, 1),
-            sigma,
+            state["readout.weights"][:, part],
+            state["readout.bias"][part],
+            state["readout.mu"][part].clamp(-1, 1),
+            None if place is None else state["readout.log_sigma"][part].exp() * place[:, part],
         )
+
+    def _forward(self, x):
+        import torch
+
+        features, _ = self._core(x)
+        firsts = range(0, len(self.state_["readout.bias"]), self.unit_batch)
+        parts = [self._readout(features, None, slice(k, k + self.unit_batch)) for k in firsts]
+        return torch.cat(parts, dim=1)
 
     def predict(self, stimuli) -> np.ndarray:
         """Responses in units of the training standard deviation.
@@ -280,7 +306,7 @@ class MeanTwin:
     def centred(self, crop=True):
         """All twins centred, on the same crop."""
         parts = [twin.centred(crop=crop) for twin in self.twins]
-        if len({part.stimulus_shape for part in parts}) > 1:
+        if len({one.stimulus_shape for one in parts}) > 1:
             parts = [twin.centred(crop=False) for twin in self.twins]
         return _Mean(parts)
 
@@ -289,7 +315,7 @@ class _Mean:
     def __init__(self, parts):
         self.parts, self.stimulus_shape = parts, parts[0].stimulus_shape
         self.cut = getattr(parts[0], "cut", None)
-        self.messages = [line for part in parts for line in getattr(part, "messages", [])]
+        self.messages = [line for twin in parts for line in getattr(twin, "messages", [])]
 
     def __call__(self, x):
-        return sum(part(x) for part in self.parts) / len(self.parts)
+        return sum(twin(x) for twin in self.parts) / len(self.parts)

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from neuro.io.problems import InputProblem
-from neuro.mds.twin.core import unit_correlation
 from neuro.mds.twin.image import Regression, split_validation, tiers
-from neuro.stats.ridge import RidgePath
+from neuro.mds.twin.ridges import by_units, correlation_in, mean_and_sd, scaled
 from neuro.stats.splits import apart, shared_windows
-from neuro.stats.ties import first_best
-
-PENALTIES = tuple(10.0 ** np.arange(-2, 4.5, 0.5))
-"""Candidate ridge penalties, times the mean variance of the features."""
 
 
 def lagged(stimuli, n_lags) -> np.ndarray:
@@ -33,35 +28,6 @@ def lagged(stimuli, n_lags) -> np.ndarray:
     return windows.transpose(0, 2, 1)
 
 
-def ridge(x, y, x_check, y_check, penalties=PENALTIES) -> tuple[np.ndarray, np.ndarray, float]:
-    """Ridge regression whose penalty predicts the validation part best, refitted on all.
-
-    Parameters
-    ----------
-    x, y : array, shape (n, n_features), (n, n_units)
-    x_check, y_check : array
-    penalties : sequence of float
-
-    Returns
-    -------
-    weights : ndarray, shape (n_features, n_units)
-    bias : ndarray, shape (n_units,)
-    penalty : float
-    """
-    path, levels = RidgePath(x, y), []
-    for penalty in penalties:
-        weights, bias = path.solve(penalty * _unit(path, x))
-        levels.append(unit_correlation(x_check @ weights + bias, y_check).mean())
-    best = penalties[first_best(levels)]
-    path = RidgePath(np.concatenate([x, x_check]), np.concatenate([y, y_check]))
-    return *path.solve(best * _unit(path, x)), float(best)
-
-
-def _unit(path, x) -> float:
-    """Mean sum of squares of a feature."""
-    return float(path.values.sum()) / x.shape[1] or 1.0
-
-
 class TemporalTwin(Regression):
     """Predict units from the last samples of a one-dimensional stimulus.
 
@@ -78,6 +44,9 @@ class TemporalTwin(Regression):
     bias_ : ndarray, shape (n_units,)
         Of the regression; the clustering does without it.
     test_correlation_ : ndarray, shape (n_units,)
+        On the tier `test`; without one that of the fit that had not seen the validation part.
+    validation_ : float
+        Mean correlation with the validation part, of the fit that had not seen it.
     shared_ : int
         Test windows that touch samples of training windows, of a continuous recording: 0.
 
@@ -113,7 +82,7 @@ class TemporalTwin(Regression):
             When windows are so long that no test sample lies apart from training.
         """
         stimuli = np.asarray(stimuli[:], np.float32)
-        responses = np.asarray(responses, np.float64)
+        responses = np.asarray(responses)
         tier = tiers(tier, len(responses))
         used = np.isin(tier, ("train", "validation"))
         self.offset = stimuli[used].mean(axis=tuple(range(stimuli.ndim - 1)))
@@ -137,13 +106,15 @@ class TemporalTwin(Regression):
         elif not len(check):
             rows, check = split_validation(tier, self.random_state, stimuli)
         flat = windows.reshape(len(windows), -1)
-        self.scale_ = responses[used].std(axis=0)
-        y = responses / np.where(self.scale_ > 0, self.scale_, 1)
-        weights, self.bias_, self.penalty_ = ridge(flat[rows], y[rows], flat[check], y[check])
+        _, self.scale_ = mean_and_sd(responses, used)
+        y, n_units = scaled(responses, self.scale_), responses.shape[1]
+        weights, self.bias_, self.penalty_, seen = by_units(flat, y, n_units, rows, check)
         self.filters_ = weights.T.reshape(-1, *windows.shape[1:])
         test = np.flatnonzero(tier == "test")
-        test = test if len(test) else check
-        self.test_correlation_ = unit_correlation(flat[test] @ weights + self.bias_, y[test])
+        self.validation_ = float(seen.mean())
+        self.test_correlation_ = seen
+        if len(test):
+            self.test_correlation_ = correlation_in(flat, weights, self.bias_, y, test)
         if log:
             log(
                 f"ridge on {flat.shape[1]} lags, penalty {self.penalty_:g}, mean test correlation "
@@ -241,7 +212,8 @@ class EncoderTwin(Regression):
     ----------
     weights_, bias_ : ndarray
         Readout of the features, in units of `scale_`.
-    test_correlation_ : ndarray, shape (n_units,)
+    test_correlation_, validation_ : ndarray, shape (n_units,), float
+        As those of :class:`TemporalTwin`.
 
     Notes
     -----
@@ -254,7 +226,7 @@ class EncoderTwin(Regression):
     def __init__(self, backbone="pool2", random_state=0):
         self.backbone, self.random_state = backbone, random_state
 
-    def fit(self, stimuli, responses, tier=None, log=None):
+    def fit(self, stimuli, responses, tier=None, log=None, refit=True):
         """Fit on `train` and `validation`, judge on `test`.
 
         Parameters
@@ -264,12 +236,14 @@ class EncoderTwin(Regression):
         tier : array of str, shape (n_trials,), optional
             Default: all train.
         log : callable, optional
+        refit : bool, default True
+            Whether the validation trials are learned from as well in the end.
 
         Returns
         -------
         self
         """
-        responses = np.asarray(responses, np.float64)
+        responses = np.asarray(responses)
         tier = tiers(tier, len(responses))
         rows, check = split_validation(tier, self.random_state, stimuli)
         used = np.concatenate([rows, check])
@@ -278,16 +252,16 @@ class EncoderTwin(Regression):
         self.offset = images[used].mean(axis=(0, 2, 3), keepdims=True)[0]
         self._make_backbone(images)
         features = self.features(images)
-        self.scale_ = responses[used].std(axis=0)
-        self.mean_ = responses[used].mean(axis=0)
-        y = (responses - self.mean_) / np.where(self.scale_ > 0, self.scale_, 1)
-        self.weights_, self.bias_, self.penalty_ = ridge(
-            features[rows], y[rows], features[check], y[check]
+        self.mean_, self.scale_ = mean_and_sd(responses, used)
+        y, n_units = scaled(responses, self.scale_, self.mean_), responses.shape[1]
+        self.weights_, self.bias_, self.penalty_, seen = by_units(
+            features, y, n_units, rows, check, refit=refit
         )
         test = np.flatnonzero(tier == "test")
-        test = test if len(test) else check
-        guess = features[test] @ self.weights_ + self.bias_
-        self.test_correlation_ = unit_correlation(guess, y[test])
+        self.validation_ = float(seen.mean())
+        self.test_correlation_ = seen
+        if len(test):
+            self.test_correlation_ = correlation_in(features, self.weights_, self.bias_, y, test)
         if log:
             log(
                 f"{self.backbone}: {features.shape[1]} features, penalty {self.penalty_:g}, mean "

@@ -46,15 +46,11 @@ def train(twin, x, y, x_check, y_check, log=None) -> list[dict]:
         total = 0.0
         for rows in order.split(twin.batch):
             optimiser.zero_grad(set_to_none=True)
-            rate = twin._forward(x[rows], training=len(rows) > 1)
-            loss = (rate - y[rows] * (rate + 1e-8).log()).sum(dim=1).mean()
-            loss = loss + twin.l1 * twin.state_["readout.weights"].abs().sum()
-            loss.backward()
+            total += _step(twin, x[rows], y[rows]) * len(rows)
             optimiser.step()
             schedule.step()
-            total += loss.detach() * len(rows)
         with torch.no_grad():
-            guess = torch.cat([twin._forward(part) for part in x_check.split(250)]).cpu().numpy()
+            guess = torch.cat([twin._forward(block) for block in x_check.split(250)]).cpu().numpy()
         level = float(unit_correlation(guess, y_check).mean())
         history.append({"epoch": epoch + 1, "loss": float(total) / len(x), "validation": level})
         if not np.isfinite(history[-1]["loss"]):
@@ -70,6 +66,27 @@ def train(twin, x, y, x_check, y_check, log=None) -> list[dict]:
                 break
     twin.state_ = kept
     return history
+
+
+def _step(twin, x, y):
+    """Gradients of one batch of images, some units at a time; returns the loss.
+
+    The core is passed once: its features collect the gradients of all units first.
+    """
+    import torch
+
+    features, place = twin._core(x, training=len(x) > 1)
+    leaf = features.detach().requires_grad_()
+    total = torch.zeros((), device=x.device)
+    for first in range(0, y.shape[1], twin.unit_batch):
+        part = slice(first, first + twin.unit_batch)
+        rate = twin._readout(leaf, place, part)
+        loss = (rate - y[:, part] * (rate + 1e-8).log()).sum(dim=1).mean()
+        loss = loss + twin.l1 * twin.state_["readout.weights"][:, part].abs().sum()
+        loss.backward()
+        total += loss.detach()
+    features.backward(leaf.grad)
+    return total
 
 
 def _groups(twin, learned):

@@ -48,6 +48,9 @@ class Axis:
         Start of the bin relative to the onset of its stimulus; without stimuli since the start.
     on : ndarray of bool, shape (n_bins,)
         Whether the stimulus is on.
+    own : ndarray of str, shape (n_bins, n_animals), or None
+        Condition by each animal's own events, where animals were not aligned by them; they differ
+        in a counterbalanced design.
     """
 
     bins: list[Bins]
@@ -55,6 +58,7 @@ class Axis:
     epoch: np.ndarray
     offset_s: np.ndarray
     on: np.ndarray
+    own: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.epoch)
@@ -72,12 +76,12 @@ def clock_axis(recordings, bin_s) -> Axis:
     -------
     Axis
     """
-    plans = [frame_bins(len(item.traces), item.fs, bin_s) for item in recordings]
+    plans = [frame_bins(len(one.traces), one.fs, bin_s) for one in recordings]
     n_bins = max(len(starts) for starts, _ in plans)
     bins = []
-    for item, (starts, stops) in zip(recordings, plans):
+    for one, (starts, stops) in zip(recordings, plans):
         seen = np.zeros(n_bins, bool)
-        seen[: len(starts)] = _seen(item, starts, stops)
+        seen[: len(starts)] = _seen(one, starts, stops)
         pad = (0, n_bins - len(starts))
         start_s = np.where(seen, np.arange(n_bins) * bin_s, np.nan)
         bins.append(Bins(np.pad(starts, pad), np.pad(stops, pad), seen, start_s))
@@ -90,7 +94,7 @@ def clock_axis(recordings, bin_s) -> Axis:
     )
 
 
-def mark_events(axis: Axis, events, bin_s) -> Axis:
+def mark_events(axis: Axis, events, bin_s, animals=()) -> Axis:
     """Write conditions onto a clock axis, for a task that all animals share.
 
     Parameters
@@ -99,12 +103,18 @@ def mark_events(axis: Axis, events, bin_s) -> Axis:
     events : pandas.DataFrame
         All animals share their rows.
     bin_s : float
+    animals : sequence of str
+        Names of the recordings, for the labels of each.
 
     Returns
     -------
     Axis
-        A condition stands where all animals have the same one.
+        A condition stands where all animals have the same one; `own` has those of each.
     """
+    own = np.full((len(axis), len(animals)), "", dtype=object)
+    for column, animal in enumerate(animals):
+        rows = events[events["animal"] == animal].sort_values("onset_s")
+        own[:, column] = np.where(axis.bins[column].seen, _marks(axis, rows, bin_s)[0], "")
     tables = [rows.sort_values("onset_s") for _, rows in events.groupby("animal", sort=False)]
     marked = [_marks(axis, rows, bin_s) for rows in tables]
     alike = np.ones(len(axis), bool)
@@ -117,6 +127,7 @@ def mark_events(axis: Axis, events, bin_s) -> Axis:
         condition=[str(name) for name in np.where(alike, condition, "")],
         epoch=np.where(inside, epoch, axis.epoch),
         on=axis.on | inside,
+        own=own.astype(str) if len(animals) else None,
     )
 
 
@@ -171,13 +182,13 @@ def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()
     conditions = [str(name) for name in order] or sorted(set(events["condition"]))
     by_animal = dict(list(events.sort_values("onset_s").groupby("animal")))
     problems = []
-    for item in recordings:
-        own = set(by_animal[item.name]["condition"]) if item.name in by_animal else None
+    for recording in recordings:
+        own = set(by_animal[recording.name]["condition"]) if recording.name in by_animal else None
         if own is None:
-            problems.append(f"events: no event of animal {item.name}; add its rows")
+            problems.append(f"events: no event of animal {recording.name}; add its rows")
             continue
         problems += [
-            f"events: condition '{name}' missing in animal {item.name}"
+            f"events: condition '{name}' missing in animal {recording.name}"
             for name in conditions
             if name not in own
         ]
@@ -191,11 +202,11 @@ def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()
             f"events: epochs of {pre_s + post_s:g} s are shorter than one bin of {bin_s:g} s"
         )
     onsets = {
-        item.name: {
+        recording.name: {
             name: rows["onset_s"].to_numpy(float)
-            for name, rows in by_animal[item.name].groupby("condition")
+            for name, rows in by_animal[recording.name].groupby("condition")
         }
-        for item in recordings
+        for recording in recordings
     }
     slots = [
         (name, repeat)
@@ -206,7 +217,8 @@ def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()
     durations = events.groupby("condition")["duration_s"].max()
     length = np.repeat([durations[name] for name, _ in slots], per_epoch)
     bins = [
-        _epoch_bins(item, onsets[item.name], slots, offset, per_epoch, bin_s) for item in recordings
+        _epoch_bins(recording, onsets[recording.name], slots, offset, per_epoch, bin_s)
+        for recording in recordings
     ]
     return Axis(
         bins,
@@ -217,23 +229,23 @@ def stimulus_axis(recordings, events, bin_s, *, pre_s=5.0, post_s=None, order=()
     )
 
 
-def _epoch_bins(item, onsets, slots, offset, per_epoch, bin_s) -> Bins:
+def _epoch_bins(recording, onsets, slots, offset, per_epoch, bin_s) -> Bins:
     onset = np.array([onsets[name][k] if k < len(onsets[name]) else np.nan for name, k in slots])
     start_s = np.repeat(onset, per_epoch) + offset
     there = np.isfinite(start_s)
     clean = np.where(there, start_s, 0.0)
-    starts = np.ceil(clean * item.fs - 1e-9).astype(np.int64)
-    stops = np.ceil((clean + bin_s) * item.fs - 1e-9).astype(np.int64)
-    there &= (starts >= 0) & (stops <= len(item.traces)) & (stops > starts)
+    starts = np.ceil(clean * recording.fs - 1e-9).astype(np.int64)
+    stops = np.ceil((clean + bin_s) * recording.fs - 1e-9).astype(np.int64)
+    there &= (starts >= 0) & (stops <= len(recording.traces)) & (stops > starts)
     starts, stops = np.where(there, starts, 0), np.where(there, stops, 0)
-    seen = there & _seen(item, starts, stops)
+    seen = there & _seen(recording, starts, stops)
     return Bins(starts, stops, seen, np.where(seen, start_s, np.nan))
 
 
-def _seen(item, starts, stops):
-    if item.frame_mask is None:
+def _seen(recording, starts, stops):
+    if recording.frame_mask is None:
         return np.ones(len(starts), bool)
-    return bin_mask(item.frame_mask, starts, stops)
+    return bin_mask(recording.frame_mask, starts, stops)
 
 
 def read_events(path, animals):

@@ -8,6 +8,8 @@ trace moves nor on how smooth it is.
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 SIGNALS = ("derivative", "level")
@@ -15,7 +17,11 @@ LEVEL_SD_S = 60.0
 """Slow drift that `level` takes off."""
 LAGS_S = (5.0, 10.0, 15.0, 20.0)
 """Lags for calcium, both signs."""
-BOLD_LAGS_S = (20.0, 40.0, 60.0)
+BOLD_LAGS_S = (20.0, 30.0, 40.0, 50.0, 60.0)
+KEPT = 16
+"""Windows of a result in a file that stay in memory."""
+ROWS = 64
+"""Neurons that are correlated with all others at a time."""
 MIN_SHARE = 0.5
 """Least share of a window in which two neurons must have values."""
 
@@ -96,25 +102,37 @@ def excess(
     if centres is None:
         centres = np.arange(width / 2, n_frames - width / 2 + 0.5, max(1, width // 2))
     first = np.clip(np.round(np.asarray(centres, float) - width / 2), 0, n_frames - width)
-    pairs = np.triu_indices(n_neurons, 1)
-    out = np.empty((len(first), len(pairs[0])), np.float32) if out is None else out
-    variance, counted = np.zeros(len(pairs[0])), np.zeros(len(pairs[0]))
+    n_pairs = n_neurons * (n_neurons - 1) // 2
+    out = np.empty((len(first), n_pairs), np.float32) if out is None else out
+    variance, counted = np.zeros(n_pairs), np.zeros(n_pairs)
     windows = _Windows(x, seen, width)
     for k, start in enumerate(first.astype(int)):
-        difference, spread = _against_lags(windows, start, lags)
-        out[k], spread = difference[pairs], spread[pairs]
+        out[k], spread = _against_lags(windows, start, lags)
         known = np.isfinite(spread)
         variance += np.where(known, spread, 0)
         counted += known
+        if k % KEPT == KEPT - 1:
+            give_back(out)
     scale = np.sqrt(variance / np.maximum(counted, 1) * (1 + 0.5 / len(lags)))
     moving = scale > 1e-6
     inverse = np.where(moving, 1 / np.where(moving, scale, 1), 0).astype(np.float32)
     for k in range(len(out)):
-        out[k] *= inverse
-        known = np.isfinite(out[k]) & moving
+        row = out[k] * inverse
+        known = np.isfinite(row) & moving
         if common and known.any():
-            out[k, moving] -= out[k, known].mean()
+            np.subtract(row, row[known].mean(), out=row, where=moving)
+        out[k] = row
+        if k % KEPT == KEPT - 1:
+            give_back(out)
     return out
+
+
+def give_back(values):
+    """Write the pages of a memory map and give them back: they count as memory of the process."""
+    mapped = getattr(values, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        values.flush()
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def prepared(traces, fs, signal, smooth_s, global_mean=False, observed=None):
@@ -194,21 +212,22 @@ class _Windows:
             self._kept[start] = scaled, np.flatnonzero(~whole)
         return self._kept[start]
 
-    def correlation(self, one, other):
-        """Pearson's r of every neuron in window `one` with every neuron in window `other`."""
+    def correlation(self, one, other, rows):
+        """Pearson's r of some neurons in window `one` with every neuron in window `other`."""
         (left, gaps), (right, other_gaps) = self.at(one), self.at(other)
-        r = left.T @ right
-        if len(gaps):
-            r[gaps] = self._in_common(one, other, gaps)
+        r = left[:, rows].T @ right
+        own = np.isin(rows, gaps)
+        if own.any():
+            r[own] = self._in_common(one, other, rows[own])
         if len(other_gaps):
-            r[:, other_gaps] = self._in_common(other, one, other_gaps).T
+            r[:, other_gaps] = self._in_common(other, one, other_gaps)[:, rows].T
         return r
 
     def _in_common(self, one, other, rows):
         """The same for some neurons of `one`, over the frames that both have."""
-        part = slice(one, one + self.width)
+        block = slice(one, one + self.width)
         rest = slice(other, other + self.width)
-        x, m = self.x[part][:, rows], self.seen[part][:, rows].astype(float)
+        x, m = self.x[block][:, rows], self.seen[block][:, rows].astype(float)
         y, w = self.x[rest], self.seen[rest].astype(float)
         n = m.T @ w
         safe = np.maximum(n, 1)
@@ -223,24 +242,63 @@ class _Windows:
 
 
 def _against_lags(windows, start, lags):
-    """Correlation now minus the mean over lags, and the variance over lags; full matrices."""
-    now = windows.correlation(start, start)
-    total, squares = np.zeros(now.shape, np.float32), np.zeros(now.shape, np.float32)
-    count = np.zeros(now.shape, np.float32)
-    for lag in lags:
-        for other in (start - lag, start + lag):
-            if not 0 <= other < len(windows):
-                continue
-            r = windows.correlation(start, other)
+    """Correlation now minus the mean over lags, and the variance over lags, pair by pair."""
+    others = [
+        other for lag in lags for other in (start - lag, start + lag) if 0 <= other < len(windows)
+    ]
+    now, gaps = windows.at(start)
+    rest = [windows.at(other) for other in others]
+    n = now.shape[1]
+    ends = np.cumsum(np.arange(n - 1, -1, -1))
+    difference, spread = np.full((2, n * (n - 1) // 2), np.nan, np.float32)
+    if not others:
+        return difference, spread
+    # correlations are products, so their sum over lags is the product with the sum
+    total = np.sum([block for block, _ in rest], axis=0)
+    for first in range(0, n, ROWS):
+        # pairs below the diagonal are those above it; a few rows at a time stay in the cache
+        rows, right = slice(first, first + ROWS), slice(first, n)
+        r = now[:, rows].T @ now[:, right]
+        sums = now[:, rows].T @ total[:, right] + total[:, rows].T @ now[:, right]
+        squares = np.zeros_like(sums)
+        for block, _ in rest:
+            # either neuron may be the one that is moved
+            for one, other in ((now, block), (block, now)):
+                moved = one[:, rows].T @ other[:, right]
+                moved *= moved
+                squares += moved
+        r, squares = _moments(r, sums, squares, 2 * len(others))
+        for k, (values, variance) in enumerate(zip(r, squares)):
+            place = slice(ends[first + k] - len(values) + k + 1, ends[first + k])
+            difference[place], spread[place] = values[k + 1 :], variance[k + 1 :]
+    gaps = np.unique(np.concatenate([gaps, *(one for _, one in rest)]))
+    for neuron, *rows in zip(gaps, *_with_gaps(windows, start, others, gaps)):
+        partners = np.flatnonzero(np.arange(n) != neuron)
+        low, high = np.minimum(partners, neuron), np.maximum(partners, neuron)
+        place = ends[low] - n + high
+        difference[place], spread[place] = (row[partners] for row in rows)
+    return difference, spread
+
+
+def _with_gaps(windows, start, others, rows):
+    """The same for neurons that lack a value somewhere, with all neurons; one row each."""
+    now = windows.correlation(start, start, rows)
+    sums, squares, count = np.zeros((3, *now.shape), np.float32)
+    for other in others:
+        for one, two in ((start, other), (other, start)):
+            # the second is the transpose, whose rows are these columns
+            r = windows.correlation(one, two, rows)
             known = np.isfinite(r)
             r[~known] = 0
-            total += r
+            sums += r
             squares += r * r
             count += known
-    # either neuron may be the one that is moved
-    total, squares, count = total + total.T, squares + squares.T, count + count.T
-    usable = count >= 2
-    mean = total / np.where(usable, count, 1)
+    return _moments(now, sums, squares, count)
+
+
+def _moments(now, sums, squares, count):
+    """Now minus the mean over lags, and their variance; NaN with fewer than two."""
+    usable = (np.asarray(count) >= 2) & np.isfinite(now)
+    mean = sums / np.where(usable, count, 1)
     spread = (squares - count * mean**2) / np.where(usable, count - 1, 1)
-    spread = np.where(usable & np.isfinite(now), np.maximum(spread, 0), np.nan)
-    return np.where(usable, now - mean, np.nan), spread
+    return np.where(usable, now - mean, np.nan), np.where(usable, np.maximum(spread, 0), np.nan)

@@ -58,7 +58,7 @@ def from_cp_tensor(cp, X=None, *, mask=None, frame_mask=None) -> NonNegativeCP:
     factors = cp_factors(cp)
     shape = tuple(len(factor) for factor in factors)
     unknown = SimpleNamespace(
-        shape=shape, pair_mask=None, frame_mask=None, entries=None, sq_norm=np.nan
+        shape=shape, pair_mask=None, frame_mask=None, entries=None, sq_norm=np.nan, signed=False
     )
     operator = unknown if X is None else as_operator(X, mask, frame_mask)
     model = NonNegativeCP(factors[0].shape[1], n_starts=1, init=cp)

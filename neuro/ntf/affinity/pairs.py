@@ -16,7 +16,7 @@ from neuro.ntf.affinity.excess import LAGS_S, excess
 KINDS = ("excess", "differential", "product", "root", "edge_ts", "sliding_window", "phase")
 SIGNED = ("excess", "edge_ts", "sliding_window", "phase")
 """Kinds whose raw value has a sign; `sign` says what becomes of it."""
-SIGNS = ("positive", "negative", "blind")
+SIGNS = ("positive", "negative", "blind", "raw")
 
 
 def affinity(
@@ -36,6 +36,7 @@ def affinity(
     sign="positive",
     frame_mask=None,
     bins=None,
+    out=None,
 ) -> np.ndarray:
     """Affinity of every pair of neurons, averaged over bins.
 
@@ -65,13 +66,16 @@ def affinity(
         `sliding_window` (ours; 20-60 is usual).
     signal, lags_s, common, global_mean
         Of `excess`.
-    sign : {"positive", "negative", "blind"}
-        Part of a signed value that is kept; `blind` keeps its size. Only for
-        `excess`, `edge_ts`, `sliding_window` and `phase`; the others have no sign.
+    sign : {"positive", "negative", "blind", "raw"}
+        Part of a signed value that is kept; `blind` keeps its size, `raw` (of `excess` alone) the
+        value itself. Only for `excess`, `edge_ts`, `sliding_window` and `phase`; the others have
+        no sign.
     frame_mask : array of bool, shape (n_frames,), optional
         False for frames without a valid value. They end runs and do not count in bins.
     bins : tuple of two arrays of int, optional
         First frame and frame after the last of every bin; replaces `bin_s`.
+    out : array of float32, shape (n_bins, n_pairs), optional
+        Where raw values of `excess` are written, such as a memory map.
 
     Returns
     -------
@@ -102,8 +106,9 @@ def affinity(
             global_mean=global_mean,
             observed=frame_mask,
             centres=(starts + stops) / 2,
+            out=out,
         )
-        return _signed(z, sign)
+        return z if sign == "raw" else _signed(z, sign)
     if kind == "differential":
         d, _, _ = scaled_derivatives(
             traces, fs, smooth_s=smooth_s, snr_min=snr_min, frame_mask=frame_mask
@@ -121,7 +126,7 @@ def affinity(
     parts, _ = separable_parts(
         traces, fs, kind, smooth_s=smooth_s, snr_min=snr_min, sign=sign, frame_mask=frame_mask
     )
-    return _mean_products([(part, part) for part in parts], valid, starts, stops)
+    return _mean_products([(values, values) for values in parts], valid, starts, stops)
 
 
 def frame_bins(n_frames: int, fs: float, bin_s: float):
@@ -246,6 +251,8 @@ def _check(traces, kind, sign, frame_mask):
         raise ValueError(
             f"traces: shape {traces.shape}, expected (n_frames, n_neurons) with at least 2 neurons"
         )
+    if sign == "raw" and kind != "excess":
+        raise ValueError(f"sign: 'raw' needs kind 'excess', got '{kind}'")
     if frame_mask is not None and len(frame_mask) != len(traces):
         raise ValueError(f"frame mask: {len(frame_mask)} values for {len(traces)} frames")
     seen = traces if frame_mask is None else traces[np.asarray(frame_mask, bool)]

@@ -13,7 +13,7 @@ from neuro.ntf.affinity.identity import Identity, match_names
 from neuro.stats.observed import common_block
 
 
-def present(item, gaps=False):
+def present(content, gaps=False):
     """A recording without the neurons that are missing (NaN) or not identified.
 
     Most affinities of a bin need every neuron of the recording, so frames count in which all kept
@@ -21,7 +21,7 @@ def present(item, gaps=False):
 
     Parameters
     ----------
-    item : Recording, PairKernels or pynapple.TsdFrame
+    content : Recording, PairKernels or pynapple.TsdFrame
     gaps : bool, default False
         Whether neurons may have gaps, as the kind `excess` allows: only those without any value
         are left out.
@@ -31,41 +31,45 @@ def present(item, gaps=False):
     Recording or PairKernels
         With one mask of frames, and the numbers of the neurons that are left.
     """
-    if isinstance(item, PairKernels):
-        return item
-    if is_pynapple(item):
-        item = recording_from_pynapple(item)
-    keep = ~np.isnan(item.traces).all(axis=0)
-    if item.names is not None:
-        keep &= np.array([bool(name) for name in item.names])
-    missing = np.isnan(item.traces[:, keep]).any() and not gaps
+    if isinstance(content, PairKernels):
+        return content
+    if is_pynapple(content):
+        content = recording_from_pynapple(content)
+    keep = ~np.isnan(content.traces).all(axis=0)
+    if content.names is not None:
+        keep &= np.array([bool(name) for name in content.names])
+    missing = np.isnan(content.traces[:, keep]).any() and not gaps
     if missing:
-        keep[keep] = common_block(_observed_rows(item)[:, keep])
+        keep[keep] = common_block(_observed_rows(content)[:, keep])
     if keep.all() and not missing:
-        return item
-    frames = item.frame_mask
+        return content
+    frames = content.frame_mask
     if missing:
-        frames = item.observed[:, keep].all(axis=1)
-    names = None if item.names is None else [n for n, k in zip(item.names, keep) if k]
-    numbers = np.arange(1, len(keep) + 1) if item.numbers is None else item.numbers
+        frames = content.observed[:, keep].all(axis=1)
+    names = None if content.names is None else [n for n, k in zip(content.names, keep) if k]
+    numbers = np.arange(1, len(keep) + 1) if content.numbers is None else content.numbers
     return dataclasses.replace(
-        item, traces=item.traces[:, keep], names=names, frame_mask=frames, numbers=numbers[keep]
+        content,
+        traces=content.traces[:, keep],
+        names=names,
+        frame_mask=frames,
+        numbers=numbers[keep],
     )
 
 
-def _observed_rows(item):
+def _observed_rows(recording):
     """Where neurons have values, without the frames that are masked for all of them."""
-    if item.frame_mask is None:
-        return item.observed
-    return item.observed[np.asarray(item.frame_mask, bool)]
+    if recording.frame_mask is None:
+        return recording.observed
+    return recording.observed[np.asarray(recording.frame_mask, bool)]
 
 
-def unobserved(item, gaps=False) -> dict[str, float]:
+def unobserved(content, gaps=False) -> dict[str, float]:
     """Neurons that :func:`present` leaves out of a recording because of their gaps.
 
     Parameters
     ----------
-    item : Recording, PairKernels or pynapple.TsdFrame
+    content : Recording, PairKernels or pynapple.TsdFrame
     gaps : bool, default False
         As for :func:`present`.
 
@@ -74,13 +78,13 @@ def unobserved(item, gaps=False) -> dict[str, float]:
     dict of str to float
         Share of the frames in which each has a value. Neurons without a name are not listed.
     """
-    if isinstance(item, PairKernels):
+    if isinstance(content, PairKernels):
         return {}
-    if is_pynapple(item):
-        item = recording_from_pynapple(item)
-    kept, share = set(labels(present(item, gaps))), _observed_rows(item).mean(axis=0)
+    if is_pynapple(content):
+        content = recording_from_pynapple(content)
+    kept, share = set(labels(present(content, gaps))), _observed_rows(content).mean(axis=0)
     return {
-        name: float(part) for name, part in zip(labels(item), share) if name and name not in kept
+        name: float(lost) for name, lost in zip(labels(content), share) if name and name not in kept
     }
 
 
@@ -163,9 +167,9 @@ def check_events(items, events) -> None:
 
 def _mere_numbers(items) -> list[str]:
     """Names that only count the columns identify no neuron in another animal."""
-    counting = [item for item in items if all(name.isdigit() for name in item.names)]
+    counting = [recording for recording in items if all(name.isdigit() for name in recording.names)]
     # regions of one cohort come from one file: there a number is a label of the atlas
-    if len({item.path or item.name for item in counting}) < 2:
+    if len({recording.path or recording.name for recording in counting}) < 2:
         return []
     return [
         f"{counting[0].name} and {len(counting) - 1} more recordings: names are mere numbers "
@@ -188,7 +192,7 @@ def _nearly_same(names) -> list[str]:
 
 
 def _no_overlap(items, identity) -> list[str]:
-    names, members = match_names([item.names for item in items], identity)
+    names, members = match_names([one.names for one in items], identity)
     if slips := _nearly_same(names):
         return slips
     if len(names) < 2:
@@ -202,8 +206,8 @@ def _no_overlap(items, identity) -> list[str]:
             "common; check the spelling or set identity.rename"
         ]
     alone = [
-        item.name
-        for item, member in zip(items, members)
+        one.name
+        for one, member in zip(items, members)
         if not (count[np.unique(member[member >= 0])] > 1).any()
     ]
     return [
@@ -211,21 +215,23 @@ def _no_overlap(items, identity) -> list[str]:
     ]
 
 
-def labels(item) -> list[str]:
+def labels(recorded) -> list[str]:
     """Names of the neurons; their numbers in the file where the recording has none."""
-    if item.names is not None:
-        return list(item.names)
-    numbers = range(1, item.traces.shape[1] + 1) if item.numbers is None else item.numbers
+    if recorded.names is not None:
+        return list(recorded.names)
+    numbers = (
+        range(1, recorded.traces.shape[1] + 1) if recorded.numbers is None else recorded.numbers
+    )
     width = len(str(max(numbers, default=0)))
     return [f"n{number:0{width}d}" for number in numbers]
 
 
-def resampled(item: Recording, fs: float) -> Recording:
+def resampled(recorded: Recording, fs: float) -> Recording:
     """A recording at another sampling rate, low-pass filtered before it gets slower.
 
     Parameters
     ----------
-    item : Recording
+    recorded : Recording
     fs : float
         New rate in Hz.
 
@@ -233,31 +239,31 @@ def resampled(item: Recording, fs: float) -> Recording:
     -------
     Recording
     """
-    if isinstance(item, PairKernels) or abs(item.fs - fs) < 1e-9 * fs:
-        return item
+    if isinstance(recorded, PairKernels) or abs(recorded.fs - fs) < 1e-9 * fs:
+        return recorded
     from fractions import Fraction
 
     from scipy.signal import resample_poly
 
     from neuro.ntf.affinity.derivative import bridged
 
-    ratio = Fraction(fs / item.fs).limit_denominator(1000)
-    known = np.isfinite(item.traces)
-    if item.frame_mask is not None:
-        known &= np.asarray(item.frame_mask, bool)[:, None]
+    ratio = Fraction(fs / recorded.fs).limit_denominator(1000)
+    known = np.isfinite(recorded.traces)
+    if recorded.frame_mask is not None:
+        known &= np.asarray(recorded.frame_mask, bool)[:, None]
     whole = known.all(axis=1)
     if (known == whole[:, None]).all():
-        traces = bridged(item.traces, None if whole.all() else whole)
+        traces = bridged(recorded.traces, None if whole.all() else whole)
     else:
         traces = np.column_stack(
-            [bridged(one[:, None], seen)[:, 0] for one, seen in zip(item.traces.T, known.T)]
+            [bridged(one[:, None], seen)[:, 0] for one, seen in zip(recorded.traces.T, known.T)]
         )
     turned = resample_poly(traces, ratio.numerator, ratio.denominator, axis=0, padtype="line")
-    mask = item.frame_mask
-    nearest = np.minimum((np.arange(len(turned)) / fs * item.fs).round(), len(known) - 1)
-    turned[~np.isfinite(item.traces)[nearest.astype(int)]] = np.nan
+    mask = recorded.frame_mask
+    nearest = np.minimum((np.arange(len(turned)) / fs * recorded.fs).round(), len(known) - 1)
+    turned[~np.isfinite(recorded.traces)[nearest.astype(int)]] = np.nan
     if mask is not None:
         mask = np.asarray(mask, bool)[nearest.astype(int)]
     return dataclasses.replace(
-        item, traces=turned.astype(np.float32), fs=float(fs), frame_mask=mask
+        recorded, traces=turned.astype(np.float32), fs=float(fs), frame_mask=mask
     )

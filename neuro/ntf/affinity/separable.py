@@ -36,6 +36,8 @@ class SeparableTensor:
     animal_energy : ndarray of float64, shape (n_animals,)
     """
 
+    signed = False
+
     def __init__(self, signals, row, shape, pair_mask=None, frame_mask=None):
         self._signals = np.ascontiguousarray(signals, dtype=np.float32)
         self._row = np.asarray(row, np.int64)
@@ -80,7 +82,7 @@ class SeparableTensor:
             for k in np.flatnonzero(seen[-1]):
                 frames = np.arange(starts[k], stops[k])[valid[starts[k] : stops[k]]]
                 weight = 1 / np.sqrt(len(frames))
-                pieces += [(k, animal, part[frames] * weight) for part in parts]
+                pieces += [(k, animal, signal[frames] * weight) for signal in parts]
         n_bins, n = max(len(mask) for mask in seen), np.asarray(traces[0]).shape[1]
         frames = np.zeros((n_bins, len(traces)), bool)
         for animal, mask in enumerate(seen):
@@ -132,8 +134,10 @@ class SeparableTensor:
             # the upper triangle alone counts each pair once
             motif[self._upper] = factors[:, column]
             for first in range(0, len(self._row), BLOCK):
-                part = self._signals[first : first + BLOCK]
-                np.einsum("ti,ti->t", part @ motif, part, out=values[first : first + BLOCK, column])
+                block = self._signals[first : first + BLOCK]
+                np.einsum(
+                    "ti,ti->t", block @ motif, block, out=values[first : first + BLOCK, column]
+                )
         return self._sum_rows(values)
 
     def tdot(self, rows) -> np.ndarray:
@@ -144,8 +148,8 @@ class SeparableTensor:
             weight = np.ascontiguousarray(rows[:, column], dtype=np.float32)[self._row]
             full = np.zeros((n, n), np.float32)
             for first in range(0, len(self._row), BLOCK):
-                part = self._signals[first : first + BLOCK]
-                full += (part * weight[first : first + BLOCK, None]).T @ part
+                block = self._signals[first : first + BLOCK]
+                full += (block * weight[first : first + BLOCK, None]).T @ block
             out[:, column] = full[self._upper]
         return out
 

@@ -10,8 +10,9 @@ import numpy as np
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import PairKernels
 from neuro.ntf.affinity import alignment as align
-from neuro.ntf.affinity.identity import Identity, match_names, spread_pairs
-from neuro.ntf.affinity.pairs import SIGNED, affinity, silent_traces
+from neuro.ntf.affinity.fill import TWO_SIGNS, fill
+from neuro.ntf.affinity.identity import Identity, match_names
+from neuro.ntf.affinity.pairs import SIGNED
 from neuro.ntf.affinity.prepare import (
     check_events,
     check_recordings,
@@ -31,19 +32,21 @@ class PairTensor:
     Attributes
     ----------
     values : ndarray or memmap of float32, shape (n_bins, n_animals, n_pairs)
-        Pairs in the order of `numpy.triu_indices(n_neurons, 1)`; 0 where not observed.
+        Pairs in the order of `numpy.triu_indices(n_neurons, 1)`; 0 where not observed. With `sign`
+        `signed` twice as many: first what rises together, then what runs against each other.
     pair_mask : ndarray of bool, shape (n_animals, n_pairs)
         False where either neuron is absent in an animal.
     frame_mask : ndarray of bool, shape (n_bins, n_animals), or None
         False where an animal has no data in a bin.
     names : list of str
     animals : list of str
-        With two signs the names end in ` (+)` and ` (-)`.
+        With `sign` `split` the names end in ` (+)` and ` (-)`.
     fs : float
         Bins per second.
     time_map : dict of str to ndarray
         `start_s` (n_bins, n_animals): where the bin starts on the animal's own clock;
-        `condition` (n_bins,), `epoch` (n_bins,), `offset_s` (n_bins,), `on` (n_bins,).
+        `condition` (n_bins,), `epoch` (n_bins,), `offset_s` (n_bins,), `on` (n_bins,); `own`
+        (n_bins, n_animals): condition by the animal's own events.
     kind, sign, time_alignment : str
     silent : dict of str to list of str
         Per animal the neurons that were gated or constant.
@@ -75,6 +78,11 @@ class PairTensor:
     def concatenated(self) -> bool:
         """Whether animals share no clock, so that only motifs can be shared."""
         return self.time_alignment == "none"
+
+    @property
+    def signed(self) -> bool:
+        """Whether every pair stands twice, with what rises together and what runs against it."""
+        return self.sign == "signed"
 
 
 def build_tensor(
@@ -110,7 +118,9 @@ def build_tensor(
     identity : Identity, optional
     kind, sign, bin_s, **options
         As for :func:`neuro.ntf.affinity.pairs.affinity`; `sign="split"` makes two entries of every
-        animal, one for each sign.
+        animal, one for each sign. `sign="signed"` makes two of every pair, so that a component
+        has one time course and one motif whose edges have signs: an assembly in which some
+        neurons run against the others is one component.
     pre_s, post_s, order
         As for :func:`neuro.ntf.affinity.alignment.stimulus_axis`.
     scale : {"none", "log1p", "pair_max"}
@@ -136,32 +146,37 @@ def build_tensor(
         )
     if scale not in SCALES:
         raise ValueError(f"scale: got '{scale}', expected one of {', '.join(SCALES)}")
-    if sign == "split" and kind not in SIGNED:
-        raise ValueError(f"sign: 'split' needs a signed kind ({', '.join(SIGNED)}), got '{kind}'")
+    if sign in TWO_SIGNS and kind not in SIGNED:
+        raise ValueError(f"sign: '{sign}' needs a signed kind ({', '.join(SIGNED)}), got '{kind}'")
     gappy = kind == "excess"
-    items = [present(item, gappy) for item in recordings]
+    items = [present(recording, gappy) for recording in recordings]
     check_recordings(items, resample_hz, identity)
     if events is not None:
         check_events(items, events)
-    gaps = {item.name: unobserved(given, gappy) for item, given in zip(items, recordings)}
+    gaps = {recording.name: unobserved(given, gappy) for recording, given in zip(items, recordings)}
     if resample_hz is not None:
-        items = [resampled(item, resample_hz) for item in items]
+        items = [resampled(recording, resample_hz) for recording in items]
     chosen, notes = _alignment(time_alignment, events, len(items))
-    names, members = match_names([labels(item) for item in items], identity)
+    names, members = match_names([labels(recording) for recording in items], identity)
     axis = _axis(items, events, chosen, bin_s, pre_s, post_s, order)
-    signs = ("positive", "negative") if sign == "split" else (sign,)
-    n_pairs = len(names) * (len(names) - 1) // 2
-    shape = (len(axis), len(items) * len(signs), n_pairs)
+    if isinstance(items[0], PairKernels):
+        # kernels are read as sizes
+        sign = "blind"
+    n_pairs = len(names) * (len(names) - 1) // 2 * (2 if sign == "signed" else 1)
+    shape = (len(axis), len(items) * (2 if sign == "split" else 1), n_pairs)
     values = _allocate(out, shape)
     mask, frames = np.zeros(shape[1:], bool), np.zeros(shape[:2], bool)
-    silent, observed = _fill(values, mask, frames, items, members, axis, signs, kind, options)
+    into = values, mask, frames
+    if kind == "excess":
+        options = options | {"scratch": out}
+    silent, observed = fill(into, items, members, axis, sign, kind, options, len(names))
     if observed is not None:
         observed &= mask & frames[:, :, None]
     _scale(values, scale)
     animals = [
-        item.name + ({"positive": " (+)", "negative": " (-)"}[which] if len(signs) > 1 else "")
-        for item in items
-        for which in signs
+        recording.name + ending
+        for recording in items
+        for ending in ((" (+)", " (-)") if sign == "split" else ("",))
     ]
     _check_observed(mask, frames, animals)
     if out is not None:
@@ -174,51 +189,30 @@ def build_tensor(
         names=names,
         animals=animals,
         fs=rate,
-        time_map=_time_map(axis, len(signs)),
+        time_map=_time_map(axis, shape[1] // len(items)),
         kind="kernel" if isinstance(items[0], PairKernels) else kind,
         sign=sign,
         time_alignment=chosen,
-        silent={name: found for name, found in silent.items() if found},
-        unobserved={name: found for name, found in gaps.items() if found},
+        silent={name: lost for name, lost in silent.items() if lost},
+        unobserved={name: lost for name, lost in gaps.items() if lost},
         notes=notes,
         observed=observed,
     )
 
 
-def _fill(values, mask, frames, items, members, axis, signs, kind, options):
-    """Write the affinities of every animal and sign; silent neurons, and gaps of single pairs."""
-    n_names = round((1 + np.sqrt(1 + 8 * values.shape[2])) / 2)
-    silent: dict = {}
-    observed, w = None, 0
-    for item, member, bins in zip(items, members, axis.bins):
-        silent[item.name] = _silent(item, kind, options)
-        for which in signs:
-            part = _pair_values(item, kind, which, bins, options)
-            values[:, w], mask[w] = spread_pairs(part, member, n_names)
-            if isinstance(item, PairKernels):
-                mask[w] &= ~np.isnan(values[:, w]).any(axis=0)
-                values[:, w] = np.nan_to_num(values[:, w])
-            elif kind == "excess":
-                known = np.isfinite(values[:, w]) & mask[w] & bins.seen[:, None]
-                mask[w] &= known.any(axis=0)
-                if (known != (mask[w] & bins.seen[:, None])).any():
-                    observed = np.ones(values.shape, bool) if observed is None else observed
-                    observed[:, w] = known
-                values[:, w] = np.nan_to_num(values[:, w])
-            frames[:, w] = bins.seen
-            values[~bins.seen, w] = 0
-            w += 1
-    return silent, observed
-
-
 def _time_map(axis, n_signs):
     """Where each bin lies on the clock of each animal, and what was shown in it."""
+    n_animals = len(axis.bins)
+    shared = np.array(axis.condition, dtype=str)
+    own = np.repeat(shared[:, None], n_animals, axis=1) if axis.own is None else axis.own
     return {
         "start_s": np.repeat(np.array([bins.start_s for bins in axis.bins]), n_signs, 0).T,
-        "condition": np.array(axis.condition, dtype=str),
+        "condition": shared,
         "epoch": axis.epoch,
         "offset_s": axis.offset_s,
         "on": axis.on,
+        # labels of a counterbalanced design are each animal's own
+        "own": np.repeat(own, n_signs, axis=1),
     }
 
 
@@ -254,7 +248,7 @@ def _alignment(wanted, events, n_items):
 
 def _axis(items, events, chosen, bin_s, pre_s, post_s, order):
     if isinstance(items[0], PairKernels):
-        n_bins = min(item.kernels.shape[2] for item in items)
+        n_bins = min(recording.kernels.shape[2] for recording in items)
         whole = align.Bins(
             np.arange(n_bins),
             np.arange(n_bins) + 1,
@@ -275,32 +269,9 @@ def _axis(items, events, chosen, bin_s, pre_s, post_s, order):
         raise
     except ValueError as error:
         raise InputProblem(f"ntf: {error}; set affinity.bin_s") from None
-    return align.mark_events(axis, events, bin_s) if events is not None else axis
-
-
-def _pair_values(item, kind, sign, bins, options):
-    if isinstance(item, PairKernels):
-        left, right = np.triu_indices(len(item.kernels), 1)
-        size = np.abs(item.kernels[:, :, : len(bins.seen)])
-        # the stronger of the two directions; NaN only where neither was observed
-        return np.fmax(size[left, right], size[right, left]).T
-    return affinity(
-        item.traces,
-        item.fs,
-        kind,
-        sign=sign,
-        frame_mask=item.frame_mask,
-        bins=(bins.starts, bins.stops),
-        **options,
-    )
-
-
-def _silent(item, kind, options) -> list[str]:
-    if isinstance(item, PairKernels):
-        return []
-    given = {key: options[key] for key in ("smooth_s", "snr_min") if key in options}
-    gone = silent_traces(item.traces, item.fs, kind, frame_mask=item.frame_mask, **given)
-    return [name for name, flag in zip(labels(item), gone) if flag]
+    if events is None:
+        return axis
+    return align.mark_events(axis, events, bin_s, [recording.name for recording in items])
 
 
 def _allocate(out, shape):

@@ -85,8 +85,8 @@ def leiden(weights, seeds):
     try:
         for seed in seeds:
             igraph.set_random_number_generator(random.Random(int(seed)))
-            found = graph.community_leiden("modularity", weights=heavy, n_iterations=-1)
-            yield np.array(found.membership, dtype=int)
+            partition = graph.community_leiden("modularity", weights=heavy, n_iterations=-1)
+            yield np.array(partition.membership, dtype=int)
     finally:
         igraph.set_random_number_generator(random)
 

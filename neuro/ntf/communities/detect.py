@@ -74,12 +74,34 @@ def motifs(model) -> np.ndarray:
     ndarray of float32, shape (n_components, n_neurons, n_neurons)
         Diagonal 0; NaN for pairs that were not observed where the component is active (support
         below :data:`neuro.ntf.factors.hals.MIN_SUPPORT`), in particular for pairs observed nowhere.
+        With both signs in the tensor edges have a sign: below 0 where two run against each other.
     """
-    return motif_matrices(model.pairs_, model.support_)
+    return motif_matrices(model.pairs_, model.support_, model.signed_)
 
 
-def motif_matrices(pairs, support=None) -> np.ndarray:
-    """The same from pair factors and their support, both `(n_pairs, n_components)`.
+def edges(pairs, signed=False) -> np.ndarray:
+    """One value per pair: the two parts of a signed motif joined, with a sign per edge.
+
+    Noise fills both parts alike and cancels.
+
+    Parameters
+    ----------
+    pairs : array, shape (n_pairs, n_components), or (2 n_pairs, n_components) where signed
+    signed : bool, default False
+
+    Returns
+    -------
+    ndarray, shape (n_pairs, n_components)
+    """
+    pairs = np.asarray(pairs)
+    if not signed:
+        return pairs
+    half = len(pairs) // 2
+    return pairs[:half] - pairs[half:]
+
+
+def motif_matrices(pairs, support=None, signed=False) -> np.ndarray:
+    """Motifs as matrices, from pair factors and their support, both `(n_pairs, n_components)`.
 
     Parameters
     ----------
@@ -87,16 +109,19 @@ def motif_matrices(pairs, support=None) -> np.ndarray:
         Pair factors.
     support : array, shape (n_pairs, n_components), optional
         Entries below the smallest support are not observed.
+    signed : bool, default False
+        Whether every pair stands twice, see :func:`edges`.
 
     Returns
     -------
     ndarray of float32, shape (n_components, n_neurons, n_neurons)
         NaN where nothing was observed.
     """
-    n = round((1 + np.sqrt(1 + 8 * len(pairs))) / 2)
-    values = np.array(pairs, np.float32).T
+    values = np.array(edges(pairs, signed), np.float32).T
+    n = round((1 + np.sqrt(1 + 8 * values.shape[1])) / 2)
     if support is not None:
-        values[np.asarray(support).T < MIN_SUPPORT] = np.nan
+        # both parts of a pair are observed together
+        values[np.asarray(support)[: values.shape[1]].T < MIN_SUPPORT] = np.nan
     full = np.zeros((len(values), n, n), np.float32)
     left, right = np.triu_indices(n, 1)
     full[:, left, right] = values
@@ -104,7 +129,7 @@ def motif_matrices(pairs, support=None) -> np.ndarray:
     return full
 
 
-def motif_graph(motif, names=None, found=None):
+def motif_graph(motif, names=None, communities=None):
     """A motif, or a frame of a dynamic connectome, as networkx.
 
     Parameters
@@ -112,7 +137,7 @@ def motif_graph(motif, names=None, found=None):
     motif : array, shape (n_neurons, n_neurons)
         Symmetric; pairs at 0 or NaN are no edges.
     names : sequence of str, optional
-    found : Communities, optional
+    communities : Communities, optional
         Gives the nodes `community` and `background`, and the edges `membership`.
 
     Returns
@@ -127,9 +152,12 @@ def motif_graph(motif, names=None, found=None):
     from neuro.io.graphs import to_networkx
 
     nodes, edges = {}, {}
-    if found is not None:
-        nodes = {"community": found.labels, "background": np.asarray(found.background, bool)}
-        edges = {"membership": found.membership}
+    if communities is not None:
+        nodes = {
+            "community": communities.labels,
+            "background": np.asarray(communities.background, bool),
+        }
+        edges = {"membership": communities.membership}
     return to_networkx(motif, names, nodes=nodes, edges=edges)
 
 
@@ -157,7 +185,7 @@ def active_scale(time, animals, lambda_) -> np.ndarray:
 
 
 def strength(motif) -> np.ndarray:
-    """Mean weight of each neuron's observed pairs; NaN where there is none.
+    """Mean size of each neuron's observed pairs; NaN where there is none.
 
     Parameters
     ----------
@@ -167,7 +195,7 @@ def strength(motif) -> np.ndarray:
     -------
     ndarray of float64, shape (n_neurons,)
     """
-    motif = np.array(motif, np.float64)
+    motif = np.abs(np.array(motif, np.float64))
     np.fill_diagonal(motif, np.nan)
     seen = np.isfinite(motif).sum(axis=1)
     return np.where(seen > 0, np.nansum(motif, axis=1) / np.maximum(seen, 1), np.nan)
@@ -189,7 +217,8 @@ def communities(
     Parameters
     ----------
     motif : array, shape (n_neurons, n_neurons)
-        Symmetric, not negative, NaN where not observed.
+        Symmetric, NaN where not observed. Of signed edges the size counts: neurons that run
+        against each other interact.
     backend : {"networkx", "igraph", "sbm", "graph_tool"}
         Louvain, Leiden, our weighted block model, or graph-tool's nested one.
     n_seeds : int
@@ -214,7 +243,7 @@ def communities(
         On an unknown or missing back end, or a motif without edges.
     """
     require(backend)
-    motif = np.asarray(motif, np.float64)
+    motif = np.abs(np.asarray(motif, np.float64))
     there, weights = _graph(motif, transform if backend in MODULARITY else "none")
     if backend in MODULARITY:
         # modularity knows no missing pairs; to it they are no edges
@@ -265,7 +294,7 @@ def statistic(
     float
         Mean modularity over a few seeds, or nats gained over one block. 0 without edges.
     """
-    motif = np.asarray(motif, np.float64)
+    motif = np.abs(np.asarray(motif, np.float64))
     if not (np.nan_to_num(motif) > 0).any():
         return 0.0
     _, weights = _graph(motif, transform if backend in MODULARITY else "none")
@@ -273,7 +302,7 @@ def statistic(
         weights = np.nan_to_num(weights)
         search = louvain if backend == "networkx" else leiden
         seeds = np.random.default_rng(random_state).integers(0, 2**31, NULL_SEEDS)
-        return float(np.mean([modularity(weights, found) for found in search(weights, seeds)]))
+        return float(np.mean([modularity(weights, labels) for labels in search(weights, seeds)]))
     if backend == "sbm":
         return fit_sbm(weights, family, nested=False, random_state=random_state).gain
     _, dl, one = graph_tool_blocks(weights, seed=random_state)
@@ -361,6 +390,7 @@ __all__ = [
     "active_scale",
     "communities",
     "consensus",
+    "edges",
     "motif_matrices",
     "motifs",
     "statistic",

@@ -72,7 +72,8 @@ def dynamic_connectome(model, animal: int = 0) -> DynamicConnectome:
     -------
     DynamicConnectome
     """
-    return DynamicConnectome(activity(model, animal), motif_matrices(model.pairs_, model.support_))
+    matrices = motif_matrices(model.pairs_, model.support_, model.signed_)
+    return DynamicConnectome(activity(model, animal), matrices)
 
 
 def co_membership(model, communities, animal: int = 0) -> DynamicConnectome:
@@ -90,5 +91,5 @@ def co_membership(model, communities, animal: int = 0) -> DynamicConnectome:
     DynamicConnectome
         Values in [0, 1]; NaN in bins where no component is active.
     """
-    matrices = np.array([found.membership for found in communities])
+    matrices = np.array([partition.membership for partition in communities])
     return DynamicConnectome(activity(model, animal), matrices, normalise=True)

@@ -164,22 +164,34 @@ def homologues(names, labels, *, seed=0):
     }
 
 
-def _placed(group, numbers):
-    """Columns of the neurons of a group, where some of the file's neurons were left out."""
+def placed(group, numbers):
+    """Columns of the neurons of a group, where some of the file's neurons were left out.
+
+    Parameters
+    ----------
+    group : array of int
+        Counted from 0 in the file.
+    numbers : array of int, optional
+        Numbers in the file, from 1, of the neurons that are left.
+
+    Returns
+    -------
+    ndarray of int
+    """
     if numbers is None:
         return group
     place = {int(number) - 1: column for column, number in enumerate(numbers)}
     return np.array([place[k] for k in group if k in place], int)
 
 
-def compare(source, factors, found, items, paths, seed=0):
+def compare(source, factors, communities, items, paths, seed=0):
     """Everything that is known of a set, as a table and as headline figures.
 
     Parameters
     ----------
     source : {"simulated", "recordings", "fmri"}
     factors : Factors
-    found : list of Communities
+    communities : list of Communities
         One per component.
     items : list of Recording or PairKernels
     paths : sequence of path-like
@@ -199,22 +211,23 @@ def compare(source, factors, found, items, paths, seed=0):
     from neuro.io.formats.tables import read_tsv
     from neuro.io.recordings.reader import read_assemblies
 
-    labels = [item.labels for item in found]
+    labels = [recording.labels for recording in communities]
     path = next(iter(paths), None)
     if source == "simulated":
         truth = read_tsv(path, dtype={"neuron": str})
         table = planted_epochs(factors, labels, truth)
         return table, _planted_rows(source, factors, table, truth)
     if path is not None:
-        item = present(items[0], factors.kind == "excess")
-        groups = [_placed(group, item.numbers) for group in read_assemblies(path)]
-        frames = slice(None) if item.frame_mask is None else item.frame_mask
-        table = assemblies(motifs(factors), item.traces[frames], groups)
+        recording = present(items[0], factors.kind == "excess")
+        groups = [placed(group, recording.numbers) for group in read_assemblies(path)]
+        frames = slice(None) if recording.frame_mask is None else recording.frame_mask
+        table = assemblies(motifs(factors), recording.traces[frames], groups)
         return table, [_assembly_row(source, table)]
     kept = [homologues(factors.names, label, seed=seed) for label in labels]
     columns = ["component", "share", "null_mean", "null_95", "n_pairs"]
     table = pd.DataFrame(
-        [{"component": r + 1, **item} for r, item in enumerate(kept) if item], columns=columns
+        [{"component": r + 1, **recording} for r, recording in enumerate(kept) if recording],
+        columns=columns,
     )
     return table, [_homologue_row(source, table)] if len(table) else []
 
@@ -265,8 +278,8 @@ def _planted_rows(source, factors, table, truth):
 
 def _assembly_row(source, table):
     return _row(
-        f"{source}: published assemblies found by their best motif (baseline: correlation)",
-        float(table["best_auroc"].mean()),
+        f"{source}: published assemblies, one motif each (baseline: correlation)",
+        float(table["auroc"].mean()),
         "AUROC of pairs",
         len(table),
         null=0.5,

@@ -29,7 +29,7 @@ N_NULL = 199
 WINDOW_S = 10.0
 STEPS = 4
 """Windows begin every fourth of a window."""
-DERIVATIVE_S = 0.4
+DERIVATIVE_S = 0.25
 """Finer than for the affinities that are shown: events of a few frames count (ours)."""
 LAGS_S = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 
@@ -154,7 +154,7 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
     fs : float
         Sampling rate in Hz.
     motifs : array, shape (n_pairs, n_components)
-        Of the full data; components of the halves are matched to them.
+        Of the full data, edges signed or not; components of the halves are matched to them.
     n_null : int, default 199
     n_starts : int, default 3
         Of the fits on halves.
@@ -169,51 +169,100 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
     ValueError
         When a recording is too short to be halved.
     """
-    from scipy.optimize import linear_sum_assignment
-
-    from neuro.ntf.factors.models import ConcatenatedNMF
-
     motifs = np.asarray(motifs, np.float64)
     rank = motifs.shape[1]
     z, null_z = np.zeros(rank), np.zeros((rank, n_null))
     tested = np.zeros(rank, int)
-    halves = [_halves(x, fs) for x in traces]
-    fits = []
-    for side in (0, 1):
-        blocks = [pair_values(parts[side], fs) for parts in halves]
-        values, mask = _stacked(blocks)
-        # neither of the two halves decides which components there are
-        model = ConcatenatedNMF(
-            min(rank, *values.shape[::2]), n_starts=n_starts, random_state=random_state
-        )
-        fits.append(model.fit(values, mask=mask).pairs_.astype(np.float64))
+    parts_of = [halves(x, fs) for x in traces]
     rng = generator(random_state, "moved neurons")
-    for side, found in enumerate(fits):
-        agreement = _cosines(motifs, found)
-        for component, match in zip(*linear_sum_assignment(-agreement)):
-            if agreement[component, match] <= 0:
-                continue
-            tested[component] += 1
-            for parts in halves:
-                score, null = held_out_scores(
-                    found[:, [match]], whitened(parts[1 - side], fs), fs, n_null=n_null, rng=rng
-                )
-                spread = null[0].std()
-                if spread > 0:
-                    z[component] += (score[0] - null[0].mean()) / spread
-                    null_z[component] += (null[0] - null[0].mean()) / spread
-    p = (1 + (null_z >= z[:, None]).sum(axis=1)) / (n_null + 1)
-    same = _cosines(motifs, motifs)
+    # most motifs are told by what rises together; the others need both signs
+    against = np.minimum(motifs, 0)
+    signed = 2 * (against**2).sum(axis=0) > (motifs**2).sum(axis=0)
+    for which in (False, True):
+        own = np.flatnonzero(signed == which)
+        if not len(own):
+            continue
+        parts = motifs[:, own] if which else np.maximum(motifs[:, own], 0)
+        for side in (0, 1):
+            blocks = [pair_values(part[side], fs, which) for part in parts_of]
+            factors = fitted(blocks, rank, which, n_starts, random_state)
+            for component, match in matched(parts, factors):
+                tested[own[component]] += 1
+                for part in parts_of:
+                    u = whitened(part[1 - side], fs)
+                    score, null = held_out_scores(
+                        factors[:, [match]], u, fs, n_null=n_null, rng=rng
+                    )
+                    spread = null[0].std()
+                    if spread > 0:
+                        z[own[component]] += (score[0] - null[0].mean()) / spread
+                        null_z[own[component]] += (null[0] - null[0].mean()) / spread
+    return summed(motifs, z, null_z, tested)
+
+
+def summed(motifs, z, null_z, tested) -> Recurrence:
+    """The result of a test from its sums over halves.
+
+    Parameters
+    ----------
+    motifs : array, shape (n_pairs, n_components)
+    z : array, shape (n_components,)
+    null_z : array, shape (n_components, n_null)
+    tested : array of int, shape (n_components,)
+        Halves in which a component had a counterpart; without one it has no p value.
+
+    Returns
+    -------
+    Recurrence
+    """
+    p = (1 + (null_z >= z[:, None]).sum(axis=1)) / (null_z.shape[1] + 1)
+    same = cosines(motifs, motifs)
     np.fill_diagonal(same, 0)
     return Recurrence(z, np.where(tested > 0, p, np.nan), null_z, same.max(axis=1, initial=0))
 
 
-def recurrence_table(found, n_null, reason=""):
+def fitted(blocks, rank, signed, n_starts, random_state):
+    """Motifs of one half.
+
+    Parameters
+    ----------
+    blocks : list of arrays, shape (n_windows, n_pairs)
+        From :func:`pair_values`, one per recording.
+    rank : int
+    signed : bool
+        Whether the blocks hold both signs; edges have a sign then.
+    n_starts : int
+    random_state : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_pairs, n_components)
+    """
+    from neuro.ntf.communities.detect import edges
+    from neuro.ntf.factors.models import ConcatenatedNMF
+
+    values, mask = _stacked(blocks)
+    # neither of the two halves decides which components there are
+    rank = min(rank, *values.shape[::2])
+    model = ConcatenatedNMF(rank, n_starts=n_starts, random_state=random_state)
+    return edges(model.fit(values, mask=mask).pairs_.astype(np.float64), signed)
+
+
+def matched(motifs, found):
+    """Components and their counterparts in a half, one to one; none where nothing is alike."""
+    from scipy.optimize import linear_sum_assignment
+
+    agreement = cosines(motifs, found)
+    pairs = zip(*linear_sum_assignment(-agreement))
+    return [(one, other) for one, other in pairs if agreement[one, other] > 0]
+
+
+def recurrence_table(recurrence, n_null, reason=""):
     """One row per component; p values adjusted over the components.
 
     Parameters
     ----------
-    found : Recurrence, or int where there was no test
+    recurrence : Recurrence, or int where there was no test
         The number of components in that case.
     n_null : int
     reason : str
@@ -229,10 +278,10 @@ def recurrence_table(found, n_null, reason=""):
 
     from neuro.stats.false_discovery import adjusted_p
 
-    rank = found if isinstance(found, int) else len(found.z)
+    rank = recurrence if isinstance(recurrence, int) else len(recurrence.z)
     table = pd.DataFrame({"component": np.arange(1, rank + 1)})
     empty = np.full(rank, np.nan)
-    given = None if isinstance(found, int) else found
+    given = None if isinstance(recurrence, int) else recurrence
     table["z"] = empty if given is None else given.z
     table["null_95"] = empty if given is None else np.quantile(given.null, 0.95, axis=1)
     table["p_value"] = empty if given is None else given.p
@@ -241,25 +290,40 @@ def recurrence_table(found, n_null, reason=""):
     return table.assign(surrogates=0 if given is None else n_null, reason=reason)
 
 
-def pair_values(traces, fs) -> np.ndarray:
-    """Affinities that the halves are fitted on: positive excess in windows of 10 s.
+def pair_values(traces, fs, signed=False) -> np.ndarray:
+    """Affinities that the halves are fitted on: excess in windows of 10 s.
+
+    What all pairs of a window share stays: the mean of a motif is taken off its score instead.
+
+    Parameters
+    ----------
+    traces : array, shape (n_frames, n_neurons)
+    fs : float
+    signed : bool, default False
+        Whether pairs that run against each other follow as well; they cost power.
 
     Returns
     -------
-    ndarray of float32, shape (n_windows, n_pairs)
+    ndarray of float32, shape (n_windows, n_pairs), or (n_windows, 2 n_pairs) where signed
         NaN where a pair was not observed.
     """
     width = WINDOW_S * fs
     centres = np.arange(width / 2, len(traces) - width / 2 + 0.5, width / STEPS)
-    return np.maximum(
-        excess(
-            traces, fs, smooth_s=DERIVATIVE_S, window_s=WINDOW_S, lags_s=LAGS_S, centres=centres
-        ),
-        0,
-    )
+    given = {"smooth_s": DERIVATIVE_S, "window_s": WINDOW_S, "lags_s": LAGS_S}
+    z = excess(traces, fs, centres=centres, common=False, **given)
+    if signed:
+        return np.concatenate([np.maximum(z, 0), np.maximum(-z, 0)], axis=1)
+    return np.maximum(z, 0)
 
 
-def _halves(x, fs):
+def halves(x, fs):
+    """First and second half of a recording, some seconds apart.
+
+    Raises
+    ------
+    ValueError
+        When a half is shorter than a window and a lag.
+    """
     gap = round(GAP_S * fs)
     middle = (len(x) - gap) // 2
     if middle < (WINDOW_S + LAGS_S[0]) * fs:
@@ -276,7 +340,7 @@ def _stacked(blocks):
     return np.where(known, values, 0), None if known.all() else known
 
 
-def _cosines(a, b):
+def cosines(a, b):
     """Cosines of the columns of two arrays."""
     sizes = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
     return (a.T @ b) / np.where(sizes > 0, sizes, 1)

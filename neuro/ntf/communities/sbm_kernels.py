@@ -138,7 +138,7 @@ def _change(sums, own, sizes, n_nodes, used, r, s, step, prior, half_lgamma):
             v = sums[row, t]
             for sign in range(2):
                 # first what it is now, then what it becomes
-                part = term(
+                change = term(
                     v[0] + sign * step[0],
                     v[1] + sign * step[1],
                     v[2] + sign * step[2],
@@ -146,7 +146,7 @@ def _change(sums, own, sizes, n_nodes, used, r, s, step, prior, half_lgamma):
                     prior,
                     half_lgamma,
                 )
-                value += part if sign == 1 else -part
+                value += change if sign == 1 else -change
     n_r, n_s = sizes[r], sizes[s]
     value += half_lgamma[2 * (n_r + 1)] - half_lgamma[2 * n_r]
     value += half_lgamma[2 * (n_s + 1)] - half_lgamma[2 * (n_s + 2)]

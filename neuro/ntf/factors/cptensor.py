@@ -33,9 +33,9 @@ def cp_factors(cp, shape=None) -> list[np.ndarray]:
     factors = [np.asarray(factor, np.float64) for factor in factors]
     if len(factors) != 3 or len({factor.shape[1:] for factor in factors}) != 1:
         raise ValueError(f"CPTensor: {len(factors)} modes, expected 3 (time, animals, pairs)")
-    found = tuple(len(factor) for factor in factors)
-    if shape is not None and found != tuple(shape):
-        raise ValueError(f"CPTensor: shape {found}, expected {tuple(shape)}")
+    sizes = tuple(len(factor) for factor in factors)
+    if shape is not None and sizes != tuple(shape):
+        raise ValueError(f"CPTensor: shape {sizes}, expected {tuple(shape)}")
     if weights is not None:
         factors[2] = factors[2] * np.asarray(weights, np.float64)
     if not all(np.isfinite(factor).all() and factor.min(initial=0) >= 0 for factor in factors):
@@ -67,11 +67,11 @@ def fit_tensorly(values, factors, *, max_iter=200, tol=1e-5):
 
     factors = [np.array(factor, np.float64) for factor in factors]
     first = CPTensor((np.ones(factors[0].shape[1]), factors))
-    (weights, found), errors = non_negative_parafac_hals(
+    (weights, cp), errors = non_negative_parafac_hals(
         values, len(first.weights), max_iter, init=first, tol=tol, return_errors=True
     )
     energy = float(np.vdot(values, values))
-    return cp_factors((weights, found)), [float(error) ** 2 * energy for error in errors]
+    return cp_factors((weights, cp)), [float(error) ** 2 * energy for error in errors]
 
 
 def run_complete(solver, operator, starts, random_state, max_iter=1000, tol=1e-5) -> None:
@@ -112,4 +112,4 @@ def run_complete(solver, operator, starts, random_state, max_iter=1000, tol=1e-5
                 values, start.rank, rng, max_iter=max_iter, init=given
             )
             start.history = [objective]
-        start.time, start.animals, start.pairs = (part.astype(np.float32) for part in factors)
+        start.time, start.animals, start.pairs = (factor.astype(np.float32) for factor in factors)

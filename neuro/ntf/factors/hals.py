@@ -255,9 +255,9 @@ class StackedStart(Start):
             descend_shared(self.time, product, unpack(grams[0]), inner)
         else:
             for rows, packed in zip(self.groups, grams):
-                part = np.ascontiguousarray(self.time[rows])
-                descend_shared(part, np.ascontiguousarray(product[rows]), unpack(packed), inner)
-                self.time[rows] = part
+                block = np.ascontiguousarray(self.time[rows])
+                descend_shared(block, np.ascontiguousarray(product[rows]), unpack(packed), inner)
+                self.time[rows] = block
         norm = np.linalg.norm(self.time, axis=0)
         self.time /= np.where(norm > 0, norm, 1)
         self.pairs *= norm
@@ -305,7 +305,7 @@ class Holdout:
         self.pairs = [np.flatnonzero(row) for row in held]
         self.values = [operator.gather(rows, pairs) for rows, pairs in zip(groups, self.pairs)]
         self.seen = [operator.observed(rows, pairs) for rows, pairs in zip(groups, self.pairs)]
-        self.sq_norm = float(sum((part.astype(np.float64) ** 2).sum() for part in self.values))
+        self.sq_norm = float(sum((block.astype(np.float64) ** 2).sum() for block in self.values))
 
     def correct_rows(self, product, factor) -> None:
         """Take the held-out fibres out of the first matrix product, in place."""
@@ -376,18 +376,18 @@ def _sweep(operator, active, inner):
     parts = [slice(end - start.rank, end) for start, end in zip(active, ends)]
     product = operator.dot(np.concatenate([start.pairs for start in active], axis=1))
     rows = np.empty((operator.n_rows, ends[-1]), np.float32)
-    for start, part in zip(active, parts):
-        own = np.ascontiguousarray(product[:, part])
+    for start, block in zip(active, parts):
+        own = np.ascontiguousarray(product[:, block])
         if start.holdout:
             start.holdout.correct_rows(own, start.pairs)
         start.update_rows(own, inner)
-        rows[:, part] = start.rows()
+        rows[:, block] = start.rows()
     product = operator.tdot(rows)
-    for start, part in zip(active, parts):
-        own = np.ascontiguousarray(product[:, part])
+    for start, block in zip(active, parts):
+        own = np.ascontiguousarray(product[:, block])
         seen = operator.sq_norm
         if start.holdout:
-            start.holdout.correct_pairs(own, rows[:, part])
+            start.holdout.correct_pairs(own, rows[:, block])
             seen -= start.holdout.sq_norm
         start.history.append(start.update_pairs(own, inner, seen))
 

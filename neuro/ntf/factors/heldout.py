@@ -84,6 +84,12 @@ class HeldAnimals:
         return lost / energy if energy > 0 else np.full(len(starts), np.nan)
 
 
+def tied(drawn) -> np.ndarray:
+    """What was drawn for the first sign of every pair (last axis), for both signs."""
+    first = drawn[..., : drawn.shape[-1] // 2]
+    return np.concatenate([first, first], axis=-1)
+
+
 def _square(time, motif, seen=None):
     """Quadratic term of the loadings of one animal: over all entries, or over those seen."""
     if seen is None:
@@ -138,7 +144,8 @@ def animal_folds(operator, ranks, n_starts, seed, family=None):
     folds = []
     for fold in range(n_folds):
         held = np.flatnonzero(place == fold)
-        holdout = HeldAnimals(operator, held, rng.random(n_pairs) < 0.5)
+        half = rng.random(n_pairs) < 0.5
+        holdout = HeldAnimals(operator, held, tied(half) if operator.signed else half)
         frames = np.ones((n_bins, n_animals), bool)
         if operator.frame_mask is not None:
             frames &= operator.frame_mask

@@ -42,7 +42,7 @@ def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL, ini
     norm = float(np.vdot(matrix, matrix))
 
     def split(x):
-        return [part.reshape(-1, rank) for part in np.split(x, ends[:-1])]
+        return [block.reshape(-1, rank) for block in np.split(x, ends[:-1])]
 
     def objective(x):
         time, animals, pairs = split(x)
@@ -57,12 +57,12 @@ def fit_lbfgs(values, rank, rng, *, max_iter=1000, factr=FACTR, pgtol=PGTOL, ini
             animals @ (grams[0] * grams[2]) - np.einsum("twr,tr->wr", cube, time),
             pairs @ (grams[0] * grams[1]) - product,
         ]
-        return value, np.concatenate([part.ravel() for part in gradient])
+        return value, np.concatenate([block.ravel() for block in gradient])
 
     if init is None:
         first = rng.random(ends[-1])
     else:
-        first = np.concatenate([np.asarray(part, np.float64).ravel() for part in init])
+        first = np.concatenate([np.asarray(block, np.float64).ravel() for block in init])
     result = minimize(
         objective,
         first,

@@ -93,6 +93,7 @@ class _FactorModel(Params):
         self.similarity_ = np.array(
             [compare.similarity(best.factors(), s.factors()) for s in starts]
         )
+        self.signed_ = bool(operator.signed)
         self.n_iter_ = np.array([len(start.history) for start in starts])
         self.history_ = np.array(best.history)
         self.shape_ = operator.shape
@@ -183,7 +184,7 @@ class NonNegativeCP(_FactorModel):
     time_ : ndarray of float32, shape (n_bins, n_components)
     animals_ : ndarray of float32, shape (n_animals, n_components)
     pairs_ : ndarray of float32, shape (n_pairs, n_components)
-        All of unit norm.
+        All of unit norm. Twice as many rows where `signed_`: both signs of every pair.
     lambda_ : ndarray of float64, shape (n_components,)
         Weights, falling.
     errors_ : ndarray of float64, shape (n_starts,)

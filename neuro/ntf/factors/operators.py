@@ -17,6 +17,9 @@ from neuro.ntf.factors.entries import Entries
 
 BLOCK_BYTES = 64 << 20
 """Size of a block of rows that is streamed from disk or checked at a time."""
+LEAST_ROWS, TILE = 16, 1 << 16
+"""Rows of a block at least, or the factors would be read as often as the data; pairs whose factors
+stay in the cache while the rows of a block are multiplied with them."""
 
 
 class DenseRows:
@@ -42,12 +45,16 @@ class DenseRows:
         Sum of squares of the observed entries.
     animal_energy : ndarray of float64, shape (n_animals,)
         The same animal by animal.
+    signed : bool
+        Whether every pair stands twice, once per sign; taken from a :class:`PairTensor`.
 
     Raises
     ------
     ValueError
         When observed values are negative, NaN or infinite, or shapes do not match.
     """
+
+    signed = False
 
     def __init__(self, values, pair_mask=None, frame_mask=None):
         values = np.asanyarray(values)
@@ -110,7 +117,6 @@ class DenseRows:
                 if not self._fill and not np.array_equal(cleared, block):
                     self._fill = True
                 block = cleared
-            self._forget()
             flat = block.reshape(-1, self.shape[2])
             squares = np.einsum("ij,ij->i", flat, flat).reshape(-1, self.shape[1])
             squares = squares.sum(axis=0, dtype=np.float64)
@@ -121,6 +127,7 @@ class DenseRows:
                 negative += int((flat < 0).sum())
                 lowest = min(lowest, low)
             energy += squares
+            self._forget()
         if bad:
             raise ValueError(f"X has {bad} NaN or infinite values; mask what was not observed")
         if negative:
@@ -133,17 +140,28 @@ class DenseRows:
 
     def _blocks(self):
         n_bins, n_animals, n_pairs = self.shape
-        step = max(1, BLOCK_BYTES // max(1, 4 * n_animals * n_pairs))
+        step = max(1, BLOCK_BYTES // max(1, 4 * n_animals * n_pairs), LEAST_ROWS // n_animals)
         for first in range(0, n_bins, step):
             yield first, min(n_bins, first + step)
 
     def _block(self, first, last):
-        """Rows of some bins, as they are used."""
-        block = np.array(self._values[first:last], dtype=np.float32)
-        self._forget()
+        """Rows of some bins, as they are used; a view of the map where nothing is to be cleared."""
+        block = np.asarray(self._values[first:last], dtype=np.float32)
         if self._fill:
-            self._clear(block, first)
+            block = self._clear(block.copy(), first)
+            self._forget()
         return block.reshape(-1, self.shape[2])
+
+    def _copied(self, first, last):
+        """The same in memory of its own."""
+        block = np.array(self._block(first, last))
+        self._forget()
+        return block
+
+    def _tiles(self):
+        """Some pairs at a time."""
+        for first in range(0, self.shape[2], TILE):
+            yield slice(first, min(self.shape[2], first + TILE))
 
     def _forget(self):
         """Give the pages of a memory map back: they would count as memory of the process."""
@@ -158,10 +176,13 @@ class DenseRows:
         """Product with pair factors `(n_pairs, k)`: shape `(n_rows, k)`."""
         if not self.streamed:
             return self._rows @ factors
-        out = np.empty((self.n_rows, factors.shape[1]), np.float32)
+        out = np.zeros((self.n_rows, factors.shape[1]), np.float32)
         w = self.shape[1]
         for first, last in self._blocks():
-            out[first * w : last * w] = self._block(first, last) @ factors
+            block = self._block(first, last)
+            for pairs in self._tiles():
+                out[first * w : last * w] += block[:, pairs] @ factors[pairs]
+            self._forget()
         return out
 
     def tdot(self, rows) -> np.ndarray:
@@ -172,7 +193,10 @@ class DenseRows:
         out = np.zeros((rows.shape[1], self.shape[2]), np.float32)
         w = self.shape[1]
         for first, last in self._blocks():
-            out += rows[first * w : last * w].T @ self._block(first, last)
+            block, some = self._block(first, last), rows[first * w : last * w].T
+            for pairs in self._tiles():
+                out[:, pairs] += some @ block[:, pairs]
+            self._forget()
         return out.T
 
     def animal(self, w: int) -> np.ndarray:
@@ -199,6 +223,7 @@ class DenseRows:
             if here.any():
                 block = self._block(first, last)
                 out[here] = block[wanted[here] - first * w][:, pairs]
+                self._forget()
         return out
 
 
@@ -228,7 +253,7 @@ class TorchRows(DenseRows):
         self._resident = None
         if self._fits():
             parts = [
-                torch.from_numpy(self._block(first, last)).to(self.device)
+                torch.from_numpy(self._copied(first, last)).to(self.device)
                 for first, last in self._blocks()
             ]
             self._resident = torch.cat(parts) if len(parts) > 1 else parts[0]
@@ -246,7 +271,7 @@ class TorchRows(DenseRows):
         if self._resident is not None:
             return (self._resident @ right).cpu().numpy()
         parts = [
-            (self._torch.from_numpy(self._block(*ends)).to(self.device) @ right).cpu().numpy()
+            (self._torch.from_numpy(self._copied(*ends)).to(self.device) @ right).cpu().numpy()
             for ends in self._blocks()
         ]
         return np.concatenate(parts)
@@ -259,7 +284,7 @@ class TorchRows(DenseRows):
         w = self.shape[1]
         total = self._torch.zeros(self.shape[2], right.shape[1], device=self.device)
         for first, last in self._blocks():
-            block = self._torch.from_numpy(self._block(first, last)).to(self.device)
+            block = self._torch.from_numpy(self._copied(first, last)).to(self.device)
             total += block.T @ right[first * w : last * w]
         return total.cpu().numpy()
 
@@ -313,6 +338,7 @@ def as_operator(X, mask=None, frame_mask=None, backend="numpy", device="cpu"):
     """
     if isinstance(X, (DenseRows, SeparableTensor)):
         return X
+    signed = isinstance(X, PairTensor) and X.signed
     if isinstance(X, PairTensor):
         if mask is None:
             mask = X.pair_mask if X.observed is None else X.observed
@@ -325,9 +351,13 @@ def as_operator(X, mask=None, frame_mask=None, backend="numpy", device="cpu"):
         empty = np.flatnonzero(~(seen.any(axis=(0, 2)) if seen.ndim == 3 else seen.any(axis=1)))
         if len(empty):
             raise ValueError(f"mask: animal {empty[0]} has no observed pair; leave it out")
-    if backend == "torch":
-        return TorchRows(X, mask, frame_mask, device)
-    return DenseRows(X, mask, frame_mask)
+    operator = (
+        TorchRows(X, mask, frame_mask, device)
+        if backend == "torch"
+        else DenseRows(X, mask, frame_mask)
+    )
+    operator.signed = signed
+    return operator
 
 
 def unseen(operator) -> np.ndarray:

@@ -18,6 +18,11 @@ HELD_OUT = 0.05
 N_REPEATS = 5
 MIN_SIMILARITY = 0.90
 TIME_BLOCKS = 10
+WORTH = 0.05
+"""What a component must add to the held-out energy, in parts of what a component explains on
+average without it (ours): less is real but is chance of a few animals, or a part of a motif."""
+LAST = "it is the last of the ranks that were tried, more may be better (ntf.ranks)"
+"""Said where the choice lies at the end of the sweep."""
 GROWTH = 0.01
 """The paper's curve has stopped growing when a component adds less than this share (ours)."""
 
@@ -84,7 +89,8 @@ def select_rank(
         Ranks that the tensor cannot hold are left out.
     rule : {"robust", "paper"}
         `robust` (default, ours): the smallest rank within one standard error of the least
-        cross-validation error, among ranks whose restarts agree at 0.90 and more; where none
+        cross-validation error, or beyond which each component adds less than a twentieth of what
+        one explains on average, among ranks whose restarts agree at 0.90 and more; where none
         agree, the knee of the error. The error is that on left-out animals, or on fibres where
         no animal was left out. `paper`: where the flattened normalised variance of the
         pair factor stops growing (the authors' related code; the publication states no rule).
@@ -143,6 +149,8 @@ def select_rank(
     table = _table(operator, ranks, fits, folds, tol)
     table |= _animal_columns(unseen, ranks)
     rank, reason = (_robust if rule == "robust" else _paper)(table)
+    if len(ranks) > 1 and rank == ranks[-1] < most:
+        reason += "; " + LAST
     return RankSweep(table, rank, reason, _shared(folds, unseen, operator.shape, family))
 
 
@@ -187,7 +195,7 @@ def _fold(operator, model, ranks, n_starts, seed, family=None):
         if operator.pair_mask is not None:
             observed = np.repeat(operator.pair_mask, len(groups), axis=0)
         options = {"groups": groups}
-    held = _draw(rng, observed, family if n_animals > 1 else None)
+    held = _draw(rng, observed, family if n_animals > 1 else None, operator.signed)
     holdout = hals.Holdout(operator, groups, held)
     state = int(rng.integers(2**31))
     return {
@@ -198,9 +206,14 @@ def _fold(operator, model, ranks, n_starts, seed, family=None):
     }
 
 
-def _draw(rng, observed, family=None):
-    """A random 5 % of the observed fibres, never the last one of a pair, repeats together."""
+def _draw(rng, observed, family=None, signed=False):
+    """A random 5 % of the observed fibres, never the last one of a pair, repeats together.
+
+    Both signs of a pair are held out together: one tells where the other is 0.
+    """
     held = observed & (rng.random(observed.shape) < HELD_OUT)
+    if signed:
+        held = heldout.tied(held) & observed
     if family is not None:
         _, first, number = np.unique(family, return_index=True, return_inverse=True)
         held = observed & held[first][number]
@@ -270,12 +283,30 @@ def _robust(table):
         return rank, f"knee of the error; no rank has restarts that agree at {MIN_SIMILARITY:g}"
     where = np.where(stable, cv, np.inf)
     least = int(where.argmin())
+    agree = f"among ranks whose restarts agree at {MIN_SIMILARITY:g}"
     within = stable & (cv <= cv[least] + se[least])
-    rank = int(ranks[within][0])
+    by_error = int(ranks[within][0])
+    reached = np.flatnonzero(stable[: least + 1])
+    enough = _enough(ranks[reached], 1 - cv[reached] ** 2)
+    rank = int(ranks[reached[within[reached] | enough][0]])
+    if rank < by_error:
+        return rank, (
+            f"each component beyond adds less than {WORTH:.0%} of what one explains on average of "
+            f"{what} (least error: rank {ranks[least]}), {agree}"
+        )
     return rank, (
         f"smallest rank within one standard error of the least error on {what} (rank "
-        f"{ranks[least]}), among ranks whose restarts agree at {MIN_SIMILARITY:g}"
+        f"{ranks[least]}), {agree}"
     )
+
+
+def _enough(ranks, energy) -> np.ndarray:
+    """Ranks beyond which no larger one adds what is worth its components."""
+    out = np.zeros(len(ranks), bool)
+    for k, (rank, own) in enumerate(zip(ranks, energy)):
+        needed = WORTH * own / rank * (ranks[k + 1 :] - rank)
+        out[k] = own > 0 and bool((energy[k + 1 :] - own < needed).all())
+    return out
 
 
 def _paper(table):

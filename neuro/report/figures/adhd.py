@@ -15,12 +15,12 @@ from neuro.report.site import model
 _TOP = 20
 
 
-def score_dots(part: pd.DataFrame, scheme: str) -> model.Figure:
+def score_dots(rows: pd.DataFrame, scheme: str) -> model.Figure:
     """Scores of one scheme with their intervals, baselines on top, nulls as bands.
 
     Parameters
     ----------
-    part : pandas.DataFrame
+    rows : pandas.DataFrame
         Rows of `scores.tsv` of one scheme and metric.
     scheme : str
 
@@ -28,11 +28,11 @@ def score_dots(part: pd.DataFrame, scheme: str) -> model.Figure:
     -------
     neuro.report.site.model.Figure
     """
-    part = order(part)
+    rows = order(rows)
     table = scores_table(
-        part,
-        np.where(part["imaging"], "imaging", "baseline"),
-        [input_name(name, mask) for name, mask in zip(part["input"], part["mask"])],
+        rows,
+        np.where(rows["imaging"], "imaging", "baseline"),
+        [input_name(name, mask) for name, mask in zip(rows["input"], rows["mask"])],
     )
     return draw.figure(
         f"scores_{scheme}",
@@ -117,10 +117,10 @@ def null_histogram(permutations, totals, scheme: str, metric: str) -> list[model
     list
         Empty where the primary variant has fewer than 5 permutations.
     """
-    part = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric) & totals["primary"]]
-    if part.empty:
+    chosen = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric) & totals["primary"]]
+    if chosen.empty:
         return []
-    row = part.iloc[0]
+    row = chosen.iloc[0]
     table = null_table(permutations, row)
     if table.empty:
         return []
@@ -166,9 +166,9 @@ def mask_frequency(table: pd.DataFrame, primary) -> list:
     if table.empty or not {"input", "region", "kept"} <= set(table):
         return []
     name = primary[0] if primary and (table["input"] == primary[0]).any() else table["input"][0]
-    part = table[table["input"] == name]
-    n_folds = len(part[["scheme", "repeat", "fold"]].drop_duplicates())
-    share = mask_table(part)
+    of_input = table[table["input"] == name]
+    n_folds = len(of_input[["scheme", "repeat", "fold"]].drop_duplicates())
+    share = mask_table(of_input)
     shown = share[share["value"] > 0].head(_TOP)
     if shown.empty:
         return [model.Text("No region entered the mask in any fold.")]
@@ -208,12 +208,12 @@ def density_table(graphs: pd.DataFrame, across: str, key: str) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "site": name,
-                across: part[across],
-                "x": part[across] + draw.spread(len(part), width),
-                "y": part[key] * (100 if key == "density" else 1),
+                across: group[across],
+                "x": group[across] + draw.spread(len(group), width),
+                "y": group[key] * (100 if key == "density" else 1),
             }
         )
-        for name, part in graphs.groupby(site.fillna("n/a").astype(str))
+        for name, group in graphs.groupby(site.fillna("n/a").astype(str))
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -221,9 +221,9 @@ def density_table(graphs: pd.DataFrame, across: str, key: str) -> pd.DataFrame:
 def density_paint(picture, table: pd.DataFrame, name: str, label: str) -> None:
     """Dots of :func:`density_table`, a colour per site."""
     axes = picture.subplots()
-    for number, (site, part) in enumerate(table.groupby("site")):
+    for number, (site, group) in enumerate(table.groupby("site")):
         colour = draw.CYCLE[number % len(draw.CYCLE)]
-        axes.scatter(part["x"], part["y"], s=16, color=colour, alpha=0.75, lw=0, label=site)
+        axes.scatter(group["x"], group["y"], s=16, color=colour, alpha=0.75, lw=0, label=site)
     axes.set_xlabel(name)
     axes.set_ylabel(label)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)

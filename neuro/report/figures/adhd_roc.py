@@ -56,7 +56,7 @@ def mean_curve(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         the mean of the areas.
     """
     parts = predictions.groupby(predictions["repeat"].fillna("0").astype(str))
-    curves = [curve(part["y"], part["score"]) for _, part in parts if part["y"].nunique() == 2]
+    curves = [curve(fold["y"], fold["score"]) for _, fold in parts if fold["y"].nunique() == 2]
     if len(curves) == 1:
         return curves[0]
     # Each vertical step gets both its ends, so that interpolation keeps the steps.
@@ -91,10 +91,12 @@ def roc_table(predictions: pd.DataFrame, totals: pd.DataFrame, scheme: str) -> p
         One row per corner of a curve: `series` (key of :data:`LOOK`), `label`, `auc`,
         `false_positive_rate` and `true_positive_rate`. Empty where nothing can be drawn.
     """
-    part = predictions[predictions["scheme"] == scheme]
+    chosen = predictions[predictions["scheme"] == scheme]
     curves = []
     for name, mask, series in _compared(totals, scheme):
-        one = part[(part["input"] == name) & (part["mask"] == mask)].dropna(subset=["y", "score"])
+        one = chosen[(chosen["input"] == name) & (chosen["mask"] == mask)].dropna(
+            subset=["y", "score"]
+        )
         if len(one) < 4 or one["y"].nunique() < 2:
             continue
         false, true = mean_curve(one)
@@ -115,10 +117,10 @@ def roc_paint(picture, table: pd.DataFrame) -> None:
     """Curves of :func:`roc_table`, their AUC in the legend."""
     axes = picture.subplots()
     axes.plot([0, 1], [0, 1], color=draw.PALE, lw=1)
-    for (series, label, auc), part in table.groupby(["series", "label", "auc"], sort=False):
+    for (series, label, auc), line in table.groupby(["series", "label", "auc"], sort=False):
         colour, style = LOOK[series]
         axes.plot(
-            *(part["false_positive_rate"], part["true_positive_rate"]),
+            *(line["false_positive_rate"], line["true_positive_rate"]),
             color=colour,
             ls=style,
             lw=1.8,
@@ -154,17 +156,17 @@ def roc(predictions: pd.DataFrame, totals: pd.DataFrame, scheme: str) -> list[mo
 
 def _compared(totals, scheme: str) -> list[tuple[str, str, str]]:
     """Which inputs a ROC figure shows: primary, best other brain input, two baselines."""
-    part = totals[(totals["scheme"] == scheme) & (totals["metric"] == "balanced_accuracy")]
-    main = part[part["primary"]]
-    main = part[part["imaging"]] if main.empty else main
-    both = part[part["input"].str.contains("+", regex=False) & part["imaging"]]
+    chosen = totals[(totals["scheme"] == scheme) & (totals["metric"] == "balanced_accuracy")]
+    main = chosen[chosen["primary"]]
+    main = chosen[chosen["imaging"]] if main.empty else main
+    both = chosen[chosen["input"].str.contains("+", regex=False) & chosen["imaging"]]
     first = {"primary": main, "combined": both}
     out = [
         (row["input"], row["mask"], series)
         for series, rows in first.items()
         for row in rows.to_dict("records")[:1]
     ]
-    out += [("fc", "none", "fc")] if (part["input"] == "fc").any() else []
+    out += [("fc", "none", "fc")] if (chosen["input"] == "fc").any() else []
     out += [("phenotype", "none", "phenotype"), ("site", "none", "site")]
     kept: dict[tuple, str] = {}
     for name, mask, series in out:

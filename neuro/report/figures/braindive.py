@@ -9,10 +9,18 @@ import numpy as np
 import pandas as pd
 
 from neuro.report.figures import draw
+from neuro.report.figures.cohort.verdicts import verdict_words
 
 GUIDED, UNGUIDED, NATURAL = draw.CASE, draw.OTHER, draw.CONTROL
 N_SHOWN = 8
 NATURAL_LINES = {"prediction": "natural,\npredicted", "response": "natural,\nmeasured"}
+LINES = {**NATURAL_LINES, "best": "best of\nunguided"}
+
+
+def natural_folder(top: Path, folder: Path) -> Path:
+    """Where the natural images of an objective are: beside the verdict of its data set."""
+    own = folder.parent / "judged" / "natural" / folder.name
+    return own if own.is_dir() else top / "natural" / folder.name
 
 
 def grid_table(top: Path, folder: Path, row: dict, scores, natural=None):
@@ -32,25 +40,27 @@ def grid_table(top: Path, folder: Path, row: dict, scores, natural=None):
     Returns
     -------
     pandas.DataFrame
-        A row per image: `objective`, `line` (guided, unguided, prediction, response), `place`
+        A row per image: `objective`, `line` (guided, best, unguided, prediction, response), `place`
         (column from 1), `seed`, `score` (of the independent encoder), `file` (below `top`).
     """
     key = "rank_B" if scores["rank_B"].notna().any() else "seed"
     best = scores.sort_values(key).head(N_SHOWN)
     rows = []
-    for line, ending, score in (("guided", "", "B"), ("unguided", "_unguided", "B_twin")):
+    endings = (("guided", "", "B"), ("best", "_best", None), ("unguided", "_unguided", "B_twin"))
+    for line, ending, score in endings:
         for place, image in enumerate(best.to_dict("records"), start=1):
             path = folder / f"seed-{image['seed']}{ending}.png"
-            rows.append((line, place, image["seed"], image[score], path))
+            value = image[score] if score else np.nan
+            rows.append((line, place, image["seed"], value, path))
     known = {}
     if natural is not None:
         mine = natural[natural["objective"] == row["objective"]]
-        known = {(item.chosen_by, item.rank): item.B for item in mine.itertuples()}
+        known = {(one.chosen_by, one.rank): one.B for one in mine.itertuples()}
     for line in NATURAL_LINES:
         for place in range(1, N_SHOWN + 1):
-            path = top / "natural" / row["folder"] / f"{line}-{place}.png"
+            path = natural_folder(top, folder) / f"{line}-{place}.png"
             rows.append((line, place, None, known.get((line, place), np.nan), path))
-    rows = [item for item in rows if item[-1].is_file()]
+    rows = [one for one in rows if one[-1].is_file()]
     table = pd.DataFrame(rows, columns=["line", "place", "seed", "score", "file"])
     table["file"] = [path.relative_to(top).as_posix() for path in table["file"]]
     table["seed"] = table["seed"].astype("Int64")
@@ -66,22 +76,23 @@ def grid_paint(picture, table, top, warning=""):
     axes = picture.subplots(len(lines), N_SHOWN, squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
-    for line, (name, part) in zip(axes, lines):
-        for image in part.itertuples():
+    for line, (name, chosen) in zip(axes, lines):
+        for image in chosen.itertuples():
             pixels = np.asarray(Image.open(Path(top) / image.file))
             shades = "gray" if pixels.ndim == 2 else None
             line[image.place - 1].imshow(pixels, cmap=shades, vmin=0, vmax=255)
         line[0].text(
             -0.12,
             0.5,
-            NATURAL_LINES.get(name, name),
+            LINES.get(name, name),
             transform=line[0].transAxes,
             ha="right",
             va="center",
             fontsize=9,
         )
     if warning:
-        picture.suptitle(warning, color=draw.MORE, fontweight="bold")
+        shade = draw.INK if warning.startswith(("supported", "cannot tell")) else draw.MORE
+        picture.suptitle(warning, color=shade, fontweight="bold")
 
 
 def grid(top: Path, folder: Path, row: dict, scores, natural=None) -> list:
@@ -89,7 +100,9 @@ def grid(top: Path, folder: Path, row: dict, scores, natural=None) -> list:
     table = grid_table(top, folder, row, scores, natural)
     if table.empty:
         return []
-    words = ["adversarial"] if row["adversarial"] else []
+    words = ["adversarial"] if row["adversarial"] and "verdict" not in row else []
+    if isinstance(row.get("verdict"), str):
+        words.append(verdict_words(row))
     if str(row["mds_verdict"]) not in ("", "nan", "stable types"):
         words.append(str(row["mds_verdict"]))
     return [
@@ -187,12 +200,12 @@ def categories_paint(picture, table):
     """Two bars per objective, the first objective on top."""
     axes = picture.subplots()
     for images, shift, shade in (("guided", 0.19, GUIDED), ("unguided", -0.19, UNGUIDED)):
-        part = table[table["images"] == images]
-        place = np.arange(len(part))[::-1]
-        axes.barh(place + shift, part["percent"], 0.36, color=shade, label=images)
-    names = [f"{row.objective} ({row.category})" for row in part.itertuples()]
+        chosen = table[table["images"] == images]
+        place = np.arange(len(chosen))[::-1]
+        axes.barh(place + shift, chosen["percent"], 0.36, color=shade, label=images)
+    names = [f"{row.objective} ({row.category})" for row in chosen.itertuples()]
     axes.set_yticks(place, names)
-    axes.set_ylim(-0.6, len(part) - 0.4)
+    axes.set_ylim(-0.6, len(chosen) - 0.4)
     axes.set_xlim(0, 100)
     axes.set_xlabel("Seen as the objective's category, %")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
@@ -279,9 +292,9 @@ def traces_table(sidecars):
         Sidecar of the image of each seed.
     """
     rows = [
-        (seed, step, item["activation"], item["ratio"])
+        (seed, step, value["activation"], value["ratio"])
         for seed, sidecar in sidecars.items()
-        for step, item in enumerate(sidecar.get("trace") or (), start=1)
+        for step, value in enumerate(sidecar.get("trace") or (), start=1)
     ]
     return pd.DataFrame(rows, columns=["seed", "step", "activation", "ratio"])
 
@@ -289,9 +302,9 @@ def traces_table(sidecars):
 def traces_paint(picture, table):
     """A line per seed: the guide's prediction, and the size of the correction."""
     left, right = picture.subplots(1, 2)
-    for _, part in table.groupby("seed", sort=False):
-        left.plot(part["step"], part["activation"], color=GUIDED, lw=0.6, alpha=0.6)
-        right.plot(part["step"], part["ratio"], color=NATURAL, lw=0.6, alpha=0.6)
+    for _, of_seed in table.groupby("seed", sort=False):
+        left.plot(of_seed["step"], of_seed["activation"], color=GUIDED, lw=0.6, alpha=0.6)
+        right.plot(of_seed["step"], of_seed["ratio"], color=NATURAL, lw=0.6, alpha=0.6)
     left.set_ylabel("Objective, guide")
     right.set_ylabel("Correction / noise")
     right.set_ylim(bottom=0)
@@ -327,10 +340,10 @@ def card_table(guide, other):
 def card_paint(picture, table):
     """A dot per voxel, coloured by region."""
     axes = picture.subplots()
-    for place, (roi, part) in enumerate(table.groupby("roi", sort=False)):
+    for place, (roi, of_region) in enumerate(table.groupby("roi", sort=False)):
         shade = draw.CYCLE[place % len(draw.CYCLE)]
         style = {"s": 10, "alpha": 0.8, "linewidths": 0}
-        axes.scatter(part["guide"], part["independent"], color=shade, label=roi, **style)
+        axes.scatter(of_region["guide"], of_region["independent"], color=shade, label=roi, **style)
     values = table[["guide", "independent"]].to_numpy()
     ends = [np.nanmin(values), np.nanmax(values)]
     axes.plot(ends, ends, color=draw.PALE, lw=1, zorder=0)

@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from neuro.io.images.grayordinates import HEMISPHERES, structures
 from neuro.report.figures import draw
 from neuro.report.pages import fmri_input
 from neuro.report.pages.overview import read_table
@@ -183,6 +184,73 @@ def surface(picture, data, seen, affine, reach: float) -> None:
         )
         axes.text2D(0.5, 0.02, f"{side}, {view}", transform=axes.transAxes, ha="center", fontsize=8)
     _bar(picture, (0.915, 0.15, 0.012, 0.7), reach)
+
+
+@_quietly
+def cortex(picture, rows, axis, meshes: dict, label: str = "") -> None:
+    """Maps of grayordinates on meshes: a row per map, both hemispheres from both sides.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure
+        Without a layout engine.
+    rows : list of (str, ndarray, float, float)
+        Label, values of the grayordinates, and the ends of the colour scale; a map with a sign
+        begins below 0.
+    axis : nibabel.cifti2.BrainModelAxis
+    meshes : dict of str to (coords, faces)
+        By `CORTEX_LEFT`, `CORTEX_RIGHT`.
+    label : str
+        Of the colour bar; the map's own by default.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from nilearn.plotting import plot_surf
+    from nilearn.surface import InMemoryMesh
+
+    whole = {name: InMemoryMesh(*mesh) for name, mesh in meshes.items()}
+    views = [(name, view) for name in HEMISPHERES for view in ("lateral", "medial")]
+    height = 1 / len(rows)
+    for number, (title, values, low, high) in enumerate(rows):
+        bottom = 1 - (number + 1) * height
+        colours = DIVERGING if low < 0 else "viridis"
+        shown = on_vertices(values, axis)
+        for place, (name, view) in enumerate(views):
+            if name not in whole or name not in shown:
+                continue
+            side = HEMISPHERES[name]
+            axes = picture.add_axes((place * 0.225, bottom, 0.225, height), projection="3d")
+            plot_surf(
+                surf_mesh=whole[name],
+                surf_map=shown[name],
+                hemi=side,
+                view=view,
+                cmap=colours,
+                vmin=low,
+                vmax=high,
+                colorbar=False,
+                axes=axes,
+                figure=picture,
+            )
+            words = f"{side}, {view}"
+            axes.text2D(0.5, 0.02, words, transform=axes.transAxes, ha="center", fontsize=8)
+        scale = ScalarMappable(Normalize(low, high), colours)
+        bar = picture.colorbar(
+            scale, cax=picture.add_axes((0.915, bottom + 0.15 * height, 0.012, 0.7 * height))
+        )
+        bar.set_label(label or title, fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        bar.outline.set_visible(False)
+
+
+def on_vertices(values, axis) -> dict:
+    """Values of grayordinates by hemisphere, one per vertex; NaN where the map has none."""
+    on_mesh = {}
+    for name, place, rows in structures(axis):
+        if name in HEMISPHERES:
+            on_mesh[name] = np.full(axis.nvertices[f"CIFTI_STRUCTURE_{name}"], np.nan)
+            on_mesh[name][rows.vertex] = np.asarray(values, dtype=float)[place]
+    return on_mesh
 
 
 def _bar(picture, place, reach: float, label: str = "Case − control") -> None:

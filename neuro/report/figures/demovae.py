@@ -90,15 +90,15 @@ def losses_paint(picture, table: pd.DataFrame) -> None:
     """Lines of :func:`losses_table`."""
     left, right = picture.subplots(1, 2)
     terms, rec = (table[table["panel"] == panel] for panel in ("terms", "reconstruction"))
-    for (name, part), colour in zip(terms.groupby("series", sort=False), draw.CYCLE):
-        left.plot(part["epoch"], part["value"], color=colour, lw=1.2, label=name)
+    for (name, line), colour in zip(terms.groupby("series", sort=False), draw.CYCLE):
+        left.plot(line["epoch"], line["value"], color=colour, lw=1.2, label=name)
     left.set_yscale("log")
     left.set_ylabel("Loss term, unweighted")
-    for name, part in rec.groupby("series", sort=False):
+    for name, line in rec.groupby("series", sort=False):
         held = name == "held-out subjects"
         look = {"color": draw.CASE, "marker": "o", "ms": 2.5, "lw": 1.2}
         look = look if held else {"color": draw.CONTROL, "lw": 1.4}
-        right.plot(part["epoch"], part["value"], label=name, **look)
+        right.plot(line["epoch"], line["value"], label=name, **look)
     right.set_ylabel("Reconstruction, RMSE per edge")
     used = table.loc[table["panel"] == "used", "epoch"]
     for axes in (left, right):
@@ -169,10 +169,10 @@ def associations_paint(picture, table: pd.DataFrame) -> None:
     labels = table.drop_duplicates("y").sort_values("y")
     several = picture.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axes, column in zip(several, columns):
-        part = table[table["column"] == column]
-        bound = part["band"].iloc[0]
+        chosen = table[table["column"] == column]
+        bound = chosen["band"].iloc[0]
         axes.barh((len(labels) - 1) / 2, bound, height=len(labels), color=BAND, lw=0)
-        for row in part.itertuples():
+        for row in chosen.itertuples():
             colour = COLOURS.get(row.series, draw.OTHER)
             axes.plot([row.train, row.heldout], [row.y, row.y], color=colour, lw=1, zorder=2)
             axes.plot(row.train, row.y, "o", color="white", mec=colour, ms=5.5, zorder=3)
@@ -249,21 +249,21 @@ def readouts_paint(picture, table: pd.DataFrame) -> None:
     for axes in several.ravel()[len(panels) :]:
         axes.set_visible(False)
     for axes, panel in zip(several.ravel(), panels):
-        part = table[table["panel"] == panel]
-        for row in part.itertuples():
+        chosen = table[table["panel"] == panel]
+        for row in chosen.itertuples():
             colour = COLOURS.get(row.series, draw.OTHER)
             width = row.null_high - row.null_low
             axes.barh(row.y, width, left=row.null_low, height=0.66, color=BAND, lw=0)
             axes.plot([row.chance, row.heldout], [row.y, row.y], color=colour, lw=1.2)
             axes.plot(row.heldout, row.y, "o", color=colour, ms=5.5)
-        chance = float(part["chance"].iloc[0])
+        chance = float(chosen["chance"].iloc[0])
         axes.axvline(chance, color=draw.INK, lw=0.8, ls=(0, (2, 2)), zorder=0)
         # a readout far below chance would squeeze the others
-        low = max(float(part[["heldout", "null_low"]].min().min()), chance - 1.0)
-        high = max(float(part[["heldout", "null_high"]].max().max()), chance)
+        low = max(float(chosen[["heldout", "null_low"]].min().min()), chance - 1.0)
+        high = max(float(chosen[["heldout", "null_high"]].max().max()), chance)
         axes.set_xlim(min(low, chance) - 0.05, high + 0.05)
         axes.set_title(panel)
-        axes.set_xlabel("R²" if part["metric"].iloc[0] == "r2" else "Balanced accuracy")
+        axes.set_xlabel("R²" if chosen["metric"].iloc[0] == "r2" else "Balanced accuracy")
     for axes in several[:, 0]:
         axes.set_yticks(labels["y"], labels["label"])
         axes.set_ylim(len(labels) - 0.5, -0.5)
@@ -294,10 +294,10 @@ def readout_dots(table: pd.DataFrame) -> list:
     ]
 
 
-def diagnosis(part: pd.DataFrame, scheme: str) -> model.Figure:
+def diagnosis(rows: pd.DataFrame, scheme: str) -> model.Figure:
     """Balanced accuracy of the diagnosis from every kind of features, with nulls."""
-    inputs = part["input"]
-    table = scores_table(part, inputs.map(kind), inputs.map(features_name))
+    inputs = rows["input"]
+    table = scores_table(rows, inputs.map(kind), inputs.map(features_name))
     return draw.figure(
         f"diagnosis_{scheme}",
         partial(scores_paint, colours=COLOURS),

@@ -58,11 +58,11 @@ def group_maps_paint(picture, table: pd.DataFrame) -> None:
     for axes in several[len(maps) :]:
         axes.set_visible(False)
     regions = int(table["j"].max()) + 1
-    for axes, (name, part) in zip(several, maps):
+    for axes, (name, of_map) in zip(several, maps):
         both = np.full((regions, regions), np.nan)
-        both[part["i"], part["j"]] = part["real"]
-        both[part["j"], part["i"]] = part["synthetic"]
-        first = part.iloc[0]
+        both[of_map["i"], of_map["j"]] = of_map["real"]
+        both[of_map["j"], of_map["i"]] = of_map["synthetic"]
+        first = of_map.iloc[0]
         image = axes.imshow(both, cmap="RdBu_r", vmin=-first["scale"], vmax=first["scale"])
         axes.set_xticks([])
         axes.set_yticks([])
@@ -114,9 +114,9 @@ def edges_paint(picture, table: pd.DataFrame) -> None:
     """Dots of :func:`edges_table` and the line on which they should lie."""
     several = picture.subplots(1, 2)
     for axes, name, word in zip(several, ("mean", "sd"), ("Mean", "Standard deviation")):
-        part = table[table["panel"] == name]
-        draw.cloud_paint(axes, part, cmap="Blues", s=7, color=draw.CONTROL, alpha=0.5)
-        ends = [part[["x", "y"]].min().min(), part[["x", "y"]].max().max()]
+        chosen = table[table["panel"] == name]
+        draw.cloud_paint(axes, chosen, cmap="Blues", s=7, color=draw.CONTROL, alpha=0.5)
+        ends = [chosen[["x", "y"]].min().min(), chosen[["x", "y"]].max().max()]
         axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
         axes.set_xlabel(f"{word} of an edge, held-out real")
         axes.set_ylabel("Synthetic")
@@ -200,7 +200,7 @@ def privacy_table(arrays: dict) -> pd.DataFrame:
     closer = near < far
     share = {"training": closer.mean(), "others": 1 - closer.mean()}
     series = pd.Series(np.where(closer, "training", "others"))
-    words = {name: f"nearer to {name}: {100 * part:.0f} %" for name, part in share.items()}
+    words = {name: f"nearer to {name}: {100 * value:.0f} %" for name, value in share.items()}
     return pd.DataFrame({"series": series, "label": series.map(words), "x": far, "y": near})
 
 
@@ -211,9 +211,9 @@ def privacy_paint(picture, table: pd.DataFrame) -> None:
     ends += 0.04 * (np.ptp(ends) or 1) * np.array([-1, 1])
     axes.plot(ends, ends, color=draw.INK, lw=0.9, ls=(0, (3, 2)))
     for name, colour in (("training", SYNTHETIC), ("others", draw.CONTROL)):
-        part = table[table["series"] == name]
-        label = part["label"].iloc[0] if len(part) else f"nearer to {name}: 0 %"
-        axes.scatter(part["x"], part["y"], s=9, color=colour, alpha=0.7, lw=0, label=label)
+        chosen = table[table["series"] == name]
+        label = chosen["label"].iloc[0] if len(chosen) else f"nearer to {name}: 0 %"
+        axes.scatter(chosen["x"], chosen["y"], s=9, color=colour, alpha=0.7, lw=0, label=label)
     axes.set_xlim(ends)
     axes.set_ylim(ends)
     axes.set_xlabel("Distance to the nearest held-out person")
@@ -283,10 +283,10 @@ def planted_paint(picture, table: pd.DataFrame) -> None:
     words = ("Score above chance in new subjects", "Correlation with the planted map")
     for axes, panel, word in zip(several, ("removed", "maps"), words):
         bars = table[table["panel"] == panel]
-        for (series, label), part in bars.groupby(["series", "label"], sort=False):
+        for (series, label), chosen in bars.groupby(["series", "label"], sort=False):
             colour = colours.get(series, draw.OTHER)
-            height = part["thickness"]
-            axes.barh(part["y"], part["value"], height=height, color=colour, label=label)
+            height = chosen["thickness"]
+            axes.barh(chosen["y"], chosen["value"], height=height, color=colour, label=label)
         ticks = bars.drop_duplicates("tick")
         axes.set_yticks(ticks["tick"], ticks["name"])
         axes.set_ylim(len(ticks) - 0.5, -0.5)

@@ -154,7 +154,7 @@ def site_table(table, value: str, lines=()) -> pd.DataFrame:
                 parts.append(pd.DataFrame({"kind": "median", **one, **middle}))
     limit = {"series": [text for _, text in lines], "y": [float(at) for at, _ in lines]}
     parts.append(pd.DataFrame({"kind": "limit", "site": None, "x": np.nan, **limit}))
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return pd.concat([frame for frame in parts if len(frame)], ignore_index=True)
 
 
 def by_site(picture, table, label: str) -> None:
@@ -162,11 +162,11 @@ def by_site(picture, table, label: str) -> None:
     axes = picture.subplots()
     runs, medians = (table[table["kind"] == kind] for kind in ("run", "median"))
     for _, name, colour, marker in GROUPS:
-        part = runs[runs["series"] == name]
-        if part.empty:
+        chosen = runs[runs["series"] == name]
+        if chosen.empty:
             continue
         axes.scatter(
-            *(part["x"], part["y"]),
+            *(chosen["x"], chosen["y"]),
             s=16 if len(runs) < 200 else 7,
             color=colour,
             marker=marker,

@@ -51,8 +51,8 @@ def qc_fc(folder: Path) -> list:
     if "distance_mm" in table and table["distance_mm"].notna().sum() > 3:
         limit = 1.1 * float(np.nanpercentile(np.abs(table["r"]), 99.5))
         for name in stages:
-            part = table[table["stage"] == name].dropna(subset=["distance_mm", "r"])
-            out.append(_distance_figure(name, distance_table(part), limit))
+            chosen = table[table["stage"] == name].dropna(subset=["distance_mm", "r"])
+            out.append(_distance_figure(name, distance_table(chosen), limit))
     columns = [
         model.Column("stage", "Confound removal"),
         model.Column("n", "Edges", 0),
@@ -96,9 +96,9 @@ def qc_fc_table(table: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
 def qc_fc_paint(picture, table: pd.DataFrame) -> None:
     """Bars of :func:`qc_fc_table`."""
     axes = picture.subplots()
-    for (name, label), part in table.groupby(["series", "label"], sort=False):
+    for (name, label), points in table.groupby(["series", "label"], sort=False):
         shade = 0.35 if name == "before" else 0.6
-        draw.steps(axes, part, color=COLOURS[name], alpha=shade, label=label)
+        draw.steps(axes, points, color=COLOURS[name], alpha=shade, label=label)
     axes.axvline(0, color=draw.INK, lw=0.8)
     axes.set_xlabel("Correlation of edge strength with mean FD")
     axes.set_ylabel("Density of edges")
@@ -106,8 +106,8 @@ def qc_fc_paint(picture, table: pd.DataFrame) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
 
-def _qc_fc_row(name: str, part) -> dict:
-    live = part.dropna(subset=["r"])
+def _qc_fc_row(name: str, points) -> dict:
+    live = points.dropna(subset=["r"])
     line = _line(live.dropna(subset=["distance_mm"])) if "distance_mm" in live else None
     return {
         "stage": name,
@@ -125,12 +125,12 @@ def _line(far):
     return np.polyfit(far["distance_mm"], far["r"], 1)
 
 
-def distance_table(part: pd.DataFrame) -> pd.DataFrame:
+def distance_table(points: pd.DataFrame) -> pd.DataFrame:
     """QC-FC over distance, and the line through it.
 
     Parameters
     ----------
-    part : pandas.DataFrame
+    points : pandas.DataFrame
         Rows of `qc_fc.tsv` with `distance_mm` and `r`.
 
     Returns
@@ -139,11 +139,11 @@ def distance_table(part: pd.DataFrame) -> pd.DataFrame:
         Rows of `series` `edges` as of :func:`neuro.report.figures.draw.cloud` (`x` in mm, `y` is
         r), then both ends of the `slope`, whose words are `label`.
     """
-    out = draw.cloud(part["distance_mm"], part["r"]).assign(series="edges")
-    line = _line(part)
+    out = draw.cloud(points["distance_mm"], points["r"]).assign(series="edges")
+    line = _line(points)
     if line is None:
         return out
-    ends = np.array([part["distance_mm"].min(), part["distance_mm"].max()])
+    ends = np.array([points["distance_mm"].min(), points["distance_mm"].max()])
     text = f"slope {model.number(100 * float(line[0]), 3)} per 100 mm"
     slope = {"series": "slope", "x": ends, "y": np.polyval(line, ends), "label": text}
     return pd.concat([out, pd.DataFrame(slope)], ignore_index=True)
@@ -196,18 +196,18 @@ def connectomes(folder: Path, template: bool = False) -> list:
         return []
     from neuro.io.regions.connectomes import read_connectomes
 
-    found = read_connectomes(path)
-    n_regions = len(found.region)
-    after = draw.from_edges(_mean_over_people(found.edges, found.participant_id), n_regions)
-    label = {"fisher_z": "Fisher z", "pearson": "r"}.get(found.kind, found.kind)
+    content = read_connectomes(path)
+    n_regions = len(content.region)
+    after = draw.from_edges(_mean_over_people(content.edges, content.participant_id), n_regions)
+    label = {"fisher_z": "Fisher z", "pearson": "r"}.get(content.kind, content.kind)
     before, n_before = (None, 0)
-    if found.kind in ("fisher_z", "pearson"):
-        before, n_before = _before(folder, found.run_key, n_regions, found.kind)
+    if content.kind in ("fisher_z", "pearson"):
+        before, n_before = _before(folder, content.run_key, n_regions, content.kind)
     # One scale for both, so that the two matrices can be compared.
     both = np.concatenate([np.ravel(values) for values in (before, after) if values is not None])
     limit = float(np.nanpercentile(np.abs(both), 98)) if np.isfinite(both).any() else 1.0
     out: list = [model.Heading("Mean connectome")]
-    n_people = len(set(found.participant_id))
+    n_people = len(set(content.participant_id))
     how = (
         "Red pairs rise and fall together, blue ones in turn. Blocks are networks; a matrix that "
         "is red all over still holds a global signal; grey regions lack data."
@@ -223,20 +223,20 @@ def connectomes(folder: Path, template: bool = False) -> list:
             draw.figure(
                 name,
                 partial(draw.matrix, limit=max(limit, 1e-6), label=label),
-                data=matrix_table(values, found.region),
+                data=matrix_table(values, content.region),
                 size=(4.6, 3.9),
                 caption=f"Mean connectome {words}, {n_regions} regions in the order of the atlas).",
                 how_to_read=how,
                 alt=f"Matrix of the mean connectome {words})",
             )
         )
-    centres = _centres(folder, found.region) if template else None
+    centres = centres_of(folder, content.region) if template else None
     if centres is not None:
-        out += _in_the_brain(after, centres, found.region, label)
+        out += _in_the_brain(after, centres, content.region, label)
     return out
 
 
-def _centres(folder: Path, regions):
+def centres_of(folder: Path, regions):
     """Centres (mm) of the regions, where all are known and lie in the template's brain."""
     table = read_table(folder / "regions.tsv", region=str, label=str)
     if table is None or not {"x", "y", "z"} <= set(table):

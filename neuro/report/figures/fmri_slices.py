@@ -44,8 +44,8 @@ def slices_table(arrays: dict) -> pd.DataFrame:
 def slices_paint(picture, table: pd.DataFrame) -> None:
     """Mean image and tSNR of :func:`slices_table`, what there is of them, one above the other."""
     arrays = {
-        f"{name}_{plane}": part.pivot(index="across", columns="up", values=name).to_numpy()
-        for plane, part in table.groupby("plane")
+        f"{name}_{plane}": of_plane.pivot(index="across", columns="up", values=name).to_numpy()
+        for plane, of_plane in table.groupby("plane")
         for name in _LAYERS
         if name in table
     }

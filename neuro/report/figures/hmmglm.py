@@ -117,7 +117,7 @@ def selection_table(data):
         parts[-1]["label"] = text
     parts.append(pd.DataFrame({"panel": ["chosen"], "series": data.kind, "k": data.k}))
     keep = ["panel", "series", "k", "value", "error", "label"]
-    return pd.concat([part.reindex(columns=keep) for part in parts], ignore_index=True)
+    return pd.concat([table.reindex(columns=keep) for table in parts], ignore_index=True)
 
 
 def selection_paint(canvas, table):
@@ -126,8 +126,8 @@ def selection_paint(canvas, table):
     chosen = table.loc[table["panel"] == "chosen", "k"].iloc[0]
     panels = canvas.subplots(1, 3)
     for axes, panel in zip(panels, ("score", "loss", "criterion")):
-        part = drawn[drawn["panel"] == panel]
-        for name, line in part.groupby("series", sort=False):
+        of_panel = drawn[drawn["panel"] == panel]
+        for name, line in of_panel.groupby("series", sort=False):
             axes.errorbar(
                 line["k"],
                 line["value"],
@@ -139,11 +139,11 @@ def selection_paint(canvas, table):
                 color={"bic": draw.INK, "aic": draw.OTHER, **COLOURS}.get(name, draw.CONTROL),
                 label=NAMES.get(name, name.upper()),
             )
-        if panel == "loss" or (panel == "score" and part["label"].str.contains("bits").any()):
+        if panel == "loss" or (panel == "score" and of_panel["label"].str.contains("bits").any()):
             axes.axhline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
-        if panel != "loss" and len(part):
+        if panel != "loss" and len(of_panel):
             axes.legend(fontsize=7, loc="best")
-        axes.set_ylabel(part["label"].iloc[0] if len(part) else "")
+        axes.set_ylabel(of_panel["label"].iloc[0] if len(of_panel) else "")
         axes.axvline(chosen, color=draw.CASE, lw=1.2, ls=(0, (4, 3)), zorder=0)
         axes.set_xlabel("States K")
         axes.set_xticks(sorted(set(drawn["k"])))
@@ -170,6 +170,76 @@ def selection(data):
     )
 
 
+RUNGS = {
+    "rates": "constant rates",
+    "glm": "one state, couplings",
+    "history": "+ longer history, if it helps",
+    "covariates": "+ covariates",
+    "rate_states": "+ states of rates",
+    "driven_states": "the same, covariates drive transitions",
+    "coupling_states": "+ states of couplings",
+    "onehot_states": "the same, one-hot edges",
+    "hmm": "HMM without couplings",
+    "pooled_days": "one-hot edges, one model of all days",
+    "each_day": "a model of each day",
+    "shared_days": "one graph of all days",
+}
+VERDICTS = {"supported": draw.CONTROL, "not supported": draw.CASE}
+"""Colour of a verdict; grey otherwise."""
+
+
+def ladder_table(data):
+    """Rungs from bottom to top: `rung`, `label`, `value`, `low`, `high`, `gain`, `verdict`."""
+    table = data.tables["ladder"]
+    table = table.assign(label=table["rung"].map(RUNGS), value=table["bits_per_spike"])
+    keep = ["rung", "label", "value", "low", "high", "gain", "gain_low", "gain_high", "verdict"]
+    return table[keep]
+
+
+def ladder_paint(canvas, table):
+    """Held-out bits of every rung, and what it gains over the one below."""
+    left, right = canvas.subplots(1, 2, sharey=True)
+    place = np.arange(len(table))
+    for axes, names in (
+        (left, ("value", "low", "high")),
+        (right, ("gain", "gain_low", "gain_high")),
+    ):
+        value, low, high = (table[name].to_numpy(float) for name in names)
+        for k in place[np.isfinite(value)]:
+            colour = VERDICTS.get(table["verdict"].iloc[k], draw.OTHER)
+            axes.plot([low[k], high[k]], [k, k], color=colour, lw=2)
+            axes.plot(value[k], k, "o", color=colour, ms=5)
+        axes.axvline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
+    left.set_yticks(place, table["label"])
+    left.set_xlabel("Held-out bits per spike over constant rates")
+    right.set_xlabel("Gain over the rung below, bits per spike")
+
+
+def ladder(data):
+    """The ladder of models, one figure."""
+    table = ladder_table(data)
+    days = "shared_days" in set(table["rung"])
+    what = "event" if data.source == "fmri" else "spike"
+    return picture(
+        data,
+        "ladder",
+        ladder_paint,
+        table,
+        size=(9.4, 0.9 + 0.32 * len(table)),
+        caption=f"What couplings, a longer history and states add to the prediction of unseen "
+        f"{what}s, each with its own penalty chosen inside the training folds. Bars: 95 % "
+        "intervals of a bootstrap over held-out sequences. Blue: the gain is above zero; orange: "
+        "it is below .01; grey: cannot tell. One-hot edges are compared with states of rates, the "
+        "HMM without couplings with constant rates"
+        + ("; models of days with one of all days, their shared graph with them." if days else "."),
+        how_to_read="Read from the bottom up. If states of rates add nothing, one network with "
+        "its history is enough. The paper's question, whether couplings switch, is answered by "
+        "states of couplings alone.",
+        alt="Held-out bits per spike of a ladder of models",
+        wide=True,
+    )
+
+
 def restarts_table(data):
     """Distance of every start from the best of its fold, their agreement, and the last course.
 
@@ -181,12 +251,12 @@ def restarts_table(data):
     """
     sweep, path = data.tables["sweep"], data.tables["convergence"]
     agree = data.tables["restarts"]
-    part = sweep[(sweep["model"] == data.kind) & sweep["objective"].notna()].sort_values("k")
-    best = part.groupby(["k", "fold"])["objective"].transform("max")
-    parts = [part[["k", "fold"]].assign(panel="start", value=best - part["objective"])]
+    chosen = sweep[(sweep["model"] == data.kind) & sweep["objective"].notna()].sort_values("k")
+    best = chosen.groupby(["k", "fold"])["objective"].transform("max")
+    parts = [chosen[["k", "fold"]].assign(panel="start", value=best - chosen["objective"])]
     if agree is not None:
         share = 100 * agree.groupby("k")["share"].mean()
-        share = share[share.index.isin(part["k"])]
+        share = share[share.index.isin(chosen["k"])]
         parts.append(pd.DataFrame({"panel": "share", "k": share.index, "value": share.to_numpy()}))
     if path is not None:
         line = path[path["what"] == "iteration"]

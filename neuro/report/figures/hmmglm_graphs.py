@@ -63,8 +63,8 @@ def couplings_paint(canvas, table, what="Source unit"):
     for axes in grid[len(panels) - 1 : -1]:
         axes.set_axis_off()
     images = []
-    for axes, (name, part) in zip(chosen, panels):
-        matrix, limit = draw.wide(part, "target", "source"), part["limit"].iloc[0]
+    for axes, (name, of_panel) in zip(chosen, panels):
+        matrix, limit = draw.wide(of_panel, "target", "source"), of_panel["limit"].iloc[0]
         images.append(axes.imshow(matrix.to_numpy(float), cmap="RdBu_r", vmin=-limit, vmax=limit))
         state = name.removeprefix("State ")
         axes.set_title(name, color=colour(state) if state != name else draw.INK)
@@ -183,13 +183,25 @@ def signed_graph(data):
         table,
         size=(4.9, 4.9),
         caption=f"The signed graph that all states share: {n_positive} excitatory (red arrows) and "
-        f"{total - n_positive} inhibitory edges (blue bars) of {n * (n - 1)} possible ones.{shown}",
+        f"{total - n_positive} inhibitory edges (blue bars) of {n * (n - 1)} possible ones.{shown}"
+        f"{_why_few(data)}",
         how_to_read="An edge says that spikes of the source change the rate of the target in the "
         "next bins. Unseen common input makes such edges too; also in graphs/signed.graphml."
         if data.source != "fmri"
         else "An edge says that events of the source region come before more or fewer events of "
         "the target. It is no neural connection; also in graphs/signed.graphml.",
         alt="Graph of excitatory and inhibitory edges on a circle",
+    )
+
+
+def _why_few(data) -> str:
+    """Why the shared graph has fewer edges than the states."""
+    if data.kind != "onehot" or data.k == 1:
+        return ""
+    every = "all" if data.k < 4 else "most"
+    return (
+        f" An edge counts here only where {every} of the {data.k} states have it with one sign: "
+        "one that is missed in a single state may be missed here."
     )
 
 
@@ -212,17 +224,17 @@ def confidence_paint(canvas, table):
     axes = canvas.subplots()
     below = 0
     for name, shade in CLASSES.values():
-        part = table[table["class"] == name]
+        of_class = table[table["class"] == name]
         axes.bar(
-            part["low"],
-            part["count"],
-            part["high"] - part["low"],
+            of_class["low"],
+            of_class["count"],
+            of_class["high"] - of_class["low"],
             bottom=below,
             align="edge",
             color=shade,
-            label=f"{name} ({part['count'].sum()})",
+            label=f"{name} ({of_class['count'].sum()})",
         )
-        below = below + part["count"].to_numpy()
+        below = below + of_class["count"].to_numpy()
     axes.set_yscale("symlog", linthresh=1)
     axes.set_xlabel("Posterior of the chosen class")
     axes.set_ylabel("Edges of all states")

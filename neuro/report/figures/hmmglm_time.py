@@ -30,9 +30,9 @@ def raster_table(data):
     """
     sequence, first, end = _stretch(data)
     states = data.tables["states"]
-    part = states[states["sequence"] == sequence].iloc[first:end]
+    chosen = states[states["sequence"] == sequence].iloc[first:end]
     counts = data.counts[f"seq_{sequence}"][first:end]
-    time = part["time_s"].to_numpy(float)
+    time = chosen["time_s"].to_numpy(float)
     units = np.array(data.units, dtype=object)
     marks = []
 
@@ -43,10 +43,10 @@ def raster_table(data):
 
     everywhere = np.arange(len(time))
     for state in range(1, data.k + 1):
-        share = part[f"p_{state}"].fillna(0).to_numpy(float)
+        share = chosen[f"p_{state}"].fillna(0).to_numpy(float)
         add("posterior", everywhere, state=state, value=share)
-    if "planted" in part:
-        add("planted", everywhere, state=part["planted"].to_numpy(int))
+    if "planted" in chosen:
+        add("planted", everywhere, state=chosen["planted"].to_numpy(int))
     if counts.dtype.kind == "f":
         bins, unit = np.indices(counts.shape).reshape(2, -1)
         add("series", bins, unit=units[unit], value=counts.ravel())
@@ -60,7 +60,7 @@ def raster_table(data):
     marks.append(pd.DataFrame({"mark": "line", "start_s": moments, "end_s": moments}))
     marks.append(pd.DataFrame({"mark": "unit", "unit": units, "value": range(1, len(units) + 1)}))
     columns = ["mark", "start_s", "end_s", "state", "unit", "value"]
-    return pd.concat([item.reindex(columns=columns) for item in marks], ignore_index=True)
+    return pd.concat([table.reindex(columns=columns) for table in marks], ignore_index=True)
 
 
 def raster_paint(canvas, table, what="Unit"):
@@ -114,9 +114,9 @@ def raster_paint(canvas, table, what="Unit"):
 def _posterior(axes, table):
     """Probabilities of the states on top of each other."""
     low = 0.0
-    for state, part in table.groupby("state"):
-        edges = np.r_[part["start_s"], part["end_s"].iloc[-1]]
-        high = low + part["value"].to_numpy(float)
+    for state, of_state in table.groupby("state"):
+        edges = np.r_[of_state["start_s"], of_state["end_s"].iloc[-1]]
+        high = low + of_state["value"].to_numpy(float)
         ends = (np.r_[side, side[-1]] for side in (low + 0 * high, high))
         label = f"state {int(state)}"
         axes.fill_between(edges, *ends, step="post", color=colour(state), lw=0, label=label)
@@ -168,10 +168,10 @@ def _stretch(data):
     """Sequence and bins with most changes of state; the first such one."""
     states = data.tables["states"]
     best, place = -1, (0, 0, min(RASTER_BINS, len(data.counts["seq_0"])))
-    for number, part in states.groupby("sequence", sort=True):
-        changes = np.r_[0, np.cumsum(np.diff(part["state"].to_numpy()) != 0)]
-        length = min(RASTER_BINS, len(part))
-        for first in range(0, len(part) - length + 1, max(length // 2, 1)):
+    for number, of_sequence in states.groupby("sequence", sort=True):
+        changes = np.r_[0, np.cumsum(np.diff(of_sequence["state"].to_numpy()) != 0)]
+        length = min(RASTER_BINS, len(of_sequence))
+        for first in range(0, len(of_sequence) - length + 1, max(length // 2, 1)):
             count = int(changes[first + length - 1] - changes[first])
             if count > best:
                 best, place = count, (int(number), first, first + length)
@@ -206,10 +206,10 @@ def course_paint(canvas, table):
     """A line per state, and the switch."""
     axes = canvas.subplots()
     lines = table[table["mark"] == "state"]
-    for state, part in lines.groupby("state"):
-        middle = (part["start_s"] + part["end_s"]) / 2
+    for state, of_state in lines.groupby("state"):
+        middle = (of_state["start_s"] + of_state["end_s"]) / 2
         label = f"state {int(state)}"
-        axes.plot(middle, part["value"], color=colour(state), lw=1.5, label=label)
+        axes.plot(middle, of_state["value"], color=colour(state), lw=1.5, label=label)
     for moment in table.loc[table["mark"] == "switch", "start_s"]:
         axes.axvline(moment, color=draw.CASE, lw=1.4, ls=(0, (4, 3)))
     axes.set_ylim(0, 1)
@@ -276,14 +276,14 @@ def dwell_paint(canvas, table):
     """Bars per state with the law as a line."""
     states = list(table.groupby("state"))
     panels = canvas.subplots(1, len(states), sharey=True, squeeze=False)[0]
-    for axes, (state, part) in zip(panels, states):
-        width = part["high_s"] - part["low_s"]
+    for axes, (state, of_state) in zip(panels, states):
+        width = of_state["high_s"] - of_state["low_s"]
         style = {"align": "edge", "color": colour(state), "alpha": 0.75, "lw": 0}
-        axes.bar(part["low_s"], part["share"], width, **style)
-        middle = np.sqrt(part["low_s"] * part["high_s"])
-        axes.plot(middle, part["law"], color=draw.INK, lw=1)
+        axes.bar(of_state["low_s"], of_state["share"], width, **style)
+        middle = np.sqrt(of_state["low_s"] * of_state["high_s"])
+        axes.plot(middle, of_state["law"], color=draw.INK, lw=1)
         axes.set_xscale("log")
-        axes.set_title(f"State {state}: {part['n_visits'].iloc[0]} visits")
+        axes.set_title(f"State {state}: {of_state['n_visits'].iloc[0]} visits")
     panels[0].set_ylabel("Share of visits")
     canvas.supxlabel("Dwell time (s)", fontsize=9)
 
@@ -311,8 +311,10 @@ def dwell(data):
 def aligned_paint(canvas, table):
     """A line per state around the start of a trial."""
     axes = canvas.subplots()
-    for state, part in table.groupby("state"):
-        axes.plot(part["lag_s"], part["p"], color=colour(state), lw=1.4, label=f"state {state}")
+    for state, of_state in table.groupby("state"):
+        axes.plot(
+            of_state["lag_s"], of_state["p"], color=colour(state), lw=1.4, label=f"state {state}"
+        )
     axes.axvline(0, color=draw.CASE, lw=1.2)
     axes.set_ylim(0, 1)
     axes.set_xlabel("Time from the start of the trial (s)")

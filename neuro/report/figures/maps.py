@@ -49,9 +49,9 @@ def blocks(folder: Path, primary, template: bool = True) -> list:
         if name in volumes:
             shown += _volume_blocks(name, volumes[name], template, whole=name == names[0])
         if table is not None:
-            part = table[table["map"] == name].dropna(subset=["difference"])
-            if len(part):
-                shown += _region_blocks(name, part, template)
+            chosen = table[table["map"] == name].dropna(subset=["difference"])
+            if len(chosen):
+                shown += _region_blocks(name, chosen, template)
         if not shown:
             continue
         if name == names[0]:
@@ -64,12 +64,12 @@ def blocks(folder: Path, primary, template: bool = True) -> list:
 
 def _volumes(folder: Path) -> dict[str, dict[str, Path]]:
     """Group images `group_<map>_<case|control|difference>.nii.gz` by map, complete sets only."""
-    found: dict[str, dict[str, Path]] = {}
+    volumes: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.glob("group_*.nii.gz")):
         match = re.fullmatch(r"group_(\w+?)_(case|control|difference)\.nii\.gz", path.name)
         if match and path.stat().st_size:
-            found.setdefault(match[1], {})[match[2]] = path
-    return {name: kinds for name, kinds in found.items() if "difference" in kinds}
+            volumes.setdefault(match[1], {})[match[2]] = path
+    return {name: kinds for name, kinds in volumes.items() if "difference" in kinds}
 
 
 def _read_volume(path: Path):
@@ -195,12 +195,12 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
     return out
 
 
-def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
+def _region_blocks(name: str, of_map: pd.DataFrame, template: bool) -> list:
     words = input_name(name)
-    placed = part.dropna(subset=["x", "y", "z"]) if {"x", "y", "z"} <= set(part) else part[:0]
+    placed = of_map.dropna(subset=["x", "y", "z"]) if {"x", "y", "z"} <= set(of_map) else of_map[:0]
     has_place = template and len(placed) > 0
     has_place = has_place and brains.inside_template(placed[["x", "y", "z"]])
-    ranked = part.reindex(part["difference"].abs().sort_values(ascending=False).index)
+    ranked = of_map.reindex(of_map["difference"].abs().sort_values(ascending=False).index)
     if has_place:
         figure = _glass_figure(name, placed)
     else:
@@ -222,10 +222,10 @@ def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
         model.Column("difference", "Difference", 3),
     ]
     rows = ranked
-    if "p" in part and part["p"].notna().any():
+    if "p" in of_map and of_map["p"].notna().any():
         columns.append(model.Column("p", "p", 0))
-        rows = part.sort_values(["p", "region"], kind="stable")
-    if "q" in part and part["q"].notna().any():
+        rows = of_map.sort_values(["p", "region"], kind="stable")
+    if "q" in of_map and of_map["q"].notna().any():
         columns.append(model.Column("q", "q (FDR)", 0))
     records = [
         {
@@ -239,16 +239,16 @@ def _region_blocks(name: str, part: pd.DataFrame, template: bool) -> list:
     caption = (
         f"{words}: the ten regions with the "
         + ("smallest p" if any(c.key == "p" for c in columns) else "largest difference")
-        + f" of {len(part)}. p from permutations within sites, q corrects for the number of "
+        + f" of {len(of_map)}. p from permutations within sites, q corrects for the number of "
         "regions (false discovery rate); bold: q < .05."
     )
     return [figure, model.Table(caption, columns, records)]
 
 
-def glass_table(part: pd.DataFrame) -> pd.DataFrame:
+def glass_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Group difference (`value`) at the centre of each `region`, and which are `marked`."""
-    table = part[["region", "difference", "x", "y", "z"]].rename(columns={"difference": "value"})
-    return table.assign(marked=part["q"] < 0.05 if "q" in part else False)
+    table = rows[["region", "difference", "x", "y", "z"]].rename(columns={"difference": "value"})
+    return table.assign(marked=rows["q"] < 0.05 if "q" in rows else False)
 
 
 def glass_paint(picture, table: pd.DataFrame) -> None:
@@ -258,12 +258,12 @@ def glass_paint(picture, table: pd.DataFrame) -> None:
     brains.points(picture, values, places, marked, float(np.abs(values).max()) or 1.0)
 
 
-def _glass_figure(name: str, part: pd.DataFrame) -> model.Figure:
+def _glass_figure(name: str, rows: pd.DataFrame) -> model.Figure:
     words = input_name(name)
     return draw.figure(
         f"regions_{name}",
         glass_paint,
-        data=glass_table(part),
+        data=glass_table(rows),
         size=(9.4, 2.9),
         dpi=110,
         layout=None,

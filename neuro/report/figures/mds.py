@@ -95,21 +95,21 @@ def sizes_table(clusters):
     used = clusters[clusters["cluster"] > 0]
     numbers = range(1, int(used["cluster"].max()) + 1)
     parts = []
-    for part, held in (("in the search", 0), ("held out", 1)):
+    for kind, held in (("in the search", 0), ("held out", 1)):
         count = used.loc[used["held_out"] == held, "cluster"].value_counts()
         count = count.reindex(numbers, fill_value=0).to_numpy()
-        if part == "in the search" or count.any():
-            parts.append(pd.DataFrame({"cluster": numbers, "part": part, "count": count}))
+        if kind == "in the search" or count.any():
+            parts.append(pd.DataFrame({"cluster": numbers, "part": kind, "count": count}))
     return pd.concat(parts, ignore_index=True)
 
 
 def sizes_paint(picture, table):
     """Bars, held-out units on top."""
     axes, below = picture.subplots(), 0
-    for part, shade in (("in the search", draw.CONTROL), ("held out", draw.PALE)):
-        bars = table[table["part"] == part]
+    for kind, shade in (("in the search", draw.CONTROL), ("held out", draw.PALE)):
+        bars = table[table["part"] == kind]
         if len(bars):
-            axes.bar(bars["cluster"], bars["count"], bottom=below, color=shade, label=part)
+            axes.bar(bars["cluster"], bars["count"], bottom=below, color=shade, label=kind)
             below = below + bars["count"].to_numpy()
     if table["part"].nunique() > 1:
         axes.legend(loc="upper right")
@@ -157,17 +157,17 @@ def confusion_paint(picture, table):
     )
 
 
-def confusion(clusters, found, name):
+def confusion(clusters, facts, name):
     """Known types against clusters."""
-    table, held = confusion_table(clusters), found.get("held_out_ari")
+    table, held = confusion_table(clusters), facts.get("held_out_ari")
     return draw.figure(
         f"{name}_known",
         confusion_paint,
         data=table,
         size=(4.6, max(2.4, 0.24 * table["known_type"].nunique() + 1.2)),
-        caption=f"Known types against clusters: adjusted Rand index {found['known_type_ari']:.2f}"
+        caption=f"Known types against clusters: adjusted Rand index {facts['known_type_ari']:.2f}"
         + (f" (held-out units {held:.2f})" if held is not None else "")
-        + f", homogeneity {found['homogeneity']:.2f}, completeness {found['completeness']:.2f}.",
+        + f", homogeneity {facts['homogeneity']:.2f}, completeness {facts['completeness']:.2f}.",
         how_to_read="Homogeneity 1: clusters are pure. Completeness 1: no type is cut in two. "
         "The known types took no part in the search.",
         alt="Table of known types by cluster",
@@ -187,12 +187,12 @@ def twin_paint(picture, table):
     """Dots of the units and a bar at their median, by cluster."""
     axes, numbers = picture.subplots(), sorted(table["cluster"].unique())
     for place, number in enumerate(numbers):
-        part = table[table["cluster"] == number]
-        values = part.loc[part["mark"] == "unit", "value"]
+        chosen = table[table["cluster"] == number]
+        values = chosen.loc[chosen["mark"] == "unit", "value"]
         axes.scatter(
             place + draw.spread(len(values), 0.6), values, s=8, color=draw.CONTROL, alpha=0.6
         )
-        median = part.loc[part["mark"] == "median", "value"]
+        median = chosen.loc[chosen["mark"] == "median", "value"]
         axes.hlines(median, place - 0.35, place + 0.35, color=draw.CASE, lw=1.6)
     axes.set_xticks(range(len(numbers)), numbers)
     axes.set_xlabel("Cluster")
@@ -235,8 +235,84 @@ def margins(table, name):
         f"{name}_typed",
         margins_paint,
         data=margins_table(table),
-        caption="Confidence of the typing: softmax of the mean responses at the temperature of "
-        "the search.",
+        caption="Confidence of the typing: posterior of the most probable type; cells that stay "
+        "untyped are not shown.",
         how_to_read="Cells near 1 are typed safely; those further left need more repeats.",
         alt="Histogram of probabilities",
+    )
+
+
+def twins_table(twins):
+    """Levels of the twins: `twin`, `part` (validation, test, ceiling), `value`, `chosen`."""
+    table = twins.melt(
+        ["twin", "chosen"], ["validation", "test", "ceiling"], "part", "value"
+    ).dropna(subset="value")
+    return table[["twin", "part", "value", "chosen"]].reset_index(drop=True)
+
+
+def twins_paint(picture, table):
+    """A row per twin: open dots for validation, full ones for test, a bar at the ceiling."""
+    axes, names = picture.subplots(), list(dict.fromkeys(table["twin"]))
+    looks = {
+        "validation": {"marker": "o", "facecolor": "white", "edgecolor": draw.CONTROL},
+        "test": {"marker": "o", "color": draw.CONTROL},
+        "ceiling": {"marker": "|", "color": draw.CASE, "s": 160},
+    }
+    for part, look in looks.items():
+        rows = table[table["part"] == part]
+        if len(rows):
+            places = [names.index(name) for name in rows["twin"]]
+            axes.scatter(rows["value"], places, label=part, **({"s": 36} | look))
+    taken = set(table.loc[table["chosen"] == 1, "twin"])
+    axes.set_yticks(range(len(names)), [f"{n} (taken)" if n in taken else n for n in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel("Mean correlation with single trials")
+    axes.legend(loc="best")
+
+
+def twins(table, name):
+    """All twins that were fitted to the same trials."""
+    return draw.figure(
+        f"{name}_twins",
+        twins_paint,
+        data=twins_table(table),
+        size=(6.2, 0.5 * len(table) + 1.4),
+        caption="How well the twin and the ridges beside it predict single trials of the same "
+        "stimuli, mean over units; ceiling: what the true mean responses would reach, where test "
+        "stimuli were repeated.",
+        how_to_read="The choice goes by validation trials, the test trials judge it. A network "
+        "below the ridges has seen too few trials.",
+        alt="Dots: validation and test correlation of each twin",
+    )
+
+
+def reliability_table(rows):
+    """Cells by their posterior: `low`, `high`, `n`, `probability` (mean), `accuracy`."""
+    return pd.DataFrame(rows, columns=["low", "high", "n", "probability", "accuracy"])
+
+
+def reliability_paint(picture, table):
+    """Share that is right against the mean posterior; the diagonal is a calibrated one."""
+    axes = picture.subplots()
+    axes.plot([0, 1], [0, 1], color=draw.INK, lw=0.8, ls="--")
+    axes.plot(table["probability"], table["accuracy"], color=draw.CONTROL, lw=1)
+    size = 15 + 120 * table["n"] / table["n"].max()
+    axes.scatter(table["probability"], table["accuracy"], s=size, color=draw.CONTROL)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(-0.02, 1.05)
+    axes.set_xlabel("Mean posterior of the most probable type")
+    axes.set_ylabel("Share that is right")
+
+
+def reliability(facts, name):
+    """Whether the posterior of new cells means what it says."""
+    return draw.figure(
+        f"{name}_reliability",
+        reliability_paint,
+        data=reliability_table(facts["reliability"]),
+        caption="Reliability of the posterior of new cells; larger dots are more cells. Calibration"
+        f" error {facts['calibration_error']:.3f}.",
+        how_to_read="Dots on the dashed line: of cells with a posterior of 0.7 seven in ten are "
+        "right. Below it the posterior is overconfident.",
+        alt="Dots: share of cells that are right against their posterior",
     )

@@ -26,14 +26,14 @@ def agreement_paint(picture, table):
         axes.set_yticks([])
 
 
-def agreement(matrices, found, name):
+def agreement(matrices, summary, name):
     """Adjusted Rand index of all pairs of restarts."""
     return draw.figure(
         f"{name}_agreement",
         agreement_paint,
         data=agreement_table(matrices),
         size=(4.6, 3.6),
-        caption=f"Agreement of restarts; mean {found['restart_ari']:.2f}.",
+        caption=f"Agreement of restarts; mean {summary['restart_ari']:.2f}.",
         how_to_read="Types that are there are found again: values near 1 everywhere. Below a mean "
         "of 0.8 the clusters are not called types.",
         alt="Matrix of agreement between restarts",
@@ -108,18 +108,18 @@ def history_table(table, restarts):
 def history_paint(picture, table):
     """A line per restart, dots where a split was accepted."""
     axes = picture.subplots()
-    for _, part in table.groupby("restart"):
-        best = bool(part["kept"].iloc[0])
+    for _, of_restart in table.groupby("restart"):
+        best = bool(of_restart["kept"].iloc[0])
         shade = draw.CASE if best else draw.OTHER
         axes.plot(
-            part["iteration"],
-            part["objective"],
+            of_restart["iteration"],
+            of_restart["objective"],
             color=shade,
             lw=1.8 if best else 0.9,
             label="kept" if best else None,
             zorder=3 if best else 2,
         )
-        splits = part[part["split"] == 1]
+        splits = of_restart[of_restart["split"] == 1]
         axes.plot(splits["iteration"], splits["objective"], "o", ms=3, color=shade)
     axes.set_xlabel("Iteration")
     axes.set_ylabel("Objective J")
@@ -158,8 +158,8 @@ def ladder_table(table):
     parts = []
     for series in LADDER:
         if table[series].notna().any():
-            part = table[["n_clusters_init"]].assign(series=series, value=table[series])
-            parts.append(part.assign(low=np.nan, high=np.nan))
+            rows = table[["n_clusters_init"]].assign(series=series, value=table[series])
+            parts.append(rows.assign(low=np.nan, high=np.nan))
     parts[0] = parts[0].assign(low=table["restart_ari_min"], high=table["restart_ari_max"])
     return pd.concat(parts, ignore_index=True)
 
@@ -167,14 +167,15 @@ def ladder_table(table):
 def ladder_paint(picture, table):
     """Curves, a band, and the level that types need."""
     axes = picture.subplots()
-    for series, part in table.groupby("series", sort=False):
+    for series, of_series in table.groupby("series", sort=False):
         label, marks, shade = LADDER[series]
-        x = part["n_clusters_init"]
-        if part["low"].notna().any():
-            axes.fill_between(x, part["low"], part["high"], color=draw.PALE, lw=0)
-        axes.plot(x, part["value"], marks, color=shade, label=label)
+        x = of_series["n_clusters_init"]
+        if of_series["low"].notna().any():
+            axes.fill_between(x, of_series["low"], of_series["high"], color=draw.PALE, lw=0)
+        axes.plot(x, of_series["value"], marks, color=shade, label=label)
     axes.axhline(0.8, color=draw.OTHER, lw=0.8, ls=":")
     axes.set_ylim(0, 1.05)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("Clusters at the start")
     picture.legend(loc="outside upper center", ncols=3)
 

@@ -12,6 +12,8 @@ from neuro.report.site import model
 
 MAX_DRAWN = 24
 """Stimuli in the figure; the file has all."""
+FEW = 3
+"""So many images fit into half the width of the page."""
 
 
 def _colour(channel):
@@ -38,7 +40,7 @@ def stimuli(arrays, facts, name) -> list:
         table, paint, size = movies_table(shown), partial(movies_paint, shown=shown), (9.4, 3.0)
     else:
         table, paint = images_table(shown), partial(images_paint, shown=shown)
-        size = (9.4, 1.35 * -(-len(shown) // 8) + 0.35)
+        size = (9.4, 1.35 * -(-len(shown) // 8) + 0.35) if len(shown) > FEW else (4.6, 1.9)
     first = "Most discriminative stimulus of each cluster, all on one scale"
     if arrays["stimuli"].ndim == 1:
         first = "Stimulus of the recording that sets each cluster apart most"
@@ -53,7 +55,8 @@ def stimuli(arrays, facts, name) -> list:
             how_to_read="Each picture drives its own cluster and none of the others. It shows "
             "what tells the cluster apart, which need not be what its units like best.",
             alt="One stimulus per cluster",
-            wide=True,
+            # a few images in a wide figure stand far apart
+            wide=shown.ndim != 4 or len(shown) > FEW,
         )
     ]
 
@@ -126,15 +129,15 @@ def movies_paint(picture, table, shown):
     """Space above, time below; `shown` of shape (n, frames, channels, height, width)."""
     movies = list(table.groupby("cluster"))
     grid = picture.subplots(2, len(movies), squeeze=False)
-    for column, (cluster, part) in zip(grid.T, movies):
-        movie = shown[part["entry"].iloc[0]]
+    for column, (cluster, of_cluster) in zip(grid.T, movies):
+        movie = shown[of_cluster["entry"].iloc[0]]
         image = _separated(movie)[2][0].reshape(movie.shape[1:]).mean(axis=0)
         reach = np.abs(image).max()
         column[0].imshow(image, cmap="gray", vmin=-reach, vmax=reach)
         column[0].set_title(str(cluster), loc="center")
         column[0].set_xticks([])
         column[0].set_yticks([])
-        column[1].plot(part["frame"], part["value"], color=draw.CONTROL, lw=1)
+        column[1].plot(of_cluster["frame"], of_cluster["value"], color=draw.CONTROL, lw=1)
         column[1].set_xlabel("Frame")
 
 
@@ -159,8 +162,8 @@ def traces_paint(picture, table, seconds=True):
     axes = _grid(picture, len(panels), columns)
     low, high = table["value"].min(), table["value"].max()
     room = 0.05 * max(high - low, 1e-9)
-    for k, (place, (cluster, part)) in enumerate(zip(axes, panels)):
-        for channel, line in part.groupby("channel"):
+    for k, (place, (cluster, of_cluster)) in enumerate(zip(axes, panels)):
+        for channel, line in of_cluster.groupby("channel"):
             label, shade = f"channel {channel}", _colour(channel)
             place.plot(line["time"], line["value"], color=shade, lw=1.2, label=label)
         place.set_title(str(cluster), loc="center")

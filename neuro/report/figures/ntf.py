@@ -9,6 +9,7 @@ from neuro.report.figures import draw
 
 MAX_COMPONENTS, MAX_ANIMALS = 8, 40  # drawn per figure; the tables have all
 SHADE = "#EEF1F4"
+AGREEMENT = "Agreement of restarts"
 CLOCK = "Time axis of the tensor (s)"
 
 
@@ -30,32 +31,37 @@ def rank_table(sweep, chosen):
         "Relative error": ("error", ""),
         "Error on held-out fibres": ("cv_error", "cv_se"),
         "Error on left-out animals": ("animal_error", "animal_se"),
-        "Agreement of restarts": ("similarity", ""),
+        AGREEMENT: ("similarity", ""),
     }
     parts = []
     for label, (name, error) in columns.items():
         # with one recording, or without a common clock, no animal was left out
         if name in sweep and sweep[name].notna().any():
-            part = sweep[["rank"]].assign(panel=label, value=sweep[name], error=np.nan)
-            parts.append(part.assign(error=sweep[error]) if error else part)
+            rows = sweep[["rank"]].assign(panel=label, value=sweep[name], error=np.nan)
+            parts.append(rows.assign(error=sweep[error]) if error else rows)
     parts.append(pd.DataFrame({"rank": [chosen], "panel": "chosen"}))
     return pd.concat(parts, ignore_index=True)[["panel", "rank", "value", "error"]]
 
 
 def rank_paint(picture, table):
     """A curve per panel."""
+    from matplotlib.ticker import MaxNLocator
+
     drawn = table[table["panel"] != "chosen"]
     names = drawn["panel"].unique()
     for axes, name in zip(picture.subplots(1, len(names), squeeze=False)[0], names):
-        part = drawn[drawn["panel"] == name]
-        axes.plot(part["rank"], part["value"], "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
-        if part["error"].notna().any():
+        of_panel = drawn[drawn["panel"] == name]
+        axes.plot(of_panel["rank"], of_panel["value"], "o-", color=draw.CONTROL, ms=3.5, lw=1.2)
+        if of_panel["error"].notna().any():
             bars = {"fmt": "none", "ecolor": draw.CONTROL, "lw": 1}
-            axes.errorbar(part["rank"], part["value"], part["error"], **bars)
+            axes.errorbar(of_panel["rank"], of_panel["value"], of_panel["error"], **bars)
         for rank in table.loc[table["panel"] == "chosen", "rank"]:
             axes.axvline(rank, color=draw.CASE, lw=1.2, ls=(0, (4, 3)))
         axes.set_xlabel("Components")
         axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if name == AGREEMENT:
+            axes.set_ylim(min(0.5, float(of_panel["value"].min()) - 0.05), 1.02)
 
 
 def rank_sweep(sweep, chosen, name):
@@ -104,7 +110,7 @@ def shared_time_table(data):
             label = str(data["condition"][inside[0]])
             parts.append(pd.DataFrame({"mark": "stimulus", **span, "label": label}, index=[0]))
     columns = ["mark", "component", "start_s", "end_s", "value", "label"]
-    return pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    return pd.concat([one.reindex(columns=columns) for one in parts], ignore_index=True)
 
 
 def shared_time_paint(picture, table):
@@ -126,9 +132,9 @@ def shared_time_paint(picture, table):
     components = [int(r) for r in courses["component"].unique()]
     rank = len(components)
     for row, r in enumerate(components):
-        part, floor = courses[courses["component"] == r], rank - 1 - row
-        height = floor + 0.85 * part["value"]
-        axes.fill_between(part["start_s"], floor, height, color=colour(r), lw=0)
+        of_component, floor = courses[courses["component"] == r], rank - 1 - row
+        height = floor + 0.85 * of_component["value"]
+        axes.fill_between(of_component["start_s"], floor, height, color=colour(r), lw=0)
     axes.set_yticks(np.arange(rank)[::-1] + 0.4, components)
     axes.set_ylabel("Component")
     axes.set_xlabel(CLOCK)
@@ -160,14 +166,14 @@ def own_time_paint(picture, table):
     grid = picture.subplots(-(-len(panels) // n_columns), n_columns, squeeze=False).ravel()
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    for place, (axes, (component, part)) in enumerate(zip(grid, panels)):
-        cube = draw.wide(part, "animal", "start_s").to_numpy(float)
+    for place, (axes, (component, of_component)) in enumerate(zip(grid, panels)):
+        cube = draw.wide(of_component, "animal", "start_s").to_numpy(float)
         axes.imshow(
             np.ma.masked_invalid(cube),
             aspect="auto",
             cmap="viridis",
             vmin=0,
-            extent=(part["start_s"].min(), part["end_s"].max(), len(cube), 0),
+            extent=(of_component["start_s"].min(), of_component["end_s"].max(), len(cube), 0),
         )
         axes.set_title(f"Component {component}")
         axes.set_yticks([])
@@ -212,12 +218,12 @@ def animals_paint(picture, table):
     """Bars of the animals, a panel per component."""
     parts = list(table.groupby("component"))
     panels = picture.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-    for axes, (r, part) in zip(panels, parts):
-        place = np.arange(len(part))
-        axes.barh(place, part["value"], color=colour(r), height=0.75)
+    for axes, (r, of_component) in zip(panels, parts):
+        place = np.arange(len(of_component))
+        axes.barh(place, of_component["value"], color=colour(r), height=0.75)
         axes.set_title(f"{r}")
-        axes.set_ylim(len(part) - 0.4, -0.6)
-        axes.set_yticks(place, part["animal"], fontsize=7)
+        axes.set_ylim(len(of_component) - 0.4, -0.6)
+        axes.set_yticks(place, of_component["animal"], fontsize=7)
     picture.supxlabel("Loading", fontsize=9)
 
 
@@ -293,15 +299,28 @@ def nulls_paint(picture, table):
     bars = table[table["mark"] == "surrogates"]
     axes.bar(bars["low"], bars["count"], bars["high"] - bars["low"], align="edge", color="#C8CDD3")
     top = axes.get_ylim()[1]
-    for row in table[table["mark"] == "component"].itertuples():
-        r = int(row.component)
-        axes.plot([row.value] * 2, [0, 0.86 * top], color=colour(r), lw=1.6)
+    lines = table[table["mark"] == "component"].sort_values("value")
+    # labels of lines that are close stand above each other
+    near = 0.05 * max(np.ptp([*bars["low"], *bars["high"], *lines["value"]]), 1e-12)
+    step, last = 0, -np.inf
+    for row in lines.itertuples():
+        r, step = int(row.component), step + 1 if row.value - last < near else 0
+        last = row.value
+        height = (0.8 + 0.07 * (step % 4)) * top
+        axes.plot([row.value] * 2, [0, height], color=colour(r), lw=1.6)
         star = "*" if row.significant else ""
-        axes.text(row.value, 0.88 * top, f"{r}{star}", ha="center", fontsize=8)
+        axes.text(row.value, height + 0.015 * top, f"{r}{star}", ha="center", fontsize=8)
     axes.set_ylabel("Surrogate motifs")
 
 
-def nulls(components, null, label, name):
+NULLS = {
+    "shift": "every trace was shifted on its own",
+    "rate": "every trace kept the common rate and was otherwise moved by some seconds",
+    "dealt": "the kernels of every pair were dealt to another",
+}
+
+
+def nulls(components, null, label, name, kind="rate"):
     """Statistic of every component against all surrogate motifs."""
 
     def paint(picture, table):
@@ -313,7 +332,7 @@ def nulls(components, null, label, name):
         paint,
         data=nulls_table(components, null),
         caption=f"{label} of every component (lines) against surrogate motifs (grey), in which "
-        "every trace was shifted on its own. *: beyond chance at the chosen false discovery rate.",
+        f"{NULLS[kind]}. *: beyond chance at the chosen false discovery rate.",
         how_to_read="A line far right of the grey bars has more community structure than chance "
         "gives. Community searches always return communities; only the comparison counts.",
         alt=f"{label} against its null distribution",

@@ -10,8 +10,12 @@ import pandas as pd
 from neuro.report.figures import draw
 from neuro.report.figures.ntf import CLOCK, MAX_COMPONENTS, SHADE, colour
 
+EDGE = "#22262B"
+"""Between communities: neither of the two colours of a sign."""
 MAX_NEURONS = 300
 """Neurons in the picture of a motif; more have no pixel of their own, and a table of millions."""
+MIN_SUPPORT = 0.1
+"""As in the stage: motif entries with less support count as not observed."""
 MIN_ACTIVE = 3
 """With fewer neurons above the background all are drawn, and their communities called weak."""
 
@@ -44,7 +48,7 @@ def motifs_table(matrices, labels, background, components, names):
         matrix = np.array(matrices[r])[np.ix_(order, order)]
         np.fill_diagonal(matrix, np.nan)
         finite = matrix[np.isfinite(matrix)]
-        limit = max(float(np.quantile(finite, 0.99)) if len(finite) else 1.0, 1e-12)
+        limit = max(float(np.quantile(np.abs(finite), 0.99)) if len(finite) else 1.0, 1e-12)
         community = np.where(background[r], np.nan, np.asarray(labels[r], float) + 1)[order]
         rows, columns = np.triu_indices(len(order))
         parts.append(
@@ -69,42 +73,52 @@ def motifs_paint(picture, table):
     """A matrix per component, with lines between communities."""
     import matplotlib
 
-    colours = matplotlib.colormaps["magma_r"].with_extremes(bad="#C8CDD3")
+    signed = (table["value"] < 0).any()
+    colours = matplotlib.colormaps["RdBu_r" if signed else "magma_r"].with_extremes(bad="#C8CDD3")
     motifs = list(table.groupby("component"))
     n_columns = min(len(motifs), 4)
     grid = picture.subplots(-(-len(motifs) // n_columns), n_columns, squeeze=False).ravel()
     for axes in grid[len(motifs) :]:
         axes.set_axis_off()
-    for axes, (_, part) in zip(grid, motifs):
-        upper = draw.wide(part, "row", "column").to_numpy(float)
+    for axes, (_, of_motif) in zip(grid, motifs):
+        upper = draw.wide(of_motif, "row", "column").to_numpy(float)
         matrix = np.where(np.isfinite(upper), upper, upper.T)
-        limit = part["limit"].iloc[0]
-        axes.imshow(np.ma.masked_invalid(matrix), cmap=colours, vmin=0, vmax=limit)
-        community = part.loc[part["row"] == part["column"], "community"].fillna(0)
+        limit = of_motif["limit"].iloc[0]
+        axes.imshow(np.ma.masked_invalid(matrix), cmap=colours, vmin=-limit * signed, vmax=limit)
+        community = of_motif.loc[of_motif["row"] == of_motif["column"], "community"].fillna(0)
         for edge in np.flatnonzero(np.diff(community)) + 0.5:
-            axes.axhline(edge, color=draw.CONTROL, lw=0.7)
-            axes.axvline(edge, color=draw.CONTROL, lw=0.7)
-        axes.set_title(part["title"].iloc[0])
+            axes.axhline(edge, color=EDGE, lw=0.8)
+            axes.axvline(edge, color=EDGE, lw=0.8)
+        axes.set_title(of_motif["title"].iloc[0])
         axes.set_xticks([])
         axes.set_yticks([])
+    # every motif ends at a value of its own: the bar names the colours
+    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(-1 * signed, 1), colours)
+    bar = picture.colorbar(scale, ax=list(grid), shrink=0.8, pad=0.015, aspect=25)
+    bar.set_ticks([-1, 0, 1] if signed else [0, 1])
+    bar.set_ticklabels(["against", "0", "together"] if signed else ["0", "strongest"])
+    bar.outline.set_visible(False)
 
 
 def motif_maps(matrices, labels, background, components, names, name):
     """Motifs with neurons ordered by community, background last; see :func:`motifs_table`."""
     table = motifs_table(matrices, labels, background, components, names)
     n, many = len(names), len(names) > MAX_NEURONS
+    signed = bool((table["value"] < 0).any())
     return draw.figure(
         f"{name}_motifs",
         motifs_paint,
         data=table,
         size=(9.4, 2.45 * -(-table["component"].nunique() // 4) + 0.1),
         caption="Motifs: how strongly every two neurons or regions interact while the component "
-        "is active. Ordered by community (blue lines), background last; grey: not observed; "
+        "is active" + "; red: they rise together, blue: they run against each other" * signed + ". "
+        "Each motif has its own scale. Ordered by community (lines), background last; grey: not "
+        "observed; "
         "*: more community structure than surrogates have."
         + f" {MAX_NEURONS} of {n} are drawn, evenly along that order."
         * many,
-        how_to_read="Dark squares on the diagonal are groups that interact among themselves. "
-        "Without a star such squares also appear in shifted data.",
+        how_to_read="Coloured squares on the diagonal are groups that interact among themselves. "
+        "Without a star such squares also appear in surrogates.",
         alt="Matrices of the motifs",
         wide=True,
     )
@@ -139,9 +153,9 @@ def hierarchy_table(levels):
         (-1: not observed), `first` and `last` (places of its neurons from 1).
     """
     rows = []
-    for r, item in enumerate(levels[:MAX_COMPONENTS], start=1):
-        order = np.lexsort([np.nan_to_num(level, nan=1e6) for level in item])
-        for height, level in enumerate(item if len(item) > 1 else ()):
+    for r, levels_of in enumerate(levels[:MAX_COMPONENTS], start=1):
+        order = np.lexsort([np.nan_to_num(level, nan=1e6) for level in levels_of])
+        for height, level in enumerate(levels_of if len(levels_of) > 1 else ()):
             values = np.nan_to_num(np.asarray(level, float)[order], nan=-1)
             ends = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1, [len(values)]])
             for block, (first, last) in enumerate(itertools.pairwise(ends), start=1):
@@ -154,19 +168,19 @@ def hierarchy_paint(picture, table):
     """An icicle per component: fine blocks below, groups of them above."""
     parts = list(table.groupby("component"))
     panels = picture.subplots(1, len(parts), squeeze=False)[0]
-    for axes, (r, part) in zip(panels, parts):
+    for axes, (r, of_component) in zip(panels, parts):
         axes.bar(
-            part["first"] - 1,
+            of_component["first"] - 1,
             0.9,
-            part["last"] - part["first"] + 1,
-            bottom=part["level"],
+            of_component["last"] - of_component["first"] + 1,
+            bottom=of_component["level"],
             align="edge",
-            color=[colour(block) for block in part["block"]],
+            color=[colour(block) for block in of_component["block"]],
             edgecolor="white",
             lw=1,
         )
         axes.set_title(f"Component {r}")
-        levels = sorted(part["level"].unique())
+        levels = sorted(of_component["level"].unique())
         axes.set_yticks(np.array(levels) + 0.45, levels)
         axes.set_xlabel("Neurons or regions")
     panels[0].set_ylabel("Level")
@@ -251,8 +265,8 @@ def traces_paint(picture, table):
     """A panel per component, a line per community; grey where the component is active."""
     parts = list(table.groupby("component"))
     panels = picture.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (component, part) in zip(panels, parts):
-        for place, (label, line) in enumerate(part.groupby("community")):
+    for axes, (component, of_component) in zip(panels, parts):
+        for place, (label, line) in enumerate(of_component.groupby("community")):
             if place == 0:
                 axes.fill_between(
                     line["time_s"],
@@ -284,3 +298,83 @@ def back_projection(data, fs, name, shared=True):
         alt="Mean traces of the communities",
         wide=True,
     )
+
+
+def signed_motifs(data) -> np.ndarray:
+    """Motifs of `factors.npz` as matrices, edges signed where both signs were factorised.
+
+    Parameters
+    ----------
+    data : mapping
+        Arrays of the file.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_components, n_neurons, n_neurons)
+        NaN for pairs that were hardly observed where the component is active.
+    """
+    n, pairs = len(data["names"]), np.array(data["pairs"], np.float32).T
+    left, right = data["pair_index"].T
+    if pairs.shape[1] > len(left):
+        # both signs of every pair: what rises together, less what runs against each other
+        pairs = pairs[:, : len(left)] - pairs[:, len(left) :]
+    pairs[data["support"].T[:, : len(left)] < MIN_SUPPORT] = np.nan
+    full = np.zeros((len(pairs), n, n), np.float32)
+    full[:, left, right] = pairs
+    full[:, right, left] = pairs
+    return full
+
+
+def finest_labels(table, backend, rank):
+    """Finest labels and background of every component, (rank, n_neurons) each."""
+    part = table[(table["backend"] == backend) & (table["level"] == 0)]
+    groups = [part[part["component"] == r + 1] for r in range(rank)]
+    return (
+        np.array([group["label"].to_numpy(float) for group in groups]),
+        np.array([group["background"].to_numpy(bool) for group in groups]),
+    )
+
+
+def nested_levels(table, rank):
+    """Levels of the block model by component, where one was used."""
+    for backend in ("graph_tool", "sbm"):
+        part = table[table["backend"] == backend]
+        if len(part):
+            return [
+                [
+                    level["label"].to_numpy(float)
+                    for _, level in part[part["component"] == r + 1].groupby("level")
+                ]
+                for r in range(rank)
+            ]
+    return None
+
+
+def together(data, membership, labels, weak, least=3):
+    """Mean co-membership of every community's members over time, and names of the rows."""
+    time = np.asarray(data["time"], float)
+    weight = np.asarray(data["animals"], float) * data["lambda"]
+    cube = time[:, None] * weight if time.ndim == 2 else time * weight
+    if time.ndim == 3:
+        # without a shared clock a mean over animals means nothing
+        cube = cube[:, [int(cube.sum(axis=(0, 2)).argmax())]]
+    total = cube.sum(axis=2, keepdims=True)
+    share = np.divide(cube, total, out=np.full_like(cube, np.nan), where=total > 0)
+    seen = np.isfinite(share[..., 0])
+    share = (
+        np.where(np.isfinite(share), share, 0).sum(axis=1)
+        / np.maximum(seen.sum(axis=1), 1)[:, None]
+    )
+    share[~seen.any(axis=1)] = np.nan
+    curves, names = [], []
+    for r in range(min(len(labels), MAX_COMPONENTS)):
+        for label in np.unique(labels[r][np.isfinite(labels[r])]):
+            members = np.flatnonzero((labels[r] == label) & ~weak[r])
+            if len(members) < least:
+                continue
+            inside = membership[:, members][:, :, members]
+            pairs = np.triu_indices(len(members), 1)
+            held = np.nan_to_num(inside[:, pairs[0], pairs[1]]).mean(axis=1)
+            curves.append(share @ held)
+            names.append(f"{r + 1}: community {int(label) + 1}")
+    return np.array(curves), names

@@ -16,12 +16,12 @@ BAND = "#E4E8EC"
 _Z95 = 1.96
 
 
-def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
+def scores_table(chosen: pd.DataFrame, series, labels) -> pd.DataFrame:
     """What a figure of scores draws, one row per variant, the first on top.
 
     Parameters
     ----------
-    part : pandas.DataFrame
+    chosen : pandas.DataFrame
         Rows of a score table: `value`, `ci_low`, `ci_high`, `null_mean`, `null_sd`, `primary`.
     series, labels : sequence of str
         What each row belongs to, and its name in words. The series of primary rows is `primary`.
@@ -32,15 +32,15 @@ def scores_table(part: pd.DataFrame, series, labels) -> pd.DataFrame:
         Columns `series`, `label`, `y`, `value`, `low`, `high` (interval), `null_mean`,
         `null_low` and `null_high` (95 % of a normal null).
     """
-    middle, half = part["null_mean"].to_numpy(float), _Z95 * part["null_sd"].to_numpy(float)
+    middle, half = chosen["null_mean"].to_numpy(float), _Z95 * chosen["null_sd"].to_numpy(float)
     return pd.DataFrame(
         {
-            "series": np.where(part["primary"], PRIMARY, list(series)),
+            "series": np.where(chosen["primary"], PRIMARY, list(series)),
             "label": list(labels),
-            "y": np.arange(len(part)),
-            "value": part["value"].to_numpy(float),
-            "low": part["ci_low"].to_numpy(float),
-            "high": part["ci_high"].to_numpy(float),
+            "y": np.arange(len(chosen)),
+            "value": chosen["value"].to_numpy(float),
+            "low": chosen["ci_low"].to_numpy(float),
+            "high": chosen["ci_high"].to_numpy(float),
             "null_mean": middle,
             "null_low": middle - half,
             "null_high": middle + half,
@@ -97,12 +97,12 @@ LABELS = {"number": "Correlation within sites", "classes": "Balanced accuracy"}
 BLIND = ("constant", "site", "phenotype", "phenotype+site", "motion")
 
 
-def target_dots(part: pd.DataFrame, target: str, scheme: str) -> model.Figure:
+def target_dots(rows: pd.DataFrame, target: str, scheme: str) -> model.Figure:
     """Scores of one target and scheme with their intervals, nulls as bands.
 
     Parameters
     ----------
-    part : pandas.DataFrame
+    rows : pandas.DataFrame
         Rows of `targets.tsv` of one target and scheme.
     target, scheme : str
 
@@ -110,12 +110,12 @@ def target_dots(part: pd.DataFrame, target: str, scheme: str) -> model.Figure:
     -------
     neuro.report.site.model.Figure
     """
-    kind = part["kind"].iloc[0]
-    part = part[(part["metric"] == MAIN[kind]) & part["value"].notna()]
+    kind = rows["kind"].iloc[0]
+    rows = rows[(rows["metric"] == MAIN[kind]) & rows["value"].notna()]
     table = scores_table(
-        part,
-        np.where(part["input"].isin(BLIND), "baseline", "imaging"),
-        [input_name(name) for name in part["input"]],
+        rows,
+        np.where(rows["input"].isin(BLIND), "baseline", "imaging"),
+        [input_name(name) for name in rows["input"]],
     )
     chance = 0.0 if kind == "number" else None
     return draw.figure(

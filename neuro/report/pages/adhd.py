@@ -9,7 +9,7 @@ import pandas as pd
 
 from neuro.report.figures import adhd as adhd_figures
 from neuro.report.figures import adhd_roc, brains, maps
-from neuro.report.pages import targets
+from neuro.report.pages import cortex, group_tests, targets
 from neuro.report.pages.adhd_scores import (
     METRICS,
     SCHEMES,
@@ -44,11 +44,13 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     else:
         blocks += _scores(folder, scores)
     blocks += targets.blocks(folder)
+    blocks += group_tests.blocks(folder, brains.in_template(results, config))
     mask = read_table(folder / "mask.tsv", **TEXT, region=str)
     if mask is not None:
         blocks += adhd_figures.mask_frequency(mask, _primary(scores))
     blocks += _graphs(folder)
     blocks += maps.blocks(folder, _primary(scores), brains.in_template(results, config))
+    blocks += cortex.group_maps(folder, config, maps.input_name)
     return [model.Section("adhd", "Graph maps and diagnosis", blocks)]
 
 
@@ -69,9 +71,9 @@ def _scores(folder: Path, scores: pd.DataFrame) -> list:
     out = [text for text in out if text]
     figures = []
     for scheme in schemes:
-        part = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric)]
-        if part["value"].notna().any():
-            figures.append(adhd_figures.score_dots(part, scheme))
+        chosen = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric)]
+        if chosen["value"].notna().any():
+            figures.append(adhd_figures.score_dots(chosen, scheme))
     predictions = read_table(
         folder / "predictions.tsv", **TEXT, participant_id=str, subtype=str, repeat=str
     )
@@ -94,8 +96,8 @@ def _scores(folder: Path, scores: pd.DataFrame) -> list:
 
 
 def _sentence(totals, scheme: str, metric: str) -> model.Text | None:
-    part = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric)]
-    chosen = part[part["primary"]]
+    of_scheme = totals[(totals["scheme"] == scheme) & (totals["metric"] == metric)]
+    chosen = of_scheme[of_scheme["primary"]]
     if chosen.empty or not np.isfinite(chosen["value"].iloc[0]):
         return None
     row = chosen.iloc[0]
@@ -112,7 +114,7 @@ def _sentence(totals, scheme: str, metric: str) -> model.Text | None:
         )
         if np.isfinite(row["p"]):
             words += f" (p {p_text(row['p'])})"
-    best = part[~part["imaging"]].sort_values("value", ascending=False)
+    best = of_scheme[~of_scheme["imaging"]].sort_values("value", ascending=False)
     if len(best) and np.isfinite(best["value"].iloc[0]):
         name = input_name(best["input"].iloc[0]).lower()
         words += (
@@ -179,8 +181,8 @@ def _site_table(sites) -> model.Table:
     if not main["primary"].any():
         wanted = wanted | main["imaging"]
     rows = []
-    for site, part in main[wanted].groupby("site"):
-        for row in order(part).to_dict("records"):
+    for site, group in main[wanted].groupby("site"):
+        for row in order(group).to_dict("records"):
             values = wide.loc[(row["scheme"], site, row["input"], row["mask"])]
             rows.append(
                 {
@@ -236,10 +238,10 @@ def _graphs(folder: Path) -> list:
     )
     present = [entry for entry in keys if entry[0] in graphs and graphs[entry[0]].notna().any()]
     rows = []
-    for name, part in graphs.groupby(site):
-        row = {"site": name, "runs": len(part)}
+    for name, group in graphs.groupby(site):
+        row = {"site": name, "runs": len(group)}
         for key, _, _ in present:
-            row[key] = float(part[key].median()) * (100 if key == "density" else 1)
+            row[key] = float(group[key].median()) * (100 if key == "density" else 1)
         rows.append(row)
     columns = [
         model.Column("site", "Site"),

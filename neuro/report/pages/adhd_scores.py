@@ -22,9 +22,14 @@ _NAMES = {
     "distdegree": "Degree by distance",
     "weighteddegree": "Weighted degree",
     "clustering": "Clustering",
+    "alff": "ALFF",
+    "falff": "fALFF",
+    "reho": "ReHo",
+    "seed": "Seed correlation",
     "fc": "Connectome edges",
     "tangent": "Connectome edges, tangent space",
     "majority": "Majority class",
+    "constant": "Constant",
     "site": "Site",
     "phenotype": "Phenotype",
     "motion": "Head motion",
@@ -43,8 +48,9 @@ TEXT = {"scheme": str, "fold": str, "site": str, "input": str, "mask": str, "met
 
 def input_name(name: str, mask: str = "none") -> str:
     """An input in words: `cycle3` with a mask becomes `3-cycles + mask`."""
-    words = [_NAMES.get(part, part) for part in str(name).split("+")]
-    words[1:] = [word.lower() if word in _NAMES.values() else word for word in words[1:]]
+    words = [_NAMES.get(step, step) for step in str(name).split("+")]
+    plain = [word for word in _NAMES.values() if word[1:] == word[1:].lower()]
+    words[1:] = [word.lower() if word in plain else word for word in words[1:]]
     if str(mask) not in ("none", "nan", "n/a", ""):
         words.append("mask")
     return " + ".join(words)
@@ -87,13 +93,13 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
     return scores[(fold == "all") | ((fold == scores["site"]) & (scores["site"] != ""))]
 
 
-def order(part: pd.DataFrame) -> pd.DataFrame:
+def order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in reading order: baselines first, then inputs, without a mask before with one."""
-    rank = part["input"].map({name: place for place, name in enumerate(BASELINES)})
-    combined = part["input"].str.contains("+", regex=False) & part["imaging"]
+    rank = rows["input"].map({name: place for place, name in enumerate(BASELINES)})
+    combined = rows["input"].str.contains("+", regex=False) & rows["imaging"]
     return (
-        part.assign(
-            _rank=rank.fillna(len(BASELINES)), _combined=combined, _masked=part["mask"] != "none"
+        rows.assign(
+            _rank=rank.fillna(len(BASELINES)), _combined=combined, _masked=rows["mask"] != "none"
         )
         .sort_values(["_rank", "_combined", "input", "_masked"], kind="stable")
         .drop(columns=["_rank", "_combined", "_masked"])

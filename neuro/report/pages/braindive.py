@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from neuro.report.figures import braindive as braindive_figures
+from neuro.report.figures.cohort import verdicts as verdict_figures
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -24,57 +25,157 @@ INTRO = (
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
     """Sections of the stage, as `neuro.report.site.page.SECTIONS` says."""
     folder = results / "braindive"
-    summary = read_table(folder / "summary.tsv", objective=str, folder=str, mds_verdict=str)
-    scores = read_table(folder / "scores.tsv", objective=str)
+    texts = dict.fromkeys(("objective", "folder", "mds_verdict", "refused", "why", "dataset"), str)
+    summary = read_table(folder / "summary.tsv", **texts)
+    scores = read_table(folder / "scores.tsv", objective=str, dataset=str)
     blocks: list = [model.Text(INTRO)]
     if summary is None or scores is None:
         blocks.append(model.Text("There are no judged images.", "note"))
         return [model.Section("braindive", "Preferred images", blocks)]
-    blocks += [model.Text(text, kind) for text, kind in _sentences(summary, config)]
-    blocks += braindive_figures.effects(summary)
-    blocks += braindive_figures.categories(summary)
-    blocks.append(_table(summary))
-    place = _place(folder, summary)
-    natural = read_table(folder / "natural.tsv", objective=str, chosen_by=str)
+    summary, refused = _refused(summary)
+    blocks += [
+        model.Text(f"{row['objective']}: no images were made: {row['refused']}.", "warning")
+        for row in refused
+    ]
+    panel = read_table(folder / "panel.tsv", objective=str, images=str, judge=str)
+    if not len(summary):
+        return [model.Section("braindive", "Preferred images", blocks)]
+    shown = _named(summary, summary)
+    blocks += [model.Text(text, kind) for text, kind in _sentences(shown, config)]
+    if panel is not None and "verdict" in summary:
+        panel = _named(panel, summary)
+        blocks += verdict_figures.verdicts(shown, panel)
+        blocks += [_verdicts(shown), _judges(panel)]
+    blocks += braindive_figures.effects(shown)
+    blocks += braindive_figures.categories(shown)
+    blocks.append(_table(shown))
+    natural = read_table(folder / "natural.tsv", objective=str, chosen_by=str, dataset=str)
     out = [model.Section("braindive", "Preferred images", blocks)]
-    for row in summary.to_dict("records"):
-        part = scores[scores["objective"] == row["objective"]]
-        out.append(
-            model.Section(
-                f"braindive-{row['folder']}",
-                f"Images for {row['objective']}",
-                _objective(folder, place, row, part, natural),
+    several = "dataset" in summary and summary["dataset"].nunique() > 1
+    keys = summary["dataset"] if "dataset" in summary else pd.Series("", index=summary.index)
+    for name, own in summary.groupby(keys, sort=False):
+        place = _place(folder, own)
+        tag, words = (f"{name}-", f" ({name})") if several else ("", "")
+        for row in own.to_dict("records"):
+            chosen = _of(scores, row)
+            out.append(
+                model.Section(
+                    f"braindive-{tag}{row['folder']}",
+                    f"Images for {row['objective']}{words}",
+                    _objective(folder, place, row, chosen, _of(natural, row)),
+                )
             )
-        )
-    blocks = [*_card(place)]
-    if blocks:
-        out.append(model.Section("braindive-encoders", "Encoders", blocks))
+        blocks = [*_card(place)]
+        if blocks:
+            out.append(model.Section(f"braindive-{tag}encoders", f"Encoders{words}", blocks))
     return out
+
+
+def _of(table, row):
+    """Rows of a table of all data sets that belong to an objective."""
+    if table is None:
+        return None
+    own = table["objective"] == row["objective"]
+    if "dataset" in table and "dataset" in row:
+        own &= table["dataset"] == row["dataset"]
+    return table[own]
+
+
+def _named(table, summary):
+    """Objectives with their data set's name, where there are several."""
+    if "dataset" not in summary or summary["dataset"].nunique() < 2:
+        return table
+    return table.assign(objective=table["objective"] + " (" + table["dataset"] + ")")
+
+
+def _refused(summary):
+    """Objectives with images, and those that were refused."""
+    if "refused" not in summary:
+        return summary, []
+    why = summary["refused"].fillna("").astype(str)
+    kept = summary[why == ""].copy()
+    for name in ("adversarial", "collapsed", "filtered"):
+        kept[name] = kept[name].astype(str).isin(["True", "1", "1.0"])
+    return kept, summary[why != ""].to_dict("records")
+
+
+VERDICT = (
+    "Gains are counted in units of each judge's own gain for natural images with the highest "
+    "measured responses, so a weak judge is no smaller gain. Supported: more than a quarter of "
+    "that gain, and more than half of what the guide says of its own images. Refuted: less than "
+    "both. Otherwise nobody can tell, and why stands beside it."
+)
+
+
+def _verdicts(summary) -> model.Table:
+    rows = [
+        {
+            **row,
+            "why": row["why"] if isinstance(row["why"], str) else "",
+            "ci": model.interval(row["gain_low"], row["gain_high"], 2),
+            "n_judges": model.number(int(row["n_judges"])),
+        }
+        for row in summary.to_dict("records")
+    ]
+    columns = [
+        model.Column("objective", "Objective"),
+        model.Column("verdict", "Verdict"),
+        model.Column("why", "Why not"),
+        model.Column("gain", "Gain, panel", 2),
+        model.Column("ci", "90 % interval", 0),
+        model.Column("claim", "Guide's claim", 2),
+        model.Column("transfer", "Transfer", 2),
+        model.Column("best_gain", "Best of unguided", 2),
+        model.Column("smallest", "Smallest told apart", 2),
+        model.Column("n_judges", "Judges", 0),
+    ]
+    return model.Table(VERDICT, columns, rows)
+
+
+def _judges(panel) -> model.Table:
+    chosen = panel[panel["images"] == "guided"]
+    rows = [
+        {
+            **row,
+            "part": "yes" if str(row["gated"]) in ("True", "1", "1.0") else "abstains",
+            "ci": model.interval(row["low"], row["high"], 2),
+        }
+        for row in chosen.to_dict("records")
+    ]
+    columns = [
+        model.Column("objective", "Objective"),
+        model.Column("judge", "Judge"),
+        model.Column("r", "r, natural", 2),
+        model.Column("quality", "Unit / its error", 1),
+        model.Column("part", "Takes part"),
+        model.Column("gain", "Gain", 2),
+        model.Column("ci", "90 % interval", 0),
+        model.Column("transfer", "Transfer", 2),
+    ]
+    caption = (
+        "The judges, on natural images that they never saw: correlation of predicted and measured "
+        "responses, and their unit in standard errors (3 are needed, 2 below 100 images)."
+    )
+    return model.Table(caption, columns, rows)
 
 
 def _place(folder: Path, summary) -> Path:
     """Folder of the data set: the one that holds the objectives."""
+    if "dataset" in summary and len(summary):
+        return folder / str(summary["dataset"].iloc[0])
     name = summary["folder"].iloc[0]
-    found = sorted(
+    files = sorted(
         path.parent for path in folder.glob(f"*/{name}") if path.parent.name != "natural"
     )
-    return found[0] if found else folder
+    return files[0] if files else folder
 
 
 def _sentences(summary, config):
     n = int(summary["n"].max())
-    believed = summary[~summary["adversarial"] & (summary["t"] >= 3) & (summary["gain_B"] > 0)]
-    yield (
-        f"{len(believed)} of {len(summary)} objectives gain under the independent encoder (paired "
-        f"t at least 3 over {n} seeds, no flag).",
-        "note",
-    )
-    for row in summary[summary["adversarial"]].to_dict("records"):
-        yield (
-            f"{row['objective']}: flagged as adversarial ({row['reason']}). The images please the "
-            "encoder that made them more than they show anything; they are kept, without a rank.",
-            "warning",
-        )
+    if "verdict" in summary:
+        yield from _told(summary, n)
+    else:
+        yield from _flags(summary, n)
     for row in summary[summary["collapsed"]].to_dict("records"):
         yield (
             f"{row['objective']}: the images resemble each other (diversity collapsed).",
@@ -92,6 +193,44 @@ def _sentences(summary, config):
             "note",
         )
     yield _filter(summary, config)
+
+
+def _told(summary, n):
+    """Verdicts in words, and what a control without gradients gives."""
+    counts = [f"{(summary['verdict'] == word).sum()} {word}" for word in OUTCOMES]
+    yield f"Of {len(summary)} objectives ({n} seeds each): {', '.join(counts)}.", "note"
+    for row in summary[summary["verdict"] == "refuted"].to_dict("records"):
+        yield (
+            f"{row['objective']}: refuted. The images please the encoder that made them more than "
+            "they show anything; they are kept, without a rank.",
+            "warning",
+        )
+    level = summary[(summary["best_high"] >= summary["gain"]) & (summary["best_gain"] > 0)]
+    if len(level):
+        names = ", ".join(level["objective"].astype(str))
+        yield (
+            f"The best of several unguided images is as good for the panel as guidance: {names}.",
+            "note",
+        )
+
+
+OUTCOMES = ("supported", "refuted", "cannot tell")
+
+
+def _flags(summary, n):
+    """What results without a verdict say."""
+    believed = summary[~summary["adversarial"] & (summary["t"] >= 3) & (summary["gain_B"] > 0)]
+    yield (
+        f"{len(believed)} of {len(summary)} objectives gain under the independent encoder (paired "
+        f"t at least 3 over {n} seeds, no flag).",
+        "note",
+    )
+    for row in summary[summary["adversarial"]].to_dict("records"):
+        yield (
+            f"{row['objective']}: flagged as adversarial ({row['reason']}). The images please the "
+            "encoder that made them more than they show anything; they are kept, without a rank.",
+            "warning",
+        )
 
 
 def _filter(summary, config):
@@ -176,14 +315,14 @@ def _card(place) -> list:
     guide, other = (
         card.assign(roi=card["roi"].str.split("|")).explode("roi") for card in (guide, other)
     )
-    for roi, part in guide.groupby("roi", sort=False):
+    for roi, of_region in guide.groupby("roi", sort=False):
         same = other[other["roi"] == roi]
         rows.append(
             {
                 "roi": roi,
-                "n": model.number(len(part)),
-                "guide": part["r2"].median(),
-                "share": _median(part["r2_ceiling"]),
+                "n": model.number(len(of_region)),
+                "guide": of_region["r2"].median(),
+                "share": _median(of_region["r2_ceiling"]),
                 "other": same["r2"].median(),
             }
         )

@@ -17,7 +17,7 @@ from neuro.report.pages.adhd_scores import (
     intervals_note,
     scheme_name,
 )
-from neuro.report.pages.demovae_compared import compared, sharing
+from neuro.report.pages.demovae_compared import compared, scanned, sharing
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -68,6 +68,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if reconstruction is not None and len(reconstruction):
         blocks.append(_reconstruction(reconstruction))
     blocks += compared(folder)
+    blocks += scanned(folder)
     blocks += _training(folder)
     blocks += _diagnosis(folder)
     blocks += _generation(folder)
@@ -99,20 +100,22 @@ def _sentence(readouts, associations) -> model.Text | None:
     main = ours[-1]
     parts = []
     for target in dict.fromkeys(fresh["target"]):
-        part = fresh[fresh["target"] == target].set_index("features")
-        if main not in part.index or target == "dx":
+        chosen = fresh[fresh["target"] == target].set_index("features")
+        if main not in chosen.index or target == "dx":
             continue
-        row, raw = part.loc[main], part["heldout"].get("raw", np.nan)
+        row, raw = chosen.loc[main], chosen["heldout"].get("raw", np.nan)
         unit = "R²" if row["metric"] == "r2" else "balanced accuracy"
         parts.append(
             f"{figures.target_name(target)} {model.number(row['heldout'], 2)} "
             f"(raw {model.number(raw, 2)}, chance {model.number(row['chance'], 2)}, {unit})"
         )
-    found = associations[(associations["scheme"] == "folds") & (associations["features"] == main)]
+    held_out = associations[
+        (associations["scheme"] == "folds") & (associations["features"] == main)
+    ]
     words = f"{figures.features_name(main)} latents, read out of held-out subjects: "
     words += "; ".join(parts) + "."
-    if len(found):
-        over = found[found["max_abs_r_heldout"] > found["null_bound"]]["column"].tolist()
+    if len(held_out):
+        over = held_out[held_out["max_abs_r_heldout"] > held_out["null_bound"]]["column"].tolist()
         words += (
             " No latent correlates with a column by more than chance allows."
             if not over
@@ -134,9 +137,9 @@ def _readout_tables(readouts) -> list:
     }
     made = []
     for scheme, caption in captions.items():
-        part = readouts[readouts["scheme"] == scheme]
-        if len(part):
-            made.append((scheme, _scores(part, caption)))
+        chosen = readouts[readouts["scheme"] == scheme]
+        if len(chosen):
+            made.append((scheme, _scores(chosen, caption)))
     out: list = [model.Heading("What can be read out"), made[0][1]] if made else []
     if len(made) > 1:
         rest = [table for _, table in made[1:]]
@@ -144,21 +147,21 @@ def _readout_tables(readouts) -> list:
     return out
 
 
-def _scores(part, caption) -> model.Table:
-    keys = list(dict.fromkeys(zip(part["target"], part["model"])))
+def _scores(scores, caption) -> model.Table:
+    keys = list(dict.fromkeys(zip(scores["target"], scores["model"])))
     columns = [model.Column("name", "Features")]
     columns += [
         model.Column(f"{target}|{method}", figures.target_name(target, method), 3)
         for target, method in keys
     ]
     rows = []
-    for name in dict.fromkeys(part["features"]):
+    for name in dict.fromkeys(scores["features"]):
         row: dict = {"name": figures.features_name(name)}
-        own = part[part["features"] == name].set_index(["target", "model"])["heldout"]
+        own = scores[scores["features"] == name].set_index(["target", "model"])["heldout"]
         row |= {f"{target}|{method}": own.get((target, method)) for target, method in keys}
         row["strong"] = figures.kind(name) == "network"
         rows.append(row)
-    chance = part.drop_duplicates(["target", "model"]).set_index(["target", "model"])["chance"]
+    chance = scores.drop_duplicates(["target", "model"]).set_index(["target", "model"])["chance"]
     rows.append(
         {"name": "Chance"}
         | {f"{target}|{method}": chance[target, method] for target, method in keys}
@@ -168,14 +171,14 @@ def _scores(part, caption) -> model.Table:
 
 
 def _reconstruction(table) -> model.Table:
-    part = table[table["scheme"] == "folds"]
+    held_out = table[table["scheme"] == "folds"]
     rows = [
         {
             "name": figures.features_name(row["features"]),
             "train": row["rmse_train"],
             "new": row["rmse_heldout"],
         }
-        for row in part.to_dict("records")
+        for row in held_out.to_dict("records")
     ]
     columns = [
         model.Column("name", "Features"),
@@ -208,10 +211,10 @@ def _diagnosis(folder: Path) -> list:
     out: list = [model.Heading("The diagnosis without demographics")]
     drawn, tables = [], []
     for scheme in [name for name in SCHEMES if (totals["scheme"] == name).any()]:
-        part = totals[totals["scheme"] == scheme]
-        main = part[part["metric"] == "balanced_accuracy"]
+        chosen = totals[totals["scheme"] == scheme]
+        main = chosen[chosen["metric"] == "balanced_accuracy"]
         drawn.append(figures.diagnosis(main, scheme))
-        tables.append(_diagnosis_table(part, main, scheme))
+        tables.append(_diagnosis_table(chosen, main, scheme))
     alone = totals[(totals["input"] == "demographics") & (totals["metric"] == "balanced_accuracy")]
     if len(alone):
         out.append(
@@ -225,8 +228,8 @@ def _diagnosis(folder: Path) -> list:
     return [*out, *drawn, *tables]
 
 
-def _diagnosis_table(part, main, scheme) -> model.Table:
-    auc = part[part["metric"] == "auc"].set_index("input")["value"]
+def _diagnosis_table(scores, main, scheme) -> model.Table:
+    auc = scores[scores["metric"] == "auc"].set_index("input")["value"]
     rows = [
         {
             "name": figures.features_name(row["input"]),

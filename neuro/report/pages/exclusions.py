@@ -98,8 +98,8 @@ def section(results: Path, stages, labels: Labels) -> model.Section:
         )
     ]
     blocks.append(_by_reason(table))
-    for stage, part in table.groupby("stage", sort=False):
-        blocks += [model.Heading(f"Stage {stage}"), _one_by_one(part, labels)]
+    for stage, group in table.groupby("stage", sort=False):
+        blocks += [model.Heading(f"Stage {stage}"), _one_by_one(group, labels)]
     return model.Section("exclusions", title, blocks)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from neuro.report.figures import brains, draw, fmri_edges, fmri_runs
-from neuro.report.pages import fmri_input
+from neuro.report.figures.cohort import ledger, run_maps
+from neuro.report.pages import cortex, fmri_input
 from neuro.report.pages.overview import participants, read_table
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
@@ -42,12 +43,15 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     if qc is not None and len(qc):
         blocks += [_site_table(qc), *_qc_figures(qc, settings)]
     blocks += fmri_edges.qc_fc(folder)
+    blocks += ledger.blocks(results)
     blocks += fmri_edges.connectomes(folder, brains.in_template(results, config))
+    blocks += run_maps.blocks(folder, brains.in_template(results, config))
     if qc is not None and len(qc):
         blocks += [
             model.Heading("Run by run"),
             model.Details(f"Quality measures of all {len(qc)} runs", [_run_table(qc, labels)]),
         ]
+    blocks += cortex.quality(folder, *fmri_runs.find(folder), config)
     blocks += fmri_runs.blocks(folder, qc, settings, labels, max_subject_figures)
     return [model.Section("fmri", "Images, motion and connectomes", blocks)]
 
@@ -114,14 +118,14 @@ def _site_table(qc) -> model.Table:
     wanted = [entry for entry in _present(qc) if entry[0] not in _BY_RUN_ONLY]
     rows = []
     for name, everybody in qc.groupby(qc["site"].fillna("n/a").astype(str)):
-        part = everybody[used.loc[everybody.index]]
+        chosen = everybody[used.loc[everybody.index]]
         row = {
             "site": name,
-            "runs": len(part),
-            "out": len(everybody) - len(part),
-            "people": int(part["participant_id"].nunique()),
+            "runs": len(chosen),
+            "out": len(everybody) - len(chosen),
+            "people": int(chosen["participant_id"].nunique()),
         }
-        rows.append(row | {key: float(part[key].median()) for key, _, _ in wanted})
+        rows.append(row | {key: float(chosen[key].median()) for key, _, _ in wanted})
     columns = [
         model.Column("site", "Site"),
         model.Column("people", "Participants", 0),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from neuro.io.problems import InputProblem
+from neuro.report.pages.methods import TITLES
 from neuro.report.site import model
 
 
@@ -27,12 +28,12 @@ def read(results: Path, stages) -> list[dict]:
     InputProblem
         When a file is broken.
     """
-    found = []
+    lines = []
     for stage in stages:
         path = results / stage / "report.json"
         if path.is_file() and path.stat().st_size:
-            found += [{**entry, "stage": stage} for entry in _entries(path)]
-    return found
+            lines += [{**entry, "stage": stage} for entry in _entries(path)]
+    return lines
 
 
 def planted(entries) -> list:
@@ -81,7 +82,7 @@ def planted(entries) -> list:
 
 
 def found(entries) -> list:
-    """The table of headline figures beside their nulls and baselines.
+    """Tables of headline figures beside their nulls and baselines, one per stage.
 
     Parameters
     ----------
@@ -96,27 +97,40 @@ def found(entries) -> list:
     rows = [_headline_row(entry) for entry in entries]
     if not rows:
         return []
+    words = "Headline figures of each stage."
+    if _any(rows, "null") or _any(rows, "baseline"):
+        words += (
+            " “Null” is what the same analysis gives when the labels mean nothing; “Baseline” is "
+            "what is reached without the brain, or before confounds are removed."
+        )
+    if any(entry.get("interval") == "bootstrap" for entry in entries):
+        words += " Intervals with a star come from a bootstrap over participants: too narrow."
+    stages = list(dict.fromkeys(entry["stage"] for entry in entries))
+    tables = [
+        _table(stage, [row for row, entry in zip(rows, entries) if entry["stage"] == stage])
+        for stage in stages
+    ]
+    blocks: list = tables
+    if len(tables) > 1:
+        blocks = [
+            model.Details(f"{TITLES.get(stage, stage)}: {len(table.rows)} figures", [table])
+            for stage, table in zip(stages, tables)
+        ]
+    return [model.Heading("Headline figures"), model.Text(words), *blocks]
+
+
+def _table(stage: str, rows) -> model.Table:
     columns = [
-        model.Column("stage", "Stage"),
         model.Column("name", "Figure"),
         model.Column("value", "Value", 0),
         model.Column("ci", "95 % interval", 0),
         model.Column("null", "Null", 0),
         model.Column("p", "p", 0),
-        model.Column("baseline", "Baseline", 0),
+        model.Column("baseline", "Baseline"),
         model.Column("n", "n", 0),
     ]
-    present = [c for c in columns if c.key in ("stage", "name", "value") or _any(rows, c.key)]
-    caption = (
-        "Headline figures of each stage. “Null” is what the same analysis gives when the labels "
-        "mean nothing; “Baseline” is what is reached without the brain, or before confounds are "
-        "removed."
-    )
-    if not (_any(rows, "null") or _any(rows, "baseline")):
-        caption = "Headline figures of each stage."
-    if any(entry.get("interval") == "bootstrap" for entry in entries):
-        caption += " Intervals with a star come from a bootstrap over participants: too narrow."
-    return [model.Heading("Headline figures"), model.Table(caption, present, rows)]
+    present = [c for c in columns if c.key in ("name", "value") or _any(rows, c.key)]
+    return model.Table(f"{TITLES.get(stage, stage)}.", present, rows)
 
 
 def _entries(path: Path) -> list[dict]:
@@ -124,7 +138,7 @@ def _entries(path: Path) -> list[dict]:
         content = json.loads(path.read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise InputProblem(f"{path}: no valid JSON ({error.msg}, line {error.lineno})") from None
-    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise InputProblem(f"{path}: expected a list of entries with 'name' and 'value'")
     return content
 
@@ -144,7 +158,6 @@ def _headline_row(entry: dict) -> dict:
     value = model.compact(entry.get("value"))
     low, high = entry.get("ci_low"), entry.get("ci_high")
     return {
-        "stage": _stage(entry["stage"]),
         "name": entry.get("name", "n/a"),
         "value": f"{value} {unit}".strip(),
         "ci": model.interval(low, high) + (" *" if entry.get("interval") == "bootstrap" else ""),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from neuro.report.figures import hmmglm as hmmglm_figures
 from neuro.report.figures import hmmglm_graphs, hmmglm_time
+from neuro.report.figures.states import covariates as hmmglm_covariates
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -20,7 +21,8 @@ MODELS = {"plain": "free couplings", "gaussian": "Gaussian prior", "onehot": "on
 
 _NO_GRAPH = (
     "No edge is more likely to be there than not in the graph that all states share, so it is not "
-    "drawn. With few states its probabilities stay close to the prior."
+    "drawn. An edge counts there only where all or nearly all states have it with one sign: with "
+    "few states, or where edges are missed in some, its probabilities stay close to the prior."
 )
 
 
@@ -95,11 +97,13 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
 
 def _read(folder: Path, name: str, source: str, settings: dict) -> Set | None:
     texts = {"unit": str, "model": str, "state": int, "target": str, "source": str, "label": str}
+    texts |= {"covariate": str, "column": str, "acts_on": str}
     names = (
         *("states", "dwell", "transitions", "weights", "prior", "rates", "events_aligned"),
-        *("sweep", "curve", "restarts", "convergence", "units", "sequences"),
+        *("sweep", "curve", "restarts", "convergence", "units", "sequences", "ladder"),
+        "covariates",
     )
-    tables = {item: read_table(folder / f"{item}.tsv", **texts) for item in names}
+    tables = {title: read_table(folder / f"{title}.tsv", **texts) for title in names}
     if tables["states"] is None or tables["curve"] is None:
         return None
     facts = json.loads((folder / "model.json").read_text("utf-8"))
@@ -120,6 +124,7 @@ def _read(folder: Path, name: str, source: str, settings: dict) -> Set | None:
 
 def _blocks(data: Set) -> list:
     blocks: list = [_introduction(data), *_warnings(data)]
+    blocks += _ladder(data)
     blocks.append(hmmglm_figures.selection(data))
     blocks.append(hmmglm_figures.restarts(data))
     blocks.append(model.Heading("States"))
@@ -133,6 +138,9 @@ def _blocks(data: Set) -> list:
     blocks.append(hmmglm_graphs.couplings(data))
     blocks.append(hmmglm_graphs.signed_graph(data) or model.Text(_NO_GRAPH, "note"))
     blocks.append(hmmglm_graphs.confidence(data))
+    covariates = hmmglm_covariates.covariates(data)
+    if covariates is not None:
+        blocks += [model.Heading("Covariates"), covariates]
     blocks += [_states_table(data), _models_table(data)]
     return [block for block in blocks if block is not None]
 
@@ -163,7 +171,38 @@ def _warnings(data: Set) -> list:
         lines.append(
             f"{len(empty)} state(s) hold less than 1 % of the bins; fewer states may serve as well."
         )
+    ends = data.tables["sweep"]
+    if ends is not None and "status" in ends and data.facts["Parameters"]["solver"] != "paper":
+        fits = ends[ends["status"].notna()]
+        open_ = int((fits["status"] != "converged").sum())
+        if open_:
+            lines.append(
+                f"{open_} of {len(fits)} fits did not converge: raise hmmglm.max_iter, or read "
+                "their scores as those of fits that were ended early."
+            )
     return [model.Text(line, "warning") for line in lines]
+
+
+_VERDICTS = {
+    "rate_states": "States that differ in rates explain what history does not",
+    "coupling_states": "Couplings that change between states explain more than rates that do",
+    "shared_days": "A graph that all days share predicts better than a model of each day",
+}
+
+
+def _ladder(data: Set) -> list:
+    """What each ingredient adds, and the verdicts that follow."""
+    table = data.tables.get("ladder")
+    if table is None or table.empty:
+        return []
+    lines = [
+        f"{_VERDICTS[row.rung]}: **{row.verdict}** ({row.gain:+.3f} bits per spike, 95 % interval "
+        f"{row.gain_low:.3f} to {row.gain_high:.3f}, {int(row.n)} held-out sequences)."
+        for row in table.itertuples()
+        if row.rung in _VERDICTS
+    ]
+    text = model.Text(" ".join(lines).replace("**", ""))
+    return [text, hmmglm_figures.ladder(data)]
 
 
 def _states_table(data: Set) -> model.Table:
@@ -174,7 +213,7 @@ def _states_table(data: Set) -> model.Table:
     rows = []
     for state in range(1, data.k + 1):
         inner = dwell[(dwell["state"] == state) & (dwell["cut"] == 0)]["duration_s"]
-        part = weights[weights["state"] == state]
+        of_state = weights[weights["state"] == state]
         rows.append(
             {
                 "state": str(state),
@@ -182,8 +221,8 @@ def _states_table(data: Set) -> model.Table:
                 "visits": int((dwell["state"] == state).sum()),
                 "dwell": float(inner.median()) if len(inner) else np.nan,
                 "rate": float(rates.get(state, np.nan)),
-                "exc": int((part["sign"] > 0).sum()),
-                "inh": int((part["sign"] < 0).sum()),
+                "exc": int((of_state["sign"] > 0).sum()),
+                "inh": int((of_state["sign"] < 0).sum()),
             }
         )
     what = "events" if data.source == "fmri" else "spikes"

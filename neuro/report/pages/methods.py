@@ -115,7 +115,7 @@ def _parts(methods):
 
 
 def _keys(group: str) -> list[str]:
-    return [item.strip().lstrip("@") for item in group.split(";")]
+    return [key.strip().lstrip("@") for key in group.split(";")]
 
 
 def paragraphs(methods, cite) -> list[tuple[str, str]]:
@@ -148,7 +148,7 @@ def paragraphs(methods, cite) -> list[tuple[str, str]]:
     if software := list(dict.fromkeys(software)):
         known = bibliography()
         names = [f"{_short_title(known[key])} {cite([key])}" for key in software]
-        out.append(("Software", f"Computations used {_listing(names)}."))
+        out.append(("Software", f"Computations used {listing(names)}."))
     return out
 
 
@@ -156,7 +156,8 @@ def _short_title(fields: dict) -> str:
     return fields.get("shorttitle") or plain(fields.get("title", ""))
 
 
-def _listing(names: list[str]) -> str:
+def listing(names: list[str]) -> str:
+    """Names in a sentence: `a, b and c`."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
@@ -249,7 +250,7 @@ def _authors_short(fields: dict) -> str:
 def _initials(name: str) -> str:
     """`Power, Jonathan D.` becomes `Power JD`; names of groups stay."""
     family, comma, given = name.partition(",")
-    letters = [part[0] for part in given.replace("-", " ").split()]
+    letters = [word[0] for word in given.replace("-", " ").split()]
     return f"{family} {''.join(letters)}" if comma else name
 
 
@@ -264,8 +265,8 @@ def reference(fields: dict) -> tuple[str, str]:
     number = fields.get("volume", "")
     number += f"({fields['number']})" if "number" in fields else ""
     pages = plain(fields.get("pages", ""))
-    tail = ":".join(part for part in (number, pages) if part)
-    where = " ".join(part for part in (where, tail) if part)
+    tail = ":".join(piece for piece in (number, pages) if piece)
+    where = " ".join(piece for piece in (where, tail) if piece)
     words = f"{shown} ({fields['year']}). {plain(fields['title'])}."
     words += f" {where}." if where else ""
     link = f"https://doi.org/{fields['doi']}" if "doi" in fields else fields.get("url", "")

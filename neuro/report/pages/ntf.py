@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from neuro.report.figures import ntf as ntf_figures
 from neuro.report.figures import ntf_communities
 from neuro.report.pages import sets
+from neuro.report.pages.motifs import tables as motif_tables
 from neuro.report.site import model
 from neuro.report.site.labels import Labels
 from neuro.report.site.tables import read_table
@@ -21,49 +20,6 @@ STATISTICS = {
     "sbm": "Nats gained over one block",
     "graph_tool": "Nats gained over one block",
 }
-MIN_SUPPORT = 0.1
-"""As in the stage: motif entries with less support count as not observed."""
-
-
-KNOWN = {
-    "condition": (
-        "What was planted: the component of each stimulus, the correlation of its time course "
-        "with the epochs, and the adjusted mutual information of its communities with the planted "
-        "ones (1: equal, 0: chance).",
-        [
-            model.Column("condition", "Stimulus"),
-            model.Column("component", "Component", 0),
-            model.Column("correlation", "Correlation", 2),
-            model.Column("ami", "Agreement", 2),
-        ],
-    ),
-    "assembly": (
-        "Published assemblies: how well a motif, and plain correlation of the traces, tell pairs "
-        "inside an assembly from all other pairs (area under the ROC curve, chance 0.5). Matched: "
-        "every assembly has a component of its own.",
-        [
-            model.Column("assembly", "Assembly", 0),
-            model.Column("n_neurons", "Neurons", 0),
-            model.Column("component", "Matched component", 0),
-            model.Column("auroc", "AUROC", 2),
-            model.Column("best_component", "Best component", 0),
-            model.Column("best_auroc", "AUROC", 2),
-            model.Column("correlation_auroc", "Correlation", 2),
-        ],
-    ),
-    "null_95": (
-        "Left and right neurons of a class in one community: share of the pairs, and the mean and "
-        "95 % quantile after permuting the communities over the neurons.",
-        [
-            model.Column("component", "Component", 0),
-            model.Column("share", "Share", 2),
-            model.Column("null_mean", "Permuted", 2),
-            model.Column("null_95", "95 %", 2),
-            model.Column("n_pairs", "Pairs", 0),
-        ],
-    ),
-}
-"""Tables of `known.tsv` by a column that only one of them has."""
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
@@ -87,13 +43,22 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     blocks: list = [_introduction(facts, data)]
     recurrence = read_table(folder / "recurrence.tsv", reason=str)
     if recurrence is not None:
-        blocks.append(_recurs(recurrence))
-    blocks.append(_verdict(first))
+        blocks.append(_recurs(recurrence, name == "fmri"))
+    nulls = read_table(folder / "nulls.tsv", backend=str, null=str)
+    blocks.append(_verdict(first, nulls))
     if components["backend"].nunique() > 1 and components["p_adjusted"].notna().all():
         blocks.append(_agreement(components))
     sweep = read_table(folder / "rank_sweep.tsv")
     if sweep is not None and len(sweep) > 1:
         blocks.append(ntf_figures.rank_sweep(sweep, _rank(folder, data), name))
+        if _rank(folder, data) == sweep["rank"].max():
+            blocks.append(
+                model.Text(
+                    "The chosen number of components is the largest that was tried; more may be "
+                    "better (ntf.ranks).",
+                    "warning",
+                )
+            )
     blocks.append(ntf_figures.time_factors(data, animals, name))
     if len(animals) > 1:
         if len(animals) <= 24:
@@ -101,24 +66,22 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
         if len(animals) > 12:
             blocks.append(ntf_figures.presence_map(data, animals, name))
     blocks += _community_blocks(folder, data, components, first, name)
-    nulls = read_table(folder / "nulls.tsv", backend=str)
     if recurrence is not None and recurrence["p_value"].notna().any():
-        blocks.append(_recurrence_table(recurrence))
-    blocks.append(_table(components, len(animals), nulls))
+        blocks.append(motif_tables.recurrence_table(recurrence, name == "fmri"))
+    blocks.append(motif_tables.table(components, len(animals), nulls))
+    states = read_table(folder / "states.tsv", animal=str)
+    if states is not None and len(states):
+        blocks.append(motif_tables.states(states, read_table(folder / "transitions.tsv")))
+    groups = read_table(folder / "groups.tsv")
+    if groups is not None and len(groups):
+        blocks.append(motif_tables.groups(groups))
+    beside = read_table(folder / "baselines.tsv", method=str, reason=str, reference=str)
+    if beside is not None and len(beside) > 1:
+        blocks.append(motif_tables.beside(beside))
     known = read_table(folder / "known.tsv", condition=str)
     if known is not None and len(known):
-        blocks.append(_known(known))
+        blocks.append(motif_tables.known(known))
     return blocks
-
-
-def _known(table):
-    """Results beside what is known from elsewhere."""
-    for key, (caption, columns) in KNOWN.items():
-        if key in table.columns:
-            shown = [column for column in columns if column.key in table.columns]
-            keys = [column.key for column in shown]
-            return model.Table(caption, shown, table[keys].to_dict("records"))
-    raise ValueError(f"known.tsv: unknown columns {', '.join(table.columns)}")
 
 
 def _introduction(facts, data):
@@ -140,66 +103,40 @@ def _introduction(facts, data):
     return model.Text(text)
 
 
-def _verdict(first):
+def _verdict(first, nulls):
     backend = first["backend"].iloc[0]
     tested = first["p_adjusted"].notna().any()
     if not tested:
         return model.Text("No surrogates were run; communities stand without a null.", "warning")
-    found = int(first["significant"].sum())
+    n_significant = int(first["significant"].sum())
     return model.Text(
-        f"{found} of {len(first)} components have more community structure ({backend}) than "
-        f"surrogates; chance gives {model.number(0.05 * len(first), 2)}. A motif that is one group "
-        "of neurons has none beyond the strengths of its members, so this says nothing about "
+        f"{n_significant} of {len(first)} components have more community structure ({backend}) "
+        f"than surrogates, in which {ntf_figures.NULLS[nulls['null'].iloc[0]]}; chance gives "
+        f"{model.number(0.05 * len(first), 2)}. A motif that is one "
+        "group of neurons has none beyond the strengths of its members, so this says nothing about "
         "whether a motif is real.",
         "note",
     )
 
 
-def _recurs(table):
+def _recurs(table, bold):
     """What the test of held-out time says, or why there was none."""
     known = table["p_value"].dropna()
     if not len(known):
         reason = table["reason"].fillna("").iloc[0] or "no component had a counterpart"
         return model.Text(f"Whether the motifs recur was not tested: {reason}.", "note")
-    found = int((known <= 0.05).sum())
-    return model.Text(
-        f"{found} of {len(known)} motifs recur in time they were not fitted on (p at most .05; "
-        f"chance gives {model.number(0.05 * len(known), 2)}). In planted traces with nothing in "
-        "common 5 % do. The test says recurs, not that a motif is a separate one, and a weak or "
-        "rare motif can be missed.",
-        "note",
+    n_recurring = int((known <= 0.05).sum())
+    where = (
+        "subjects they were not fitted on: they come and go more than in stationary series with "
+        "the same connectome"
+        if bold
+        else "time they were not fitted on, more than where every neuron is moved by 4 s at most"
     )
-
-
-def _recurrence_table(table):
-    rows = [
-        {
-            "component": str(int(row.component)),
-            "z": row.z,
-            "null": row.null_95,
-            "p": model.p_value(row.p_value) if np.isfinite(row.p_value) else "",
-            "adjusted": model.p_value(row.p_adjusted) if np.isfinite(row.p_adjusted) else "",
-            "overlap": row.overlap,
-            "strong": bool(row.p_value <= 0.05),
-        }
-        for row in table.itertuples()
-    ]
-    n = int(table["surrogates"].max())
-    return model.Table(
-        "Does a motif recur? Covariance of its pairs in the half of the time it was not fitted on, "
-        f"in standard deviations of {n} surrogates in which every neuron was moved by up to 4 s, "
-        "summed over halves and recordings; 95 %: quantile of the surrogates in the same unit. "
-        "Overlap: largest cosine with another motif; pieces of one group recur each. Bold: p at "
-        "most .05.",
-        [
-            model.Column("component", "Component"),
-            model.Column("z", "Held-out covariance", 2),
-            model.Column("null", "Surrogates, 95 %", 2),
-            model.Column("p", "p"),
-            model.Column("adjusted", "p, adjusted"),
-            model.Column("overlap", "Overlap", 2),
-        ],
-        rows,
+    return model.Text(
+        f"{n_recurring} of {len(known)} motifs recur in {where} (p at most .05; chance gives "
+        f"{model.number(0.05 * len(known), 2)}). The test says recurs, not that a motif is a "
+        "separate one, and a weak or rare motif can be missed.",
+        "note",
     )
 
 
@@ -224,10 +161,10 @@ def _agreement(components):
             "and strong beside weak neurons, in the data and in the surrogates."
         )
         search = beside if beside in blocks else decides
-        part = components.loc[components["backend"] == search, "modularity"]
+        chosen = components.loc[components["backend"] == search, "modularity"]
         text += (
-            f" Modularity of the blocks that {search} found: {model.number(part.min(), 2)} to "
-            f"{model.number(part.max(), 2)}; near 0 they are no communities."
+            f" Modularity of the blocks that {search} found: {model.number(chosen.min(), 2)} to "
+            f"{model.number(chosen.max(), 2)}; near 0 they are no communities."
         )
     return model.Text(text, "note")
 
@@ -243,142 +180,32 @@ def _community_blocks(folder, data, components, first, name) -> list:
     table = read_table(folder / "communities.tsv", backend=str, neuron=str)
     backend = first["backend"].iloc[0]
     blocks: list = []
-    matrices, shared = _motifs(data), data["time"].ndim == 2
+    matrices, shared = ntf_communities.signed_motifs(data), data["time"].ndim == 2
     if table is not None:
-        labels, weak = _labels(table, backend, len(matrices))
+        labels, weak = ntf_communities.finest_labels(table, backend, len(matrices))
         weak[(~weak).sum(axis=1) < ntf_communities.MIN_ACTIVE] = False
         blocks.append(
             ntf_communities.motif_maps(matrices, labels, weak, first, data["names"], name)
         )
-        nested = _levels(table, len(matrices))
+        nested = ntf_communities.nested_levels(table, len(matrices))
         figure = ntf_communities.hierarchy(nested, name) if nested else None
         if figure is not None:
             blocks.append(figure)
         together = sets.arrays(folder / "membership.npz")
         if together is not None and backend in together:
-            curves, names = _together(data, together[backend], labels, weak)
+            curves, names = ntf_communities.together(data, together[backend], labels, weak)
             if len(curves):
                 bin_s = 1.0 / float(data["fs"])
                 blocks.append(ntf_communities.co_membership(curves, names, bin_s, name, shared))
     projection = sets.arrays(folder / "back_projection.npz")
     if projection is not None and len(projection["values"]):
         blocks.append(ntf_communities.back_projection(projection, float(data["fs"]), name, shared))
-    nulls = read_table(folder / "nulls.tsv", backend=str)
+    nulls = read_table(folder / "nulls.tsv", backend=str, null=str)
     if nulls is not None:
-        for other, part in components.groupby("backend", sort=False):
+        for other, of_backend in components.groupby("backend", sort=False):
             values = nulls.loc[nulls["backend"] == other, "statistic"].dropna().to_numpy(float)
             if len(values):
                 label = f"{STATISTICS.get(other, 'Statistic')} ({other})"
-                blocks.append(ntf_figures.nulls(part, values, label, f"{name}_{other}"))
+                kind = nulls["null"].iloc[0]
+                blocks.append(ntf_figures.nulls(of_backend, values, label, f"{name}_{other}", kind))
     return blocks
-
-
-def _motifs(data) -> np.ndarray:
-    n, pairs = len(data["names"]), np.array(data["pairs"], np.float32).T
-    pairs[data["support"].T < MIN_SUPPORT] = np.nan
-    full = np.zeros((len(pairs), n, n), np.float32)
-    left, right = data["pair_index"].T
-    full[:, left, right] = pairs
-    full[:, right, left] = pairs
-    return full
-
-
-def _labels(table, backend, rank):
-    """Finest labels and background of every component, (rank, n_neurons) each."""
-    part = table[(table["backend"] == backend) & (table["level"] == 0)]
-    groups = [part[part["component"] == r + 1] for r in range(rank)]
-    return (
-        np.array([group["label"].to_numpy(float) for group in groups]),
-        np.array([group["background"].to_numpy(bool) for group in groups]),
-    )
-
-
-def _levels(table, rank):
-    """Levels of the block model by component, where one was used."""
-    for backend in ("graph_tool", "sbm"):
-        part = table[table["backend"] == backend]
-        if len(part):
-            return [
-                [
-                    level["label"].to_numpy(float)
-                    for _, level in part[part["component"] == r + 1].groupby("level")
-                ]
-                for r in range(rank)
-            ]
-    return None
-
-
-def _together(data, membership, labels, weak, least=3):
-    """Mean co-membership of every community's members over time, and names of the rows."""
-    time = np.asarray(data["time"], float)
-    weight = np.asarray(data["animals"], float) * data["lambda"]
-    cube = time[:, None] * weight if time.ndim == 2 else time * weight
-    if time.ndim == 3:
-        # without a shared clock a mean over animals means nothing
-        cube = cube[:, [int(cube.sum(axis=(0, 2)).argmax())]]
-    total = cube.sum(axis=2, keepdims=True)
-    share = np.divide(cube, total, out=np.full_like(cube, np.nan), where=total > 0)
-    seen = np.isfinite(share[..., 0])
-    share = (
-        np.where(np.isfinite(share), share, 0).sum(axis=1)
-        / np.maximum(seen.sum(axis=1), 1)[:, None]
-    )
-    share[~seen.any(axis=1)] = np.nan
-    curves, names = [], []
-    for r in range(min(len(labels), ntf_figures.MAX_COMPONENTS)):
-        for label in np.unique(labels[r][np.isfinite(labels[r])]):
-            members = np.flatnonzero((labels[r] == label) & ~weak[r])
-            if len(members) < least:
-                continue
-            inside = membership[:, members][:, :, members]
-            pairs = np.triu_indices(len(members), 1)
-            held = np.nan_to_num(inside[:, pairs[0], pairs[1]]).mean(axis=1)
-            curves.append(share @ held)
-            names.append(f"{r + 1}: community {int(label) + 1}")
-    return np.array(curves), names
-
-
-def _table(components, n_animals, nulls=None):
-    limits = {}
-    if nulls is not None and len(nulls):
-        limits = nulls.groupby("backend")["statistic"].quantile(0.95).to_dict()
-    rows = [
-        {
-            "component": str(row.component),
-            "backend": row.backend,
-            "share": row.share,
-            "participation": row.participation,
-            "n": int(row.n_communities),
-            "statistic": row.statistic,
-            "null": limits.get(row.backend, float("nan")),
-            "p": model.p_value(row.p_adjusted) if np.isfinite(row.p_adjusted) else "",
-            "flags": "; ".join(
-                word
-                for word, flag in (
-                    ("background", row.is_background),
-                    ("few animals", row.few_animals),
-                )
-                if flag
-            ),
-            "strong": bool(row.significant),
-        }
-        for row in components.itertuples()
-    ]
-    return model.Table(
-        "Components. Share: of the sum of squared weights; "
-        + ("animals: effective number that carries the component; " if n_animals > 1 else "")
-        + ("surrogates: the 95 % quantile of their motifs; " if limits else "")
-        + "p: adjusted over the components; bold: beyond chance.",
-        [
-            model.Column("component", "Component"),
-            model.Column("backend", "Search"),
-            model.Column("share", "Share", 3),
-            *([model.Column("participation", "Animals", 1)] if n_animals > 1 else []),
-            model.Column("n", "Communities", 0),
-            model.Column("statistic", "Statistic", 3),
-            *([model.Column("null", "Surrogates, 95 %", 3)] if limits else []),
-            model.Column("p", "p"),
-            model.Column("flags", "Flags"),
-        ],
-        rows,
-    )

@@ -13,7 +13,7 @@ from neuro.report.site.tables import participants, read_table, usable
 __all__ = ["participants", "read_table", "section", "usable"]
 
 
-def section(results: Path, config: dict, stages, contents=()) -> model.Section:
+def section(results: Path, config: dict, stages, cards=(), contents=()) -> model.Section:
     """The overview section.
 
     Parameters
@@ -22,8 +22,10 @@ def section(results: Path, config: dict, stages, contents=()) -> model.Section:
     config : dict
     stages : sequence of str
         Enabled stages, in the order of the chain.
+    cards : sequence of blocks
+        What comes first: a card per stage.
     contents : sequence of blocks
-        What stands between the first table and the sample: the list of pages.
+        What stands between the first tables and the sample: the list of pages.
 
     Returns
     -------
@@ -32,20 +34,22 @@ def section(results: Path, config: dict, stages, contents=()) -> model.Section:
     simulated = config.get("data", {}).get("kind") == "simulated"
     entries = headline.read(results, stages)
     planted = headline.planted(entries) if simulated else []
-    found = headline.found(entries)
-    # The first thing on the first page: on planted data what was recovered, else what was found.
-    blocks = planted or found
+    groups = headline.found(entries)
+    blocks = list(cards)
     if simulated:
-        blocks.append(
+        blocks.insert(
+            0,
             model.Text(
                 "These data are simulated and what is planted in them is known. The figures show "
                 "that the methods work, not anything about people.",
                 "note",
-            )
+            ),
         )
     blocks += contents
+    # On planted data what was recovered comes before what was found.
+    blocks += planted or groups
     blocks += _sample(results)
-    blocks += found if planted else []
+    blocks += groups if planted else []
     blocks += exclusions.summary(results, stages)
     return model.Section("overview", "Overview", blocks)
 
@@ -56,7 +60,7 @@ def _sample(results: Path) -> list:
         return []
     used = usable(results)
     table = table.assign(site=table["site"].fillna("n/a").astype(str))
-    rows = [_sample_row(site, part, used) for site, part in table.groupby("site")]
+    rows = [_sample_row(site, group, used) for site, group in table.groupby("site")]
     if len(rows) > 1:
         rows.append({**_sample_row("All sites", table, used), "strong": True})
     columns = [
@@ -78,17 +82,17 @@ def _sample(results: Path) -> list:
     return [model.Heading("Sample"), model.Table(caption, columns, rows)]
 
 
-def _sample_row(site: str, part: pd.DataFrame, used: set | None) -> dict:
-    age = part["age"].dropna()
-    sex = part["sex"].dropna().astype(str).str.upper().str[0]
+def _sample_row(site: str, rows: pd.DataFrame, used: set | None) -> dict:
+    age = rows["age"].dropna()
+    sex = rows["sex"].dropna().astype(str).str.upper().str[0]
     n_female = int((sex == "F").sum())
     return {
         "site": site,
-        "control": int((part["dx"] == 0).sum()),
-        "case": int((part["dx"] == 1).sum()),
-        "unknown": int(part["dx"].isna().sum()),
-        "total": len(part),
-        "used": None if used is None else int(part["participant_id"].isin(used).sum()),
+        "control": int((rows["dx"] == 0).sum()),
+        "case": int((rows["dx"] == 1).sum()),
+        "unknown": int(rows["dx"].isna().sum()),
+        "total": len(rows),
+        "used": None if used is None else int(rows["participant_id"].isin(used).sum()),
         "age": f"{age.mean():.1f} ({age.std():.1f})" if len(age) > 1 else _one(age),
         "range": f"{age.min():.0f}–{age.max():.0f}" if len(age) else "n/a",
         "female": f"{n_female} ({100 * n_female / len(sex):.0f} %)" if len(sex) else "n/a",

@@ -89,18 +89,18 @@ def _costs(results: Path, stages) -> list:
     order = {name: place for place, name in enumerate(("simulate", *stages, "report"))}
     table = table[table["stage"].isin(order)]
     rows = []
-    for (stage, rule), part in sorted(
-        table.groupby(["stage", "rule"]), key=lambda item: (order[item[0][0]], item[0][1])
+    for (stage, rule), group in sorted(
+        table.groupby(["stage", "rule"]), key=lambda entry: (order[entry[0][0]], entry[0][1])
     ):
         rows.append(
             {
                 "stage": stage,
                 "rule": rule,
-                "jobs": len(part),
-                "median": float(part["wall_s"].median()),
-                "wall": float(part["wall_s"].sum()),
-                "cpu": float(part["cpu_s"].sum()) if part["cpu_s"].notna().any() else np.nan,
-                "rss": float(part["rss_mb"].max()),
+                "jobs": len(group),
+                "median": float(group["wall_s"].median()),
+                "wall": float(group["wall_s"].sum()),
+                "cpu": float(group["cpu_s"].sum()) if group["cpu_s"].notna().any() else np.nan,
+                "rss": float(group["rss_mb"].max()),
             }
         )
     if not rows:
@@ -148,9 +148,9 @@ def _seeds(config: dict, stages) -> list:
 
 
 def _software() -> list:
-    found = provenance.versions(*_PACKAGES)
+    installed = provenance.versions(*_PACKAGES)
     state = provenance.git_state()
-    rows = [{"name": name, "version": version} for name, version in found.items()]
+    rows = [{"name": name, "version": version} for name, version in installed.items()]
     if state:
         commit = state["Commit"][:12] + (" with local changes" if state["Dirty"] else "")
         rows[0]["version"] = f"{neuro.__version__} (commit {commit})"

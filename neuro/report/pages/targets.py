@@ -51,16 +51,16 @@ def blocks(folder: Path) -> list:
     ]
     for target, of_target in scores.groupby("target", sort=False):
         for scheme in [name for name in SCHEMES if (of_target["scheme"] == name).any()]:
-            part = of_target[of_target["scheme"] == scheme]
-            out.append(figures.target_dots(part, str(target), scheme))
-            out.append(_table(part, str(target), scheme))
+            chosen = of_target[of_target["scheme"] == scheme]
+            out.append(figures.target_dots(chosen, str(target), scheme))
+            out.append(_table(chosen, str(target), scheme))
     return out
 
 
-def _table(part: pd.DataFrame, target: str, scheme: str) -> model.Table:
-    main = figures.MAIN[part["kind"].iloc[0]]
-    keys = list(dict.fromkeys(part["metric"]))
-    wide = part.pivot(index="input", columns="metric", values="value")
+def _table(chosen: pd.DataFrame, target: str, scheme: str) -> model.Table:
+    main = figures.MAIN[chosen["kind"].iloc[0]]
+    keys = list(dict.fromkeys(chosen["metric"]))
+    wide = chosen.pivot(index="input", columns="metric", values="value")
     rows = [
         {
             "name": input_name(row["input"]),
@@ -72,7 +72,7 @@ def _table(part: pd.DataFrame, target: str, scheme: str) -> model.Table:
             "p": model.p_value(row["p"]) if np.isfinite(row["p"]) else "",
             "strong": row["primary"],
         }
-        for row in part[part["metric"] == main].to_dict("records")
+        for row in chosen[chosen["metric"] == main].to_dict("records")
     ]
     columns = [
         model.Column("name", "Input"),
@@ -83,7 +83,7 @@ def _table(part: pd.DataFrame, target: str, scheme: str) -> model.Table:
         *(model.Column(key, _NAMES[key], 3) for key in keys if key != main),
     ]
     caption = (
-        f"{scheme_name(scheme)}: {target} of {int(part['n'].iloc[0])} participants. Interval, null "
-        f"and p are those of the column {_NAMES[main]}."
+        f"{scheme_name(scheme)}: {target} of {int(chosen['n'].iloc[0])} participants. Interval, "
+        f"null and p are those of the column {_NAMES[main]}."
     )
     return model.Table(caption, columns, rows)

@@ -179,8 +179,7 @@ class _Writer:
                 parts.append(f'<div class="figures">\n{figures}</div>\n')
             elif kind in (model.SubPage, model.View):
                 links = [
-                    (model.Link(part.title, part.path(self._section)), part.summary)
-                    for part in group
+                    (model.Link(one.title, one.path(self._section)), one.summary) for one in group
                 ]
                 parts.append(self.block(model.Links(links)))
             else:
@@ -211,6 +210,29 @@ class _Writer:
             for link, words in block.items
         )
         return f'<ul class="links">\n{items}</ul>\n'
+
+    @block.register
+    def _(self, block: model.Cards) -> str:
+        return f'<div class="cards">\n{"".join(map(self._card, block.cards))}</div>\n'
+
+    def _card(self, card) -> str:
+        picture = ""
+        if card.picture is not None:
+            png = base64.b64encode(card.picture.png).decode("ascii")
+            width, height = _png_size(card.picture.png)
+            image = f'<img src="data:image/png;base64,{png}" alt="{escape(card.picture.alt)}" '
+            image += f'width="{width}" height="{height}">'
+            href = escape(relative(card.link.page, self.here))
+            picture = f'<a class="picture" href="{href}">{image}</a>\n'
+        claims = "".join(
+            f'<p><b class="verdict {word.replace(" ", "-")}">{escape(word)}</b> '
+            f"{escape(sentence)}</p>\n"
+            for word, sentence in card.claims
+        )
+        more = f'<p class="more">{escape(card.more)}</p>\n' if card.more else ""
+        title, tag = self.anchor(card.link.page, card.link.text), "h3" if self.alone else "h4"
+        title = f"<{tag}>{title}</{tag}>"
+        return f'<article class="card">\n{title}\n{picture}{claims}{more}</article>\n'
 
     @block.register
     def _(self, block: model.Code) -> str:

@@ -41,7 +41,7 @@ def without_machine(text: str) -> str:
 def _file_name(match: re.Match) -> str:
     if _HOME.fullmatch(match[0]):
         return "~"
-    parts = [part for part in re.split(r"[/\\]", match[0]) if part]
+    parts = [name for name in re.split(r"[/\\]", match[0]) if name]
     return parts[-1] if parts else match[0]
 
 
@@ -65,7 +65,7 @@ class Labels:
         self.anonymous = anonymous
         self._numbers: dict[str, str] = {}
         if anonymous:
-            for label in sorted({str(item) for item in participants}):
+            for label in sorted({str(name) for name in participants}):
                 self._number(label)
         # Short labels are too easily a number in a sentence; they are replaced after `sub-` only.
         long = [re.escape(label) for label in self._numbers if len(label) >= 5]

@@ -56,10 +56,10 @@ def with_subpages(pages: list[Page]) -> list[Page]:
     for page in pages:
         out.append(page)
         for section in page.sections:
-            for part in section.subpages():
-                inner = model.Section(section.slug, part.title, part.blocks)
-                path = part.path(section.slug)
-                out.append(Page(path, part.title, [inner], parent=page.path))
+            for subpage in section.subpages():
+                inner = model.Section(section.slug, subpage.title, subpage.blocks)
+                path = subpage.path(section.slug)
+                out.append(Page(path, subpage.title, [inner], parent=page.path))
     paths = [page.path for page in out]
     for path in paths:
         if paths.count(path) > 1:

@@ -180,6 +180,34 @@ class Links:
 
 
 @dataclass(frozen=True)
+class Card:
+    """A stage at a glance.
+
+    Attributes
+    ----------
+    link : Link
+        To the page; its text is the title.
+    picture : Figure or None
+    claims : list of (str, str)
+        A verdict, `supported`, `not supported` or `cannot tell`, and the sentence behind it.
+    more : str
+        Words below the claims.
+    """
+
+    link: Link
+    picture: Figure | None
+    claims: list[tuple[str, str]]
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards side by side."""
+
+    cards: list[Card]
+
+
+@dataclass(frozen=True)
 class Code:
     """Text that keeps its line breaks."""
 
@@ -204,8 +232,8 @@ class Section:
     title : str
     blocks : list
         :class:`Text`, :class:`Heading`, :class:`Figure`, :class:`Table`, :class:`Details`,
-        :class:`SubPage`, :class:`View`, :class:`Links`, :class:`Code` and :class:`References` in
-        reading order.
+        :class:`SubPage`, :class:`View`, :class:`Links`, :class:`Cards`, :class:`Code` and
+        :class:`References` in reading order.
     """
 
     slug: str

@@ -19,6 +19,7 @@ from neuro.report.pages import (
     ntf,
     overview,
     record,
+    verdicts,
 )
 from neuro.report.pages.methods import TITLES
 from neuro.report.pages.methods import section as methods_section
@@ -107,7 +108,8 @@ def build(
         _about(methods_section(methods), "methods.html"),
         _about(record.section(results, config, stages, labels), "record.html"),
     ]
-    overall = overview.section(results, config, stages, [_contents(pages)])
+    cards = verdicts.cards(results, stages, pages)
+    overall = overview.section(results, config, stages, cards, [_contents(pages)])
     pages.insert(0, site.Page("index.html", "Overview", [overall]))
 
     out.mkdir(parents=True, exist_ok=True)
@@ -162,15 +164,15 @@ def _footer() -> str:
 
 def _participants(results: Path) -> set[str]:
     """Labels of everybody who is named in a result table."""
-    found: set[str] = set()
+    labels_found: set[str] = set()
     for name in ("participants.tsv", "fmri/runs.tsv", "fmri/group_qc.tsv", "adhd/graphs.tsv"):
         path = results / name
         if path.is_file() and path.stat().st_size:
             table = read_tsv(path, dtype={"participant_id": str})
             if "participant_id" in table:
                 labels = table["participant_id"].dropna().astype(str)
-                found |= set(labels.str.strip().str.removeprefix("sub-"))
-    return found
+                labels_found |= set(labels.str.strip().str.removeprefix("sub-"))
+    return labels_found
 
 
 def _write_figures(folder: Path, sections, last) -> None:

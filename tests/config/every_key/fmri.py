@@ -56,10 +56,42 @@ def cut_mask(folder):
             nibabel.save(nibabel.Nifti1Image(mask, image.affine, image.header), path)
 
 
+def on_surfaces(folder):
+    """Derivatives on surfaces in place of the images, and two meshes of each hemisphere."""
+    import surfaces
+
+    shutil.rmtree(folder / "input")
+    surfaces.fmriprep(folder / "input", n_volumes=60)
+    for side in "LR":
+        surfaces.gifti_mesh(folder / f"{side}.surf.gii", *surfaces.sphere(2, radius=20.0))
+
+
+BOTH = {"fmri.surfaces.left": "L.surf.gii", "fmri.surfaces.right": "R.surf.gii"}
+CORTEX = {"fmri.atlas": "input/atlas.dlabel.nii", "fmri.smooth_mm": 20.0, **BOTH}
+CORTEX_TARGET = (
+    "results/work/fmri/sub-01/func/sub-01_task-rest_desc-denoisedSmoothed_bold.dtseries.nii"
+)
+
+
+def hemisphere(side):
+    """A mesh of another size for one hemisphere."""
+    return Key(
+        "fmri_clean",
+        f"input/hemi-{side[0].upper()}_midthickness.surf.gii",
+        CORTEX,
+        prepare=on_surfaces,
+        target=CORTEX_TARGET,
+    )
+
+
 SCRUB = {"fmri.scrub": True, "fmri.min_seconds": 0}
 SPACE = {"fmri.normalise.affine": "affine1.txt", "fmri.normalise.target": "grid1.nii.gz"}
 SPHERES = {"fmri.atlas": "power264", "fmri.min_coverage": 0.0}
-SPHERE_TARGET = "results/fmri/sub-01/func/sub-01_task-rest_atlas-power264_stat-mean_timeseries.tsv"
+SPHERE_TARGET = (
+    "results/work/fmri/sub-01/func/sub-01_task-rest_atlas-power264_stat-mean_timeseries.tsv"
+)
+
+MAP_TARGET = "results/work/fmri/sub-01/func/sub-01_task-rest_stat-reho_boldmap.nii.gz"
 
 
 def clean(value, **under):
@@ -84,6 +116,8 @@ FMRI = {
     "fmri.realign.max_iter": Key("fmri_realign", 1),
     "fmri.normalise.affine": Key("fmri_realign", "affine2.txt", SPACE, prepare=template),
     "fmri.normalise.target": Key("fmri_realign", "grid2.nii.gz", SPACE, prepare=template),
+    "fmri.surfaces.left": hemisphere("left"),
+    "fmri.surfaces.right": hemisphere("right"),
     "fmri.strategy": clean("24P"),
     "fmri.confound_columns": Key(
         "fmri_clean", ["trans_x"], {"fmri.strategy": "custom"}, base=["trans_y"]
@@ -109,6 +143,10 @@ FMRI = {
     "fmri.sphere_mm": Key("fmri_parcellate", 20.0, SPHERES, target=SPHERE_TARGET),
     "fmri.min_coverage": Key("fmri_parcellate", 1.0, prepare=cut_mask),
     "fmri.connectome": Key("fmri_connectome", "partial"),
+    "fmri.maps": Key("fmri_maps", ["reho"], base=["alff", "reho"], target=MAP_TARGET),
+    "fmri.compare": Key("fmri_compare_run", ["none", "24P"], base=["none", "6P"]),
+    "fmri.reho_neighbours": Key("fmri_maps", 7),
+    "fmri.seeds": Key("fmri_maps", {"inside": [6, -18, 6]}),
 }
 
 ONE = {"adhd.features": ["degree"], "adhd.primary": "degree", "adhd.schemes": ["pooled"]}
@@ -131,7 +169,7 @@ def two_runs(folder):
     """The first subject has a second run, whose maps are those of another subject."""
     import pandas as pd
 
-    for top in ("input", "results/fmri", "results/adhd"):
+    for top in ("input", "results/work/fmri", "results/adhd"):
         for path in list((folder / top / "sub-02/func").glob("sub-02_task-rest*")):
             other = path.name.replace("sub-02_task-rest", "sub-01_task-rest_run-2")
             shutil.copy(path, folder / top / "sub-01/func" / other)
@@ -158,11 +196,15 @@ def one_voxel_less(folder):
     import nibabel
     import numpy as np
 
-    path = next(folder.glob("results/fmri/sub-02/func/*_desc-brain_mask.nii.gz"))
+    path = next(folder.glob("results/work/fmri/sub-02/func/*_desc-brain_mask.nii.gz"))
     image = nibabel.load(path)
     mask = np.asarray(image.dataobj).copy()
     mask[tuple(np.argwhere(mask)[0])] = 0
     nibabel.save(nibabel.Nifti1Image(mask, image.affine, image.header), path)
+
+
+def compare(value):
+    return Key("adhd_group", value)
 
 
 ADHD = {
@@ -206,6 +248,22 @@ ADHD = {
     ),
     "adhd.truncate_to": graph(40),
     "adhd.targets": Key("adhd_targets", {"sex": "classes"}),
+    "adhd.group.enabled": Key(
+        "all",
+        False,
+        {"data.kind": "simulated", "fmri.atlas": "simulated"},
+        base=True,
+        plan=True,
+        target="all",
+    ),
+    "adhd.group.target": Key("adhd_group", "age", {"adhd.group.kind": "number"}),
+    "adhd.group.kind": compare("number"),
+    "adhd.group.covariates": compare(["site"]),
+    "adhd.group.permutations": compare(40),
+    "adhd.group.component_p": compare(0.2),
+    "adhd.group.tfce_extent": compare(1.0),
+    "adhd.group.tfce_height": compare(2.0),
+    "adhd.group.tfce_step": compare(0.3),
     "adhd.permutations": Key("adhd_permute", 6),
     "adhd.bootstrap": Key("adhd_summary", 200),
 }

@@ -65,6 +65,12 @@ def events(folder):
     table.to_csv(folder / "late.tsv", sep="\t", index=False)
 
 
+def strains(folder):
+    """A table of groups; planning asks no more than that it exists."""
+    own(folder)
+    (folder / "own/strains.tsv").write_text("animal\tgroup\n")
+
+
 def groups(folder):
     """A file of published groups; planning asks no more than that it exists."""
     own(folder)
@@ -154,11 +160,22 @@ NTF = {
     "ntf.recordings.variable": recorded(
         "other", two_arrays, **{"ntf.recordings.variable": "traces"}
     ),
+    "ntf.recordings.variables": recorded(
+        {"w01.npz": "other"}, two_arrays, **{"ntf.recordings.variable": "traces"}
+    ),
     "ntf.recordings.time_axis": Key(
         "ntf_tensor", 1, OWN, prepare=own, target=OWN_TENSOR, refused="recordings.time_axis is 1"
     ),
     "ntf.recordings.events": recorded(
         "late.tsv", events, **{"ntf.recordings.events": "own/events.tsv"}
+    ),
+    "ntf.recordings.groups": Key(
+        "ntf_communities",
+        "own/strains.tsv",
+        OWN,
+        prepare=strains,
+        plan=True,
+        target="results/ntf/report.json",
     ),
     "ntf.recordings.assemblies": Key(
         "ntf_communities",
@@ -175,14 +192,14 @@ NTF = {
     "ntf.simulated.missing": simulated(0.3),
     "ntf.affinity.kind": tensor("product"),
     "ntf.affinity.smooth_s": tensor(2.0),
-    "ntf.affinity.floor": tensor(0.5),
-    "ntf.affinity.snr_min": tensor(8.0),
+    "ntf.affinity.floor": tensor(0.5, **{"ntf.affinity.kind": "differential"}),
+    "ntf.affinity.snr_min": tensor(8.0, **{"ntf.affinity.kind": "differential"}),
     "ntf.affinity.bin_s": tensor(2.0),
     "ntf.affinity.window_s": tensor(10.0, **{"ntf.affinity.kind": "sliding_window"}),
     "ntf.affinity.signal": tensor("level", **{"ntf.affinity.kind": "excess"}),
     "ntf.affinity.lags_s": tensor([4.0, 8.0], **{"ntf.affinity.kind": "excess"}),
     "ntf.affinity.common": tensor(False, **{"ntf.affinity.kind": "excess"}),
-    "ntf.affinity.sign": tensor("blind", **{"ntf.affinity.kind": "edge_ts"}),
+    "ntf.affinity.sign": tensor("blind"),
     "ntf.affinity.scale": recorded("log1p"),
     "ntf.time_alignment": tensor("none"),
     "ntf.epoch.pre_s": tensor(2.0),
@@ -208,6 +225,7 @@ NTF = {
     "ntf.communities.weights": search("lognormal", **{"ntf.communities.backend": "sbm"}),
     "ntf.communities.alpha": search(1.0),
     "ntf.n_null": Key("ntf_null", 3),
+    "ntf.surrogate": Key("ntf_null", "shift"),
     "ntf.n_moves": Key("ntf_communities", 19),
     "ntf.device": Key("ntf_factorize", "cuda", refused="cuda"),
 }
@@ -243,6 +261,24 @@ def close_call(folder):
 
 def fit(value, **under):
     return Key("hmmglm_fit", value, under)
+
+
+def with_room(value):
+    """A fit of the recording whose covariates are stored with its counts."""
+    target = "results/hmmglm/one/fits/K-2.npz"
+    under = {"hmmglm.model": ["plain"], "hmmglm.n_starts": 1, "hmmglm.max_iter": 2}
+    return Key("hmmglm_fit", value, under, prepare=binned_room, case="hmmglm_bin", target=target)
+
+
+def binned_room(folder):
+    """Counts and covariates of the recording as the rule before wrote them."""
+    shutil.copytree(UNIT / "hmmglm_bin/expected", folder, dirs_exist_ok=True)
+
+
+def two_days(folder):
+    """Two recordings by name; the rule reads the counts that are stored."""
+    for name in ("one.txt", "two.txt"):
+        (folder / name).write_text("1.0\t1\n")
 
 
 def binned(value, prepare=None, **under):
@@ -292,14 +328,17 @@ HMMGLM = {
     ),
     "hmmglm.sets": binned({"one": "other.txt"}, other_spikes),
     "hmmglm.kind": Key("hmmglm_bin", "counts", refused="spikes.txt"),
-    "hmmglm.time_unit": Key("hmmglm_bin", "ms", refused="1 sequences for 2 folds"),
+    "hmmglm.time_unit": Key("hmmglm_bin", "ms", refused="shorter than one bin"),
     "hmmglm.sampling_hz": binned(2.0, **SAMPLES),
     "hmmglm.mat_key": binned("later", two_tables, **{"hmmglm.sets": {"one": "two.mat"}}),
     "hmmglm.unit_filter": Key("hmmglm_bin", "depth > 3", refused="unit_filter"),
     "hmmglm.trial_window": Key("hmmglm_bin", [1, 1], refused="set segment_s: null"),
     "hmmglm.switch_s": Key("hmmglm_export", 1.0),
     "hmmglm.min_rate_hz": binned(0.001),
-    "hmmglm.bin_s": binned(0.1),
+    "hmmglm.bin_s": binned(0.2),
+    "hmmglm.covariates": binned({"place": {"file": "input/room.tsv", "column": "x"}}),
+    "hmmglm.covariate_weights": with_room("per_state"),
+    "hmmglm.covariate_ridge": with_room(300.0),
     "hmmglm.segment_s": binned(15.0),
     "hmmglm.model": fit(["plain"]),
     "hmmglm.n_states": Key("hmmglm_select", [1, 2, 3], plan=True),
@@ -314,6 +353,8 @@ HMMGLM = {
     "hmmglm.n_basis": fit(2, **{"hmmglm.basis": "raised_cosine"}),
     "hmmglm.diagonal": fit("zero"),
     "hmmglm.prior_sd": fit(0.1),
+    "hmmglm.ridge": fit(5.0),
+    "hmmglm.stop": fit("tuned"),
     "hmmglm.alpha": fit([1, 1, 1]),
     "hmmglm.tau": fit(
         0.5, **{"hmmglm.solver": "relaxed", "hmmglm.max_iter": 2, "hmmglm.n_starts": 1}
@@ -323,8 +364,22 @@ HMMGLM = {
     "hmmglm.n_starts": fit(1),
     "hmmglm.n_finish": fit(1),
     "hmmglm.max_iter": fit(2),
+    "hmmglm.newton": fit("truncated"),
+    "hmmglm.device": Key("hmmglm_fit", "cuda", refused="torch sees no GPU"),
     "hmmglm.folds": binned(3),
     "hmmglm.fold_order": binned("interleaved"),
+    "hmmglm.ladder": Key("hmmglm_export", False, plan=True),
+    "hmmglm.days": Key(
+        "hmmglm_ladder",
+        True,
+        {
+            "hmmglm.input": ["spikes"],
+            "hmmglm.sets": {"planted": ["one.txt", "two.txt"]},
+            "hmmglm.fold_order": "interleaved",
+        },
+        prepare=two_days,
+        given=True,
+    ),
     "hmmglm.grid": Key("hmmglm_select", "jobs", plan=True),
     "hmmglm.events.kind": bold("gaussian"),
     "hmmglm.events.threshold_z": bold(0.5),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cases.case import Case
-from cases.fmri import GROUP, IMAGES, ROI, S1
+from cases.fmri import GROUP, IMAGES, LEDGER, ROI, S1
 
 ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv", "folds.tsv"))
 
@@ -11,6 +11,20 @@ ADHD_IN = tuple(f"results/adhd/{name}" for name in ("features.h5", "subjects.tsv
 TARGETS = {
     **IMAGES,
     "adhd": {**IMAGES["adhd"], "targets": {"age": "number", "sex": "classes"}},
+}
+
+
+GROUP_TESTS = {
+    **ROI,
+    "adhd": {
+        **ROI["adhd"],
+        "group": {
+            "enabled": True,
+            "covariates": ["mean_fd"],
+            "permutations": 60,
+            "component_p": 0.05,
+        },
+    },
 }
 
 
@@ -22,13 +36,13 @@ def adhd(*names):
 CASES: dict[str, Case] = {
     "adhd_mask": Case(
         IMAGES,
-        ("input/atlas.*", "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz"),
+        ("input/atlas.*", "results/work/fmri/sub-*/func/*_desc-brain_mask.nii.gz"),
         adhd("group_mask.*", "group_coverage.nii.gz", "group_dseg.*", "regions.tsv"),
         ("results/adhd/group_mask.nii.gz",),
     ),
     "adhd_graph": Case(
         IMAGES,
-        (f"results/fmri/{S1}_desc-denoisedSmoothed_bold.*", "results/adhd/group_mask.nii.gz"),
+        (f"results/work/fmri/{S1}_desc-denoisedSmoothed_bold.*", "results/adhd/group_mask.nii.gz"),
         (f"results/adhd/{S1}_*",),
         (f"results/adhd/{S1}_desc-graph.json",),
     ),
@@ -45,7 +59,7 @@ CASES: dict[str, Case] = {
             *GROUP,
             "results/fmri/group_qc.tsv",
             "results/fmri/connectomes.h5",
-            "results/fmri/sub-*/func/*_desc-brain_mask.nii.gz",
+            "results/work/fmri/sub-*/func/*_desc-brain_mask.nii.gz",
             *adhd("group_mask.nii.gz", "group_dseg.nii.gz", "regions.tsv"),
             *adhd("sub-*/func/*_stat-[dc]*[e3]_boldmap.nii.gz", "sub-*/func/*_desc-graph.json"),
         ),
@@ -71,6 +85,20 @@ CASES: dict[str, Case] = {
         adhd("targets.*", "target_predictions.tsv", "exclusions_targets.tsv"),
         ("results/adhd/targets.tsv",),
         "results/adhd/targets.tsv",
+    ),
+    "adhd_group": Case(
+        GROUP_TESTS,
+        ("results/fmri/connectomes.h5", *ADHD_IN[:2]),
+        adhd("group/*", "exclusions_group.tsv"),
+        ("results/adhd/group/edges.tsv",),
+        "results/adhd/group/edges.tsv",
+    ),
+    "adhd_compare": Case(
+        LEDGER,
+        ("results/fmri/compare.h5", *ADHD_IN[1:]),
+        adhd("compare.*", "exclusions_compare.tsv"),
+        ("results/adhd/compare.tsv",),
+        "results/adhd/compare.tsv",
     ),
     "adhd_permute": Case(
         IMAGES,

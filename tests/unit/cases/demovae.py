@@ -77,6 +77,16 @@ def demovae_case(inputs, outputs, target, present=()):
     )
 
 
+CLOSED_FORMS = ["none", "residual", "combat_residual", "covbat", "protected"]
+
+
+def closed_form(outputs, target, **keys):
+    """A case of counted and ranked people, without features that rounding could decide on."""
+    config = {**DEMOVAE, "demovae": {**DEMOVAE["demovae"], **keys}}
+    where = demovae(target)
+    return Case(config, STUDY, demovae(*outputs), where, where[0], prepare=planted_study)
+
+
 CASES: dict[str, Case] = {
     "demovae_fit": demovae_case(
         STUDY, ("history.tsv", "exclusions_fit.tsv", "model.json"), "model.npz", ("model.npz",)
@@ -92,11 +102,11 @@ CASES: dict[str, Case] = {
         ("readouts.*", "associations.*", "reconstruction.*"),
         "readouts.tsv",
     ),
-    "demovae_compare": demovae_case(
-        STUDY,
-        ("compare.json", "compare_summary.json"),
-        "compare.tsv",
-        ("compare.tsv", "compare_summary.tsv"),
+    "demovae_compare": closed_form(
+        ("compare.*", "compare_summary.*"), "compare.tsv", compare=CLOSED_FORMS
+    ),
+    "demovae_phenotypes": closed_form(
+        ("phenotypes.*", "exclusions_phenotypes.tsv"), "phenotypes.tsv", mode="linear"
     ),
     "demovae_generation": demovae_case(
         STUDY, ("generation.*", "map_comparison.*"), "generation.tsv"
@@ -113,6 +123,7 @@ CASES: dict[str, Case] = {
             *(
                 "map_comparison.tsv",
                 "compare_summary.tsv",
+                "phenotypes.tsv",
                 "dx_without_demographics.tsv",
                 "exclusions_*.tsv",
             ),

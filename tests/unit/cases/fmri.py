@@ -75,6 +75,13 @@ TABLES = {
     "adhd": {"enabled": False},
 }
 
+ONE = {
+    **IMAGES,
+    "data": {**IMAGES["data"], "subjects": ["sub-01"]},
+    "fmri": {**IMAGES["fmri"], "drop_volumes": 40, "min_seconds": 20, "filter": "none"},
+    "adhd": {"enabled": False},
+}
+
 ROI = {**IMAGES, "adhd": {**IMAGES["adhd"], "level": "roi"}}
 
 SIMULATED = {
@@ -92,7 +99,27 @@ RAW = {
 
 STILL_SLICES = {**RAW, "fmri": {**RAW["fmri"], "slice_timing": "off"}}
 
+MAPPED = {
+    **IMAGES,
+    "fmri": {
+        **IMAGES["fmri"],
+        "maps": ["alff", "falff", "reho", "seed"],
+        "seeds": {"inside": [-6, -30, -6], "off": [200, 0, 0]},
+        "sphere_mm": 13.0,
+    },
+    "adhd": {"enabled": False},
+}
+
+LEDGER = {
+    **IMAGES,
+    "fmri": {**IMAGES["fmri"], "compare": ["none", "6P", "36P"]},
+    "adhd": {**IMAGES["adhd"], "features": ["degree"], "primary": "degree"},
+}
+"""The run is too short for 36 regressors."""
+
 S1 = "sub-01/func/sub-01_task-rest"
+
+RUN_MAPS = ("alff", "falff", "reho", "seed")
 
 INDEX = ("input/participants.tsv", "input/sub-*/func/*bold.json", "input/sub-*/func/*.tsv")
 
@@ -114,55 +141,117 @@ CASES: dict[str, Case] = {
     ),
     "fmri_slicetime": Case(
         RAW,
-        ("input/sub-01/func/*", "input/task-*.json", "input/atlas.nii.gz"),
+        ("input/sub-01/func/*", "input/*.json", "input/atlas.nii.gz"),
         (
-            f"results/fmri/{S1}_desc-slicetimedExclusions.tsv",
-            f"results/fmri/{S1}_desc-slicetimed_bold.json",
+            f"results/work/fmri/{S1}_desc-slicetimedExclusions.tsv",
+            f"results/work/fmri/{S1}_desc-slicetimed_bold.json",
         ),
-        (f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
-        f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",
-        (f"results/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
+        (f"results/work/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
+        f"results/work/fmri/{S1}_desc-slicetimed_bold.nii.gz",
+        (f"results/work/fmri/{S1}_desc-slicetimed_bold.nii.gz",),
     ),
     "fmri_realign": Case(
         STILL_SLICES,
-        ("input/sub-01/func/*", "input/task-*.json", "input/atlas.nii.gz"),
+        ("input/sub-01/func/*", "input/*.json", "input/atlas.nii.gz"),
         (
-            f"results/fmri/{S1}_desc-motion_timeseries.*",
-            f"results/fmri/{S1}_desc-epi_mask.*",
-            f"results/fmri/{S1}_desc-preproc_bold.json",
-            f"results/fmri/{S1}_desc-preprocExclusions.tsv",
+            f"results/work/fmri/{S1}_desc-motion_timeseries.*",
+            f"results/work/fmri/{S1}_desc-epi_mask.*",
+            f"results/work/fmri/{S1}_desc-preproc_bold.json",
+            f"results/work/fmri/{S1}_desc-preprocExclusions.tsv",
         ),
-        (f"results/fmri/{S1}_desc-preproc_bold.nii.gz",),
-        f"results/fmri/{S1}_desc-preproc_bold.nii.gz",
-        (f"results/fmri/{S1}_desc-preproc_bold.nii.gz",),
+        (f"results/work/fmri/{S1}_desc-preproc_bold.nii.gz",),
+        f"results/work/fmri/{S1}_desc-preproc_bold.nii.gz",
+        (f"results/work/fmri/{S1}_desc-preproc_bold.nii.gz",),
     ),
     "fmri_clean": Case(
         IMAGES,
         ("input/sub-01/func/*", "input/atlas.nii.gz"),
-        (f"results/fmri/{S1}_desc-[!p]*", f"results/fmri/{S1}_outliers.tsv"),
-        (f"results/fmri/{S1}_desc-denoised_bold.nii.gz",),
+        (f"results/work/fmri/{S1}_desc-[!p]*", f"results/work/fmri/{S1}_outliers.tsv"),
+        (f"results/work/fmri/{S1}_desc-denoised_bold.nii.gz",),
     ),
     "fmri_parcellate": Case(
         IMAGES,
         (
             "input/sub-01/func/*bold.*",
             "input/atlas.*",
-            f"results/fmri/{S1}_desc-denoised_bold.*",
-            f"results/fmri/{S1}_desc-brain_mask.nii.gz",
+            f"results/work/fmri/{S1}_desc-denoised_bold.*",
+            f"results/work/fmri/{S1}_desc-brain_mask.nii.gz",
         ),
         (
-            f"results/fmri/{S1}_atlas-*_stat-mean*",
-            f"results/fmri/{S1}_atlas-*_stat-coverage*",
-            f"results/fmri/{S1}_atlas-*_desc-*",
+            f"results/work/fmri/{S1}_atlas-*_stat-mean*",
+            f"results/work/fmri/{S1}_atlas-*_stat-coverage*",
+            f"results/work/fmri/{S1}_atlas-*_desc-*",
         ),
-        (f"results/fmri/{S1}_atlas-atlas_stat-mean_timeseries.tsv",),
+        (f"results/work/fmri/{S1}_atlas-atlas_stat-mean_timeseries.tsv",),
+    ),
+    "fmri_maps": Case(
+        MAPPED,
+        (
+            "input/sub-01/func/*bold.*",
+            "input/atlas.*",
+            f"results/work/fmri/{S1}_desc-denoised_bold.*",
+            f"results/work/fmri/{S1}_desc-brain_mask.nii.gz",
+            f"results/work/fmri/{S1}_desc-confounds_timeseries.tsv",
+            f"results/work/fmri/{S1}_outliers.tsv",
+        ),
+        (
+            f"results/work/fmri/{S1}_stat-*_boldmap.*",
+            *(f"results/work/fmri/{S1}_atlas-*_stat-{name}_bold.tsv" for name in RUN_MAPS),
+        ),
+        (f"results/work/fmri/{S1}_stat-alff_boldmap.nii.gz",),
+        "results/fmri/maps.h5",
+    ),
+    "fmri_maps_group": Case(
+        MAPPED,
+        (
+            *GROUP,
+            "results/work/fmri/sub-*/func/*_desc-brain_mask.nii.gz",
+            "results/work/fmri/sub-*/func/*_stat-*_boldmap.nii.gz",
+            *(f"results/work/fmri/sub-*/func/*_atlas-*_stat-{name}_bold.tsv" for name in RUN_MAPS),
+        ),
+        (
+            "results/fmri/maps.*",
+            "results/fmri/group_maps.tsv",
+            "results/fmri/group_*_*.nii.gz",
+            "results/fmri/exclusions_maps.tsv",
+        ),
+        ("results/fmri/maps.h5",),
+        "results/fmri/maps.h5",
+    ),
+    "fmri_compare_run": Case(
+        LEDGER,
+        (
+            "input/sub-01/func/*bold.*",
+            "input/sub-01/func/*mask.nii.gz",
+            "input/sub-01/func/*confounds*",
+            "input/atlas.*",
+            f"results/work/fmri/{S1}_outliers.tsv",
+        ),
+        (
+            f"results/work/fmri/{S1}_*_desc-compare_relmat.npz",
+            f"results/work/fmri/{S1}_desc-compare_qc.tsv",
+        ),
+        (f"results/work/fmri/{S1}_desc-compare_qc.tsv",),
+        "results/adhd/compare.tsv",
+    ),
+    "fmri_compare": Case(
+        LEDGER,
+        (
+            GROUP[0],
+            "results/fmri/regions.tsv",
+            "results/work/fmri/sub-*/func/*_desc-compare_relmat.npz",
+            "results/work/fmri/sub-*/func/*_desc-compare_qc.tsv",
+        ),
+        ("results/fmri/compare.*", "results/fmri/compare_runs.tsv"),
+        ("results/fmri/compare.tsv",),
+        "results/adhd/compare.tsv",
     ),
     "fmri_series": Case(
         IMAGES,
         (
             *GROUP,
-            "results/fmri/sub-*/func/*_stat-mean_timeseries.*",
-            "results/fmri/sub-*/func/*_stat-coverage_bold.tsv",
+            "results/work/fmri/sub-*/func/*_stat-mean_timeseries.*",
+            "results/work/fmri/sub-*/func/*_stat-coverage_bold.tsv",
         ),
         ("results/fmri/timeseries.*", "results/fmri/regions.tsv"),
         ("results/fmri/timeseries.h5",),
@@ -182,20 +271,29 @@ CASES: dict[str, Case] = {
     "fmri_connectome": Case(
         IMAGES,
         ("results/fmri/timeseries.h5",),
-        ("results/fmri/connectomes.*", "results/fmri/sub-*/func/*_relmat.tsv"),
+        ("results/fmri/connectomes.*", "results/work/fmri/sub-*/func/*_relmat.tsv"),
         ("results/fmri/connectomes.h5",),
+    ),
+    "fmri_publish": Case(
+        ONE,
+        (f"results/work/fmri/{S1}_*",),
+        ("results/fmri/published.tsv",),
+        ("results/fmri/published.tsv",),
+        "results/fmri/published.tsv",
+        ("results/fmri/sub-01/func/*",),
     ),
     "fmri_qc": Case(
         IMAGES,
         (
             *GROUP,
+            "results/fmri/published.tsv",
             "results/fmri/connectomes.h5",
             "results/fmri/regions.tsv",
             "results/fmri/exclusions_index.tsv",
-            "results/fmri/sub-*/func/*_desc-qc.tsv",
-            "results/fmri/sub-*/func/*_desc-exclusions.tsv",
-            "results/fmri/sub-*/func/*_stat-coverage_bold.tsv",
-            "results/fmri/sub-*/func/*_desc-preproc_timeseries.*",
+            "results/work/fmri/sub-*/func/*_desc-qc.tsv",
+            "results/work/fmri/sub-*/func/*_desc-exclusions.tsv",
+            "results/work/fmri/sub-*/func/*_stat-coverage_bold.tsv",
+            "results/work/fmri/sub-*/func/*_desc-preproc_timeseries.*",
         ),
         (
             "results/fmri/group_qc.*",

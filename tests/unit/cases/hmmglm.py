@@ -17,6 +17,9 @@ def spike_table(folder: Path) -> None:
     times = np.sort(rng.uniform(5, 65, len(units)))
     lines = [f"{time:.4f}\t{unit + 1}" for time, unit in zip(times, units)]
     (folder / "spikes.txt").write_text("\n".join(lines) + "\n")
+    seconds = np.arange(4, 66)
+    rows = [f"{t}\t{abs(t % 20 - 10)}\t{'light' if t // 7 % 2 else 'dark'}" for t in seconds]
+    (folder / "room.tsv").write_text("\n".join(["time\tx\tlamp", *rows]) + "\n")
 
 
 SWITCHING = {
@@ -39,8 +42,19 @@ SPIKES = {
         "input": ["spikes"],
         "sets": {"one": "input/spikes.txt"},
         "segment_s": 10,
+        "bin_s": 0.1,
         "min_rate_hz": 0.1,
         "folds": 2,
+        "covariates": {
+            "place": {"file": "input/room.tsv", "column": "x", "basis": "bspline", "n_basis": 3},
+            "lamp": {
+                "file": "input/room.tsv",
+                "column": "lamp",
+                "measure": "held",
+                "basis": "onehot",
+                "acts_on": ["emissions", "transitions"],
+            },
+        },
     },
 }
 
@@ -61,7 +75,7 @@ CASES: dict[str, Case] = {
     ),
     "hmmglm_bin": Case(
         SPIKES,
-        ("input/spikes.txt",),
+        ("input/spikes.txt", "input/room.tsv"),
         tuple(
             f"results/hmmglm/one/{name}"
             for name in ("counts.*", "sequences.tsv", "units.tsv", "exclusions.tsv")
@@ -90,11 +104,18 @@ CASES: dict[str, Case] = {
         hmmglm("model.npz"),
         "hmmglm",
     ),
+    "hmmglm_ladder": Case(
+        SWITCHING,
+        (*COUNTS, *hmmglm("model.*")),
+        hmmglm("ladder.tsv", "days.tsv"),
+        hmmglm("ladder.tsv"),
+        "hmmglm",
+    ),
     "hmmglm_export": Case(
         SWITCHING,
         (
             *COUNTS,
-            *hmmglm("sweep.tsv", "curve.tsv", "model.*"),
+            *hmmglm("sweep.tsv", "curve.tsv", "ladder.tsv", "model.*"),
             "results/simulated/spikes_truth.npz",
         ),
         hmmglm(
@@ -104,6 +125,7 @@ CASES: dict[str, Case] = {
             "weights.tsv",
             "prior.tsv",
             "rates.tsv",
+            "covariates.tsv",
             "events_aligned.tsv",
             "graphs/*",
             "report.json",

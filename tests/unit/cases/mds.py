@@ -8,7 +8,7 @@ from cases.case import Case
 
 
 def flicker(folder: Path) -> None:
-    """Eight units that see a flicker, ON or OFF, and a later recording of three others."""
+    """24 units that see a flicker, ON or OFF, and a later recording of three others."""
     import numpy as np
 
     folder = folder / "input"
@@ -16,13 +16,14 @@ def flicker(folder: Path) -> None:
     rng = np.random.default_rng(0)
     stimulus = rng.integers(0, 2, (600, 1)).astype(np.float32)
     drive = np.convolve(stimulus[:, 0] - 0.5, [1.0, 0.5, 0.25])[:600]
-    sign = np.array([1, -1] * 4)
-    responses = drive[:, None] * sign + rng.normal(0, 0.3, (600, 8))
-    responses[:, 7] = 1.0
-    np.savez(
+    sign = np.array([1, -1] * 12)
+    responses = drive[:, None] * sign + rng.normal(0, 0.3, (600, 24))
+    responses[:, 23] = 1.0
+    # Few digits and compressed: the file is part of five cases.
+    np.savez_compressed(
         folder / "flicker.npz",
         stimuli=stimulus,
-        responses=responses.astype(np.float32),
+        responses=responses.round(1).astype(np.float32),
         known_type=np.where(sign > 0, "ON", "OFF"),
         fs=50.0,
     )
@@ -83,7 +84,7 @@ CASES: dict[str, Case] = {
     ),
     "mds_twin": mds_case(
         ("input/*",),
-        mds("twin.json", "twin_metrics.json", "excluded_units.tsv"),
+        mds("twin.json", "twin_metrics.json", "twins.tsv", "excluded_units.tsv"),
         *mds("twin.pt"),
         mds("twin.pt"),
     ),
@@ -94,7 +95,8 @@ CASES: dict[str, Case] = {
         ("input/*", *mds("twin.pt", "runs/part_0.npz", "excluded_units.tsv")),
         mds(
             *("clusters.*", "mds_stimuli.npz", "summary.json", "restarts.tsv", "history.tsv"),
-            *("matrices.npz", "k_ladder.tsv", "objectives.tsv"),
+            *("matrices.npz", "k_ladder.tsv", "objectives.tsv", "baselines.tsv"),
+            "protocols.tsv",
         ),
         *mds("clusters.tsv"),
     ),

@@ -22,7 +22,7 @@ EVERY_STAGE = {
     },
     "mds": {
         "input": ["planted"],
-        "planted": {"n_per_type": 4, "n_types": 2, "n_images": 100, "n_new": 4, "n_repeats": 2},
+        "planted": {"n_per_type": 8, "n_types": 2, "n_images": 300, "n_new": 4, "n_repeats": 3},
         "twin": {"epochs": 1, "min_test_corr": -1},
         "n_clusters_init": 2,
         "n_restarts": 3,
@@ -41,6 +41,7 @@ EVERY_STAGE = {
 MDS = (
     *("summary.json", "clusters.tsv", "matrices.npz", "mds_stimuli.npz", "history.tsv"),
     *("restarts.tsv", "k_ladder.tsv", "assignments.tsv", "assignments_summary.json"),
+    *("twins.tsv", "twin_metrics.json", "protocols.tsv"),
 )
 
 CASES: dict[str, Case] = {
@@ -59,7 +60,7 @@ CASES: dict[str, Case] = {
             *hmmglm("*.tsv", "counts.npz", "model.json"),
             *(f"results/mds/planted/{name}" for name in MDS),
             *braindive("*_card.tsv", "*/seed-*.png", "*/seed-*.json"),
-            "results/braindive/natural/*/*-[12].png",
+            *braindive("judged/natural/*/*-[12].png"),
         ),
         ("results/report/*.html", "results/report/methods.md", "results/report/references.bib"),
         ("results/report/index.html",),

@@ -1,0 +1,1 @@
+"""Group inference: which edges and nodes go with a column of the participants table."""

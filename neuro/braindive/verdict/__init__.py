@@ -1,0 +1,1 @@
+"""Whether images drive a region, by judges whose own power is known."""

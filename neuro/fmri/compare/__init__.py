@@ -1,0 +1,1 @@
+"""Several ways of cleaning the same runs, and what each costs and leaves behind."""

@@ -1,0 +1,1 @@
+"""Maps of single runs: amplitude of slow fluctuations, homogeneity of neighbours, seeds."""

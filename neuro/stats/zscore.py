@@ -1,0 +1,27 @@
+"""Values of one map relative to its own mean and spread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def map_z(values) -> np.ndarray:
+    """z-scores over the known values of one map; a map without spread is 0.
+
+    Parameters
+    ----------
+    values : array
+        NaN where nothing is known.
+
+    Returns
+    -------
+    ndarray of float64
+        NaN stays NaN.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(values)
+    out = np.full(values.shape, np.nan)
+    if known.any():
+        spread = values[known].std()
+        out[known] = (values[known] - values[known].mean()) / (spread if spread > 0 else 1.0)
+    return out
