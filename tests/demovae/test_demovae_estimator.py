@@ -167,9 +167,10 @@ def test_save_and_load_in_a_fresh_process(small, columns, tmp_path, suffix):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
-    np.testing.assert_allclose(
-        np.load(tmp_path / "z.npy"), model.transform(small.edges[120:]), atol=1e-6
-    )
+    z = model.transform(small.edges[120:])
+    # sums of hundreds of single precision products, in the order of that process' kernels
+    rounding = 50 * np.finfo(np.float32).eps * np.abs(z).max()
+    np.testing.assert_allclose(np.load(tmp_path / "z.npy"), z, rtol=0, atol=rounding)
     back = DemoVAE.load(path)
     assert back.get_params()["latent_dim"] == 6
     new = table(small, slice(120, 160))
