@@ -109,8 +109,8 @@ cluster-test: $(STAMP) ## tests on a small Slurm cluster on this machine (root; 
 	python tests/cluster/slurm_cluster.py install
 	python -m pytest -n 6 --dist=worksteal -m "cluster and not slow" tests/cluster
 
-container-test: $(STAMP) ## the steps of the Dockerfile in a root file system of Debian (root; mmdebstrap)
-	python -m pytest -m slow tests/workflow/test_container_steps.py
+container-test: $(STAMP) ## the steps of the Dockerfile in a root file system of Debian (root; mmdebstrap; ONLY=some_stages)
+	python -m pytest -m slow tests/workflow/test_container_steps.py -k "$(ONLY)"
 
 chaos: $(STAMP) ## break small studies in a random sample of ways, start again and compare (SEED=N)
 	python tests/chaos/chaos.py --seed $(SEED) --minutes $(or $(MINUTES),8)

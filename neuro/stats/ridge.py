@@ -63,7 +63,8 @@ class RidgePath:
     def leverage(self, scores, penalty) -> np.ndarray:
         """Say of each training row in its own fit, the intercept aside; shape (n_rows,).
 
-        `scores` are the training rows along the basis, `penalty` one number.
+        `scores` are the training rows along the basis, `penalty` one number. Rows with a weight
+        have this times their weight.
         """
         return scores**2 @ (1 / (self.values + penalty))
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from neuro.encoding.targets import average_repeats
 from neuro.io.responses.reader import build
 from neuro.mds import EnergyTwin, MostDiscriminativeStimuli, Twin
 from neuro.mds.files import profiles_of
@@ -16,6 +17,7 @@ from neuro.mds.twin.linear import EncoderTwin
 from neuro.simulate import ln8
 from neuro.simulate.ln8 import ln8_twin_data
 from neuro.stats.agreement import adjusted_rand
+from neuro.stats.ridge import RidgePath
 
 DATA, TRUTH = ln8_twin_data(3, 700, 200)
 
@@ -57,21 +59,6 @@ def test_a_network_misses_them_at_a_thousand_images_and_the_stage_takes_the_bett
     assert taken.kind == "energy" and levels[0] < 0.3 < 0.7 < levels[1]
     assert rows[1]["chosen"] == 1 and rows[1]["validation"] > rows[0]["validation"]
     assert why.startswith("Taken: energies at one place.")
-
-
-def test_left_out_errors_are_those_of_leaving_images_out(twin):
-    rng = np.random.default_rng(0)
-    patches = rng.standard_normal((40, 1, twin.side_, twin.side_)).astype(np.float32)
-    y = rng.standard_normal((40, 2))
-    x = twin._features(patches)
-    level = ((x - x.mean(axis=0)) ** 2).sum() / x.shape[1]
-    for penalty, error in list(twin._left_out(patches, y))[2::3]:
-        slow = np.zeros(2)
-        for k in range(40):
-            rest = np.arange(40) != k
-            model = Ridge(alpha=penalty * level).fit(x[rest], y[rest])
-            slow += (model.predict(x[k : k + 1])[0] - y[k]) ** 2 / 40
-        np.testing.assert_allclose(error, slow, rtol=1e-6)
 
 
 def test_filters_have_length_one_and_pairs_see_no_mean():
@@ -130,6 +117,32 @@ def test_signed_responses_and_several_channels_are_taken():
     assert twin.predict(images).min() < 0 and not twin.rates_
     with pytest.raises(ValueError, match="NaN or infinity"):
         EnergyTwin().fit(images, np.where(y > 0, np.nan, y))
+
+
+def test_trials_of_one_image_are_left_out_together():
+    rng = np.random.default_rng(0)
+    number = rng.permutation(np.repeat(np.arange(25), rng.integers(1, 5, 25)))
+    images = rng.random((25, 1, 9, 9)).astype(np.float32)[number]
+    y = rng.standard_normal((len(number), 3)) + images[:, 0, 4, 4, None]
+    model = EnergyTwin()
+    model.shape_ = images.shape[1:]
+    model._bank()
+    x = model._features(images)
+    mean, first, count = average_repeats(y, number)
+    mean = mean.astype(float)
+    path = RidgePath(x[first], mean, count)
+    for penalty, error in model._left_out(path, x[first], mean, count):
+        level = penalty * path.values.sum() / x.shape[1]
+        slow = np.zeros(3)
+        for image in range(25):
+            seen, new = number != image, number == image
+            centre, rise = x[seen].mean(axis=0), y[seen].mean(axis=0)
+            scatter = (x[seen] - centre).T @ (x[seen] - centre)
+            towards = (x[seen] - centre).T @ (y[seen] - rise)
+            weights = np.linalg.solve(scatter + level * np.eye(x.shape[1]), towards)
+            guess = (x[new][0] - centre) @ weights + rise
+            slow += new.sum() * (y[new].mean(axis=0) - guess) ** 2
+        np.testing.assert_allclose(error, slow / len(number), rtol=1e-5)
 
 
 def repeats(n=60, times=6, units=200, seed=0):

@@ -93,9 +93,12 @@ def image(tmp_path_factory):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_demo_runs_as_an_ordinary_user_without_a_network(image, tmp_path):
+@pytest.fixture(scope="module")
+def built(image, tmp_path_factory):
+    """The image after the Dockerfile's steps, and its entry point."""
+    folder = tmp_path_factory.mktemp("wheel")
     wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*wheel, "-w", str(tmp_path / "dist"), str(ROOT)], check=True)
+    subprocess.run([*wheel, "-w", str(folder / "dist"), str(ROOT)], check=True)
     entry = ""
     for word, text in steps():
         if word == "RUN":
@@ -106,19 +109,40 @@ def test_the_demo_runs_as_an_ordinary_user_without_a_network(image, tmp_path):
             inside = image.folder / target.lstrip("/")
             inside.mkdir(parents=True, exist_ok=True)
             for source in sources:
-                folder = tmp_path if source.startswith("dist/") else ROOT
-                for path in folder.glob(source):
+                top = folder if source.startswith("dist/") else ROOT
+                for path in top.glob(source):
                     shutil.copy(path, inside)
         elif word == "ENV":
-            image.environment |= dict(item.split("=", 1) for item in text.split(" "))
+            image.environment |= dict(pair.split("=", 1) for pair in text.split(" "))
         elif word == "USER":
             image.user = text
         elif word == "ENTRYPOINT":
             entry = " ".join(re.findall(r'"(.+?)"', text))
     assert image.user == "neuro"
-    (image.folder / "out").mkdir()
-    shutil.chown(image.folder / "out", 1000, 1000)
     assert image.run("touch /opt/neuro/x").returncode != 0
-    done = image.run(f"{entry} --demo /out group --cores 2", network=False)
+    return image, entry
+
+
+def offline_demo(built, name, options=""):
+    """Folder of a demo that an ordinary user ran without a network."""
+    image, entry = built
+    folder = image.folder / name
+    folder.mkdir()
+    shutil.chown(folder, 1000, 1000)
+    done = image.run(f"{entry} --demo /{name} group --cores 2 {options}", network=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert (image.folder / "out/results/report/index.html").is_file()
+    assert (folder / "results/report/index.html").is_file()
+    return folder / "results"
+
+
+def test_some_stages_of_the_demo_run_offline_and_all_packages_import(built):
+    results = offline_demo(built, "some", "--stages fmri ntf")
+    assert (results / "fmri/report.json").is_file() and (results / "ntf/report.json").is_file()
+    packages = "nilearn sklearn tensorly networkx torch diffusers transformers pynwb numba"
+    done = built[0].run(f"python -c 'import {packages.replace(' ', ', ')}'", network=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_demo_runs_as_an_ordinary_user_without_a_network(built):
+    results = offline_demo(built, "out")
+    assert (results / "braindive/report.json").is_file()

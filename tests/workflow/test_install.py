@@ -168,3 +168,12 @@ def test_ci_stops_when_nothing_could_be_installed(tmp_path):
 def test_ci_of_root_runs_the_cluster_and_the_container(tmp_path):
     _, _, made = ci(tmp_path, 0)
     assert made[-3:] == ["cluster-test", "chaos", "container-test"]
+
+
+def test_ci_on_a_slow_machine_skips_the_last_parts_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("CI_MINUTES", "-1")
+    status, out, made = ci(tmp_path, 0)
+    assert status == 0 and made[-1] == "demo"
+    tail = out[out.index("== skipped") :]
+    for name in ("cluster", "chaos", "container"):
+        assert f"{name}: -1 minutes are over" in tail

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuro.encoding.targets import average_repeats
 from neuro.mds.twin.core import position_map, unit_correlation
 from neuro.mds.twin.image import Regression, split_validation, tiers
 from neuro.stats.ridge import RidgePath
+from neuro.stats.splits import content_ids
 
 N_ANGLES = 8
 WAVES = (3.0, 4.5, 6.75, 10.0)
@@ -70,8 +72,8 @@ class EnergyTwin(Regression):
     Every unit looks at one patch. Its features are the answers of Gabor filters (two phases) and
     of round filters, both also without their sign, for units that rectify, and the energies of the
     pairs; place and penalty are those with the least squared error of the training images left out
-    one at a time. Linear, rectifying and energy cells need few images so; what a network could
-    learn beyond is missed.
+    one at a time (all trials of an image together). Linear, rectifying and energy cells need few
+    images so; what a network could learn beyond is missed.
 
     Parameters
     ----------
@@ -141,7 +143,6 @@ class EnergyTwin(Regression):
         self.scale_ = responses[rows].std(axis=0)
         y = responses / np.where(self.scale_ > 0, self.scale_, 1)
         self._search(images[rows], y[rows])
-        self._read(images, y, rows)
         seen = unit_correlation(self._respond(images[check]), y[check])
         if refit:
             self._read(images, y, np.concatenate([rows, check]))
@@ -181,7 +182,12 @@ class EnergyTwin(Regression):
         return padded[1][:, :, row : row + self.side_, column : column + self.side_]
 
     def _search(self, images, y):
-        """Place and penalty of every unit by the error of images left out one at a time."""
+        """Place, penalty and weights of every unit by the error of images left out one at a time.
+
+        Trials of one image count as one of their number, and are left out together.
+        """
+        y, first, count = average_repeats(y, content_ids(images))
+        images, y = images[first], y.astype(np.float64)
         likely = position_map(images, y).reshape(y.shape[1], -1).argmax(axis=1)
         likely = np.stack(np.unravel_index(likely, self.shape_[1:]), axis=1)
         steps = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1].reshape(2, -1).T
@@ -192,38 +198,46 @@ class EnergyTwin(Regression):
                 tried.setdefault(place, []).append(unit)
         least = np.full(y.shape[1], np.inf)
         self.place_, self.penalty_ = np.zeros((y.shape[1], 2), int), np.zeros(y.shape[1])
+        self._no_weights(images, y.shape[1])
         for place in sorted(tried):
             units = np.array(tried[place])
-            for penalty, error in self._left_out(self._patches(images, place), y[:, units]):
+            x = self._features(self._patches(images, place))
+            path = RidgePath(x, y[:, units], count)
+            for penalty, error in self._left_out(path, x, y[:, units], count):
                 better = error < least[units]
                 least[units[better]] = error[better]
                 self.place_[units[better]], self.penalty_[units[better]] = place, penalty
+            self._solve(path, x, units[(self.place_[units] == place).all(axis=1)], units)
         del self._padded
 
-    def _left_out(self, patches, y):
-        """Squared error of left-out images per unit, for every penalty."""
-        x = self._features(patches)
-        path = RidgePath(x, y)
-        scores = path.project(x)
+    def _left_out(self, path, x, y, count):
+        """Mean squared error of left-out images per unit, for every penalty."""
+        scores, share = path.project(x), count / count.sum()
         for penalty in PENALTIES:
             level = penalty * _unit(path, x)
             rest = y - path.y_mean - scores @ path.weights(level)
-            free = 1 - 1 / len(y) - path.leverage(scores, level)
-            yield penalty, ((rest / free[:, None]) ** 2).mean(axis=0)
+            free = 1 - share - count * path.leverage(scores, level)
+            yield penalty, share @ (rest / free[:, None]) ** 2
+
+    def _no_weights(self, images, n_units):
+        n_features = self._features(self._patches(images[:1], (0, 0))).shape[1]
+        self.weights_, self.bias_ = np.zeros((n_features, n_units)), np.zeros(n_units)
+        del self._padded
+
+    def _solve(self, path, x, units, targets):
+        """Weights of some units at their penalties; `targets` are those that the path knows."""
+        for penalty in np.unique(self.penalty_[units]):
+            same = units[self.penalty_[units] == penalty]
+            coef, bias = path.solve(penalty * _unit(path, x))
+            columns = np.searchsorted(targets, same)
+            self.weights_[:, same], self.bias_[same] = coef[:, columns], bias[columns]
 
     def _read(self, images, y, rows):
         """Readout weights of all units from some rows."""
-        n_features = self._features(self._patches(images[:1], (0, 0))).shape[1]
-        self.weights_, self.bias_ = np.zeros((n_features, y.shape[1])), np.zeros(y.shape[1])
         used = images[rows]
         for place, units in self._by_place():
             x = self._features(self._patches(used, place))
-            path = RidgePath(x, y[rows][:, units])
-            for penalty in np.unique(self.penalty_[units]):
-                same = self.penalty_[units] == penalty
-                coef, bias = path.solve(penalty * _unit(path, x))
-                self.weights_[:, units[same]] = coef[:, same]
-                self.bias_[units[same]] = bias[same]
+            self._solve(RidgePath(x, y[rows][:, units]), x, units, units)
         del self._padded
 
     def _by_place(self):
