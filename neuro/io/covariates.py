@@ -94,16 +94,16 @@ def _read_table(path) -> pd.DataFrame:
 
 def _columns(path, table, columns) -> Series:
     low = {str(name).lower(): name for name in table.columns}
-    found = [low[name] for name in TIME if name in low]
-    if not found:
+    time_columns = [low[name] for name in TIME if name in low]
+    if not time_columns:
         raise InputProblem(
             f"{path}: no column of time ({', '.join(TIME[:5])}); found: {_listed(table.columns)}"
         )
-    columns = columns or [name for name in table.columns if name != found[0]]
+    columns = columns or [name for name in table.columns if name != time_columns[0]]
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise InputProblem(f"{path}: no column '{absent[0]}'; found: {_listed(table.columns)}")
-    time = pd.to_numeric(table[found[0]], errors="coerce").to_numpy(float)
+    time = pd.to_numeric(table[time_columns[0]], errors="coerce").to_numpy(float)
     return Series(time, _values(table[columns]), list(map(str, columns)), str(path))
 
 
@@ -123,16 +123,16 @@ def _read_nwb(path, columns) -> Series:
     with open_nwb(path) as nwb:
         if all(name.startswith("trials/") for name in columns):
             return _of_trials(path, nwb, [name.removeprefix("trials/") for name in columns])
-        parts = [_of_series(path, nwb, name) for name in columns]
-    first = parts[0]
-    for part in parts[1:]:
-        if part.time.shape != first.time.shape or np.abs(part.time - first.time).max() > 1e-6:
+        series = [_of_series(path, nwb, name) for name in columns]
+    first = series[0]
+    for other in series[1:]:
+        if other.time.shape != first.time.shape or np.abs(other.time - first.time).max() > 1e-6:
             raise InputProblem(
-                f"{path}: {columns[0]} and {part.names[0]} have different times; make two "
+                f"{path}: {columns[0]} and {other.names[0]} have different times; make two "
                 "covariates of them"
             )
-    names = [name for part in parts for name in part.names]
-    return Series(first.time, np.concatenate([p.values for p in parts], axis=1), names, str(path))
+    names = [name for other in series for name in other.names]
+    return Series(first.time, np.concatenate([p.values for p in series], axis=1), names, str(path))
 
 
 def _of_trials(path, nwb, columns) -> Series:
@@ -156,37 +156,37 @@ def _series_of(nwb) -> dict:
     """Every object with samples in time, by its path."""
     from neuro.io.formats.nwb import path_of
 
-    items = nwb.objects.values()
+    objects = nwb.objects.values()
     return {
-        path_of(nwb, item): item
-        for item in items
-        if hasattr(item, "timestamps") and hasattr(item, "starting_time")
+        path_of(nwb, series): series
+        for series in objects
+        if hasattr(series, "timestamps") and hasattr(series, "starting_time")
     }
 
 
 def _of_series(path, nwb, name) -> Series:
-    found = _series_of(nwb)
+    by_path = _series_of(nwb)
     wanted = name.strip("/")
     for outer in ("processing/", "acquisition/", "stimulus/presentation/", "stimulus/"):
         wanted = wanted.removeprefix(outer)
-    fits = [key for key in found if key == wanted] or [
-        key for key in found if key.rsplit("/", 1)[-1] == wanted
+    fits = [key for key in by_path if key == wanted] or [
+        key for key in by_path if key.rsplit("/", 1)[-1] == wanted
     ]
     if len(fits) != 1:
         what = f"{len(fits)} series" if fits else "no series"
-        raise InputProblem(f"{path}: {what} '{name}'; found: {_listed(found)}")
-    item = found[fits[0]]
+        raise InputProblem(f"{path}: {what} '{name}'; found: {_listed(by_path)}")
+    series = by_path[fits[0]]
     with readable(path, "not a readable NWB file"):
-        values = np.asarray(item.data[()] if hasattr(item.data, "shape") else item.data)
+        values = np.asarray(series.data[()] if hasattr(series.data, "shape") else series.data)
         if values.dtype.kind in "OSU":
             texts = [x.decode() if isinstance(x, bytes) else str(x) for x in values.ravel()]
             values = np.array(texts).reshape(values.shape)
         else:
-            values = values * float(item.conversion) + float(getattr(item, "offset", 0.0))
-        if item.timestamps is not None:
-            time = np.asarray(item.timestamps[()], float)
+            values = values * float(series.conversion) + float(getattr(series, "offset", 0.0))
+        if series.timestamps is not None:
+            time = np.asarray(series.timestamps[()], float)
         else:
-            time = item.starting_time + np.arange(len(values)) / float(item.rate)
+            time = series.starting_time + np.arange(len(values)) / float(series.rate)
     if values.ndim > 2 or len(values) != len(time):
         raise InputProblem(
             f"{path}: series '{name}' has shape {values.shape} at {len(time)} times, expected one "

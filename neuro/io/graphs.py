@@ -60,12 +60,12 @@ def to_networkx(
     if not directed and not np.allclose(weights, weights.T, equal_nan=True):
         raise InputProblem("graph: weights are not symmetric; say directed=True")
     graph = networkx.DiGraph(**about) if directed else networkx.Graph(**about)
-    known = dict(nodes or {})
-    if "coords_mm" in known:
-        known |= dict(zip("xyz", np.asarray(known.pop("coords_mm"), float).T))
-    columns = {key: np.asarray(values).tolist() for key, values in known.items()}
-    for place, label in enumerate(labels):
-        own = {key: values[place] for key, values in columns.items()}
+    attributes = dict(nodes or {})
+    if "coords_mm" in attributes:
+        attributes |= dict(zip("xyz", np.asarray(attributes.pop("coords_mm"), float).T))
+    columns = {key: np.asarray(values).tolist() for key, values in attributes.items()}
+    for position, label in enumerate(labels):
+        own = {key: values[position] for key, values in columns.items()}
         graph.add_node(label, **{key: value for key, value in own.items() if value == value})
     if present is None:
         present = (weights != 0) & ~np.isnan(weights)

@@ -36,14 +36,14 @@ def visits_table(states: pd.DataFrame, bin_s: float) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = states[states["state"] > 0].sort_values(["sequence", "time_s"], kind="stable")
-    start, state = known["time_s"].to_numpy(float), known["state"].to_numpy(int)
-    sequence = known["sequence"].to_numpy(int)
-    columns = known[[name for name in states if name.startswith("p_")]].to_numpy(float)
-    sure = columns[np.arange(len(known)), state - 1]
+    bins = states[states["state"] > 0].sort_values(["sequence", "time_s"], kind="stable")
+    start, state = bins["time_s"].to_numpy(float), bins["state"].to_numpy(int)
+    sequence = bins["sequence"].to_numpy(int)
+    columns = bins[[name for name in states if name.startswith("p_")]].to_numpy(float)
+    sure = columns[np.arange(len(bins)), state - 1]
     turn = (np.diff(state) != 0) | (np.diff(sequence) != 0) | (np.diff(start) > 1.5 * bin_s)
-    first = np.r_[0, np.flatnonzero(turn) + 1] if len(known) else np.empty(0, int)
-    last = np.r_[first[1:] - 1, len(known) - 1] if len(known) else first
+    first = np.r_[0, np.flatnonzero(turn) + 1] if len(bins) else np.empty(0, int)
+    last = np.r_[first[1:] - 1, len(bins) - 1] if len(bins) else first
     table = pd.DataFrame(
         {
             "start_time": start[first],

@@ -181,10 +181,10 @@ def recording_from_pynapple(frame, name: str = "TsdFrame") -> Recording:
 
     step = frame_step(frame, name)
     time = np.asarray(frame.t, np.float64)
-    place = np.rint((time - time[0]) / step).astype(int)
-    traces = np.zeros((place[-1] + 1, len(frame.columns)), np.float32)
+    index = np.rint((time - time[0]) / step).astype(int)
+    traces = np.zeros((index[-1] + 1, len(frame.columns)), np.float32)
     mask = np.zeros(len(traces), bool)
-    traces[place], mask[place] = np.asarray(frame.values), True
+    traces[index], mask[index] = np.asarray(frame.values), True
     labels = list(frame.columns)
     named = all(isinstance(label, str) for label in labels)
     return Recording(
@@ -241,11 +241,11 @@ def states_to_pynapple(states: pd.DataFrame, bin_s: float):
         When pynapple is not installed.
     """
     nap = require()
-    known = states[states["state"] > 0].sort_values("time_s", kind="stable")
-    start, state = known["time_s"].to_numpy(float), known["state"].to_numpy(int)
+    bins = states[states["state"] > 0].sort_values("time_s", kind="stable")
+    start, state = bins["time_s"].to_numpy(float), bins["state"].to_numpy(int)
     # a gap, or the next sequence
     cut = np.diff(start) > 1.5 * bin_s
-    cut |= np.diff(known["sequence"].to_numpy()) != 0
+    cut |= np.diff(bins["sequence"].to_numpy()) != 0
 
     def intervals(breaks, wanted=None):
         first, last = np.r_[0, breaks + 1], np.r_[breaks, len(start) - 1]
@@ -262,7 +262,7 @@ def states_to_pynapple(states: pd.DataFrame, bin_s: float):
     path = nap.Tsd(t=centre, d=state, time_support=support)
     probability = nap.TsdFrame(
         t=centre,
-        d=known[columns].to_numpy(float),
+        d=bins[columns].to_numpy(float),
         columns=[int(name[2:]) for name in columns],
         time_support=support,
     )

@@ -212,8 +212,8 @@ def _numeric(column: pd.Series) -> pd.Series:
 def _participants(runs: pd.DataFrame, everyone: pd.DataFrame) -> pd.DataFrame:
     """One row per subject with a run, in the order of the runs."""
     people = runs.drop_duplicates("participant_id")[["participant_id", "site", "qc"]]
-    known = everyone.drop(columns=["site", "qc"])
-    merged = people.merge(known, on="participant_id", how="left")
+    phenotypes = everyone.drop(columns=["site", "qc"])
+    merged = people.merge(phenotypes, on="participant_id", how="left")
     return merged.reindex(columns=list(PARTICIPANT_COLUMNS))
 
 

@@ -140,7 +140,7 @@ class Site:
         rows, excluded, notes = [], [], []
         prefix = _PREFIX[filtered]
         kind = f"{'band-passed' if filtered else 'unfiltered'} table ({prefix}*)"
-        known = self.phenotypes.quality
+        quality = self.phenotypes.quality
         for match, entry, head in self.tables:
             if match[1] != prefix:
                 continue
@@ -167,7 +167,7 @@ class Site:
                     "archive": self.archive,
                     "path": entry.path,
                     "tr_source": "site table",
-                    "qc": known.get((subject, session, run), np.nan),
+                    "qc": quality.get((subject, session, run), np.nan),
                     "max_motion_mm": motion[0],
                     "max_rotation_deg": motion[1],
                     "status": "ok",

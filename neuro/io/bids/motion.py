@@ -144,8 +144,8 @@ def _better(values, order, units, mean_fd) -> str:
         for unit in UNITS
     }
     # degrees always give less than radians, so they are suggested only for the same order
-    place = {"afni": "rotations_first", "fsl": "rotations_first", "spm": "translations_first"}
-    own = place.get(order, order)
+    order_of = {"afni": "rotations_first", "fsl": "rotations_first", "spm": "translations_first"}
+    own = order_of.get(order, order)
     swapped = "rotations_first" if own == "translations_first" else "translations_first"
     if tries[swapped, units] < min(LARGE_MEAN_FD, mean_fd / 3):
         return f"{tries[swapped, units]:.2f} mm if motion_order were {swapped}"

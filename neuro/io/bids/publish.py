@@ -46,9 +46,9 @@ def publish(files: Sequence, work, target) -> list[Path]:
         for file in (path, provenance.sidecar_path(path)):
             if file.is_file():
                 links[target / file.relative_to(work)] = file
-    for place, path in links.items():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        link(path, place)
+    for destination, path in links.items():
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        link(path, destination)
     return list(links)
 
 

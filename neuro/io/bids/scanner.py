@@ -115,8 +115,8 @@ def scan(
     everything = images
     for entity, labels in (("task", tasks), ("ses", sessions)):
         if labels is not None:
-            known = {name.entities.get(entity) for name in everything}
-            problems += unknown_labels(entity, labels, known)
+            present = {name.entities.get(entity) for name in everything}
+            problems += unknown_labels(entity, labels, present)
             allowed = {str(label).removeprefix(f"{entity}-") for label in labels}
             images = [name for name in images if name.entities.get(entity) in allowed]
     if problems:
@@ -214,8 +214,8 @@ def metadata(root, bold: str) -> dict:
 
 def _layout(root, layout, images, files, tree) -> tuple[str, str]:
     counts = {kind: sum(fits(name, kind) for name in images) for kind in LAYOUTS}
-    known = (tree.top, *files.values())
-    masks = any(_is_mask(name, "nifti") for names in known for name in names)
+    listings = (tree.top, *files.values())
+    masks = any(_is_mask(name, "nifti") for names in listings for name in names)
     raw = counts["bids"] == len(images)
     if layout == "auto":
         if raw and not masks:

@@ -75,7 +75,7 @@ class Tree:
             for name in sorted(os.listdir(folder)):
                 inside = os.path.join(folder, name)
                 if os.path.isdir(inside) and not name.startswith(("sub-", ".")):
-                    nested = any(item.startswith("sub-") for item in os.listdir(inside))
+                    nested = any(entry.startswith("sub-") for entry in os.listdir(inside))
                     if nested:
                         return (
                             f"; there are some in {os.path.join(base, name)}: set data.root to it"

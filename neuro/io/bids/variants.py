@@ -52,8 +52,8 @@ def runs_only(images: list[Name], echo=None, layout="", root="") -> list[Name]:
     """
     groups: dict = {}
     for name in images:
-        place = (tuple(item for item in name.run if item[0] not in _VERSIONS), _folder(name))
-        groups.setdefault(place, []).append(name)
+        key = (tuple(entity for entity in name.run if entity[0] not in _VERSIONS), _folder(name))
+        groups.setdefault(key, []).append(name)
     kept: list[Name] = []
     echoes = {_number(name) for name in images if "echo" in name.entities}
     if echo is not None and _as_number(echo) not in echoes:
@@ -74,7 +74,7 @@ def runs_only(images: list[Name], echo=None, layout="", root="") -> list[Name]:
             kept += [name for name in several if _number(name) == first]
     if layout == "xcpd":
         kept = without_combined(kept, lambda name: _length(name, f"{root}/{name.path}"))
-    order = {id(name): place for place, name in enumerate(images)}
+    order = {id(name): position for position, name in enumerate(images)}
     return sorted(kept, key=lambda name: order[id(name)])
 
 

@@ -116,7 +116,9 @@ class Archive:
                     if member.isdir():
                         continue
                     self._refuse(member)
-                    parts = tuple(part for part in member.name.split("/") if part != ".")
+                    parts = tuple(
+                        component for component in member.name.split("/") if component != "."
+                    )
                     if len(parts) > 1 and not parts[0].isdigit():
                         parts = parts[1:]
                     yield Entry(

@@ -86,7 +86,7 @@ def _hdf5(path: str, size: int, time: int) -> None:
         return  # damage is told by the reader, whatever the library raises
 
 
-def _group(path, group, known):
+def _group(path, group, visited):
     import h5py
 
     for name in group:
@@ -99,25 +99,25 @@ def _group(path, group, known):
         node = group[name]
         # hard links can make circles
         address = h5py.h5o.get_info(node.id).addr
-        if address in known:
+        if address in visited:
             continue
-        known.add(address)
+        visited.add(address)
         if isinstance(node, h5py.Group):
-            _group(path, node, known)
+            _group(path, node, visited)
         elif isinstance(node, h5py.Dataset):
             _dataset(path, node)
 
 
-def _dataset(path, item):
-    files = [name for name, *_ in item.external or ()]
-    if item.is_virtual:
-        files += [source.file_name for source in item.virtual_sources()]
+def _dataset(path, dataset):
+    files = [name for name, *_ in dataset.external or ()]
+    if dataset.is_virtual:
+        files += [source.file_name for source in dataset.virtual_sources()]
     for name in files:
         if name != ".":
-            _refuse_outside(path, item.name, name)
+            _refuse_outside(path, dataset.name, name)
     if not files:
-        stored = item.id.get_storage_size()
-        refuse_inflated(path, item.name, item.size * item.dtype.itemsize, stored)
+        stored = dataset.id.get_storage_size()
+        refuse_inflated(path, dataset.name, dataset.size * dataset.dtype.itemsize, stored)
 
 
 def _refuse_outside(path, what, name):

@@ -237,11 +237,11 @@ def diagnoses(column: pd.Series, path, columns: Mapping, notes: list):
     return column.str.strip().map(codes).astype(float), problems
 
 
-def _coded(column, path, found):
+def _coded(column, path, counts):
     numbers = pd.to_numeric(column, errors="coerce")
     problems = not_numbers(column, numbers, path, "dx")
     if problems:
-        listed = ", ".join(f"{value} ({count})" for value, count in sorted(found.items())[:6])
+        listed = ", ".join(f"{value} ({count})" for value, count in sorted(counts.items())[:6])
         return numbers, [
             f"{path}: column 'dx' holds {listed}; expected 0 (control), 1 (case) or n/a; set "
             "data.columns: {cases: [...], controls: [...]} to the words"

@@ -99,14 +99,14 @@ def decide(
         One line when two places differ by more than 1 %, none states it, or no scanner has it.
     """
     places = {source: sidecar, "header": header, "config": config}
-    known = {place: float(value) for place, value in places.items() if value is not None}
-    if not known:
+    stated = {place: float(value) for place, value in places.items() if value is not None}
+    if not stated:
         return (
             math.nan,
             "missing",
             f"{name}: no sampling interval in sidecar or header; set data.tr",
         )
-    place, tr = next(iter(known.items()))
+    place, tr = next(iter(stated.items()))
     if not RANGE[0] <= tr <= RANGE[1]:
         seconds = tr / 1000 if tr > RANGE[1] else tr * 1000
         meant = f"; {seconds:g} s may be meant" if RANGE[0] <= seconds <= RANGE[1] else ""
@@ -118,7 +118,7 @@ def decide(
                 f"{RANGE[1]:g} s{meant}; correct it there"
             ),
         )
-    for other, value in known.items():
+    for other, value in stated.items():
         if abs(value - tr) > TOLERANCE * tr:
             return (
                 tr,

@@ -174,8 +174,8 @@ def read_participants(path, columns=None) -> pd.DataFrame:
             notes_of_column = people.not_numbers(text, table[name], path, name)
             if not notes_of_column:
                 # 999 where all others are 70 to 140 was not measured
-                known, said = without_codes(table[[name]].to_numpy(float), [name])
-                table[name] = known[:, 0]
+                measured, said = without_codes(table[[name]].to_numpy(float), [name])
+                table[name] = measured[:, 0]
                 notes += [f"{path}: {line}" for line in said]
         problems += notes_of_column
     if problems:

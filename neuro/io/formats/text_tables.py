@@ -197,9 +197,9 @@ def _leading(names, lines, mark) -> tuple[int, list[str]]:
             skip += 1
         if not skip and names[0].lower() in _COUNTERS:
             counts = [_number(line.split(mark, 1)[0]) for line in lines]
-            known = [count for count in counts if count is not None]
-            steps = np.diff(known)
-            skip = int(len(known) == len(counts) > 1 and np.allclose(steps, steps[0]))
+            numbers = [count for count in counts if count is not None]
+            steps = np.diff(numbers)
+            skip = int(len(numbers) == len(counts) > 1 and np.allclose(steps, steps[0]))
         if skip:
             return skip, []
     column = [_clean(line.split(mark, 1)[0]) for line in lines]
@@ -228,10 +228,10 @@ def _numbers(lines, mark, path, skip) -> np.ndarray:
     table = [[_number(cell) for cell in line.split(mark)] for line in lines]
     for row, cells in enumerate(table):
         if None in cells:
-            place = cells.index(None)
-            shown = _clean(lines[row].split(mark)[place])[:20]
+            column = cells.index(None)
+            shown = _clean(lines[row].split(mark)[column])[:20]
             raise InputProblem(
-                f"{path}: data row {row + 1}, column {place + 1 + skip}: '{shown}' is not a number"
+                f"{path}: data row {row + 1}, column {column + 1 + skip}: '{shown}' is not a number"
             )
     return np.array(table, dtype=np.float64)
 

@@ -158,7 +158,7 @@ def _cifti(path):
     from nibabel.cifti2 import BrainModelAxis, SeriesAxis
 
     image = open_gray(path)
-    axes = [image.header.get_axis(place) for place in range(image.ndim)]
+    axes = [image.header.get_axis(dimension) for dimension in range(image.ndim)]
     kinds = [type(axis).__name__.removesuffix("Axis").lower() for axis in axes]
     if kinds != ["series", "brainmodel"]:
         raise InputProblem(
@@ -209,15 +209,15 @@ def _gifti_tr(image) -> float | None:
     return None
 
 
-def _columns(part):
+def _columns(image):
     """Values of an image in blocks of grayordinates, each (n_volumes, some)."""
-    if hasattr(part, "darrays"):
-        yield _gifti_series(part)
+    if hasattr(image, "darrays"):
+        yield _gifti_series(image)
         return
-    n = part.shape[1]
+    n = image.shape[1]
     for start in range(0, n, _COLUMNS):
         # one series after the other on the disk
-        yield np.asarray(part.dataobj[:, start : start + _COLUMNS], dtype=np.float32)
+        yield np.asarray(image.dataobj[:, start : start + _COLUMNS], dtype=np.float32)
 
 
 def write_series(path, series, axis, tr: float) -> Path:
@@ -331,12 +331,12 @@ def structures(axis):
     ------
     name : str
         E.g. `CORTEX_LEFT`.
-    place : slice
+    columns : slice
     model : nibabel.cifti2.BrainModelAxis
     """
-    for name, place, model in axis.iter_structures():
-        place = slice(place.start or 0, len(axis) if place.stop is None else place.stop)
-        yield _word(name), place, model
+    for name, columns, model in axis.iter_structures():
+        columns = slice(columns.start or 0, len(axis) if columns.stop is None else columns.stop)
+        yield _word(name), columns, model
 
 
 def coordinates_mm(axis, meshes=None) -> np.ndarray:
@@ -354,9 +354,9 @@ def coordinates_mm(axis, meshes=None) -> np.ndarray:
         In mm, RAS+; NaN for vertices without a mesh.
     """
     coords = np.full((len(axis), 3), np.nan)
-    for name, place, model in structures(axis):
+    for name, columns, model in structures(axis):
         if model.volume_mask.all():
-            coords[place] = model.voxel @ axis.affine[:3, :3].T + axis.affine[:3, 3]
+            coords[columns] = model.voxel @ axis.affine[:3, :3].T + axis.affine[:3, 3]
         elif meshes and name in meshes:
-            coords[place] = np.asarray(meshes[name][0], dtype=np.float64)[model.vertex]
+            coords[columns] = np.asarray(meshes[name][0], dtype=np.float64)[model.vertex]
     return coords

@@ -66,12 +66,12 @@ def n_volumes(path) -> int | None:
     except (OSError, EOFError, zlib.error):
         return None
     for order in "<>":
-        for size, place, letter in ((348, 40, "h"), (540, 16, "q")):
+        for size, offset, letter in ((348, 40, "h"), (540, 16, "q")):
             if len(head) >= size and struct.unpack(order + "i", head[:4])[0] == size:
-                dim = struct.unpack_from(f"{order}8{letter}", head, place)
+                dim = struct.unpack_from(f"{order}8{letter}", head, offset)
                 # four axes of length 1 come first in CIFTI
-                place = 5 if dim[0] == 6 else 4
-                return int(dim[place]) if dim[0] >= 4 else 1
+                axis = 5 if dim[0] == 6 else 4
+                return int(dim[axis]) if dim[0] >= 4 else 1
     return None
 
 

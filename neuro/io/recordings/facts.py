@@ -158,7 +158,7 @@ def _clocks(path, values, labels) -> list[int]:
     with np.errstate(invalid="ignore"):
         # most columns fall at once, and are never looked at as a whole
         likely = np.flatnonzero((np.diff(values[:LOOK].astype(float), axis=0) > 0).all(axis=0))
-    found, even = set(), []
+    clocks, even = set(), []
     for k in sorted({*named, *likely.tolist()}):
         x = values[:, k].astype(np.float64)
         steps = np.diff(x)
@@ -183,11 +183,11 @@ def _clocks(path, values, labels) -> list[int]:
                 f"{steps.min():.3g} to {steps.max():.3g}); resample the traces, or add lost frames "
                 "as NaN"
             )
-        found.add(k)
+        clocks.add(k)
     # a frame number and a time may stand side by side; many even columns are data
     if len(even) <= 2:
-        found |= set(even)
-    return sorted(found)
+        clocks |= set(even)
+    return sorted(clocks)
 
 
 def _rate_of(x, name, fs) -> float | None:

@@ -122,7 +122,7 @@ def _names(series) -> list[str] | None:
 
 def _label(value) -> str:
     if isinstance(value, (list, tuple, np.ndarray)):
-        value = "".join(_label(item) for item in value)
+        value = "".join(_label(entry) for entry in value)
     text = (value.decode() if isinstance(value, bytes) else str(value)).strip()
     return "" if text.lower() in _NOT_IDENTIFIED else text
 

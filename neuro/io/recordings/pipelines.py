@@ -109,8 +109,10 @@ def beside(path) -> dict:
 
 def animal_of(path) -> str:
     """Name of the animal of suite2p's files: the first folder above that suite2p did not name."""
-    parts = [part for part in Path(path).resolve().parts if part != "suite2p"]
-    named = [part for part in parts if not re.fullmatch(r"plane\d+|combined|.*\.npy|/", part)]
+    folders = [folder for folder in Path(path).resolve().parts if folder != "suite2p"]
+    named = [
+        folder for folder in folders if not re.fullmatch(r"plane\d+|combined|.*\.npy|/", folder)
+    ]
     return named[-1] if named else Path(path).stem
 
 
@@ -169,7 +171,7 @@ def load_hdf5(path, variable=None) -> dict:
     with readable(path, "not a readable HDF5 file"), h5py.File(path, "r") as file:
         group = file.get("estimates")
         arrays: dict = {}
-        file.visititems(lambda name, item: arrays.update({name: item}) if _flat(item) else None)
+        file.visititems(lambda name, node: arrays.update({name: node}) if _flat(node) else None)
         estimates = isinstance(group, h5py.Group)
         name = f"estimates/{variable or 'C'}" if estimates else variable
         name = variable if variable in arrays else name
@@ -192,6 +194,6 @@ def load_hdf5(path, variable=None) -> dict:
         return content
 
 
-def _flat(item) -> bool:
-    shape = getattr(item, "shape", None) or ()
-    return len(shape) == 2 and min(shape) > 1 and item.dtype.kind in "fiu"
+def _flat(node) -> bool:
+    shape = getattr(node, "shape", None) or ()
+    return len(shape) == 2 and min(shape) > 1 and node.dtype.kind in "fiu"

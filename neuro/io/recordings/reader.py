@@ -117,8 +117,8 @@ def read_recording(path, *, fs=None, variable=None, time_axis=None) -> Recording
     values, notes = oriented(path, content, time_axis)
     stated, problem = _stated(path, content, fs)
     problems = [problem] if problem else []
-    known = stated if stated is not None else fs
-    values, names, rate, remarks = without_clocks(path, values, content.get("names"), known)
+    fs_hz = stated if stated is not None else fs
+    values, names, rate, remarks = without_clocks(path, values, content.get("names"), fs_hz)
     notes += [*content.get("notes", []), *remarks]
     if rate is None and not problem:
         problems.append(

@@ -43,7 +43,7 @@ def read_parcels(path) -> tuple[np.ndarray, list[str], float | None]:
         raise InputProblem(f"{path}: the file is empty (0 bytes)")
     with readable(path, "not a readable CIFTI file"):
         image = nibabel.load(path)
-        axes = [image.header.get_axis(place) for place in range(image.ndim)]
+        axes = [image.header.get_axis(dimension) for dimension in range(image.ndim)]
         values = np.asarray(image.dataobj, dtype=np.float64)
     kinds = [type(axis).__name__.removesuffix("Axis").lower() for axis in axes]
     if sorted(kinds) != ["parcels", "series"]:

@@ -128,5 +128,5 @@ def names_of(table: pd.DataFrame, where) -> dict[int, str]:
 
 
 def _numeric(column) -> bool:
-    known = column.dropna()
-    return bool(len(known)) and bool(pd.to_numeric(known, errors="coerce").notna().all())
+    values = column.dropna()
+    return bool(len(values)) and bool(pd.to_numeric(values, errors="coerce").notna().all())

@@ -262,10 +262,10 @@ def check_tables(tables: Sequence[RegionSeries]) -> list[str]:
                 f"{len(usual)}{turned}"
             )
         elif tuple(table.regions) != usual:
-            place = next(i for i, name in enumerate(usual) if table.regions[i] != name)
+            column = next(i for i, name in enumerate(usual) if table.regions[i] != name)
             problems.append(
-                f"{table.path or table.run_key}: column {place + 1} is '{table.regions[place]}', "
-                f"in most tables it is '{usual[place]}'; all need the same order"
+                f"{table.path or table.run_key}: column {column + 1} is '{table.regions[column]}', "
+                f"in most tables it is '{usual[column]}'; all need the same order"
             )
     for key, count in Counter(table.run_key for table in tables).items():
         if count > 1:

@@ -103,8 +103,8 @@ def scan_roi_tables(
     ):
         if labels is not None:
             labels = [str(label).removeprefix(f"{entity}-") for label in labels]
-            known = {row[column] for row in everything}
-            problems += unknown_labels(entity, labels, known, str(root))
+            present = {row[column] for row in everything}
+            problems += unknown_labels(entity, labels, present, str(root))
             rows = [row for row in rows if row[column] in labels]
     if problems:
         raise InputProblem(problems)
@@ -113,8 +113,8 @@ def scan_roi_tables(
         sites = dict(zip(participants["participant_id"], participants["site"]))
     for row in rows:
         if not row["site"]:
-            place = sites.get(row["participant_id"])
-            row["site"] = place if isinstance(place, str) else ""
+            site = sites.get(row["participant_id"])
+            row["site"] = site if isinstance(site, str) else ""
         _finish(row, folder, (site_tr or {}).get(row["site"], tr))
     _mark_repeated(rows)
     rows.sort(key=lambda row: (row["participant_id"], row["session"], row["task"], row["run_key"]))
@@ -123,9 +123,9 @@ def scan_roi_tables(
     return table
 
 
-def _row(**known) -> dict:
+def _row(**fields) -> dict:
     empty = dict.fromkeys(COLUMNS, "")
-    return {**empty, "kind": "table", "tr": float("nan"), "status": "ok", **known}
+    return {**empty, "kind": "table", "tr": float("nan"), "status": "ok", **fields}
 
 
 def _from_table(path: Path) -> list[dict]:
@@ -296,18 +296,18 @@ def _from_name(name: Name) -> dict:
 
 def _from_plain_names(root: Path, files: list[str], participants) -> list[dict]:
     """Match free file names with the participants: the longest label that stands alone in it."""
-    known = None
+    labels = None
     if participants is not None:
-        known = sorted(participants["participant_id"].astype(str), key=len, reverse=True)
+        labels = sorted(participants["participant_id"].astype(str), key=len, reverse=True)
     rows: list[dict] = []
     lost: list[str] = []
     for path in files:
         stem = path.removesuffix(Path(path).suffix)
-        label = stem if known is None else owner(stem, known)
+        label = stem if labels is None else owner(stem, labels)
         if label is None:
             lost.append(path)
             continue
-        label = re.sub(r"[^A-Za-z0-9]", "", subject_label(label)) if known is None else label
+        label = re.sub(r"[^A-Za-z0-9]", "", subject_label(label)) if labels is None else label
         rows.append(_row(run_key=f"sub-{label}", participant_id=label, path=path))
     if not rows:
         raise InputProblem(

@@ -196,10 +196,10 @@ def write_timeseries_h5(path, runs: Iterable[RegionSeries]) -> Path:
 def _different(key: str, labels: list[str], expected: list[str]) -> str:
     if len(labels) != len(expected):
         return f"{key}: {len(labels)} regions, the runs before it have {len(expected)}"
-    place = next(i for i, pair in enumerate(zip(labels, expected)) if pair[0] != pair[1])
+    column = next(i for i, pair in enumerate(zip(labels, expected)) if pair[0] != pair[1])
     return (
-        f"{key}: region {place + 1} is '{labels[place]}', the runs before it have "
-        f"'{expected[place]}'; all runs need the same regions in the same order"
+        f"{key}: region {column + 1} is '{labels[column]}', the runs before it have "
+        f"'{expected[column]}'; all runs need the same regions in the same order"
     )
 
 
@@ -223,16 +223,16 @@ def read_timeseries_h5(path, run_keys=None) -> Timeseries:
     """
     needed = ("series", "run_key", "tr", "n_volumes", "region", "participant_id", "site")
     with open_h5(path, needed) as file, readable(path, DAMAGED):
-        known = read_strings(file, "run_key")
-        wanted = known if run_keys is None else [str(key) for key in run_keys]
-        place = {key: number for number, key in enumerate(known)}
-        absent = [key for key in wanted if key not in place]
+        stored = read_strings(file, "run_key")
+        wanted = stored if run_keys is None else [str(key) for key in run_keys]
+        row_of = {key: number for number, key in enumerate(stored)}
+        absent = [key for key in wanted if key not in row_of]
         if absent:
             raise InputProblem(
                 f"{path}: no run '{absent[0]}' ({len(absent)} of {len(wanted)} wanted runs are "
-                f"missing); the file holds {len(known)} runs, e.g. {', '.join(known[:3])}"
+                f"missing); the file holds {len(stored)} runs, e.g. {', '.join(stored[:3])}"
             )
-        rows = np.array([place[key] for key in wanted], dtype=int)
+        rows = np.array([row_of[key] for key in wanted], dtype=int)
         people, sites = (read_strings(file, name) for name in ("participant_id", "site"))
         return Timeseries(
             series=[file["series"][key][()] for key in wanted],

@@ -144,9 +144,9 @@ def load_bold5000(path) -> dict:
     files = by_name(names, root.rglob("*"), root)
     unique = list(dict.fromkeys(files))
     pictures, notes = decoded(unique, root)
-    place = {file: number for number, file in enumerate(unique)}
+    index_of = {file: number for number, file in enumerate(unique)}
     return {
-        "stimuli": HeldPictures(pictures, [place[file] for file in files]),
+        "stimuli": HeldPictures(pictures, [index_of[file] for file in files]),
         "responses": np.concatenate(list(parts.values()), axis=1),
         "stimulus_id": np.array([file.stem for file in files]),
         "unit": [f"{key}{k:04d}" for key, v in parts.items() for k in range(v.shape[1])],
@@ -220,11 +220,11 @@ def load_things(path) -> dict:
     files = by_name(names, root.rglob("*"), root)
     unique = list(dict.fromkeys(files))
     pictures, notes = decoded(unique, root)
-    place = {file: number for number, file in enumerate(unique)}
+    index_of = {file: number for number, file in enumerate(unique)}
     tier = [row.get("trial_type", "") for row in trials]
     marks = [key for key in voxels[0] if _is_mask(voxels, key)]
     return {
-        "stimuli": HeldPictures(pictures, [place[file] for file in files]),
+        "stimuli": HeldPictures(pictures, [index_of[file] for file in files]),
         "responses": values.T,
         "stimulus_id": np.array([Path(name).stem for name in names]),
         "condition": np.array([row.get("concept") or "none" for row in trials]),

@@ -46,10 +46,10 @@ def regions(masks) -> list[str]:
     labels_of: list[list[str]] = [[] for _ in next(iter(masks.values()), ())]
     for kind, mask in masks.items():
         labels = REGIONS[kind]
-        for place in np.flatnonzero(mask > 0):
-            number = int(mask[place])
-            known = number <= len(labels)
-            labels_of[place].append(labels[number - 1] if known else f"{kind}-{number}")
+        for voxel in np.flatnonzero(mask > 0):
+            number = int(mask[voxel])
+            named = number <= len(labels)
+            labels_of[voxel].append(labels[number - 1] if named else f"{kind}-{number}")
     return ["|".join(entry) or "none" for entry in labels_of]
 
 
@@ -90,10 +90,10 @@ def load(path) -> dict:
         values.append((block - block.mean(axis=0)) / np.where(sd > 0, sd, 1))
         ids.append(shown[first : first + len(block)])
     shown_ids = np.concatenate(ids)
-    unique, place = np.unique(shown_ids, return_inverse=True)
+    unique, index = np.unique(shown_ids, return_inverse=True)
     tier = np.where(np.isin(shown_ids, shared), "test", "train")
     return {
-        "stimuli": HeldPictures(_pictures(root, unique), place),
+        "stimuli": HeldPictures(_pictures(root, unique), index),
         "responses": np.concatenate(values).astype(np.float32),
         "stimulus_id": np.array([f"nsd-{k}" for k in shown_ids]),
         **({"tier": tier} if len(set(tier)) == 2 else {}),
@@ -188,10 +188,10 @@ def _pictures(root, numbers):
             raise InputProblem(f"{file}: {len(brick)} pictures, number {numbers.max()} was shown")
         size = min(brick.shape[1], EDGE)
         out = np.empty((len(numbers), 3, size, size), np.uint8)
-        for place, number in enumerate(numbers):
+        for row, number in enumerate(numbers):
             picture = Image.fromarray(brick[number - 1])
             small = picture.resize((size, size), Image.Resampling.BOX)
-            out[place] = np.asarray(small).transpose(2, 0, 1)
+            out[row] = np.asarray(small).transpose(2, 0, 1)
     return out
 
 

@@ -52,11 +52,11 @@ def load_nwb(path, variable=None) -> dict:
 
 
 def _responses(file, trials, path) -> dict:
-    places = [file.acquisition, *(m.data_interfaces for m in file.processing.values())]
-    for place in places:
+    containers = [file.acquisition, *(m.data_interfaces for m in file.processing.values())]
+    for container in containers:
         for name in RESPONSE_NAMES:
-            if name in place:
-                content = {"responses": np.asarray(place[name].data[()])}
+            if name in container:
+                content = {"responses": np.asarray(container[name].data[()])}
                 if file.units is not None and len(file.units) == content["responses"].shape[1]:
                     content |= _names(file.units)
                 return content

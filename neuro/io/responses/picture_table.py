@@ -71,7 +71,7 @@ def load(path) -> dict:
     )
     unique = list(dict.fromkeys(shown))
     pictures, notes = decoded(unique, root)
-    number = {file: place for place, file in enumerate(unique)}
+    number = {file: position for position, file in enumerate(unique)}
     unit, responses = _responses(root, files[0], rows, column)
     return {
         "stimuli": HeldPictures(pictures, [number[file] for file in shown]),
@@ -106,12 +106,12 @@ def _responses(root, file, rows, column):
     if unit:
         values = np.full((len(rows), len(unit)), np.nan, np.float32)
         for number, row in enumerate(rows):
-            for place, key in enumerate(unit):
+            for voxel, key in enumerate(unit):
                 text = (row[key] or "").strip()
                 if text.lower() in MISSING:
                     continue
                 try:
-                    values[number, place] = float(text)
+                    values[number, voxel] = float(text)
                 except ValueError:
                     raise InputProblem(
                         f"{file}: column '{key}', row {number + 1}: '{text[:20]}' is no number; "

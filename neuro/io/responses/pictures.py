@@ -45,7 +45,7 @@ def decoded(files, where):
     from PIL import Image
 
     sizes, out = set(), None
-    for place, file in enumerate(files):
+    for row, file in enumerate(files):
         with readable(file, "not a readable picture"), Image.open(file) as picture:
             sizes.add(picture.size)
             edge = min(picture.size)
@@ -56,7 +56,7 @@ def decoded(files, where):
                 out = np.empty((len(files), 3, size, size), np.uint8)
             if edge != out.shape[2]:
                 square = square.resize(out.shape[2:], Image.Resampling.BOX)
-            out[place] = np.asarray(square).transpose(2, 0, 1)
+            out[row] = np.asarray(square).transpose(2, 0, 1)
     if out is None:
         raise InputProblem(f"{where}: no pictures")
     width, height = max(sizes)

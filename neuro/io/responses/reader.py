@@ -156,9 +156,9 @@ def _load(path: Path, variable, discrete) -> dict:
     from neuro.io.responses import folder as responses_folder
 
     name = path.name
-    known = responses_archives.recognise(path)
-    if known:
-        return known(path, variable)
+    archive = responses_archives.recognise(path)
+    if archive:
+        return archive(path, variable)
     if name.endswith(".nwb") or types_of(path):
         from neuro.io.responses.nwb import load_nwb
 

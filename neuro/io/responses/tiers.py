@@ -84,8 +84,8 @@ def of_trials(tier, kind, family, n_trials):
     # what a stimulus is tested on must not have been seen, whatever the file says
     out = tier.astype("<U10")
     for held, seen in (("test", ("train", "validation")), ("validation", ("train",))):
-        known = np.isin(family, family[out == held]) & np.isin(out, seen)
-        out[known] = "unused"
+        repeated = np.isin(family, family[out == held]) & np.isin(out, seen)
+        out[repeated] = "unused"
     n_unused = int((out != tier).sum())
     note = (
         f"{n_unused} trials repeat a stimulus of a tier they are not in (a test or validation "

@@ -36,9 +36,9 @@ def write_stimulus_response(path, stimuli, responses, tier=None, **optional) -> 
 
     from neuro.io.regions.series import write_strings
 
-    known = {*TRIAL_KEYS, *UNIT_KEYS, "fs", "notes"}
-    if set(optional) - known:
-        raise ValueError(f"unknown part '{sorted(set(optional) - known)[0]}' of the layout")
+    allowed = {*TRIAL_KEYS, *UNIT_KEYS, "fs", "notes"}
+    if set(optional) - allowed:
+        raise ValueError(f"unknown part '{sorted(set(optional) - allowed)[0]}' of the layout")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:

@@ -57,15 +57,18 @@ def read_counts(path) -> CountData:
         value = arrays[fitting[0]]
         sequences = list(value) if value.ndim == 3 else [value]
     problems = [
-        f"{path}: sequence {number}: shape {item.shape}, expected (T, N)"
-        for number, item in enumerate(sequences)
-        if item.ndim != 2 or item.dtype.kind not in "fiub"
+        f"{path}: sequence {number}: shape {sequence.shape}, expected (T, N)"
+        for number, sequence in enumerate(sequences)
+        if sequence.ndim != 2 or sequence.dtype.kind not in "fiub"
     ]
     if problems or not sequences:
         raise InputProblem(problems or f"{path}: no sequence in the file")
     notes = [] if width is not None else ["no bin_s in the file: a bin counts as 1 s"]
     if labels is None:
-        wide = next((item.shape for item in sequences if item.shape[0] < item.shape[1]), None)
+        wide = next(
+            (sequence.shape for sequence in sequences if sequence.shape[0] < sequence.shape[1]),
+            None,
+        )
         if wide:
             raise InputProblem(
                 f"{path}: shape {wide} has more columns than rows: bins or units? Save it as (T, "
@@ -73,8 +76,8 @@ def read_counts(path) -> CountData:
             )
         labels = [str(k + 1) for k in range(sequences[0].shape[1])]
     labels = [str(x) for x in np.ravel(labels)]
-    if all(len(labels) == item.shape[0] != item.shape[1] for item in sequences):
-        sequences = [item.T for item in sequences]
+    if all(len(labels) == sequence.shape[0] != sequence.shape[1] for sequence in sequences):
+        sequences = [sequence.T for sequence in sequences]
         notes.append("units are rows, as the labels say; turned")
     n_units = sequences[0].shape[1]
     if len(labels) != n_units:

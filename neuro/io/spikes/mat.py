@@ -121,33 +121,33 @@ def _from_table(path, table):
     return from_ids(path, times, ids)
 
 
-def _collect(value, place, trains):
+def _collect(value, indices, trains):
     """Depth-first walk through cells and structs; leaves are vectors of times."""
     if isinstance(value, dict):
         if "time" in value:
-            _leaf(value["time"], place, trains)
+            _leaf(value["time"], indices, trains)
         return
     if isinstance(value, np.ndarray) and value.dtype.names:
         for number, entry in enumerate(value.ravel()):
             if "time" in value.dtype.names:
-                _leaf(entry["time"], place if value.size == 1 else (*place, number), trains)
+                _leaf(entry["time"], indices if value.size == 1 else (*indices, number), trains)
         return
     if isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
         items = value if isinstance(value, list) else list(value.ravel())
         # a cell that only wraps another one adds nothing to the name
         for number, entry in enumerate(items):
-            _collect(entry, place if len(items) == 1 else (*place, number), trains)
+            _collect(entry, indices if len(items) == 1 else (*indices, number), trains)
         return
-    _leaf(value, place, trains)
+    _leaf(value, indices, trains)
 
 
-def _leaf(value, place, trains):
+def _leaf(value, indices, trains):
     if isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
         value = value.ravel()[0]
     value = np.asarray(value)
     if value.dtype.kind not in "fiu" or value.size == 0:
         return
-    name = ".".join(str(number + 1) for number in place) or str(len(trains) + 1)
+    name = ".".join(str(number + 1) for number in indices) or str(len(trains) + 1)
     trains.append((name, value.ravel().astype(np.float64)))
 
 
@@ -171,15 +171,15 @@ def _load_hdf5(path):
         return {name: _decode(file, file[name]) for name in names}
 
 
-def _decode(file, item):
+def _decode(file, node):
     import h5py
 
-    if isinstance(item, h5py.Group):
-        return {name: _decode(file, item[name]) for name in item}
-    if item.attrs.get("MATLAB_empty", 0):
+    if isinstance(node, h5py.Group):
+        return {name: _decode(file, node[name]) for name in node}
+    if node.attrs.get("MATLAB_empty", 0):
         return np.empty((0, 0))
-    value = item[()]
-    if item.dtype == h5py.ref_dtype:
+    value = node[()]
+    if node.dtype == h5py.ref_dtype:
         cells = [_decode(file, file[reference]) for reference in np.ravel(value.T)]
         if value.ndim != 2 or min(value.shape) < 2:
             return cells

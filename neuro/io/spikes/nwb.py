@@ -98,15 +98,18 @@ def _regions(path, column):
     electrodes = column.target.table
     if "location" not in electrodes.colnames:
         return [""] * len(column.data)
-    places = _array(electrodes["location"].data)
+    locations = _array(electrodes["location"].data)
     rows = _ragged(column)
     most = max((int(row.max()) for row in rows if len(row)), default=-1)
-    if most >= len(places):
+    if most >= len(locations):
         raise InputProblem(
             f"{path}: a unit lies on electrode {most}, but the table of electrodes has "
-            f"{len(places)} rows; mend the column 'electrodes'"
+            f"{len(locations)} rows; mend the column 'electrodes'"
         )
-    texts = [place.decode() if isinstance(place, bytes) else str(place) for place in places]
+    texts = [
+        location.decode() if isinstance(location, bytes) else str(location)
+        for location in locations
+    ]
     return [texts[int(row[0])] if len(row) else "" for row in rows]
 
 

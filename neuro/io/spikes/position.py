@@ -36,13 +36,13 @@ def read_position(path) -> pd.DataFrame:
         content = path.read_bytes()
     except OSError:
         raise InputProblem(f"{path}: no such file, or not readable") from None
-    place = content.find(END)
-    if place < 0:
+    header_end = content.find(END)
+    if header_end < 0:
         raise InputProblem(f"{path}: no '<End settings>' in the header; not a tracking file")
-    match = re.search(rb"clockrate:\s*(\d+)", content[:place])
+    match = re.search(rb"clockrate:\s*(\d+)", content[:header_end])
     if not match or not int(match[1]):
         raise InputProblem(f"{path}: the header states no clockrate")
-    body = content[place + len(END) :]
+    body = content[header_end + len(END) :]
     records = np.frombuffer(body[: len(body) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
     table = pd.DataFrame({name: records[name].astype(np.int64) for name in _RECORD.names or ()})
     table["time"] = records["time"] / int(match[1])

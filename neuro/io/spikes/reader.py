@@ -183,8 +183,8 @@ def detect(path) -> str:
     kinds = {".nwb": "nwb", ".mat": "mat", ".npz": "counts", ".npy": "counts"}
     kinds |= dict.fromkeys((".txt", ".tsv", ".csv", ".dat"), "table")
     if path.suffix.lower() not in kinds:
-        known = ", ".join(kinds)
-        raise InputProblem(f"{path}: unknown suffix '{path.suffix}'; expected {known}")
+        suffixes = ", ".join(kinds)
+        raise InputProblem(f"{path}: unknown suffix '{path.suffix}'; expected {suffixes}")
     return kinds[path.suffix.lower()]
 
 

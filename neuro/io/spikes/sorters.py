@@ -140,7 +140,7 @@ def _vector(path):
 def _only(folder, pattern):
     files = sorted(folder.glob(pattern))
     if len(files) != 1:
-        what = ", ".join(item.name for item in files) or "none"
+        what = ", ".join(file.name for file in files) or "none"
         raise InputProblem(f"{folder}: expected one file {pattern}; found: {what}")
     return files[0]
 
@@ -175,6 +175,6 @@ def _groups(path) -> dict[int, str]:
         label = next((key for key in ("cluster_id", "id") if key in table), None)
         if column is None or label is None:
             continue
-        known = table[table[column].notna()]
-        return {int(key): str(value) for key, value in zip(known[label], known[column])}
+        labelled = table[table[column].notna()]
+        return {int(key): str(value) for key, value in zip(labelled[label], labelled[column])}
     return {}

@@ -137,6 +137,6 @@ def read_folder(path) -> SpikeData:
 def _only(folder, pattern):
     files = sorted(folder.glob(pattern))
     if len(files) != 1:
-        what = ", ".join(item.name for item in files) or "none"
+        what = ", ".join(file.name for file in files) or "none"
         raise InputProblem(f"{folder}: expected one file {pattern}; found: {what}")
     return files[0]
