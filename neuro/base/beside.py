@@ -67,10 +67,10 @@ def label_stems(stem: str) -> list[str]:
     stem : str
         Name of the image without suffix.
     """
-    parts = stem.split("_")
+    entities = stem.split("_")
     stems = [stem]
     for count in range(1, len(DROPPED) + 1):
-        left = [part for part in parts if part.partition("-")[0] not in DROPPED[:count]]
+        left = [entity for entity in entities if entity.partition("-")[0] not in DROPPED[:count]]
         stems.append("_".join(left))
     return list(dict.fromkeys(stems))
 

@@ -23,14 +23,14 @@ def visible() -> list[str]:
     stated = os.environ.get(VARIABLE)
     if stated is not None:
         return [name.strip() for name in stated.split(",") if name.strip()]
-    known = Path("/proc/driver/nvidia/gpus")
-    if known.is_dir():
-        return [str(k) for k in range(len(list(known.iterdir())))]
+    driver = Path("/proc/driver/nvidia/gpus")
+    if driver.is_dir():
+        return [str(k) for k in range(len(list(driver.iterdir())))]
     try:
-        told = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return []
-    lines = [line for line in told.stdout.splitlines() if line.startswith("GPU ")]
+    lines = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]
     return [str(k) for k in range(len(lines))]
 
 
@@ -55,13 +55,13 @@ def claim(folder=None) -> str | None:
     names = visible()
     if len(names) < 2:
         return None
-    place = Path(folder or Path(tempfile.gettempdir()) / f"neuro-devices-{os.getuid()}")
+    lock_folder = Path(folder or Path(tempfile.gettempdir()) / f"neuro-devices-{os.getuid()}")
     mine = names[os.getpid() % len(names)]
     for name in names:
         file = None
         try:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = open(place / f"{name.replace('/', '-')}.lock", "w")  # noqa: SIM115 - held open
+            lock_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = open(lock_folder / f"{name.replace('/', '-')}.lock", "w")  # noqa: SIM115 - held open
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if file:

@@ -80,8 +80,8 @@ class Tagged:
 
 
 def _changed(tags, changes):
-    for place, value in changes.items():
-        *path, name = place.split(".")
+    for tag, value in changes.items():
+        *path, name = tag.split(".")
         setattr(functools.reduce(getattr, path, tags), name, value)
     return tags
 

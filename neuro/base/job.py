@@ -80,7 +80,7 @@ def run(snakemake):
     for name, value in (
         ("wildcards", wildcards),
         ("parameters", dict(snakemake.params.items())),
-        ("inputs", _head([str(item) for item in snakemake.input])),
+        ("inputs", _head([str(path) for path in snakemake.input])),
         ("seed", snakemake.config.get("execution", {}).get("seed")),
         ("threads", snakemake.threads),
         ("host", platform.node()),

@@ -83,9 +83,9 @@ def versions(*packages: str) -> dict:
 def plain(value):
     """A copy of `value` that JSON can hold; NaN and infinities become None."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [plain(entry) for entry in value]
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
@@ -179,16 +179,16 @@ def _portable(path) -> str:
             return path.relative_to(Path.cwd()).as_posix()
         except ValueError:
             return path.name
-    parts = [part for part in path.parts if part != ".."]
-    return "/".join(parts)
+    components = [component for component in path.parts if component != ".."]
+    return "/".join(components)
 
 
 def _without_folders(value):
     """A copy in which absolute paths have become portable ones."""
     if isinstance(value, dict):
-        return {key: _without_folders(item) for key, item in value.items()}
+        return {key: _without_folders(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_folders(item) for item in value]
+        return [_without_folders(entry) for entry in value]
     if isinstance(value, (str, Path)) and os.path.isabs(value):
         return _portable(value)
     return value
@@ -210,12 +210,12 @@ def bids_uri(path, of=None) -> str:
         another one of the study's folder, `bids:input:x` for one of a data set elsewhere;
         :func:`dataset_description` tells where these are.
     """
-    place = _in_study(path)
-    if place is not None:
+    inside = _in_study(path)
+    if inside is not None:
         own = None if of is None else _in_study(of)
-        if own is not None and place.parts[:2] == own.parts[:2] and place.parts[0] == "results":
-            return f"bids::{_quoted('/'.join(place.parts[2:]))}"
-        return f"bids:study:{_quoted(place.as_posix())}"
+        if own is not None and inside.parts[:2] == own.parts[:2] and inside.parts[0] == "results":
+            return f"bids::{_quoted('/'.join(inside.parts[2:]))}"
+        return f"bids:study:{_quoted(inside.as_posix())}"
     for folder in Path(path).parents:
         if (folder / "dataset_description.json").is_file():
             return f"bids:input:{_quoted(Path(path).relative_to(folder).as_posix())}"

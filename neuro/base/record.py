@@ -92,9 +92,9 @@ class File:
         now = stamp(self.name)
         if now is None or now[0] != self.size:
             return False
-        known = seen.get(self.name)
-        if known and known[1] == self.checksum:
-            return list(now) == known[2:]
+        stamped = seen.get(self.name)
+        if stamped and stamped[1] == self.checksum:
+            return list(now) == stamped[2:]
         return 0 <= now[1] - self.time <= PATIENCE
 
     def same(self) -> bool:
@@ -202,7 +202,7 @@ def end(snakemake, before, beside=()) -> None:
         "Parameters": params,
         "Seed": snakemake.config.get("execution", {}).get("seed"),
         "Inputs": [_row(path, path) for path in before if os.path.isfile(path)],
-        "Outputs": [_row(*item) for item in _written(snakemake.output, beside).items()],
+        "Outputs": [_row(*pair) for pair in _written(snakemake.output, beside).items()],
         "Versions": provenance.versions(*(d for m, d in PACKAGES.items() if m in sys.modules)),
     }
     provenance.write_json(path_of(snakemake.log[0]), sealed(content))
@@ -216,8 +216,8 @@ def _written(outputs, beside=()) -> dict[str, str]:
         own = [provenance.sidecar_path(path)]
         if path.endswith("dataset_description.json"):
             own.append(Path(path).with_name(".bidsignore"))
-        for item in own:
-            sources.setdefault(str(item), output)
+        for companion in own:
+            sources.setdefault(str(companion), output)
     return {path: output for path, output in sources.items() if os.path.isfile(path)}
 
 
@@ -276,9 +276,9 @@ def remember() -> list[str]:
     jobs, lines = _readable()
     for job in jobs:
         for file in job.outputs:
-            known, disk = before.get(file.name), stamp(file.name)
-            if known and known[1] == file.checksum:
-                now[file.name] = known
+            earlier, disk = before.get(file.name), stamp(file.name)
+            if earlier and earlier[1] == file.checksum:
+                now[file.name] = earlier
             elif disk and _settled(file):
                 now[file.name] = [str(job.path), file.checksum, *disk]
             elif disk and file.name not in now:
@@ -311,13 +311,13 @@ def reread(logs) -> list[str]:
 
 def _readable() -> tuple[list[Record], list[str]]:
     """All records, and a line for each that cannot be read."""
-    found, lines = [], []
+    jobs, lines = [], []
     for path in records():
         try:
-            found.append(read(path))
+            jobs.append(read(path))
         except RecordProblem as problem:
             lines += problem.problems
-    return found, lines
+    return jobs, lines
 
 
 def _settled(file) -> bool:
@@ -360,9 +360,9 @@ def altered() -> list[str]:
     A file with another time is looked into; one with the size and time of the last run is not. A
     missing output is no matter here, for it is a target; a missing sidecar is.
     """
-    known = seen()
+    stamps = seen()
     lines, confirmed, again = [], {}, False
-    for name, (path, checksum, size, time) in known.items():
+    for name, (path, checksum, size, time) in stamps.items():
         disk = stamp(name)
         # without a record the job was started and did not end: Snakemake knows
         if disk == (size, time) or not os.path.exists(path):
@@ -376,14 +376,14 @@ def altered() -> list[str]:
             continue  # a target: its job writes what lies beside it, too
         if disk is None:
             lines += [_line(file, "missing")] if file.of != name else []
-        elif file.checksum != checksum and file.untouched(known):
+        elif file.checksum != checksum and file.untouched(stamps):
             again = True  # by a run that did not end
         elif file.same():
             confirmed[name] = [path, file.checksum, *disk]
         else:
             lines.append(_line(file, "altered"))
     if confirmed:
-        _write(known | confirmed)
+        _write(stamps | confirmed)
     if again:
         age(_readable()[0])
     return lines

@@ -144,9 +144,9 @@ def _inputs(jobs, made, outside, seen) -> Iterator[Finding]:
 
 
 def _settings(jobs, plan, writing) -> Iterator[Finding]:
-    known = {job.path: job for job in jobs}
+    by_path = {job.path: job for job in jobs}
     for path, row in sorted(plan.items()):
-        job = known.get(path)
+        job = by_path.get(path)
         if row["rule"] == writing:
             continue
         if job is None:
@@ -159,8 +159,8 @@ def _settings(jobs, plan, writing) -> Iterator[Finding]:
 def _packages(jobs) -> Iterator[Finding]:
     counts: dict[tuple[str, str], int] = {}
     for job in jobs:
-        for item in job.versions.items():
-            counts[item] = counts.get(item, 0) + 1
+        for package in job.versions.items():
+            counts[package] = counts.get(package, 0) + 1
     for (name, version), count in sorted(counts.items()):
         try:
             now = metadata.version(name)
