@@ -178,8 +178,8 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         names = sites_of(site, len(X))
         self.covariates_ = CovariateCode().learn(covariates, len(X))
         kept = self.covariates_.transform(covariates, len(X))
-        levels, place, count = np.unique(names, return_inverse=True, return_counts=True)
-        hot = (place[:, None] == np.arange(len(levels))).astype(np.float64)
+        levels, code, count = np.unique(names, return_inverse=True, return_counts=True)
+        hot = (code[:, None] == np.arange(len(levels))).astype(np.float64)
         design = np.concatenate([hot, kept], axis=1)
         if np.linalg.matrix_rank(design) < design.shape[1]:
             raise ValueError(
@@ -203,7 +203,7 @@ class ComBat(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             )
         self.sites_ = {}
         for number, name in enumerate(levels):
-            here = place == number
+            here = code == number
             effect = self._effect(values[here])
             self.sites_[str(name)] = effect
             values[here] = (values[here] - effect.offset) / effect.spread
@@ -328,14 +328,14 @@ class CovBat(ComBat):
         centred = centred / self.residual_scale_
         self.axes_ = _leading_axes(centred, self.variance)
         scores = centred @ self.axes_.T
-        levels, place, count = np.unique(names, return_inverse=True, return_counts=True)
-        means = np.stack([scores[place == k].mean(axis=0) for k in range(len(levels))])
-        unit = np.sqrt(((scores - means[place]) ** 2).mean(axis=0))
+        levels, code, count = np.unique(names, return_inverse=True, return_counts=True)
+        means = np.stack([scores[code == k].mean(axis=0) for k in range(len(levels))])
+        unit = np.sqrt(((scores - means[code]) ** 2).mean(axis=0))
         self.unit_ = np.where(unit > 0, unit, 1.0)
         self.score_level_ = count / len(X) @ means
         scores = (scores - self.score_level_) / self.unit_
         self.scores_ = {
-            str(name): site_effect(scores[place == k], eb=False)
+            str(name): site_effect(scores[code == k], eb=False)
             for k, name in enumerate(levels)
             if count[k] > 2
         }

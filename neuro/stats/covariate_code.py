@@ -63,14 +63,14 @@ class CovariateCode:
                 parts.append(table[name].to_numpy(dtype=np.float64)[:, None])
                 continue
             values = table[name].astype(str).to_numpy()
-            known = self.levels_[name]
-            new = sorted(set(values) - set(known))
+            levels = self.levels_[name]
+            new = sorted(set(values) - set(levels))
             if new:
                 raise ValueError(
                     f"covariates: level '{new[0]}' of '{name}' was not in the fit "
-                    f"(known: {', '.join(known)})"
+                    f"(known: {', '.join(levels)})"
                 )
-            parts.append((values[:, None] == np.array(known[1:])[None]).astype(np.float64))
+            parts.append((values[:, None] == np.array(levels[1:])[None]).astype(np.float64))
         return np.concatenate(parts, axis=1) - self.mean_
 
 

@@ -26,8 +26,8 @@ def adjusted_p(p) -> np.ndarray:
     """
     p = np.asarray(p, dtype=np.float64)
     flat, out = p.ravel(), np.full(p.size, np.nan)
-    known = np.flatnonzero(np.isfinite(flat))
-    order = known[np.argsort(flat[known])]
+    finite = np.flatnonzero(np.isfinite(flat))
+    order = finite[np.argsort(flat[finite])]
     scaled = flat[order] * len(order) / np.arange(1, len(order) + 1)
     out[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return out.reshape(p.shape)

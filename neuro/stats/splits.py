@@ -154,9 +154,9 @@ def content_ids(items) -> np.ndarray:
     seen: dict[bytes, int] = {}
     ids = np.empty(len(items), dtype=np.int64)
     for first in range(0, len(items), _BLOCK):
-        for place, item in enumerate(np.asarray(items[first : first + _BLOCK]), first):
-            key = hashlib.blake2b(np.ascontiguousarray(item).tobytes(), digest_size=16).digest()
-            ids[place] = seen.setdefault(key, len(seen))
+        for row, array in enumerate(np.asarray(items[first : first + _BLOCK]), first):
+            key = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
+            ids[row] = seen.setdefault(key, len(seen))
     return ids
 
 
@@ -318,17 +318,17 @@ def window_places(items) -> np.ndarray | None:
     still = np.zeros(max(n - 1, 0), bool)
     before = None
     for first in range(0, n, _BLOCK):
-        for k, item in enumerate(np.asarray(items[first : first + _BLOCK]), first):
+        for k, window in enumerate(np.asarray(items[first : first + _BLOCK]), first):
             if before is not None:
-                still[k - 1] = (item == item[:1]).all()
+                still[k - 1] = (window == window[:1]).all()
                 for s in range(1, length - 1):
-                    if (before[s] == item[0]).all():
-                        fits[k - 1, s] = (before[s:] == item[:-s]).all()
-            before = item
-    told = fits[~still]
-    if len(told) < 2 or told.mean(axis=0).max() < 0.5:
+                    if (before[s] == window[0]).all():
+                        fits[k - 1, s] = (before[s:] == window[:-s]).all()
+            before = window
+    moving = fits[~still]
+    if len(moving) < 2 or moving.mean(axis=0).max() < 0.5:
         return None
-    step = int(told.sum(axis=0).argmax())
+    step = int(moving.sum(axis=0).argmax())
     return np.concatenate([[0], np.cumsum(np.where(fits[:, step], step, length))])
 
 

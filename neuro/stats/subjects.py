@@ -85,43 +85,43 @@ def select_subjects(
     rows = []
     for who in participants["participant_id"][dx.isna() & participants["dx"].isna()]:
         rows.append(exclusion(who, step, "no diagnosis"))
-    known = participants[dx.isin((0, 1))].copy()
-    known["dx"] = dx[known.index].astype(int)
-    nowhere = known["site"].isna()
-    if len(known) and nowhere.all():
+    diagnosed = participants[dx.isin((0, 1))].copy()
+    diagnosed["dx"] = dx[diagnosed.index].astype(int)
+    nowhere = diagnosed["site"].isna()
+    if len(diagnosed) and nowhere.all():
         problems.append(
-            f"participants: no site for {len(known)} subjects, first "
-            f"'{known['participant_id'].iloc[0]}'; give every subject a site (one name for all is "
-            "fine)"
+            f"participants: no site for {len(diagnosed)} subjects, first "
+            f"'{diagnosed['participant_id'].iloc[0]}'; give every subject a site (one name for all "
+            "is fine)"
         )
     else:
-        rows += [exclusion(who, step, "no site") for who in known["participant_id"][nowhere]]
-        known = known[~nowhere]
+        rows += [exclusion(who, step, "no site") for who in diagnosed["participant_id"][nowhere]]
+        diagnosed = diagnosed[~nowhere]
     for name in ("site", "dx"):
-        several = known.groupby("participant_id")[name].nunique()
+        several = diagnosed.groupby("participant_id")[name].nunique()
         if (several > 1).any():
             problems.append(
                 f"participants: '{several.idxmax()}' has {several.max()} values of '{name}'"
             )
     if problems:
         raise InputProblem(problems)
-    known["site_group"] = merged_sites(known["site"], site_groups)
-    classes = known.groupby("site_group")["dx"].agg(["nunique", "size", "max"])
+    diagnosed["site_group"] = merged_sites(diagnosed["site"], site_groups)
+    classes = diagnosed.groupby("site_group")["dx"].agg(["nunique", "size", "max"])
     for name, row in classes[classes["nunique"] < 2].iterrows():
         if not keep_single_class_sites:
             kind = "cases" if row["max"] else "controls"
             reason = f"site with {kind} only, used for maps but not for classification"
-            for who in known["participant_id"][known["site_group"] == name]:
+            for who in diagnosed["participant_id"][diagnosed["site_group"] == name]:
                 rows.append(exclusion(who, step, reason, name))
-            known = known[known["site_group"] != name]
-    if known["dx"].nunique() < 2:
+            diagnosed = diagnosed[diagnosed["site_group"] != name]
+    if diagnosed["dx"].nunique() < 2:
         counts = participants["site"].astype(str)[dx.notna()].value_counts()
         levels = ", ".join(f"{name} ({count})" for name, count in counts.items()) or "none"
         raise InputProblem(
             "participants: only one class is left for the diagnosis; it needs cases (dx 1) and "
             f"controls (dx 0) within a site; sites: {levels}"
         )
-    return known.reset_index(drop=True), rows
+    return diagnosed.reset_index(drop=True), rows
 
 
 def possible_schemes(selected, schemes, step: str = "adhd_features"):

@@ -49,7 +49,7 @@ def first_best(scores, tolerance: float = TIE):
         Along the first axis, as `argmax`; 0 where no value is a number.
     """
     scores = np.asarray(scores)
-    known = np.where(np.isnan(scores), -np.inf, scores)
-    best = known.max(axis=0)
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    best = filled.max(axis=0)
     slack = tolerance * np.abs(np.where(np.isfinite(best), best, 0))
-    return (known >= best - slack).argmax(axis=0)
+    return (filled >= best - slack).argmax(axis=0)

@@ -19,9 +19,9 @@ def map_z(values) -> np.ndarray:
         NaN stays NaN.
     """
     values = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(values)
+    finite = np.isfinite(values)
     out = np.full(values.shape, np.nan)
-    if known.any():
-        spread = values[known].std()
-        out[known] = (values[known] - values[known].mean()) / (spread if spread > 0 else 1.0)
+    if finite.any():
+        spread = values[finite].std()
+        out[finite] = (values[finite] - values[finite].mean()) / (spread if spread > 0 else 1.0)
     return out

@@ -122,8 +122,8 @@ class PermutedModel:
         self.effect = np.full((n_measures, design.effect.shape[1]), np.nan)
         self.statistic, self.z, self.p, self.explained = np.full((4, n_measures), np.nan)
         self.groups: list[Group] = []
-        known = np.isfinite(Y)
-        patterns, member = np.unique(known, axis=1, return_inverse=True)
+        finite = np.isfinite(Y)
+        patterns, member = np.unique(finite, axis=1, return_inverse=True)
         for number, pattern in enumerate(patterns.T):
             if pattern.mean() < COVERAGE:
                 continue

@@ -73,8 +73,8 @@ def components(z, pairs, n_nodes: int, threshold: float) -> Components:
     # every map and sign has nodes of its own: one graph for all of them
     start = (2 * row + (value < 0)) * n_nodes
     first, second = start + pairs[edge, 0], start + pairs[edge, 1]
-    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    ends = place[: len(first)], place[len(first) :]
+    used, node = np.unique(np.concatenate([first, second]), return_inverse=True)
+    ends = node[: len(first)], node[len(first) :]
     graph = coo_array((np.ones(len(first), dtype=np.int8), ends), shape=(len(used),) * 2)
     count, of_node = connected_components(graph, directed=False)
     member = of_node[ends[0]]
