@@ -306,15 +306,17 @@ def compcor_columns(table, meta, n_components, where="confounds") -> tuple[list[
     """
     names, notes, problems = [], [], []
     for tissue in ("WM", "CSF"):
-        found = component_names(table, meta, tissue)
-        if not found:
+        components = component_names(table, meta, tissue)
+        if not components:
             reason = (
                 "the JSON names none" if meta else "there is no JSON that tells their masks apart"
             )
             problems.append(f"{where}: no {tissue} component for strategy 'acompcor': {reason}")
-        elif len(found) < n_components:
-            notes.append(f"{where}: {len(found)} {tissue} components, {n_components} asked for")
-        names += found[:n_components]
+        elif len(components) < n_components:
+            notes.append(
+                f"{where}: {len(components)} {tissue} components, {n_components} asked for"
+            )
+        names += components[:n_components]
     cosines = sorted(name for name in table.columns if name.startswith("cosine"))
     if not cosines:
         problems.append(

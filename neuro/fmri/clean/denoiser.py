@@ -196,8 +196,8 @@ class Denoiser(Params):
         self.constant_series_ = np.zeros(series.shape[1], dtype=bool)
         width = max(64, BLOCK_BYTES // (8 * rows.size))
         for start in range(0, series.shape[1], width):
-            part = slice(start, start + width)
-            block = series[:, part] if everything else series[rows, part]
+            columns = slice(start, start + width)
+            block = series[:, columns] if everything else series[rows, columns]
             block = np.asarray(block, dtype=np.float64)
             first = block[0]
             # The mean is removed by the matrix; taking it out first keeps rounding small.
@@ -207,8 +207,8 @@ class Denoiser(Params):
             flat |= ~np.isfinite(block.sum(axis=0))
             if flat.any():
                 block[:, flat] = 0
-            out[:, part] = self.operator_ @ block
-            self.constant_series_[part] = flat
+            out[:, columns] = self.operator_ @ block
+            self.constant_series_[columns] = flat
         self.n_constant_ = int(self.constant_series_.sum())
         return out
 

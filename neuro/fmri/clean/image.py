@@ -131,7 +131,7 @@ def write_run(result, image, mask_img, files: RunFiles, sources, *, space="") ->
 
     side = {
         "parameters": result.parameters,
-        "inputs": [item for item in sources if item],
+        "inputs": [source for source in sources if source],
         "packages": PACKAGES,
         "Notes": result.notes,
         **({"Space": space} if space else {}),

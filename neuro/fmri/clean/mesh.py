@@ -210,10 +210,10 @@ def smooth_grayordinates(series, axis, fwhm, meshes, *, use=None) -> tuple[np.nd
     out = np.array(series, dtype=np.float32)
     use = np.ones(len(axis), dtype=bool) if use is None else np.asarray(use)
     untouched = []
-    for name, place, model in structures(axis):
-        live = use[place]
+    for name, columns, model in structures(axis):
+        live = use[columns]
         if model.volume_mask.all():
-            _smooth_voxels(out[:, place], model, axis.affine, fwhm, live)
+            _smooth_voxels(out[:, columns], model, axis.affine, fwhm, live)
         elif name in meshes:
             coords, faces = meshes[name]
             inside = np.zeros(len(coords), dtype=bool)
@@ -221,10 +221,10 @@ def smooth_grayordinates(series, axis, fwhm, meshes, *, use=None) -> tuple[np.nd
             kernel = HeatKernel(coords, faces, fwhm, inside)
             whole = np.zeros((min(len(out), _COLUMNS), len(coords)), dtype=np.float32)
             for start in range(0, len(out), _COLUMNS):
-                rows = out[start : start + _COLUMNS, place]
-                part = whole[: len(rows)]
-                part[:, model.vertex] = rows
-                smoothed = kernel(part)[:, model.vertex]
+                rows = out[start : start + _COLUMNS, columns]
+                block = whole[: len(rows)]
+                block[:, model.vertex] = rows
+                smoothed = kernel(block)[:, model.vertex]
                 rows[:, live] = smoothed[:, live]
         else:
             untouched.append(name)

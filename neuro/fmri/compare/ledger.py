@@ -110,12 +110,12 @@ def judged(edges, runs, kind, apart, network, random_state=0) -> dict:
         row |= {"qc_fc_median_abs_r": motion.median_abs_r, "distance_slope": motion.slope}
         row["distance_r"] = motion.distance_r
     z = fisher_z(mean.astype(float)) if kind in ("pearson", "partial") else mean.astype(float)
-    known = network is not None and len(set(network[network >= 0].tolist())) > 1
-    if known:
+    assigned = network is not None and len(set(network[network >= 0].tolist())) > 1
+    if assigned:
         row["network_contrast"] = contrast(z, network)
-    parts = network if known else communities(z, random_state)
-    row["modularity"] = modularity(z, parts)
-    row["communities"] = "networks" if known else "found"
+    membership = network if assigned else communities(z, random_state)
+    row["modularity"] = modularity(z, membership)
+    row["communities"] = "networks" if assigned else "found"
     return row | identified(edges, runs["participant_id"].tolist())
 
 

@@ -97,14 +97,14 @@ def _amplitudes(series, tr, band, kept, everything):
     total = np.full(series.shape[1], np.nan)
     width = max(64, BLOCK_BYTES // (8 * max(len(series), 1)))
     for start in range(0, series.shape[1], width):
-        part = slice(start, start + width)
-        block = np.asarray(series[:, part], dtype=np.float64)
+        columns = slice(start, start + width)
+        block = np.asarray(series[:, columns], dtype=np.float64)
         live = live_columns(block)
         block = np.where(live, block, 0.0)
         block = block - block.mean(axis=0)
         size = np.sqrt(((cosine @ block) ** 2 + (sine @ block) ** 2) / len(block))
-        mean[part] = np.where(live, size[inside[used]].mean(axis=0), np.nan)
-        total[part] = np.where(live, size.sum(axis=0), np.nan)
+        mean[columns] = np.where(live, size[inside[used]].mean(axis=0), np.nan)
+        total[columns] = np.where(live, size.sum(axis=0), np.nan)
     return mean, total, int(inside.sum())
 
 

@@ -52,10 +52,10 @@ def run_rows(name, run: RunMaps, seeds) -> list[dict]:
     values = read_map(run.image, nifti.load_mask(run.mask))
     rows = []
     for column, seed in zip(values.T, list(seeds) if name == "seed" else ["n/a"]):
-        known = column[np.isfinite(column)]
-        size = (known.mean(), known.std()) if len(known) else (np.nan, np.nan)
+        finite = column[np.isfinite(column)]
+        size = (finite.mean(), finite.std()) if len(finite) else (np.nan, np.nan)
         where = (run.run_key, run.participant_id, run.site, name, seed)
-        rows.append(dict(zip(RUN_COLUMNS, (*where, len(known), *size))))
+        rows.append(dict(zip(RUN_COLUMNS, (*where, len(finite), *size))))
     return rows
 
 
@@ -97,9 +97,9 @@ def group_volume(name, runs):
             if own is None:
                 own = np.zeros((*first.shape[:3], values.shape[1]))
                 own_n = np.zeros(own.shape, dtype=np.int32)
-            inside, known = np.asarray(mask.dataobj) > 0, np.isfinite(values)
-            own[inside] += np.where(known, values, 0.0)
-            own_n[inside] += known
+            inside, finite = np.asarray(mask.dataobj) > 0, np.isfinite(values)
+            own[inside] += np.where(finite, values, 0.0)
+            own_n[inside] += finite
         if total is None:
             total, count = np.zeros(own.shape), np.zeros(own.shape, dtype=np.int32)
         total += own / np.maximum(own_n, 1)
@@ -126,10 +126,10 @@ def region_stack(name, runs, regions) -> np.ndarray:
             raise InputProblem(f"{run.table}: its regions are not those of the other runs")
         values = table.to_numpy(float)
         if name in RELATIVE:
-            known = read_map(run.image, nifti.load_mask(run.mask))
-            known = known[np.isfinite(known)]
-            spread = known.std() if known.size else 1.0
-            mean = known.mean() if known.size else 0.0
+            voxels = read_map(run.image, nifti.load_mask(run.mask))
+            voxels = voxels[np.isfinite(voxels)]
+            spread = voxels.std() if voxels.size else 1.0
+            mean = voxels.mean() if voxels.size else 0.0
             values = (values - mean) / (spread if spread > 0 else 1.0)
         rows.append(values[0] if name != "seed" else values.T)
     return np.stack(rows)
@@ -177,9 +177,9 @@ def region_table(name, stack, people, regions, seeds) -> pd.DataFrame:
 
 def _known_mean(values) -> np.ndarray:
     """Mean over the first axis of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    n = known.sum(axis=0)
-    return np.where(n > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(n, 1), np.nan)
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
+    return np.where(n > 0, np.where(finite, values, 0.0).sum(axis=0) / np.maximum(n, 1), np.nan)
 
 
 def gather(files, seeds):

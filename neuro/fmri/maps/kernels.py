@@ -19,8 +19,8 @@ def rank(values, order, live, ranks, ties):
             first = values[row, order[row, start]]
             while stop < n and values[row, order[row, stop]] == first:
                 stop += 1
-            for place in range(start, stop):
-                ranks[row, order[row, place]] = start + stop + 1
+            for position in range(start, stop):
+                ranks[row, order[row, position]] = start + stop + 1
             size = np.int64(stop - start)
             ties[row] += size * size * size - size
             start = stop
@@ -38,8 +38,8 @@ def concordance(ranks, ties, live, neighbours):
             continue
         total[:] = 0
         members, tied = np.int64(0), np.int64(0)
-        for place in range(neighbours.shape[1]):
-            other = neighbours[voxel, place]
+        for neighbour in range(neighbours.shape[1]):
+            other = neighbours[voxel, neighbour]
             if other < 0 or not live[other]:
                 continue
             members += 1

@@ -44,8 +44,8 @@ def grid_neighbours(mask, n_neighbours=27) -> np.ndarray:
     reach = np.abs(steps).sum(axis=1)
     steps = steps[reach <= {7: 1, 19: 2, 27: 3}[n_neighbours]]
     steps = steps[np.argsort(np.abs(steps).sum(axis=1), kind="stable")]
-    place = np.argwhere(mask) + 1
-    return np.stack([padded[tuple((place + step).T)] for step in steps], axis=1)
+    voxels = np.argwhere(mask) + 1
+    return np.stack([padded[tuple((voxels + step).T)] for step in steps], axis=1)
 
 
 def reho(series, neighbours) -> np.ndarray:
@@ -98,11 +98,11 @@ def reho(series, neighbours) -> np.ndarray:
     ties = np.zeros(n_voxels, dtype=np.int64)
     live = np.zeros(n_voxels, dtype=bool)
     for start in range(0, n_voxels, _ROWS):
-        part = slice(start, start + _ROWS)
-        block = np.ascontiguousarray(series[:, part].T)
-        live[part] = live_columns(block.T)
+        voxels = slice(start, start + _ROWS)
+        block = np.ascontiguousarray(series[:, voxels].T)
+        live[voxels] = live_columns(block.T)
         rank = _rank if small else kernels.rank
-        rank(block, np.argsort(block, axis=1), live[part], ranks[part], ties[part])
+        rank(block, np.argsort(block, axis=1), live[voxels], ranks[voxels], ties[voxels])
     return (_concordance if small else kernels.concordance)(ranks, ties, live, neighbours)
 
 
@@ -112,11 +112,11 @@ def _rank(values, order, live, ranks, ties) -> None:
     sorted_ = np.take_along_axis(values, order, axis=1)
     other = np.ones(values.shape, dtype=bool)
     other[:, 1:] = sorted_[:, 1:] != sorted_[:, :-1]
-    place = np.arange(n)
-    start = np.maximum.accumulate(np.where(other, place, 0), axis=1)
+    position = np.arange(n)
+    start = np.maximum.accumulate(np.where(other, position, 0), axis=1)
     last = np.ones(values.shape, dtype=bool)
     last[:, :-1] = other[:, 1:]
-    stop = np.where(last, place + 1, n)
+    stop = np.where(last, position + 1, n)
     stop = np.minimum.accumulate(stop[:, ::-1], axis=1)[:, ::-1]
     np.put_along_axis(ranks, order, (start + stop + 1).astype(ranks.dtype), axis=1)
     # each of t equal values brings t^2 - 1
@@ -129,11 +129,11 @@ def _concordance(ranks, ties, live, neighbours) -> np.ndarray:
     n = ranks.shape[1]
     # a last row of zeros stands for nobody, to whom -1 points
     ranks = np.vstack([ranks, np.zeros((1, n), ranks.dtype)]).astype(np.int64)
-    ties, known = np.append(ties, 0), np.append(live, False)
+    ties, padded = np.append(ties, 0), np.append(live, False)
     total = np.zeros((len(neighbours), n), dtype=np.int64)
     for column in neighbours.T:
         total += ranks[column]
-    members = known[neighbours].sum(axis=1)
+    members = padded[neighbours].sum(axis=1)
     tied = ties[neighbours].sum(axis=1)
     above = 3 * (total**2).sum(axis=1) - 3 * members**2 * n * (n + 1) ** 2
     below = members**2 * n * (n**2 - 1) - members * tied

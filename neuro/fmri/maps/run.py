@@ -69,22 +69,22 @@ def run_maps(
     unknown = [name for name in names if name not in MAPS]
     if unknown:
         raise ValueError(f"maps: got '{unknown[0]}', expected some of {', '.join(MAPS)}")
-    found = {}
+    maps = {}
     if "alff" in names:
-        found["alff"] = alff(denoised, tr, band, kept)
+        maps["alff"] = alff(denoised, tr, band, kept)
     if "falff" in names:
         if unfiltered is None:
             raise ValueError("maps: 'falff' needs series that were not filtered")
-        found["falff"] = falff(unfiltered, tr, band, kept)
+        maps["falff"] = falff(unfiltered, tr, band, kept)
     if "reho" in names:
         from neuro.fmri.maps.reho import grid_neighbours, reho
 
         inside = np.asarray(mask_img.dataobj) > 0
-        found["reho"] = reho(denoised, grid_neighbours(inside, n_neighbours))
+        maps["reho"] = reho(denoised, grid_neighbours(inside, n_neighbours))
     if "seed" in names:
         coords = nifti.mask_coords_mm(mask_img)
-        found["seed"] = seed_maps(denoised, coords, seeds or {}, radius_mm)
-    return {name: found[name] for name in names}
+        maps["seed"] = seed_maps(denoised, coords, seeds or {}, radius_mm)
+    return {name: maps[name] for name in names}
 
 
 def unfiltered_series(series, confounds, kept, tr, *, polynomials=False) -> np.ndarray:
@@ -212,10 +212,10 @@ def region_means(maps, parcels) -> dict:
     dict of str to pandas.DataFrame
         A column per region, a row per volume of the map; regions with too little coverage are NaN.
     """
-    found = {}
+    by_map = {}
     for name, values in maps.items():
         rows = values[None] if values.ndim == 1 else values.T
         # seed by seed: a seed without signal would leave no voxel to the others
         means = np.concatenate([parcels.transform(row[None]) for row in rows])
-        found[name] = pd.DataFrame(means, columns=parcels.labels_)
-    return found
+        by_map[name] = pd.DataFrame(means, columns=parcels.labels_)
+    return by_map

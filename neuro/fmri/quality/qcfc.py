@@ -117,8 +117,8 @@ def qc_fc(edges, mean_fd, distances=None, alpha=0.05) -> QcFc:
         distances = np.asarray(distances, dtype=np.float64)
         if distances.size != edges.shape[1]:
             raise ValueError(f"distances: {distances.size} values for {edges.shape[1]} edges")
-    known = np.isfinite(mean_fd)
-    edges, mean_fd = edges[known], mean_fd[known]
+    measured = np.isfinite(mean_fd)
+    edges, mean_fd = edges[measured], mean_fd[measured]
     if mean_fd.size < LEAST:
         raise ValueError(
             f"mean_fd: {mean_fd.size} subjects with a value, at least {LEAST} are needed"

@@ -114,8 +114,8 @@ def steady_fd(fd) -> np.ndarray:
     NaN before the first finite value stands for dropped volumes and for the first volume.
     """
     fd = np.asarray(fd, dtype=float)
-    known = np.flatnonzero(np.isfinite(fd))
-    trace = fd[max(known[0] - 1, 0) :]
+    measured = np.flatnonzero(np.isfinite(fd))
+    trace = fd[max(measured[0] - 1, 0) :]
     return np.where(np.isfinite(trace), trace, 0.0)
 
 
@@ -221,7 +221,7 @@ def orthogonal_slices(mask_img, **maps) -> dict:
     inside = upright(mask)
     size = voxel_sizes(mask_img.affine)
     source = np.argsort(turn[:, 0])
-    index = [round(float(np.mean(place))) for place in np.nonzero(inside)]
+    index = [round(float(np.mean(indices))) for indices in np.nonzero(inside)]
     out = {
         "slice_index": np.asarray(index, dtype=np.int32),
         "voxel_mm": size[source].astype(np.float32),

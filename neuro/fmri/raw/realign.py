@@ -206,8 +206,8 @@ class RigidRealign(Params):
         return np.array([rigid_params(matrix, self.center_) for matrix in self.matrices_])
 
     def _set_center(self, affine):
-        place = np.array([axis.mean() for axis in np.nonzero(self.mask_)])
-        self.center_ = affine[:3, :3] @ place + affine[:3, 3]
+        voxel = np.array([axis.mean() for axis in np.nonzero(self.mask_)])
+        self.center_ = affine[:3, :3] @ voxel + affine[:3, 3]
 
     def _align_all(self, data, affine, reference, start):
         n_volumes = data.shape[3]
@@ -362,8 +362,8 @@ def _inside(mapping, shape, volume_shape) -> np.ndarray:
     axes = np.ogrid[tuple(slice(n) for n in shape)]
     inside = np.ones(shape, dtype=bool)
     for row, n in zip(mapping[:3], volume_shape):
-        place = sum(weight * axis for weight, axis in zip(row, axes)) + row[3]
-        inside &= (place > -1e-6) & (place < n - 1 + 1e-6)
+        position = sum(weight * axis for weight, axis in zip(row, axes)) + row[3]
+        inside &= (position > -1e-6) & (position < n - 1 + 1e-6)
     return inside
 
 

@@ -115,7 +115,7 @@ def realign_run(
     space = "template, by the affine of the user" if affine else "native"
     side = {
         "parameters": {**settings, "drop_volumes": drop},
-        "inputs": [item for item in (bold, affine, target) if item],
+        "inputs": [source for source in (bold, affine, target) if source],
         "packages": ("numpy", "scipy", "nibabel", "numba"),
         "Space": space,
         **_slice_timing(bold),
@@ -131,11 +131,11 @@ def realign_run(
     method = {"reference": files.bold, "Method": "threshold of the mean image"}
     save_mask(files.mask, mask, affine_out, code, **method, **side)
     fd = table["framewise_displacement"].to_numpy(dtype=float)
-    known = fd[np.isfinite(fd)]
+    finite = fd[np.isfinite(fd)]
     return {
         "n_failed": int(model.failed_.sum()),
-        "mean_fd": float(known.mean()) if known.size else 0.0,
-        "max_fd": float(known.max()) if known.size else 0.0,
+        "mean_fd": float(finite.mean()) if finite.size else 0.0,
+        "max_fd": float(finite.max()) if finite.size else 0.0,
         "n_mask": int(mask.sum()),
         "space": space,
     }

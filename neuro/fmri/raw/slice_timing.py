@@ -89,14 +89,14 @@ def shift_matrix(n_timepoints, shift) -> np.ndarray:
     identity = np.eye(n)
     if shift == 0:
         return identity
-    place = np.arange(n) - (n - 1) / 2
-    slope = place / (place @ place)
-    rest = identity - 1.0 / n - np.outer(place, slope)
+    sample = np.arange(n) - (n - 1) / 2
+    slope = sample / (sample @ sample)
+    rest = identity - 1.0 / n - np.outer(sample, slope)
     extended = np.vstack([rest, rest[-2:0:-1]])
     frequency = np.fft.rfftfreq(len(extended))
     spectrum = np.fft.rfft(extended, axis=0) * np.exp(2j * np.pi * frequency * shift)[:, None]
     moved = np.fft.irfft(spectrum, n=len(extended), axis=0)[:n]
-    return moved + 1.0 / n + np.outer(place + shift, slope)
+    return moved + 1.0 / n + np.outer(sample + shift, slope)
 
 
 def shift_slices(data, tr, slice_times, axis=2, reference=0.5, *, reverse=False) -> np.ndarray:
@@ -154,9 +154,9 @@ def shift_slices(data, tr, slice_times, axis=2, reference=0.5, *, reverse=False)
         for start in range(0, len(flat), width):
             block = slice(start, start + width)
             moved[block] = flat[block].astype(np.float64) @ matrices[shift]
-        place: list = [slice(None)] * 4
-        place[axis] = k
-        out[tuple(place)] = moved.reshape(before.shape)
+        index: list = [slice(None)] * 4
+        index[axis] = k
+        out[tuple(index)] = moved.reshape(before.shape)
     return out
 
 

@@ -56,8 +56,8 @@ def blur_matrix(n, sigma) -> np.ndarray:
     matrix = np.zeros((n, n))
     period = 2 * (n - 1)
     for step, weight in zip(offset, kernel):
-        place = np.abs((np.arange(n) + step) % period)
-        np.add.at(matrix, (np.arange(n), np.where(place > n - 1, period - place, place)), weight)
+        column = np.abs((np.arange(n) + step) % period)
+        np.add.at(matrix, (np.arange(n), np.where(column > n - 1, period - column, column)), weight)
     return matrix
 
 

@@ -172,8 +172,8 @@ def _named(atlas: Atlas, labels) -> Atlas:
 
 def _would_download(name: str) -> bool:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
-    for known in DOWNLOADED:
-        full = known.replace("_", "")
+    for atlas in DOWNLOADED:
+        full = atlas.replace("_", "")
         word = full.rstrip("0123456789")
         if plain == full or (len(word) > 2 and plain == word):
             return True
@@ -216,7 +216,7 @@ def _from_coordinates(name: str) -> Atlas:
         labels = [f"{row[word].replace(' ', '_')}_{row[number]}" for row in body]
     else:
         network = header.index("netname")
-        labels = [f"{row[network]}_{place}" for place, row in enumerate(body, start=1)]
+        labels = [f"{row[network]}_{position}" for position, row in enumerate(body, start=1)]
     return Atlas(name, "coordinates", labels, coords, np.arange(1, len(coords) + 1))
 
 

@@ -90,9 +90,9 @@ def connectome_graph(edges, names=None, coords_mm=None, membership=None, **about
     """
     from neuro.io.graphs import to_networkx
 
-    known = {"coords_mm": coords_mm, "membership": membership}
-    known = {key: values for key, values in known.items() if values is not None}
-    return to_networkx(to_matrix(edges), names, nodes=known, **about)
+    attributes = {"coords_mm": coords_mm, "membership": membership}
+    attributes = {key: values for key, values in attributes.items() if values is not None}
+    return to_networkx(to_matrix(edges), names, nodes=attributes, **about)
 
 
 class Connectome(Transformer):
@@ -188,15 +188,15 @@ class Connectome(Transformer):
         signal = values[:, usable].astype(np.float64)
         signal -= signal.mean(axis=0)
         if self.kind == "covariance":
-            found = signal.T @ signal / (len(signal) - 1)
+            submatrix = signal.T @ signal / (len(signal) - 1)
         else:
             # unit length columns: their products are correlations
             signal /= np.sqrt(np.einsum("ij,ij->j", signal, signal))
-            found = self._standardised(signal)
+            submatrix = self._standardised(signal)
         if usable.all():
-            return found
+            return submatrix
         matrix = np.full((len(usable), len(usable)), np.nan)
-        matrix[np.ix_(usable, usable)] = found
+        matrix[np.ix_(usable, usable)] = submatrix
         return matrix
 
     def _standardised(self, unit) -> np.ndarray:
@@ -267,9 +267,9 @@ def average_runs(edges, kept, kind: str = "fisher_z") -> np.ndarray:
     turned = kind in ("pearson", "partial")
     if turned:
         edges = fisher_z(edges)
-    known = ~np.isnan(edges)
-    total = weight @ known
-    mean = (weight @ np.where(known, edges, 0.0)) / np.where(total > 0, total, np.nan)
+    present = ~np.isnan(edges)
+    total = weight @ present
+    mean = (weight @ np.where(present, edges, 0.0)) / np.where(total > 0, total, np.nan)
     return (np.tanh(mean) if turned else mean).astype(np.float32)
 
 

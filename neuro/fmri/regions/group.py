@@ -208,10 +208,10 @@ def headline(qc: pd.DataFrame, n_excluded: int, motion=None) -> list[dict]:
         ("dof_left", "median degrees of freedom left", "dof"),
         ("in_band_power", "mean power in the pass band", "share"),
     ):
-        known = pd.to_numeric(qc[column], errors="coerce").dropna()
-        if len(known):
-            value = known.mean() if name.startswith("mean") else known.median()
-            figures.append(figure(name, float(value), unit, len(known)))
+        values = pd.to_numeric(qc[column], errors="coerce").dropna()
+        if len(values):
+            value = values.mean() if name.startswith("mean") else values.median()
+            figures.append(figure(name, float(value), unit, len(values)))
     if motion:
         before, after = motion.get("before"), motion["after"]
         figures.append(

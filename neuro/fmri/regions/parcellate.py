@@ -122,8 +122,8 @@ class Parcellator(Transformer):
         else:
             region, voxel, weight, outside, self.resampled_ = _map_voxels(atlas, self.mask_img)
         n_regions = len(atlas.labels)
-        place = column[tuple(voxel.T)]
-        covered = place >= 0
+        mask_index = column[tuple(voxel.T)]
+        covered = mask_index >= 0
         size = np.abs(weight)
         on_grid = np.bincount(region, weights=size, minlength=n_regions)
         sizes = np.bincount(region[covered], weights=size[covered], minlength=n_regions)
@@ -135,7 +135,7 @@ class Parcellator(Transformer):
         if atlas.kind != "maps":
             scale = np.divide(1.0, sizes, out=np.zeros(n_regions), where=sizes > 0)
         self._weights = sparse.csr_array(
-            (weight[covered] * scale[region[covered]], (region[covered], place[covered])),
+            (weight[covered] * scale[region[covered]], (region[covered], mask_index[covered])),
             shape=(n_regions, np.count_nonzero(inside)),
         )
         self._unmix, self.inflation_ = None, np.ones(n_regions)
@@ -235,7 +235,7 @@ class Parcellator(Transformer):
             {
                 "index": self._codes,
                 "label": self.labels_,
-                **{axis: self.coords_[:, place] for place, axis in enumerate("xyz")},
+                **{axis: self.coords_[:, dimension] for dimension, axis in enumerate("xyz")},
                 "n_voxels": self.n_voxels_,
                 "coverage": self.coverage_,
                 "kept": self.kept_.astype(int),
@@ -336,8 +336,8 @@ def _to_atlas(atlas_img, mask_img) -> np.ndarray:
 def _beyond(index, atlas_img, mask_img) -> np.ndarray:
     """Which atlas voxels have their centre outside of the mask's grid."""
     turn = np.linalg.inv(mask_img.affine) @ atlas_img.affine
-    place = index @ turn[:3, :3].T + turn[:3, 3]
-    return ((place < -0.5) | (place >= np.array(mask_img.shape[:3]) - 0.5)).any(axis=1)
+    position = index @ turn[:3, :3].T + turn[:3, 3]
+    return ((position < -0.5) | (position >= np.array(mask_img.shape[:3]) - 0.5)).any(axis=1)
 
 
 def _label_voxels(atlas: Atlas, mask_img):
@@ -363,7 +363,7 @@ def _map_voxels(atlas: Atlas, mask_img):
 
     n_regions = len(atlas.labels)
     moved = not same_grid(atlas.img, mask_img)
-    place = _to_atlas(atlas.img, mask_img) if moved else None
+    coordinates = _to_atlas(atlas.img, mask_img) if moved else None
     region, voxel, weight = [], [], []
     outside = np.zeros(n_regions)
     for number in range(n_regions):
@@ -373,7 +373,9 @@ def _map_voxels(atlas: Atlas, mask_img):
             own = values[tuple(index.T)]
             off = _beyond(index, atlas.img, mask_img)
             outside[number] = np.abs(own[off]).sum() / np.abs(own).sum()
-            values = ndimage.map_coordinates(values, place, order=1, mode="constant", cval=0.0)
+            values = ndimage.map_coordinates(
+                values, coordinates, order=1, mode="constant", cval=0.0
+            )
         index = np.argwhere(values)
         region.append(np.full(len(index), number))
         voxel.append(index)

@@ -60,7 +60,7 @@ class SurfaceAtlas:
         from nibabel.cifti2 import BrainModelAxis, LabelAxis
 
         image = gray.open_gray(self.path)
-        labels, axis = (image.header.get_axis(place) for place in range(2))
+        labels, axis = (image.header.get_axis(dimension) for dimension in range(2))
         if not isinstance(labels, LabelAxis) or not isinstance(axis, BrainModelAxis):
             raise InputProblem(f"{self.path}: holds no labels of grayordinates")
         if len(labels) > 1:
@@ -69,13 +69,13 @@ class SurfaceAtlas:
         names = {int(code): str(word[0]) for code, word in labels.label[0].items()}
         region = self._regions(values, names)
         index, owner = [], []
-        for name, place, model in gray.structures(axis):
+        for name, columns, model in gray.structures(axis):
             if model.volume_mask.all():
                 index.append(model.voxel)
-                owner.append(region[place])
+                owner.append(region[columns])
             else:
                 whole = np.full(axis.nvertices[f"CIFTI_STRUCTURE_{name}"], -1)
-                whole[model.vertex] = region[place]
+                whole[model.vertex] = region[columns]
                 self.codes[name] = whole
         if index:
             self.voxels = np.concatenate(index), np.concatenate(owner), axis.affine
@@ -188,9 +188,10 @@ class SurfaceParcellator(Parcellator):
         self.n_voxels_ = sizes
         self._masker = None
         self.kept_ = self._enough(self.coverage_)
-        place = np.flatnonzero(region >= 0)
+        grayordinates = np.flatnonzero(region >= 0)
         self._weights = sparse.csr_array(
-            (1.0 / sizes[region[place]], (region[place], place)), shape=(n_regions, len(region))
+            (1.0 / sizes[region[grayordinates]], (region[grayordinates], grayordinates)),
+            shape=(n_regions, len(region)),
         )
         self._unmix, self.inflation_ = None, np.ones(n_regions)
         self.labels_ = list(source.labels)
@@ -261,12 +262,12 @@ def owners(atlas: SurfaceAtlas, axis) -> np.ndarray:
     """
     region = np.full(len(axis), -1)
     index, owner, affine = atlas.voxels
-    known = {tuple(voxel): code for voxel, code in zip(index.tolist(), owner.tolist())}
-    for name, place, model in gray.structures(axis):
+    code_of = {tuple(voxel): code for voxel, code in zip(index.tolist(), owner.tolist())}
+    for name, columns, model in gray.structures(axis):
         if model.volume_mask.all():
-            if known and not np.allclose(affine, axis.affine, atol=1e-3):
+            if code_of and not np.allclose(affine, axis.affine, atol=1e-3):
                 raise InputProblem(f"{atlas.path}: its voxels lie on another grid than the series")
-            region[place] = [known.get(tuple(voxel), -1) for voxel in model.voxel.tolist()]
+            region[columns] = [code_of.get(tuple(voxel), -1) for voxel in model.voxel.tolist()]
         elif name in atlas.codes:
             n_vertices = int(axis.nvertices[f"CIFTI_STRUCTURE_{name}"])
             if len(atlas.codes[name]) != n_vertices:
@@ -274,7 +275,7 @@ def owners(atlas: SurfaceAtlas, axis) -> np.ndarray:
                     f"{atlas.path}: {len(atlas.codes[name])} vertices in {name}, the series have "
                     f"{n_vertices}; give the atlas of their space and density"
                 )
-            region[place] = atlas.codes[name][model.vertex]
+            region[columns] = atlas.codes[name][model.vertex]
     return region
 
 

@@ -92,8 +92,9 @@ def _covariances(series, n_regions=None) -> np.ndarray:
     runs = checked_runs(series, n_regions)
     for number, values in enumerate(runs):
         if not usable_regions(values).all():
-            place = int(np.flatnonzero(~usable_regions(values))[0])
+            region = int(np.flatnonzero(~usable_regions(values))[0])
             raise ValueError(
-                f"series[{number}]: region {place} is constant or missing; leave it out of all runs"
+                f"series[{number}]: region {region} is constant or missing; leave it out of "
+                "all runs"
             )
     return np.stack([shrunk_correlation(values) for values in runs])
