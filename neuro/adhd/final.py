@@ -133,35 +133,35 @@ def all_group_maps(features: FeatureTable, people: pd.DataFrame, settings, seed)
     nodes : dict of str to pandas.DataFrame
         The same by node.
     """
-    known = people["dx"].notna().to_numpy()
-    y = people["dx"][known].to_numpy(int)
-    who = people["participant_id"][known].to_numpy(str)
-    site = people["site"][known].to_numpy(str)
+    diagnosed = people["dx"].notna().to_numpy()
+    y = people["dx"][diagnosed].to_numpy(int)
+    who = people["participant_id"][diagnosed].to_numpy(str)
+    site = people["site"][diagnosed].to_numpy(str)
     regions, nodes = [], {}
     for name in settings["features"]:
         if name not in NODE_MAPS:
             continue
         table = features.select(name)
-        X = table.X[known].astype(np.float64)
+        X = table.X[diagnosed].astype(np.float64)
         if name in COUNTS and settings["log1p"]:
             X = np.log1p(X)
         options = {"n_permutations": settings["permutations"], "random_state": seed}
         nodes[name] = group_maps(X, y, who, site, **options)
         labels = list(dict.fromkeys(table.region.tolist()))
         mean = np.column_stack([_mean(X[:, table.region == label]) for label in labels])
-        part = group_maps(mean, y, who, site, **options)
-        part.insert(0, "map", name)
-        part.insert(0, "region", labels)
-        regions.append(part)
+        region_maps = group_maps(mean, y, who, site, **options)
+        region_maps.insert(0, "map", name)
+        region_maps.insert(0, "region", labels)
+        regions.append(region_maps)
     columns = ["region", "map", "case", "control", "difference", "p", "q"]
     return pd.concat(regions) if regions else pd.DataFrame(columns=columns), nodes
 
 
 def _mean(values):
     """Mean over known nodes; NaN where a subject has none."""
-    known = np.isfinite(values)
-    count = known.sum(axis=1)
-    total = np.where(known, values, 0.0).sum(axis=1)
+    finite = np.isfinite(values)
+    count = finite.sum(axis=1)
+    total = np.where(finite, values, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

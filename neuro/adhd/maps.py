@@ -135,11 +135,11 @@ def group_maps(
     y = np.asarray(y).astype(int)
     site = np.asarray(site).astype(str)
     groups = np.asarray(groups).astype(str)
-    known = np.isfinite(X)
-    filled = np.where(known, X, 0.0)
+    finite = np.isfinite(X)
+    filled = np.where(finite, X, 0.0)
     means = []
     for label in (1, 0):
-        count = known[y == label].sum(axis=0)
+        count = finite[y == label].sum(axis=0)
         total = filled[y == label].sum(axis=0)
         means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     labels = np.column_stack(
@@ -152,7 +152,7 @@ def group_maps(
     difference = np.full(X.shape[1], np.nan)
     p = np.full(X.shape[1], np.nan)
     # nodes that the same subjects have share their labels
-    patterns, member = np.unique(known, axis=1, return_inverse=True)
+    patterns, member = np.unique(finite, axis=1, return_inverse=True)
     for number, rows in enumerate(patterns.T):
         if rows.mean() >= coverage:
             nodes = np.flatnonzero(np.ravel(member) == number)

@@ -215,7 +215,7 @@ class ImagingAndCovariates(Decision):
         centre, scale = inside.mean(axis=0), inside.std(axis=0)
         scale = np.where(scale > 0, scale, 1.0)
         encoder = CovariateEncoder(list(self.columns)).fit(train.covariates)
-        known, new = (encoder.transform(rows.covariates) for rows in (train, test))
+        train_code, test_code = (encoder.transform(rows.covariates) for rows in (train, test))
         out = np.empty((len(test), labels.shape[1]))
         # blocks keep the stacked designs small
         for low in range(0, labels.shape[1], 200):
@@ -228,7 +228,7 @@ class ImagingAndCovariates(Decision):
                     ],
                     axis=2,
                 )
-                for fixed, values in ((known, inside), (new, outside))
+                for fixed, values in ((train_code, inside), (test_code, outside))
             )
             weights = logistic_weights(A, labels[:, block], self.C)
             decision = (B @ weights[:, :-1, None])[..., 0] + weights[:, -1:]
@@ -243,6 +243,8 @@ def inner_decisions(estimator, train: Rows, labels):
     )
     out = np.empty(labels.shape)
     for inner in range(fold.max() + 1):
-        known, new = np.flatnonzero(fold != inner), np.flatnonzero(fold == inner)
-        out[new] = estimator.decide_many(train.take(known), labels[known], train.take(new))
+        inner_train, inner_test = np.flatnonzero(fold != inner), np.flatnonzero(fold == inner)
+        out[inner_test] = estimator.decide_many(
+            train.take(inner_train), labels[inner_train], train.take(inner_test)
+        )
     return out

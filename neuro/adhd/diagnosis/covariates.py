@@ -61,18 +61,18 @@ class CovariateEncoder(Tagged, TransformerMixin, BaseEstimator):
         self.encoding_ = []
         for name in self.columns:
             values = X[name]
-            known = values.notna().to_numpy()
-            if not known.any():
+            present = values.notna().to_numpy()
+            if not present.any():
                 continue
             if name in self.categorical or not _is_number(values):
                 text = values.astype(str).to_numpy(dtype=object)
-                levels = sorted(set(text[known]))
+                levels = sorted(set(text[present]))
                 hot = np.array([[value == level for level in levels] for value in text], float)
-                self.encoding_.append((name, levels, hot[known].mean(axis=0), None))
+                self.encoding_.append((name, levels, hot[present].mean(axis=0), None))
             else:
                 numbers = values.to_numpy(dtype=float)
-                centre = float(np.median(numbers[known]))
-                filled = np.where(known, numbers, centre)
+                centre = float(np.median(numbers[present]))
+                filled = np.where(present, numbers, centre)
                 scale = float(filled.std()) or 1.0
                 self.encoding_.append((name, None, (centre, float(filled.mean())), scale))
         self.n_columns_ = len(self.get_feature_names_out())
@@ -92,16 +92,16 @@ class CovariateEncoder(Tagged, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         blocks = [np.empty((len(X), 0))]
         for name, levels, centre, scale in self.encoding_:
-            known = X[name].notna().to_numpy()
+            present = X[name].notna().to_numpy()
             if levels is None:
                 median, mean = centre
                 numbers = X[name].to_numpy(dtype=float)
-                blocks.append(((np.where(known, numbers, median) - mean) / scale)[:, None])
+                blocks.append(((np.where(present, numbers, median) - mean) / scale)[:, None])
                 continue
             text = X[name].astype(str).to_numpy(dtype=object)
             hot = np.array([[value == level for level in levels] for value in text], float)
             hot = hot.reshape(len(X), len(levels))
-            seen = known & (hot.sum(axis=1) > 0)
+            seen = present & (hot.sum(axis=1) > 0)
             blocks.append(np.where(seen[:, None], hot - centre, 0.0))
         return np.hstack(blocks)
 

@@ -127,23 +127,23 @@ def nested_cv(
     started = time.perf_counter()
     for scheme, repeat, fold, train, test in iterate_folds(folds, rows.groups):
         model = clone(wrapped)
-        known, new = rows.take(train), rows.take(test)
+        train_rows, test_rows = rows.take(train), rows.take(test)
         check_training(y[train], scheme, fold)
         model.fit(
-            known.X,
+            train_rows.X,
             y[train].astype(int),
-            groups=known.groups,
-            strata=known.strata,
-            **known.context(),
+            groups=train_rows.groups,
+            strata=train_rows.strata,
+            **train_rows.context(),
         )
-        score = model.decision_function(new.X, new.groups, **new.context())
-        place = {"scheme": scheme, "repeat": repeat, "fold": fold}
+        score = model.decision_function(test_rows.X, test_rows.groups, **test_rows.context())
+        split = {"scheme": scheme, "repeat": repeat, "fold": fold}
         predictions.append(
             pd.DataFrame(
                 {
-                    "participant_id": new.groups,
-                    **place,
-                    "site": new.site,
+                    "participant_id": test_rows.groups,
+                    **split,
+                    "site": test_rows.site,
                     "input": input,
                     "mask": mask,
                     "y": y[test].astype(int),
@@ -153,7 +153,7 @@ def nested_cv(
                 }
             )
         )
-        masks.append(_mask_table(model.estimator_, place, input))
+        masks.append(_mask_table(model.estimator_, split, input))
     _log.info("%s, mask %s: judged in %.1f s", input, mask, time.perf_counter() - started)
     return NestedResult(
         pd.concat(predictions, ignore_index=True)[list(PREDICTION_COLUMNS)],
@@ -204,13 +204,13 @@ def check_training(y, scheme: str, fold: str) -> None:
         )
 
 
-def _mask_table(model, place, input) -> pd.DataFrame:
+def _mask_table(model, split, input) -> pd.DataFrame:
     labels = getattr(model, "region_labels_", None)
     if labels is None or not np.isfinite(model.region_scores_).any():
         return pd.DataFrame(columns=list(MASK_COLUMNS))
     return pd.DataFrame(
         {
-            **place,
+            **split,
             "input": input,
             "region": labels,
             "score": model.region_scores_,

@@ -63,7 +63,7 @@ def _bounded(value, half, metric):
     return float(max(low, value - half)), float(min(high, value + half))
 
 
-def site_interval(metric: str, found, n_cases: float, n_controls: float) -> tuple[float, float]:
+def site_interval(metric: str, estimates, n_cases: float, n_controls: float) -> tuple[float, float]:
     """Interval of a score at a site that the model has not seen: the model is taken as it is.
 
     Sensitivity, specificity and accuracy are proportions (Wilson); balanced accuracy and J are sums
@@ -73,7 +73,7 @@ def site_interval(metric: str, found, n_cases: float, n_controls: float) -> tupl
     Parameters
     ----------
     metric : str
-    found : mapping of str to float
+    estimates : mapping of str to float
         All metrics at the site, see :func:`neuro.adhd.diagnosis.metrics.score_metrics`.
     n_cases, n_controls : float
 
@@ -87,7 +87,7 @@ def site_interval(metric: str, found, n_cases: float, n_controls: float) -> tupl
     Wilson (1927), J. Am. Stat. Assoc. 22:209. Newcombe (1998), Stat. Med. 17:873; (2006),
     Stat. Med. 25:559.
     """
-    value = float(found[metric])
+    value = float(estimates[metric])
     if not np.isfinite(value):
         return np.nan, np.nan
     sizes = {"sensitivity": n_cases, "specificity": n_controls, "accuracy": n_cases + n_controls}
@@ -95,7 +95,11 @@ def site_interval(metric: str, found, n_cases: float, n_controls: float) -> tupl
         return _wilson(value, sizes[metric])
     if metric == "auc":
         return _auc_bounds(value, n_cases, n_controls)
-    parts = [(found[name], *_wilson(found[name], sizes[name])) for name in sizes if name[0] == "s"]
+    parts = [
+        (estimates[name], *_wilson(estimates[name], sizes[name]))
+        for name in sizes
+        if name[0] == "s"
+    ]
     below = np.sqrt(sum((share - low) ** 2 for share, low, _ in parts))
     above = np.sqrt(sum((high - share) ** 2 for share, _, high in parts))
     scale = 0.5 if metric == "balanced_accuracy" else 1.0

@@ -91,11 +91,11 @@ def logistic_weights(A, labels, C: float = 1.0) -> np.ndarray:
     n, n_labels = labels.shape
     A = np.broadcast_to(A, (n_labels, n, A.shape[-1])) if A.ndim == 2 else A
     A = np.concatenate([A, np.ones((n_labels, n, 1))], axis=2)
-    known = labels.T.astype(float)
-    n1 = known.sum(axis=1, keepdims=True)
+    y = labels.T.astype(float)
+    n1 = y.sum(axis=1, keepdims=True)
     both = (n1 > 0) & (n1 < n)
-    cost = C * n / 2 * np.where(known > 0, 1 / np.maximum(n1, 1), 1 / np.maximum(n - n1, 1))
-    sign = 2 * known - 1
+    cost = C * n / 2 * np.where(y > 0, 1 / np.maximum(n1, 1), 1 / np.maximum(n - n1, 1))
+    sign = 2 * y - 1
     penalty = np.ones(A.shape[2])
     penalty[-1] = 0.0
     weights = np.zeros((n_labels, A.shape[2]))
@@ -108,7 +108,7 @@ def logistic_weights(A, labels, C: float = 1.0) -> np.ndarray:
     value, decision = objective(weights)
     for _ in range(50):
         chance = 1 / (1 + np.exp(-np.clip(decision, -500, 500)))
-        slope = (A.swapaxes(1, 2) @ (cost * (chance - known))[..., None])[..., 0]
+        slope = (A.swapaxes(1, 2) @ (cost * (chance - y))[..., None])[..., 0]
         slope += penalty * weights
         curve = (A * (cost * chance * (1 - chance))[..., None]).swapaxes(1, 2) @ A
         curve += np.diag(penalty + 1e-12)

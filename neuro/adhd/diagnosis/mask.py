@@ -92,13 +92,13 @@ def region_hits(rows: Rows, labels, columns, scaler, n_folds, random_state, k, s
         train, test = np.flatnonzero(fold != fold_number), np.flatnonzero(fold == fold_number)
         Z, Z_new = scale_pair(scaler, rows.take(train), rows.take(test))
         scores, new, scatter = project_stack(Z, Z_new, columns, k)
-        known = labels[train].astype(np.float64)
+        train_labels = labels[train].astype(np.float64)
         truth = labels[test]
         step = max(1, _BLOCK // (max(len(train), len(test)) * labels.shape[1]))
         for low in range(0, len(columns), step):
             block = slice(low, low + step)
             weights, threshold = discriminant(
-                scores[block], scatter[block], known, shrinkage, scaled=False
+                scores[block], scatter[block], train_labels, shrinkage, scaled=False
             )
             case = (new[block] @ weights) > threshold[:, None, :]
             hits[0, block] += _count(case & truth)

@@ -162,20 +162,22 @@ def _decisions(estimator, rows, labels, splits, one_by_one) -> np.ndarray:
     wrapped = guard(estimator)
     many = hasattr(wrapped.estimator, "decide_many") and not one_by_one
     for scheme, _, fold, train, test in splits:
-        known, new = rows.take(train), rows.take(test)
+        train_rows, test_rows = rows.take(train), rows.take(test)
         for column in labels[train].T:
             check_training(column, scheme, fold)
         if many:
-            out[test] = clone(wrapped).decide_many(known, labels[train], new)
+            out[test] = clone(wrapped).decide_many(train_rows, labels[train], test_rows)
             continue
         for one in range(labels.shape[1]):
             model = clone(wrapped).fit(
-                known.X,
+                train_rows.X,
                 labels[train, one].astype(int),
-                groups=known.groups,
-                strata=known.strata,
-                **known.context(),
+                groups=train_rows.groups,
+                strata=train_rows.strata,
+                **train_rows.context(),
             )
-            out[test, one] = model.decision_function(new.X, new.groups, **new.context())
+            out[test, one] = model.decision_function(
+                test_rows.X, test_rows.groups, **test_rows.context()
+            )
     # as in the table of predictions
     return np.round(out, 6)

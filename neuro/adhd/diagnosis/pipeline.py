@@ -88,12 +88,12 @@ class FoldPipeline(Decision):
             demographics=train.covariates,
             **train.context(),
         )
-        known, new = (
+        train_rows, test_rows = (
             dataclasses.replace(
                 rows,
                 X=self._transform(transformer, rows.X, groups=rows.groups, **rows.context()),
             )
             for rows in (train, test)
         )
-        out = self.classifier.decide_many(known, labels, new)
+        out = self.classifier.decide_many(train_rows, labels, test_rows)
         return (out, inner_decisions(self, train, labels)) if inner else out

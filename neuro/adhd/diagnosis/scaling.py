@@ -98,13 +98,13 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
         """Fit and return the scaled training features, float64."""
         self._check(site, covariates)
         X = log_counts(validate_data(self, X, ensure_all_finite="allow-nan"), self.log1p)
-        known = np.isfinite(X)
-        count = known.sum(axis=0)
+        finite = np.isfinite(X)
+        count = finite.sum(axis=0)
         self.used_ = count >= max(self.coverage * len(X), 1)
         if count.min(initial=len(X)) < len(X):
-            X[~known] = 0.0
+            X[~finite] = 0.0
             self.fill_ = X.sum(axis=0) / np.maximum(count, 1)
-            X += ~known * self.fill_
+            X += ~finite * self.fill_
         else:
             self.fill_ = X.mean(axis=0)
         if self.harmonise == "location_scale":
@@ -205,8 +205,8 @@ class FeatureScaler(Tagged, OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
 def _apart(site, kept) -> np.ndarray:
     """Protected columns that sites and the columns before them do not determine."""
-    names, place = np.unique(np.asarray(site).astype(str), return_inverse=True)
-    design = (place[:, None] == np.arange(len(names))).astype(np.float64)
+    names, code = np.unique(np.asarray(site).astype(str), return_inverse=True)
+    design = (code[:, None] == np.arange(len(names))).astype(np.float64)
     chosen = np.zeros(kept.shape[1], bool)
     for column, values in enumerate(kept.T):
         rest = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]

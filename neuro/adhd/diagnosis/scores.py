@@ -66,11 +66,13 @@ def score_predictions(
     return pd.concat(tables, ignore_index=True)
 
 
-def _score_one(part, n_bootstrap, random_state) -> pd.DataFrame:
+def _score_one(predictions, n_bootstrap, random_state) -> pd.DataFrame:
     """All metrics of one set of test subjects; without resamples, of a site that was left out."""
-    part = part.assign(run=part.groupby(["repeat", "participant_id"]).cumcount())
-    wide = part.pivot(index=["participant_id", "run"], columns="repeat", values="score")
-    y = part.groupby(["participant_id", "run"])["y"].first().loc[wide.index].to_numpy()
+    predictions = predictions.assign(
+        run=predictions.groupby(["repeat", "participant_id"]).cumcount()
+    )
+    wide = predictions.pivot(index=["participant_id", "run"], columns="repeat", values="score")
+    y = predictions.groupby(["participant_id", "run"])["y"].first().loc[wide.index].to_numpy()
     who = wide.index.get_level_values("participant_id").to_numpy()
     decisions = wide.to_numpy()
     each = score_metrics(y, decisions)

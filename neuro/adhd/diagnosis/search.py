@@ -187,29 +187,29 @@ def decide(Z, Z_new, view: View, kept, labels, plan: Plan, sizes=None):
     """
     limit = max(1, len(Z) - 2)
     sizes = [min(size, limit) for size in (sizes or plan.sizes)]
-    known = labels.astype(np.float64)
+    y = labels.astype(np.float64)
     if kept is None:
         columns = view.all_columns
         every = np.vstack([Z[:, columns], Z_new[:, columns]])
         both, scatter = component_scores(every, len(Z), max(sizes))
-        return _for_sizes(both[: len(Z)], both[len(Z) :], scatter, known, sizes, plan.shrinkage)
+        return _for_sizes(both[: len(Z)], both[len(Z) :], scatter, y, sizes, plan.shrinkage)
     widths = {len(nodes) for nodes in view.columns}
     counts = np.unique(kept.sum(axis=0))
     if len(widths) == 1 and len(counts) == 1 and counts[0] * max(widths) <= len(Z):
-        return _decide_equal(Z, Z_new, view, kept, known, sizes, plan.shrinkage)
-    return _decide_each(Z, Z_new, view, kept, known, sizes, plan.shrinkage)
+        return _decide_equal(Z, Z_new, view, kept, y, sizes, plan.shrinkage)
+    return _decide_each(Z, Z_new, view, kept, y, sizes, plan.shrinkage)
 
 
-def _for_sizes(scores, new, scatter, known, sizes, shrinkage):
+def _for_sizes(scores, new, scatter, y, sizes, shrinkage):
     """Discriminants in the first k components; leading axes, if any, are label vectors."""
     out = []
     for size in sizes:
-        weights, threshold = discriminant(scores[..., :size], scatter[..., :size], known, shrinkage)
+        weights, threshold = discriminant(scores[..., :size], scatter[..., :size], y, shrinkage)
         out.append(new[..., :size] @ weights - threshold[..., None, :])
     return np.stack(out)
 
 
-def _decide_equal(Z, Z_new, view, kept, known, sizes, shrinkage):
+def _decide_equal(Z, Z_new, view, kept, y, sizes, shrinkage):
     """As many columns for every label vector: stacked eigenvalue problems."""
     table = np.stack(view.columns)
     columns = np.sort(
@@ -228,13 +228,13 @@ def _decide_equal(Z, Z_new, view, kept, known, sizes, shrinkage):
         vectors = vectors * (values > 0)[:, None, :]
         scores = Z.T[block].swapaxes(1, 2) @ vectors
         new = Z_new.T[block].swapaxes(1, 2) @ vectors
-        mine = known.T[low : low + step, :, None]
+        mine = y.T[low : low + step, :, None]
         decisions = _for_sizes(scores, new, values, mine, sizes, shrinkage)
         out[:, :, low : low + step] = decisions[..., 0].swapaxes(1, 2)
     return out
 
 
-def _decide_each(Z, Z_new, view, kept, known, sizes, shrinkage):
+def _decide_each(Z, Z_new, view, kept, y, sizes, shrinkage):
     """Regions of unequal size or more columns than subjects: one label vector at a time."""
     n, n_new, n_labels = len(Z), len(Z_new), kept.shape[1]
     every = np.vstack([Z, Z_new])
@@ -252,7 +252,7 @@ def _decide_each(Z, Z_new, view, kept, known, sizes, shrinkage):
         else:
             both, values = scores_from_gram(np.add.reduce(grams[inside], axis=0), n, max(sizes))
         scores, new = both[:n], both[n:]
-        decisions = _for_sizes(scores, new, values, known[:, one : one + 1], sizes, shrinkage)
+        decisions = _for_sizes(scores, new, values, y[:, one : one + 1], sizes, shrinkage)
         out[:, :, one] = decisions[..., 0]
     return out
 

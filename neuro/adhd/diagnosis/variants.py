@@ -171,7 +171,7 @@ def baselines(
     exclusions : list of dict
         A row for each of them.
     """
-    known = [
+    phenotype = [
         name for name in PHENOTYPE if name in participants and participants[name].notna().any()
     ]
     motion = "mean_fd" in participants and participants["mean_fd"].notna().any()
@@ -181,9 +181,9 @@ def baselines(
         Variant("site", "none", CovariateBaseline(("site",)), schemes=pooled),
     ]
     missing = []
-    if known:
-        chosen.append(Variant("phenotype", "none", CovariateBaseline(tuple(known))))
-        both = CovariateBaseline((*known, "site"))
+    if phenotype:
+        chosen.append(Variant("phenotype", "none", CovariateBaseline(tuple(phenotype))))
+        both = CovariateBaseline((*phenotype, "site"))
         chosen.append(Variant("phenotype+site", "none", both, schemes=pooled))
     else:
         missing += ["phenotype", "phenotype+site"]
@@ -193,8 +193,8 @@ def baselines(
         missing.append("motion")
     if imaging is not None:
         name = f"{imaging.input}+phenotype"
-        if known:
-            model = ImagingAndCovariates(imaging.estimator, tuple(known))
+        if phenotype:
+            model = ImagingAndCovariates(imaging.estimator, tuple(phenotype))
             chosen.append(Variant(name, "none", model, imaging.X))
         else:
             missing.append(name)

@@ -75,12 +75,12 @@ def region_features(
 def _with_run_maps(content, path):
     """Graph maps and the region means of stage fmri, run by run."""
     more = graph_maps.read_graph_maps(path)
-    place = {key: number for number, key in enumerate(more.run_key)}
-    lost = [key for key in content.run_key if key not in place]
+    row_of = {key: number for number, key in enumerate(more.run_key)}
+    lost = [key for key in content.run_key if key not in row_of]
     if lost or more.region != content.region:
         what = f"no run '{lost[0]}'" if lost else "its regions are not those of the series"
         raise InputProblem(f"{path}: {what}; write the maps again")
-    order = [place[key] for key in content.run_key]
+    order = [row_of[key] for key in content.run_key]
     added = {name: values[order] for name, values in more.maps.items() if name in RUN_MAPS}
     return dataclasses.replace(content, maps={**content.maps, **added})
 
@@ -149,13 +149,13 @@ def with_covariances(table: FeatureTable, path, runs) -> tuple[FeatureTable, lis
     """
     cohort = series.read_timeseries_h5(path)
     covariances = covariance_table(cohort.series, cohort.participant_id, runs, cohort.region)
-    known = [who for who in table.participant_id if who in set(covariances.participant_id)]
+    covered = [who for who in table.participant_id if who in set(covariances.participant_id)]
     left_out = [
         tables.exclusion(who, "adhd_features", "most regions are missing: no tangent space")
         for who in table.participant_id
-        if who not in set(known)
+        if who not in set(covered)
     ]
-    return join_features([table.rows(known), covariances.rows(known)]), left_out
+    return join_features([table.rows(covered), covariances.rows(covered)]), left_out
 
 
 def with_edges(table: FeatureTable, path, runs) -> FeatureTable:

@@ -71,10 +71,10 @@ class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
         ValueError
             When a map is unknown or absent, or labels and nodes differ in number.
         """
-        known = (*MAPS, *RUN_MAPS)
-        unknown = [name for name in self.maps if name not in known]
+        allowed = (*MAPS, *RUN_MAPS)
+        unknown = [name for name in self.maps if name not in allowed]
         if unknown or not len(self.maps):
-            raise ValueError(f"maps: got {list(self.maps)}, expected some of {', '.join(known)}")
+            raise ValueError(f"maps: got {list(self.maps)}, expected some of {', '.join(allowed)}")
         graphs = self._listed(graphs)
         if not len(graphs):
             raise ValueError("graphs: none given")
@@ -131,8 +131,10 @@ class GraphFeatures(Tagged, TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names `map_node_bin` of the features."""
         check_is_fitted(self)
-        places = zip(self.feature_, self.node_, self.bin_)
-        return np.array([f"{name}_{node}_{place}" for name, node, place in places], dtype=object)
+        columns = zip(self.feature_, self.node_, self.bin_)
+        return np.array(
+            [f"{name}_{node}_{bin_number}" for name, node, bin_number in columns], dtype=object
+        )
 
     def _listed(self, graphs):
         if not isinstance(graphs, Mapping):
@@ -212,11 +214,11 @@ def combine_runs(X, participant_id, runs: str = "mean"):
     order = np.argsort(first)
     if runs == "first":
         return X[first[order]].astype(np.float32), subjects[order]
-    known = np.isfinite(X)
+    finite = np.isfinite(X)
     by_subject = np.argsort(inverse, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(inverse[by_subject]) > 0])
-    total = np.add.reduceat(np.where(known, X, 0.0)[by_subject], starts, axis=0, dtype=np.float64)
-    count = np.add.reduceat(known[by_subject], starts, axis=0, dtype=np.int64)
+    total = np.add.reduceat(np.where(finite, X, 0.0)[by_subject], starts, axis=0, dtype=np.float64)
+    count = np.add.reduceat(finite[by_subject], starts, axis=0, dtype=np.int64)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return mean[order].astype(np.float32), subjects[order]
 
@@ -280,17 +282,17 @@ def covariance_table(series, participant_id, runs: str = "mean", regions=None) -
     """
     series = [np.asarray(values, dtype=np.float64) for values in series]
     dead = np.array([~np.isfinite(x).all(axis=0) | (np.ptp(x, axis=0) == 0) for x in series])
-    known, good = usable_block(dead, limit=0.0)
-    if known.sum() < 2 or not good.any():
+    usable, good = usable_block(dead, limit=0.0)
+    if usable.sum() < 2 or not good.any():
         raise InputProblem(
             "adhd.features: 'tangent' needs regions that every run covers; "
-            f"{(~dead).all(axis=0).sum()} of {known.size} are"
+            f"{(~dead).all(axis=0).sum()} of {usable.size} are"
         )
     rows = np.flatnonzero(good)
-    X = pack(np.stack([shrunk_correlation(series[row][:, known]) for row in rows]))
+    X = pack(np.stack([shrunk_correlation(series[row][:, usable]) for row in rows]))
     X, participant_id = combine_runs(X, np.asarray(participant_id)[rows], runs)
     n_values = X.shape[1]
-    names = None if regions is None else np.asarray(regions)[known]
+    names = None if regions is None else np.asarray(regions)[usable]
     return FeatureTable(
         X=X,
         participant_id=participant_id,

@@ -55,19 +55,19 @@ def gather(participant_ids, participants, qc, settings, seed) -> Subjects:
     InputProblem
         When no subject with features is in the participants table, or one class is left.
     """
-    known = participants[participants["participant_id"].isin(set(participant_ids))]
-    if known.empty:
+    people = participants[participants["participant_id"].isin(set(participant_ids))]
+    if people.empty:
         raise InputProblem(
             f"participants: none of {len(participant_ids)} subjects with features is listed; "
             f"first '{next(iter(participant_ids))}', in the table "
             f"'{participants['participant_id'].iloc[0]}'"
         )
     fd = qc[qc["status"] == "used"].groupby("participant_id")["mean_fd"].mean()
-    known = known.assign(
-        mean_fd=known["participant_id"].map(fd).fillna(known.get("mean_fd", np.nan))
+    people = people.assign(
+        mean_fd=people["participant_id"].map(fd).fillna(people.get("mean_fd", np.nan))
     )
     chosen, left_out = select_subjects(
-        known,
+        people,
         site_groups=settings["site_groups"],
         keep_single_class_sites=settings["keep_single_class_sites"],
     )
@@ -81,9 +81,9 @@ def gather(participant_ids, participants, qc, settings, seed) -> Subjects:
         random_state=seed,
     )
     groups = chosen.set_index("participant_id")["site_group"]
-    table = known.assign(
-        site_group=known["participant_id"].map(groups),
-        diagnosed=known["participant_id"].isin(set(chosen["participant_id"])).astype(int),
+    table = people.assign(
+        site_group=people["participant_id"].map(groups),
+        diagnosed=people["participant_id"].isin(set(chosen["participant_id"])).astype(int),
     )
     return Subjects(table.sort_values("participant_id", ignore_index=True), folds, left_out)
 

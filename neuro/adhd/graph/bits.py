@@ -35,8 +35,8 @@ _WORD = ir.IntType(64)
 
 def _vector_function(builder, name, returns, argument):
     """The LLVM vector intrinsic `name`, declared once per module."""
-    known = builder.module.globals.get(name)
-    return known or ir.Function(builder.module, ir.FunctionType(returns, [argument]), name)
+    declared = builder.module.globals.get(name)
+    return declared or ir.Function(builder.module, ir.FunctionType(returns, [argument]), name)
 
 
 @intrinsic
@@ -94,8 +94,8 @@ def _common(typing, x, x_start, y, y_start, groups, start, stop):
             offset = builder.mul(group, ir.Constant(_WORD, GROUP))
             words = []
             for row in rows:
-                place = builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
-                words.append(builder.load(place))
+                address = builder.bitcast(builder.gep(row, [offset]), vector.as_pointer())
+                words.append(builder.load(address))
                 words[-1].align = 8
             ones = builder.call(count, [builder.and_(*words)])
             # the total lives on the stack only in name: LLVM keeps it in a register

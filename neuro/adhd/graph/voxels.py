@@ -158,10 +158,10 @@ def nearest_regions(coords_mm, labels, centres_mm, region):
     from scipy.spatial import cKDTree
 
     region = np.asarray(region)
-    known = region >= 0
-    if known.any():
-        nearest = cKDTree(coords_mm[known]).query(coords_mm)[1]
-        region = region[known][nearest]
+    assigned = region >= 0
+    if assigned.any():
+        nearest = cKDTree(coords_mm[assigned]).query(coords_mm)[1]
+        region = region[assigned][nearest]
     else:
         region = cKDTree(centres_mm).query(coords_mm)[1]
     return _table(coords_mm, [labels[number] for number in region])

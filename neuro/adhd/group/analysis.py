@@ -270,12 +270,12 @@ def component_table(parts, null, pairs, region) -> pd.DataFrame:
 
 def node_strength(edges, pairs, n_regions: int) -> np.ndarray:
     """Mean of the known edges of each region, shape (n_people, n_regions); NaN without any."""
-    known = np.isfinite(edges)
+    finite = np.isfinite(edges)
     incidence = np.zeros((len(pairs), n_regions))
     for end in range(2):
         incidence[np.arange(len(pairs)), pairs[:, end]] = 1
-    count = known @ incidence
-    return np.where(known, edges, 0.0) @ incidence / np.where(count > 0, count, np.nan)
+    count = finite @ incidence
+    return np.where(finite, edges, 0.0) @ incidence / np.where(count > 0, count, np.nan)
 
 
 def _nodes(edges, pairs, region, maps, compared, settings, seed):
@@ -304,25 +304,25 @@ def _nodes(edges, pairs, region, maps, compared, settings, seed):
     return pd.concat(tables, ignore_index=True), pd.DataFrame(null)
 
 
-def headline(found: Found) -> list[dict]:
+def headline(result: Found) -> list[dict]:
     """Entries of `report.json`: the largest of each family beside its null.
 
     Parameters
     ----------
-    found : Found
+    result : Found
 
     Returns
     -------
     list of dict
     """
-    target, n, null = found.facts["target"], found.facts["n_people"], found.null
-    parts, edges = found.parts, found.edges
+    target, n, null = result.facts["target"], result.facts["n_people"], result.null
+    parts, edges = result.parts, result.edges
     rows = [
         ("largest |z| of an edge", edges["z"].abs().max(), "max_z", ""),
         ("largest component", parts["n_edges"].max() if len(parts) else 0, "max_extent", "edges"),
         ("largest enhanced edge (TFCE)", edges["tfce"].abs().max(), "max_tfce", ""),
     ]
-    for name, of_map in found.nodes.groupby("map", sort=False):
+    for name, of_map in result.nodes.groupby("map", sort=False):
         if of_map["z"].isna().all():
             continue
         rows.append(
@@ -330,23 +330,23 @@ def headline(found: Found) -> list[dict]:
         )
     entries = []
     for name, value, column, unit in rows:
-        known = np.isfinite(value) and len(null)
+        testable = np.isfinite(value) and len(null)
         entries.append(
             {
                 "name": f"{name} with {target}",
                 "value": float(value) if np.isfinite(value) else None,
                 "unit": unit,
                 "null": float(null[column].mean()) if len(null) else None,
-                "p": float(permuted_p(value, null[column])) if known else None,
+                "p": float(permuted_p(value, null[column])) if testable else None,
                 "n": n,
             }
         )
-    if found.facts["detectable_r"] is not None:
+    if result.facts["detectable_r"] is not None:
         entries.append(
             {
                 "name": f"smallest partial correlation of an edge with {target} "
                 f"found with a power of {POWER}",
-                "value": found.facts["detectable_r"],
+                "value": result.facts["detectable_r"],
                 "unit": "r",
                 "null": None,
                 "n": n,

@@ -70,11 +70,11 @@ def compare(people: pd.DataFrame, settings, site_groups=None) -> Compared:
     people = people.assign(site=[merged.get(name, name) for name in site])
     left_out: list[dict] = []
     names = _covariates(people, settings, left_out)
-    known = people[names].notna().all(axis=1) if names else np.ones(len(people), dtype=bool)
-    for row in people[~known].itertuples():
+    complete = people[names].notna().all(axis=1) if names else np.ones(len(people), dtype=bool)
+    for row in people[~complete].itertuples():
         gaps = [name for name in names if pd.isna(getattr(people.loc[row.Index], name))]
         left_out.append(exclusion(row.participant_id, STEP, f"no {', '.join(gaps)}"))
-    people = people[known].reset_index(drop=True)
+    people = people[complete].reset_index(drop=True)
     try:
         target, more = read_target(
             people, settings["target"], settings["kind"], FEWEST_OF_A_CLASS, STEP, f"{KEY}.target"

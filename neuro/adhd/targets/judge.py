@@ -97,28 +97,28 @@ def read_target(
         raise InputProblem(f"{key}: '{name}' holds '{odd}', which is no number; use classes")
     if kind == "auto":
         kind = column_kind(values, name)
-    known = values.notna().to_numpy()
+    present = values.notna().to_numpy()
     left_out = [
         exclusion(who, step, f"no value of the target '{name}'")
-        for who in people["participant_id"][~known]
+        for who in people["participant_id"][~present]
     ]
     if kind == "number":
-        rows = np.flatnonzero(known)
+        rows = np.flatnonzero(present)
         y = numbers.to_numpy(float)[rows]
         if len(rows) < 2 * n_folds or np.ptp(y) == 0:
             raise InputProblem(f"{key}: '{name}' has {len(rows)} values, too few or all equal")
         return Target(name, kind, rows, y, []), left_out
     text = values.map(lambda value: f"{value:g}" if isinstance(value, float) else str(value))
-    counts = text[known].value_counts()
+    counts = text[present].value_counts()
     small = set(counts.index[counts < n_folds])
-    for who, label in zip(people["participant_id"][known], text[known]):
+    for who, label in zip(people["participant_id"][present], text[present]):
         if label in small:
             reason = f"class '{label}' of '{name}' has too few people"
             left_out.append(exclusion(who, step, reason, int(counts[label]), n_folds))
     classes = sorted(set(counts.index) - small)
     if len(classes) < 2:
         raise InputProblem(f"{key}: '{name}' has fewer than 2 classes with {n_folds} people each")
-    rows = np.flatnonzero(known & text.isin(classes).to_numpy())
+    rows = np.flatnonzero(present & text.isin(classes).to_numpy())
     y = np.searchsorted(classes, text.to_numpy()[rows]).astype(float)
     return Target(name, kind, rows, y, classes), left_out
 
@@ -151,7 +151,7 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
     for key in ("deconfound", "protect"):
         shared[key] = tuple(name for name in settings[key] if name not in own)
     number = target.kind == "number"
-    known = [
+    phenotype = [
         name
         for name in PHENOTYPE
         if name not in own and name in people and people[name].notna().any()
@@ -167,9 +167,9 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
         ("constant", constant, None, both),
         ("site", blind(["site"]), None, pooled),
     ]
-    if known:
-        variants.append(("phenotype", blind(known), None, both))
-        variants.append(("phenotype+site", blind([*known, "site"]), None, pooled))
+    if phenotype:
+        variants.append(("phenotype", blind(phenotype), None, both))
+        variants.append(("phenotype+site", blind([*phenotype, "site"]), None, pooled))
     if "mean_fd" in people and people["mean_fd"].notna().any() and "mean_fd" not in own:
         variants.append(("motion", blind(["mean_fd"]), None, both))
     joint = settings["primary"].removesuffix("+mask")
@@ -194,8 +194,8 @@ def inputs(features: FeatureTable, people: pd.DataFrame, target: Target, setting
             )
             model = learners.OneVersusRest(model)
         variants.append((name, model, table.X, both))
-        if number and name == joint and known:
-            beside = learners.ImagingAndCovariatesRidge(model, tuple(known))
+        if number and name == joint and phenotype:
+            beside = learners.ImagingAndCovariatesRidge(model, tuple(phenotype))
             variants.append((f"{name}+phenotype", beside, table.X, both))
     return variants
 
@@ -239,9 +239,9 @@ def judge(features, people, folds, target: Target, settings, seed):
                 model, rows, target.y, of_scheme, scheme, settings["permutations"], seed
             )
             table = _scores(target, made, site)
-            place = {"target": target.name, "kind": target.kind, "scheme": scheme, "input": name}
-            scores.append(table.assign(**place, n=len(who), primary=name == joint))
-            predictions.append(_table(target, made, who, site, of_scheme, place))
+            keys = {"target": target.name, "kind": target.kind, "scheme": scheme, "input": name}
+            scores.append(table.assign(**keys, n=len(who), primary=name == joint))
+            predictions.append(_table(target, made, who, site, of_scheme, keys))
     scores = pd.concat(scores, ignore_index=True)[list(COLUMNS)]
     return scores, pd.concat(predictions, ignore_index=True)
 
@@ -309,7 +309,7 @@ def _scores(target: Target, made: _Made, site) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _table(target, made, who, site, folds, place) -> pd.DataFrame:
+def _table(target, made, who, site, folds, keys) -> pd.DataFrame:
     """One row per person and repeat."""
     parts = []
     for repeat, of_repeat in folds.groupby("repeat"):
@@ -323,11 +323,11 @@ def _table(target, made, who, site, folds, place) -> pd.DataFrame:
                 {
                     "participant_id": who,
                     "target": target.name,
-                    "scheme": place["scheme"],
+                    "scheme": keys["scheme"],
                     "repeat": int(repeat),
                     "fold": where.to_numpy(),
                     "site": site,
-                    "input": place["input"],
+                    "input": keys["input"],
                     "y": y,
                     "predicted": values,
                 }
@@ -356,8 +356,8 @@ def headline(scores: pd.DataFrame) -> list[dict]:
         blind = group[group["input"].isin(BLIND) & group["value"].notna()]
         best = blind.loc[blind["value"].idxmax()] if len(blind) else None
         for _, row in group[group["primary"].astype(bool)].iterrows():
-            told = f"{target} from {row['input']}, {scheme.replace('_', ' ')}"
-            entry = {"name": f"{words[row['kind']]}, {told}", "unit": "", "n": int(row["n"])}
+            what = f"{target} from {row['input']}, {scheme.replace('_', ' ')}"
+            entry = {"name": f"{words[row['kind']]}, {what}", "unit": "", "n": int(row["n"])}
             entry["baseline"] = None if best is None else {best["input"]: float(best["value"])}
             for key, column in (("value", "value"), ("null", "null_mean")):
                 entry[key] = float(row[column]) if np.isfinite(row[column]) else None

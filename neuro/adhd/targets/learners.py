@@ -80,8 +80,8 @@ class CovariateRidge(BaseEstimator):
     def predict_many(self, train: Rows, targets, test: Rows, inner: bool = False):
         """See :mod:`neuro.adhd.targets.learners`."""
         encoder = CovariateEncoder(list(self.columns)).fit(train.covariates)
-        known, new = (encoder.transform(rows.covariates) for rows in (train, test))
-        out, left_out = ridge_predictions(known, targets, new)
+        train_code, test_code = (encoder.transform(rows.covariates) for rows in (train, test))
+        out, left_out = ridge_predictions(train_code, targets, test_code)
         return (out, left_out) if inner else out
 
 
@@ -118,13 +118,13 @@ class ImagingRidge(BaseEstimator):
 
     def predict_many(self, train: Rows, targets, test: Rows, inner: bool = False):
         """See :mod:`neuro.adhd.targets.learners`."""
-        known, new = (self._features(rows) for rows in (train, test))
+        train_rows, test_rows = (self._features(rows) for rows in (train, test))
         if self.transformer is not None:
             step = clone(self.transformer)
-            call_with_rows(step.fit, known.X, groups=known.groups, **known.context())
-            known, new = (
+            call_with_rows(step.fit, train_rows.X, groups=train_rows.groups, **train_rows.context())
+            train_rows, test_rows = (
                 dataclasses.replace(rows, X=np.asarray(step.transform(rows.X)))
-                for rows in (known, new)
+                for rows in (train_rows, test_rows)
             )
         scaler = FeatureScaler(
             coverage=self.coverage,
@@ -133,7 +133,7 @@ class ImagingRidge(BaseEstimator):
             deconfound=self.deconfound,
             protect=self.protect,
         ).set_output(transform="default")
-        Z, Z_new = scale_pair(scaler, known, new)
+        Z, Z_new = scale_pair(scaler, train_rows, test_rows)
         out, left_out = ridge_predictions(Z, targets, Z_new)
         return (out, left_out) if inner else out
 
@@ -161,13 +161,13 @@ class ImagingAndCovariatesRidge(BaseEstimator):
             raise ValueError("inner predictions of a combined learner are not defined")
         outside, inside = self.imaging.predict_many(train, targets, test, inner=True)
         encoder = CovariateEncoder(list(self.columns)).fit(train.covariates)
-        known, new = (encoder.transform(rows.covariates) for rows in (train, test))
+        train_code, test_code = (encoder.transform(rows.covariates) for rows in (train, test))
         out = np.empty((len(test), targets.shape[1]))
         for one in range(targets.shape[1]):
             centre, scale = inside[:, one].mean(), inside[:, one].std() or 1.0
             both = [
                 np.column_stack([fixed, (side[:, one] - centre) / scale])
-                for fixed, side in ((known, inside), (new, outside))
+                for fixed, side in ((train_code, inside), (test_code, outside))
             ]
             out[:, [one]] = ridge_predictions(both[0], targets[:, [one]], both[1])[0]
         return out
