@@ -38,9 +38,9 @@ def from_berg(path, network_path) -> VoxelEncoder:
     content = only_arrays(path)
     parts = [key for key in ("lh_reg_param", "rh_reg_param", "reg_param") if key in content]
     if not parts or not {"scaler_param", "pca_param"} <= content.keys():
-        found = ", ".join(map(str, content)) or "nothing"
+        listed = ", ".join(map(str, content)) or "nothing"
         raise InputProblem(
-            f"{path}: not an encoder on ViT-B/32 (found {found[:60]}); expected scaler_param, "
+            f"{path}: not an encoder on ViT-B/32 (found {listed[:60]}); expected scaler_param, "
             "pca_param and reg_param"
         )
     if network_path is None or not Path(network_path).is_file():

@@ -294,10 +294,10 @@ class VoxelEncoder(Params):
         mean, first, count = average_repeats(betas, groups)
         r2 = self.r2(np.asarray(images)[first], mean)
         ceiling = noise_ceiling(betas, groups)
-        told = signal_to_noise(betas, groups)
+        ratio = signal_to_noise(betas, groups)
         if ncsnr is not None:
-            told = np.asarray(ncsnr, dtype=np.float64)
-            ceiling = np.where(np.isfinite(told), ceiling_of(told, count), ceiling)
+            ratio = np.asarray(ncsnr, dtype=np.float64)
+            ceiling = np.where(np.isfinite(ratio), ceiling_of(ratio, count), ceiling)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(ceiling > 0.01, r2 / ceiling, np.nan)
         self.card_ = pd.DataFrame(
@@ -306,7 +306,7 @@ class VoxelEncoder(Params):
                 "roi": self.roi_,
                 "r2": r2,
                 "r2_ceiling": share,
-                "ncsnr": told,
+                "ncsnr": ratio,
                 "alpha": self.alpha_,
             }
         )

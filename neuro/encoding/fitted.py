@@ -77,8 +77,8 @@ def from_readout(path, backbone_path=None, backbone=None, antialias=True) -> Vox
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            known = file.keys()
-            tensors = {key: file.get_tensor(key).float().numpy() for key in known}
+            keys = file.keys()
+            tensors = {key: file.get_tensor(key).float().numpy() for key in keys}
     except Exception as error:
         # the reader raises an error of its own kind
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:60]
@@ -192,10 +192,10 @@ def from_module(module, predictions) -> VoxelEncoder:
     return as_encoder(predictions, made, np.eye(n_units, dtype=np.float32), np.zeros(n_units))
 
 
-def _expect(path, found, wanted):
+def _expect(path, name, wanted):
     wanted = backbones.ALIASES.get(wanted, wanted)
-    if wanted is not None and found != wanted:
+    if wanted is not None and name != wanted:
         raise InputProblem(
-            f"{path}: fitted on backbone '{found}', braindive.encoder.backbone is '{wanted}'; set "
+            f"{path}: fitted on backbone '{name}', braindive.encoder.backbone is '{wanted}'; set "
             "it to the former"
         )

@@ -109,12 +109,12 @@ def fit_ridge(X, Y, groups=None, *, alphas=ALPHAS, cv=5, random_state=0) -> Read
         held_x = path.project(X[test]).astype(np.float32)
         held_y = (Y[test] - path.y_mean).astype(np.float32)
         total += (held_y.astype(np.float64) ** 2).sum(axis=0)
-        for place, alpha in enumerate(alphas):
+        for index, alpha in enumerate(alphas):
             guess = held_x @ path.weights(alpha * unit).astype(np.float32)
-            errors[place] += ((held_y - guess) ** 2).sum(axis=0, dtype=np.float64)
-            moments[place, 0] += (guess * held_y).sum(axis=0, dtype=np.float64)
-            moments[place, 1] += (guess**2).sum(axis=0, dtype=np.float64)
-            moments[place, 2] += (held_y**2).sum(axis=0, dtype=np.float64)
+            errors[index] += ((held_y - guess) ** 2).sum(axis=0, dtype=np.float64)
+            moments[index, 0] += (guess * held_y).sum(axis=0, dtype=np.float64)
+            moments[index, 1] += (guess**2).sum(axis=0, dtype=np.float64)
+            moments[index, 2] += (held_y**2).sum(axis=0, dtype=np.float64)
     best = errors.argmin(axis=0)
     voxel = np.arange(n_voxels)
     path = RidgePath(X, Y)

@@ -24,9 +24,9 @@ def zscore_within(betas, session=None) -> np.ndarray:
     session = np.zeros(len(betas)) if session is None else np.asarray(session)
     for value in np.unique(session):
         rows = session == value
-        part = betas[rows].astype(np.float64)
-        sd = part.std(axis=0)
-        out[rows] = (part - part.mean(axis=0)) / np.where(sd > 0, sd, 1)
+        block = betas[rows].astype(np.float64)
+        sd = block.std(axis=0)
+        out[rows] = (block - block.mean(axis=0)) / np.where(sd > 0, sd, 1)
     return out
 
 
@@ -47,10 +47,10 @@ def average_repeats(betas, image):
     """
     betas = np.asarray(betas)
     _, first, number = np.unique(np.asarray(image), return_index=True, return_inverse=True)
-    place = np.argsort(np.argsort(first))[number]
-    count = np.bincount(place)
+    row = np.argsort(np.argsort(first))[number]
+    count = np.bincount(row)
     total = np.zeros((len(first), betas.shape[1]))
-    np.add.at(total, place, betas)
+    np.add.at(total, row, betas)
     return (total / count[:, None]).astype(np.float32), np.sort(first), count
 
 
@@ -73,11 +73,11 @@ def noise_ceiling(betas, image) -> np.ndarray:
     betas = np.asarray(betas, dtype=np.float64)
     mean, _, count = average_repeats(betas, image)
     _, first, number = np.unique(np.asarray(image), return_index=True, return_inverse=True)
-    place = np.argsort(np.argsort(first))[number]
+    row = np.argsort(np.argsort(first))[number]
     free = len(betas) - len(mean)
     if free < 2 or len(mean) < 3:
         return np.full(betas.shape[1], np.nan)
-    noise = ((betas - mean[place]) ** 2).sum(axis=0) / free
+    noise = ((betas - mean[row]) ** 2).sum(axis=0) / free
     total = mean.astype(np.float64).var(axis=0, ddof=1)
     share = noise * (1 / count).mean()
     return np.clip((total - share) / np.where(total > 0, total, 1), 0, 1)
@@ -104,11 +104,11 @@ def signal_to_noise(betas, image) -> np.ndarray:
     betas = np.asarray(betas, dtype=np.float64)
     mean, _, count = average_repeats(betas, image)
     number = np.unique(np.asarray(image), return_inverse=True, return_index=True)
-    place = np.argsort(np.argsort(number[1]))[number[2]]
+    row = np.argsort(np.argsort(number[1]))[number[2]]
     free = len(betas) - len(mean)
     if free < 2 or len(mean) < 3:
         return np.full(betas.shape[1], np.nan)
-    noise = ((betas - mean[place]) ** 2).sum(axis=0) / free
+    noise = ((betas - mean[row]) ** 2).sum(axis=0) / free
     signal = mean.astype(np.float64).var(axis=0, ddof=1) - noise * (1 / count).mean()
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(noise > 0, np.sqrt(np.clip(signal, 0, None) / noise), np.nan)

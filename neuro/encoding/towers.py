@@ -125,12 +125,12 @@ def config_of(kind, path) -> dict:
         config = json.loads((path / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         raise InputProblem(f"{path}/config.json: not a readable JSON file") from None
-    found = config.get("model_type") if isinstance(config, dict) else None
-    if found not in TOWERS[kind].types:
-        other = [own for own, tower in TOWERS.items() if found in tower.types]
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if model_type not in TOWERS[kind].types:
+        other = [own for own, tower in TOWERS.items() if model_type in tower.types]
         advice = f"; set the backbone to {other[0]}" if other else ""
         raise InputProblem(
-            f"{path}: not a {name} model (model_type '{found}', expected "
+            f"{path}: not a {name} model (model_type '{model_type}', expected "
             f"{' or '.join(TOWERS[kind].types)}{advice})"
         )
     return config
@@ -165,7 +165,7 @@ def load(kind, path, *, antialias=True) -> Network:
     transformers.logging.set_verbosity_error()
     try:
         # A tensor of another shape is an error of its own, told below by its name.
-        model, told = getattr(transformers, tower.model).from_pretrained(
+        model, loading_info = getattr(transformers, tower.model).from_pretrained(
             path,
             local_files_only=True,
             dtype=torch.float32,
@@ -179,10 +179,10 @@ def load(kind, path, *, antialias=True) -> Network:
         raise InputProblem(f"{path}: not a {name} image model ({line})") from None
     finally:
         transformers.logging.set_verbosity(level)
-    strange = [key for key in told["unexpected_keys"] if not _known(key, tower)]
+    strange = [key for key in loading_info["unexpected_keys"] if not _known(key, tower)]
     for keys, words in (
-        (told["missing_keys"], "lack"),
-        ([item[0] for item in told["mismatched_keys"]], "have another shape of"),
+        (loading_info["missing_keys"], "lack"),
+        ([mismatch[0] for mismatch in loading_info["mismatched_keys"]], "have another shape of"),
         (strange, "also hold"),
     ):
         if keys:

@@ -96,7 +96,7 @@ def hidden_layers(x, weights) -> list:
     tokens = patches.flatten(2).transpose(1, 2)
     first = weights["class_token"].expand(len(x), -1, -1)
     tokens = torch.cat([first, tokens], dim=1) + weights["encoder.pos_embedding"]
-    found, number = [], 0
+    layers, number = [], 0
     while f"encoder.layers.encoder_layer_{number}.ln_1.weight" in weights:
         own = f"encoder.layers.encoder_layer_{number}."
 
@@ -112,16 +112,16 @@ def hidden_layers(x, weights) -> list:
         joint = linear(norm(tokens, "ln_1"), "self_attention.in_proj_")
         heads = max(1, width // HEAD_WIDTH)
         query, key, value = (
-            part.unflatten(2, (heads, -1)).transpose(1, 2) for part in joint.chunk(3, dim=2)
+            chunk.unflatten(2, (heads, -1)).transpose(1, 2) for chunk in joint.chunk(3, dim=2)
         )
         mixed = functional.scaled_dot_product_attention(query, key, value)
         mixed = mixed.transpose(1, 2).flatten(2)
         tokens = tokens + linear(mixed, "self_attention.out_proj.")
         inner = functional.gelu(linear(norm(tokens, "ln_2"), "mlp.0."))
         tokens = tokens + linear(inner, "mlp.3.")
-        found.append(tokens)
+        layers.append(tokens)
         number += 1
-    return found
+    return layers
 
 
 def read_network(path) -> dict:

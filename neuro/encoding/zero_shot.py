@@ -98,7 +98,7 @@ def _texts(path, words):
     transformers.logging.set_verbosity_error()
     try:
         tokenizer = transformers.CLIPTokenizer.from_pretrained(path, local_files_only=True)
-        model, told = transformers.CLIPModel.from_pretrained(
+        model, loading_info = transformers.CLIPModel.from_pretrained(
             path,
             local_files_only=True,
             dtype=torch.float32,
@@ -113,7 +113,7 @@ def _texts(path, words):
         ) from None
     finally:
         transformers.logging.set_verbosity(level)
-    lost = sorted(told["missing_keys"])
+    lost = sorted(loading_info["missing_keys"])
     if lost:
         raise InputProblem(f"{path}: the weights lack {lost[0]}; expected {LAYOUT}")
     if not len(tokenizer("a").input_ids) > 2:
