@@ -91,11 +91,11 @@ def comparison(source, factors, traces, fs, groups, *, window_s=20.0, seed=0, he
         reason = "no traces of one rate"
     elif len(factors.names) > MAX_NEURONS:
         reason = f"more than {MAX_NEURONS} neurons"
-    found = {OURS: motifs(factors)}
+    by_method = {OURS: motifs(factors)}
     if not reason:
-        found |= baselines.networks(traces, fs, rank, window_s, seed)
+        by_method |= baselines.networks(traces, fs, rank, window_s, seed)
     rows = []
-    for method, matrices in found.items():
+    for method, matrices in by_method.items():
         row = {"method": method, "n_networks": len(matrices), "reason": reason}
         if groups:
             # planted neurons may run upside down; published assemblies rise together
@@ -162,8 +162,8 @@ def held_out_scores(traces, fs, rank, window_s=20.0, seed=0, n_moves=N_MOVES) ->
         # z of the sum over recordings, so that their number does not matter
         z = total / np.sqrt(len(halves))
         first = 0
-        for method, part in columns.items():
-            last = first + part.shape[1]
+        for method, vectors in columns.items():
+            last = first + vectors.shape[1]
             pooled.setdefault(method, []).append((z[first:last], p[first:last]))
             first = last
     out = {}
@@ -233,9 +233,9 @@ def of_set(source, items, factors, settings, known=(), seed=0):
         to it, and any two regions covary beyond moved ones.
     """
     resample_hz = settings["recordings"]["resample_hz"]
-    rates = {item.fs for item in items} if resample_hz is None else {resample_hz}
+    rates = {recording.fs for recording in items} if resample_hz is None else {resample_hz}
     usable = source != "fmri" and len(rates) == 1
-    usable &= all(isinstance(item, Recording) for item in items)
+    usable &= all(isinstance(recording, Recording) for recording in items)
     traces = (
         by_name(items, factors, Identity(**settings["identity"]), resample_hz) if usable else []
     )
@@ -278,10 +278,14 @@ def recurrence_of(source, items, factors, settings, seed):
         would be too easy (BOLD), the recordings are too short, or there are no traces.
     """
     rank, reason = len(factors.lambda_), ""
-    rates = {item.fs for item in items} if settings["recordings"]["resample_hz"] is None else {0}
+    rates = (
+        {recording.fs for recording in items}
+        if settings["recordings"]["resample_hz"] is None
+        else {0}
+    )
     if not settings["n_moves"]:
         reason = "ntf.n_moves is 0"
-    elif not all(isinstance(item, Recording) for item in items) or len(rates) > 1:
+    elif not all(isinstance(recording, Recording) for recording in items) or len(rates) > 1:
         reason = "no traces of one rate"
     if reason:
         return recur.recurrence_table(rank, 0, reason)
@@ -292,9 +296,9 @@ def recurrence_of(source, items, factors, settings, seed):
     try:
         if source == "fmri":
             family = subjects_of(items)
-            found = subjects_recurrence(traces, fs, motifs, family, **given)
+            result = subjects_recurrence(traces, fs, motifs, family, **given)
         else:
-            found = recur.recurrence(traces, fs, motifs, **given)
+            result = recur.recurrence(traces, fs, motifs, **given)
     except ValueError as error:
         return recur.recurrence_table(rank, 0, str(error))
-    return recur.recurrence_table(found, settings["n_moves"])
+    return recur.recurrence_table(result, settings["n_moves"])

@@ -85,14 +85,14 @@ def headline(
             )
         )
     if recurrence is not None and recurrence["p_value"].notna().any():
-        known = recurrence["p_value"].dropna()
+        p_values = recurrence["p_value"].dropna()
         rows.append(
             row(
                 f"components that recur in {RECURS[source == 'fmri']}",
-                int((known <= 0.05).sum()),
+                int((p_values <= 0.05).sum()),
                 "components",
-                len(known),
-                0.05 * len(known),
+                len(p_values),
+                0.05 * len(p_values),
             )
         )
     return rows

@@ -124,13 +124,13 @@ def descend_grouped(factor, target, grams, inner):
     f = np.empty(rank)
     gram = np.empty((rank, rank))
     for row in range(n_rows):
-        place = 0
+        entry = 0
         for r in range(rank):
             f[r] = factor[row, r]
             for s in range(r, rank):
-                gram[r, s] = grams[row, place]
-                gram[s, r] = grams[row, place]
-                place += 1
+                gram[r, s] = grams[row, entry]
+                gram[s, r] = grams[row, entry]
+                entry += 1
         for _ in range(inner):
             for r in range(rank):
                 if gram[r, r] > 0:

@@ -53,7 +53,7 @@ def visits(states, breaks=()) -> list[tuple[int, int, int]]:
     """
     states = np.asarray(states)
     new = np.flatnonzero(np.diff(states)) + 1
-    ends = sorted({0, len(states), *new.tolist(), *(int(place) for place in breaks)})
+    ends = sorted({0, len(states), *new.tolist(), *(int(boundary) for boundary in breaks)})
     pairs = itertools.pairwise(ends)
     return [(int(states[a]), a, b) for a, b in pairs if states[a] >= 0]
 
@@ -82,15 +82,15 @@ def state_table(factors):
     states, breaks, bin_s = dominant(factors), _breaks(factors), 1.0 / factors.fs
     rows = []
     for w, animal in enumerate(factors.animals):
-        found = visits(states[:, w], breaks)
-        known = max(1, int((states[:, w] >= 0).sum()))
+        intervals = visits(states[:, w], breaks)
+        n_assigned = max(1, int((states[:, w] >= 0).sum()))
         for r in range(len(factors.lambda_)):
-            lengths = [b - a for state, a, b in found if state == r]
+            lengths = [b - a for state, a, b in intervals if state == r]
             rows.append(
                 {
                     "component": r + 1,
                     "animal": animal,
-                    "share": sum(lengths) / known,
+                    "share": sum(lengths) / n_assigned,
                     "visits": len(lengths),
                     "dwell_s": np.mean(lengths) * bin_s if lengths else np.nan,
                     "longest_s": max(lengths) * bin_s if lengths else np.nan,
@@ -118,10 +118,10 @@ def transition_table(factors):
     rank, breaks = len(factors.lambda_), set(_breaks(factors))
     count, visited = np.zeros((rank, rank), int), np.zeros(rank)
     for states in dominant(factors).T:
-        found = visits(states, breaks)
-        for state, _, _ in found:
+        intervals = visits(states, breaks)
+        for state, _, _ in intervals:
             visited[state] += 1
-        for (a, _, end), (b, start, _) in itertools.pairwise(found):
+        for (a, _, end), (b, start, _) in itertools.pairwise(intervals):
             if end == start and start not in breaks:
                 count[a, b] += 1
     rows = []

@@ -40,7 +40,7 @@ def find_communities(factors, null, names, settings, seed, log=None):
 
     Returns
     -------
-    found : dict of str to list of Communities
+    by_backend : dict of str to list of Communities
         Per back end one entry per component.
     statistics : dict of str to ndarray
         Statistics of the null motifs.
@@ -57,10 +57,10 @@ def find_communities(factors, null, names, settings, seed, log=None):
                 statistic(
                     motif,
                     backend,
-                    random_state=seeds.number(seed, "null statistic", place),
+                    random_state=seeds.number(seed, "null statistic", number),
                     **options,
                 )
-                for place, motif in enumerate(null.motifs if null is not None else [])
+                for number, motif in enumerate(null.motifs if null is not None else [])
             ]
         )
         by_backend[backend] = [

@@ -84,19 +84,19 @@ def by_name(items, factors, identity, resample_hz=None) -> list[np.ndarray]:
     list of ndarray of float64, shape (n_frames, n_neurons)
         NaN where a neuron is absent or a frame is masked; the mean where two have one name.
     """
-    items = [present(item, factors.kind == "excess") for item in items]
+    items = [present(recording, factors.kind == "excess") for recording in items]
     if resample_hz is not None:
-        items = [resampled(item, resample_hz) for item in items]
-    names, members = match_names([labels(item) for item in items], identity)
-    column = {name: place for place, name in enumerate(factors.names)}
+        items = [resampled(recording, resample_hz) for recording in items]
+    names, members = match_names([labels(recording) for recording in items], identity)
+    column = {name: index for index, name in enumerate(factors.names)}
     out = []
-    for item, member in zip(items, members):
-        x = np.array(item.traces, np.float64)
-        if item.frame_mask is not None:
-            x[~np.asarray(item.frame_mask, bool)] = np.nan
+    for recording, member in zip(items, members):
+        x = np.array(recording.traces, np.float64)
+        if recording.frame_mask is not None:
+            x[~np.asarray(recording.frame_mask, bool)] = np.nan
         columns = np.full((len(x), len(factors.names)), np.nan)
-        for place in np.unique(member[member >= 0]):
-            columns[:, column[names[place]]] = _mean(x[:, member == place].T)
+        for index in np.unique(member[member >= 0]):
+            columns[:, column[names[index]]] = _mean(x[:, member == index].T)
         out.append(columns)
     return out
 
@@ -111,20 +111,20 @@ def _binned(items, factors, identity, resample_hz):
     _, members = match_names([labels(one) for one in items], identity)
     per_item = len(factors.animals) // len(items)
     cubes = []
-    for place, (one, member) in enumerate(zip(items, members)):
+    for number, (one, member) in enumerate(zip(items, members)):
         x = np.asarray(one.traces, np.float64)
         seen = x if one.frame_mask is None else x[one.frame_mask]
         sd = np.nanstd(seen, axis=0)
         z = (x - np.nanmean(seen, axis=0)) / np.where(sd > 0, sd, 1)
         if one.frame_mask is not None:
             z[~np.asarray(one.frame_mask, bool)] = np.nan
-        start = factors.time_map["start_s"][:, place * per_item]
+        start = factors.time_map["start_s"][:, number * per_item]
         out = np.full((len(start), len(factors.names)), np.nan)
-        known = member >= 0
+        named = member >= 0
         for k in np.flatnonzero(np.isfinite(start)):
             first = int(np.ceil(start[k] * one.fs - 1e-9))
             last = max(first + 1, int(np.ceil((start[k] + 1 / factors.fs) * one.fs - 1e-9)))
-            out[k, member[known]] = _mean(z[first:last, known])
+            out[k, member[named]] = _mean(z[first:last, named])
         cubes.append(out)
     return cubes
 

@@ -30,9 +30,9 @@ def derivative_kernel(fs: float, smooth_s: float) -> np.ndarray:
     """
     sd = smooth_s * fs
     radius = max(1, int(np.ceil(4 * sd)))
-    place = np.arange(-radius, radius + 1)
-    kernel = place * np.exp(-0.5 * (place / sd) ** 2)
-    return kernel / (kernel @ place)
+    frames = np.arange(-radius, radius + 1)
+    kernel = frames * np.exp(-0.5 * (frames / sd) ** 2)
+    return kernel / (kernel @ frames)
 
 
 def scaled_derivatives(traces, fs, *, smooth_s=0.75, snr_min=SNR_MIN, frame_mask=None):

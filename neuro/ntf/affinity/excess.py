@@ -108,9 +108,9 @@ def excess(
     windows = _Windows(x, seen, width)
     for k, start in enumerate(first.astype(int)):
         out[k], spread = _against_lags(windows, start, lags)
-        known = np.isfinite(spread)
-        variance += np.where(known, spread, 0)
-        counted += known
+        finite = np.isfinite(spread)
+        variance += np.where(finite, spread, 0)
+        counted += finite
         if k % KEPT == KEPT - 1:
             give_back(out)
     scale = np.sqrt(variance / np.maximum(counted, 1) * (1 + 0.5 / len(lags)))
@@ -118,9 +118,9 @@ def excess(
     inverse = np.where(moving, 1 / np.where(moving, scale, 1), 0).astype(np.float32)
     for k in range(len(out)):
         row = out[k] * inverse
-        known = np.isfinite(row) & moving
-        if common and known.any():
-            np.subtract(row, row[known].mean(), out=row, where=moving)
+        finite = np.isfinite(row) & moving
+        if common and finite.any():
+            np.subtract(row, row[finite].mean(), out=row, where=moving)
         out[k] = row
         if k % KEPT == KEPT - 1:
             give_back(out)
@@ -269,14 +269,14 @@ def _against_lags(windows, start, lags):
                 squares += moved
         r, squares = _moments(r, sums, squares, 2 * len(others))
         for k, (values, variance) in enumerate(zip(r, squares)):
-            place = slice(ends[first + k] - len(values) + k + 1, ends[first + k])
-            difference[place], spread[place] = values[k + 1 :], variance[k + 1 :]
+            pairs = slice(ends[first + k] - len(values) + k + 1, ends[first + k])
+            difference[pairs], spread[pairs] = values[k + 1 :], variance[k + 1 :]
     gaps = np.unique(np.concatenate([gaps, *(one for _, one in rest)]))
     for neuron, *rows in zip(gaps, *_with_gaps(windows, start, others, gaps)):
         partners = np.flatnonzero(np.arange(n) != neuron)
         low, high = np.minimum(partners, neuron), np.maximum(partners, neuron)
-        place = ends[low] - n + high
-        difference[place], spread[place] = (row[partners] for row in rows)
+        pairs = ends[low] - n + high
+        difference[pairs], spread[pairs] = (row[partners] for row in rows)
     return difference, spread
 
 
@@ -288,11 +288,11 @@ def _with_gaps(windows, start, others, rows):
         for one, two in ((start, other), (other, start)):
             # the second is the transpose, whose rows are these columns
             r = windows.correlation(one, two, rows)
-            known = np.isfinite(r)
-            r[~known] = 0
+            finite = np.isfinite(r)
+            r[~finite] = 0
             sums += r
             squares += r * r
-            count += known
+            count += finite
     return _moments(now, sums, squares, count)
 
 

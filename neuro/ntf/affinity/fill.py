@@ -27,15 +27,15 @@ BLOCK_BYTES = 64 << 20
 """Size of the blocks of bins that are written at a time."""
 
 
-def _computed(item, kind, sign, bins, options):
+def _computed(recording, kind, sign, bins, options):
     """Affinity of one recording; what does not fit it is told with its name."""
     try:
-        return _pair_values(item, kind, sign, bins, options)
+        return _pair_values(recording, kind, sign, bins, options)
     except InputProblem:
         raise
     except ValueError as error:
         advice = "; set affinity.window_s and affinity.lags_s" if kind == "excess" else ""
-        raise InputProblem(f"{item.name}: {error}{advice}") from None
+        raise InputProblem(f"{recording.name}: {error}{advice}") from None
 
 
 def fill(into, items, members, axis, sign, kind, options, n_names):
@@ -71,10 +71,10 @@ def fill(into, items, members, axis, sign, kind, options, n_names):
             frames[:, w : w + n_entries] = bins.seen[:, None]
             with _scratch(options, len(bins.seen), len(member)) as given:
                 raw = _computed(recording, kind, "raw", bins, given)
-                known = _fill_blocks(into, w, raw, member, sign, n_names)
-            if known is not None:
+                measured = _fill_blocks(into, w, raw, member, sign, n_names)
+            if measured is not None:
                 observed = np.ones(values.shape, bool) if observed is None else observed
-                observed[:, w : w + n_entries] = known
+                observed[:, w : w + n_entries] = measured
             w += n_entries
             continue
         for parts in _signed_parts(recording, kind, sign, bins, options):
@@ -122,23 +122,23 @@ def _fill_blocks(into, w, raw, member, sign, n_names):
     lacking, there = np.zeros(n_pairs, np.int64), np.zeros(n_pairs, bool)
     for rows, block, pairs in _blocks_of(raw, member, n_names):
         there = pairs
-        known = np.isfinite(block)
-        if not (seen[rows].all() and known.all()):
-            lacking += (~known & seen[rows, None]).sum(axis=0)
-            block[~known | ~seen[rows, None]] = 0
+        finite = np.isfinite(block)
+        if not (seen[rows].all() and finite.all()):
+            lacking += (~finite & seen[rows, None]).sum(axis=0)
+            block[~finite | ~seen[rows, None]] = 0
         target = values[rows, entries]
-        for part, one in zip(_parts(target, sign, n_pairs), SIGNS[sign]):
-            np.abs(block, out=part) if one == 0 else np.maximum(one * block, 0, out=part)
+        for view, one in zip(_parts(target, sign, n_pairs), SIGNS[sign]):
+            np.abs(block, out=view) if one == 0 else np.maximum(one * block, 0, out=view)
         give_back(values)
     there &= lacking < max(1, seen.sum())
     mask[entries] = np.tile(there, twice)
     if not (there & (lacking > 0)).any():
         return None
-    known = np.zeros((len(raw), entries.stop - w, mask.shape[1]), bool)
+    measured = np.zeros((len(raw), entries.stop - w, mask.shape[1]), bool)
     for rows, block, _ in _blocks_of(raw, member, n_names):
         once = np.isfinite(block) & there & seen[rows, None]
-        known[rows] = np.tile(once, twice)[:, None]
-    return known
+        measured[rows] = np.tile(once, twice)[:, None]
+    return measured
 
 
 def _parts(target, sign, n_pairs):
@@ -160,12 +160,12 @@ def _blocks_of(raw, member, n_names):
         yield rows, block, there
 
 
-def _signed_parts(item, kind, sign, bins, options):
+def _signed_parts(recording, kind, sign, bins, options):
     """Affinities of one animal: per entry of the animal axis those that share it as pairs."""
     if sign not in TWO_SIGNS:
-        return [[_computed(item, kind, sign, bins, options)]]
-    both = [_computed(item, kind, which, bins, options) for which in ("positive", "negative")]
-    return [[part] for part in both] if sign == "split" else [both]
+        return [[_computed(recording, kind, sign, bins, options)]]
+    both = [_computed(recording, kind, which, bins, options) for which in ("positive", "negative")]
+    return [[values] for values in both] if sign == "split" else [both]
 
 
 def _pair_values(recording, kind, sign, bins, options):

@@ -43,23 +43,23 @@ def match_names(recordings, identity: Identity):
     members : list of ndarray of int
         Per recording the place of every neuron in `names`; -1 where it has none.
     """
-    known = {name for recording in recordings for name in recording}
-    turned = [[_class(name, known, identity) for name in recording] for recording in recordings]
+    all_names = {name for recording in recordings for name in recording}
+    turned = [[_class(name, all_names, identity) for name in recording] for recording in recordings]
     names = list(dict.fromkeys(name for recording in turned for name in recording if name))
     if identity.complete:
         names = [name for name in names if all(name in recording for recording in turned)]
-    place = {name: number for number, name in enumerate(names)}
+    column = {name: number for number, name in enumerate(names)}
     return names, [
-        np.array([place.get(name, -1) for name in recording], dtype=int) for recording in turned
+        np.array([column.get(name, -1) for name in recording], dtype=int) for recording in turned
     ]
 
 
-def _class(name, known, identity):
+def _class(name, all_names, identity):
     if name in identity.rename:
         return identity.rename[name]
     if identity.merge_lr and name[-1:] in ("L", "R"):
         other = name[:-1] + ("R" if name[-1] == "L" else "L")
-        if len(name) > 1 and other in known:
+        if len(name) > 1 and other in all_names:
             return name[:-1]
     return name
 

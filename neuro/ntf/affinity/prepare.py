@@ -104,22 +104,22 @@ def check_recordings(items, resample_hz=None, identity=None) -> None:
     if not items:
         raise InputProblem("ntf: no recording was found; check recordings.files")
     problems = []
-    for item in items:
-        if isinstance(item, Recording):
-            lines = recording_problems(item.traces, item.names, item.frame_mask)
-            problems += [f"{item.name}: {line}" for line in lines]
-            flat = np.ptp(np.nan_to_num(item.traces), axis=0) == 0
+    for recording in items:
+        if isinstance(recording, Recording):
+            lines = recording_problems(recording.traces, recording.names, recording.frame_mask)
+            problems += [f"{recording.name}: {line}" for line in lines]
+            flat = np.ptp(np.nan_to_num(recording.traces), axis=0) == 0
             if flat.all():
-                problems.append(f"{item.name}: every trace is constant; check the file")
-    names = [item.name for item in items]
+                problems.append(f"{recording.name}: every trace is constant; check the file")
+    names = [recording.name for recording in items]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"{name}: two recordings have this name; names must differ")
-    rates = sorted({round(float(item.fs), 6) for item in items})
+    rates = sorted({round(float(recording.fs), 6) for recording in items})
     if len(rates) > 1 and resample_hz is None:
         listed = ", ".join(str(rate) for rate in rates[:4])
         problems.append(f"sampling rates differ ({listed} Hz); set recordings.resample_hz")
     if len(items) > 1:
-        unnamed = sum(item.names is None for item in items)
+        unnamed = sum(recording.names is None for recording in items)
         if unnamed:
             problems.append(
                 f"ntf: {unnamed} recordings without neuron names cannot be stacked; give names or "
@@ -146,10 +146,10 @@ def check_events(items, events) -> None:
         Onsets before the first frame or after the last, negative durations; one line per animal.
     """
     problems = []
-    for item in items:
-        if isinstance(item, PairKernels):
+    for recording in items:
+        if isinstance(recording, PairKernels):
             continue
-        own, end = events[events["animal"] == item.name], len(item.traces) / item.fs
+        own, end = events[events["animal"] == recording.name], len(recording.traces) / recording.fs
         onset, duration = own["onset_s"].to_numpy(float), own["duration_s"].to_numpy(float)
         for wrong, what, value in (
             (onset < 0, "begin before the first frame", onset),
@@ -158,8 +158,8 @@ def check_events(items, events) -> None:
         ):
             if wrong.any():
                 problems.append(
-                    f"events: {int(wrong.sum())} of {len(own)} events of {item.name} {what}, first "
-                    f"{value[wrong][0]:g} s; are these seconds from its first frame?"
+                    f"events: {int(wrong.sum())} of {len(own)} events of {recording.name} {what}, "
+                    f"first {value[wrong][0]:g} s; are these seconds from its first frame?"
                 )
     if problems:
         raise InputProblem(problems)
@@ -248,19 +248,19 @@ def resampled(recorded: Recording, fs: float) -> Recording:
     from neuro.ntf.affinity.derivative import bridged
 
     ratio = Fraction(fs / recorded.fs).limit_denominator(1000)
-    known = np.isfinite(recorded.traces)
+    finite = np.isfinite(recorded.traces)
     if recorded.frame_mask is not None:
-        known &= np.asarray(recorded.frame_mask, bool)[:, None]
-    whole = known.all(axis=1)
-    if (known == whole[:, None]).all():
+        finite &= np.asarray(recorded.frame_mask, bool)[:, None]
+    whole = finite.all(axis=1)
+    if (finite == whole[:, None]).all():
         traces = bridged(recorded.traces, None if whole.all() else whole)
     else:
         traces = np.column_stack(
-            [bridged(one[:, None], seen)[:, 0] for one, seen in zip(recorded.traces.T, known.T)]
+            [bridged(one[:, None], seen)[:, 0] for one, seen in zip(recorded.traces.T, finite.T)]
         )
     turned = resample_poly(traces, ratio.numerator, ratio.denominator, axis=0, padtype="line")
     mask = recorded.frame_mask
-    nearest = np.minimum((np.arange(len(turned)) / fs * recorded.fs).round(), len(known) - 1)
+    nearest = np.minimum((np.arange(len(turned)) / fs * recorded.fs).round(), len(finite) - 1)
     turned[~np.isfinite(recorded.traces)[nearest.astype(int)]] = np.nan
     if mask is not None:
         mask = np.asarray(mask, bool)[nearest.astype(int)]

@@ -161,12 +161,12 @@ class SeparableTensor:
         """Some pairs of the rows of one group, shape `(n_rows_of_group, n_pairs_wanted)`."""
         left, right = self._upper[0][pairs], self._upper[1][pairs]
         wanted = np.arange(self.n_rows)[rows]
-        place = np.full(self.n_rows, -1)
-        place[wanted] = np.arange(len(wanted))
+        row_of = np.full(self.n_rows, -1)
+        row_of[wanted] = np.arange(len(wanted))
         out = np.zeros((len(wanted), len(left)), np.float32)
         ends = np.append(self._first[1:], len(self._row))
         for first, last in zip(self._first, ends):
-            target = place[self._row[first]]
+            target = row_of[self._row[first]]
             if target >= 0:
                 entries = self._signals[first:last]
                 out[target] = (entries[:, left] * entries[:, right]).sum(axis=0)

@@ -22,8 +22,8 @@ def auroc(score, positive) -> float:
     from scipy.stats import rankdata
 
     score, positive = np.asarray(score, float), np.asarray(positive, bool)
-    known = np.isfinite(score)
-    score, positive = score[known], positive[known]
+    finite = np.isfinite(score)
+    score, positive = score[finite], positive[finite]
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     if not n_positive or not n_negative:

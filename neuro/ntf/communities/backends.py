@@ -59,8 +59,8 @@ def louvain(weights, seeds):
     for seed in seeds:
         groups = networkx.community.louvain_communities(graph, weight="weight", seed=int(seed))
         labels = np.empty(len(weights), dtype=int)
-        for place, group in enumerate(groups):
-            labels[list(group)] = place
+        for label, group in enumerate(groups):
+            labels[list(group)] = label
         yield labels
 
 

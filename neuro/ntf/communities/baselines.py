@@ -292,13 +292,13 @@ def networks(traces, fs, rank, window_s=20.0, seed=0) -> dict[str, np.ndarray]:
     dict of str to ndarray, shape (n, n_neurons, n_neurons)
     """
     z = stacked(traces)
-    found = {"PCA-ICA": pca_ica(z, rank, seed)}
+    by_method = {"PCA-ICA": pca_ica(z, rank, seed)}
     if rank + MORE < z.shape[1]:
-        found[f"PCA-ICA, {MORE} more"] = pca_ica(z, rank + MORE, seed)
-    found["correlation"] = correlation(z)
-    found["k-means of windows"] = window_states(traces, fs, rank + 1, window_s, seed)
-    found["HMM"] = chain_states(traces, rank + 1, seed)
-    return found
+        by_method[f"PCA-ICA, {MORE} more"] = pca_ica(z, rank + MORE, seed)
+    by_method["correlation"] = correlation(z)
+    by_method["k-means of windows"] = window_states(traces, fs, rank + 1, window_s, seed)
+    by_method["HMM"] = chain_states(traces, rank + 1, seed)
+    return by_method
 
 
 def one_to_one(matrices, groups) -> np.ndarray:

@@ -46,14 +46,14 @@ def planted_epochs(factors, labels, truth):
     table = _correlations(on.astype(float), np.asarray(factors.time_, float).T)
     planted = truth.set_index("neuron").reindex(factors.names)
     rows = []
-    for place, component in zip(*linear_sum_assignment(-table)):
-        group = planted[conditions[place]].fillna(-1).to_numpy(int)
+    for row, component in zip(*linear_sum_assignment(-table)):
+        group = planted[conditions[row]].fillna(-1).to_numpy(int)
         active = group >= 0
         rows.append(
             {
-                "condition": conditions[place],
+                "condition": conditions[row],
                 "component": int(component) + 1,
-                "correlation": float(table[place, component]),
+                "correlation": float(table[row, component]),
                 "ami": ami(group[active], np.asarray(labels[component])[active]),
             }
         )
@@ -102,25 +102,25 @@ def assemblies(matrices, traces, groups):
     # pairwise over the frames that both have
     plain = pd.DataFrame(np.asarray(traces, float)).corr().to_numpy()[left, right]
     table, rows = np.zeros((len(groups), len(matrices))), []
-    for place, group in enumerate(groups):
+    for assembly, group in enumerate(groups):
         member = np.zeros(n, bool)
         member[group] = True
         inside = member[left] & member[right]
-        table[place] = [auroc(matrix[left, right], inside) for matrix in matrices]
+        table[assembly] = [auroc(matrix[left, right], inside) for matrix in matrices]
         rows.append(
             {
-                "assembly": place + 1,
+                "assembly": assembly + 1,
                 "n_neurons": len(group),
                 "component": 0,
                 "auroc": np.nan,
-                "best_component": int(np.nanargmax(table[place])) + 1,
-                "best_auroc": float(np.nanmax(table[place])),
+                "best_component": int(np.nanargmax(table[assembly])) + 1,
+                "best_auroc": float(np.nanmax(table[assembly])),
                 "correlation_auroc": auroc(plain, inside),
             }
         )
-    for place, component in zip(*linear_sum_assignment(-np.nan_to_num(table))):
-        rows[place]["component"] = int(component) + 1
-        rows[place]["auroc"] = float(table[place, component])
+    for assembly, component in zip(*linear_sum_assignment(-np.nan_to_num(table))):
+        rows[assembly]["component"] = int(component) + 1
+        rows[assembly]["auroc"] = float(table[assembly, component])
     return pd.DataFrame(rows)
 
 
@@ -141,20 +141,20 @@ def homologues(names, labels, *, seed=0):
         `share`, `null_mean` and `null_95` (labels permuted over the observed neurons),
         `n_pairs`; None where there are fewer than 10 pairs.
     """
-    place = {name: k for k, name in enumerate(names)}
+    index_of = {name: k for k, name in enumerate(names)}
     labels = np.asarray(labels)
     pairs = [
-        (k, place[name[:-1] + "R"])
-        for name, k in place.items()
-        if len(name) > 1 and name[-1] == "L" and name[:-1] + "R" in place
+        (k, index_of[name[:-1] + "R"])
+        for name, k in index_of.items()
+        if len(name) > 1 and name[-1] == "L" and name[:-1] + "R" in index_of
     ]
     pairs = np.array([pair for pair in pairs if labels[list(pair)].min() >= 0]).reshape(-1, 2)
     if len(pairs) < MIN_HOMOLOGUES:
         return None
-    rng, known = np.random.default_rng(seed), np.flatnonzero(labels >= 0)
+    rng, labelled = np.random.default_rng(seed), np.flatnonzero(labels >= 0)
     null, turned = [], labels.copy()
     for _ in range(N_PERMUTATIONS):
-        turned[known] = rng.permutation(labels[known])
+        turned[labelled] = rng.permutation(labels[labelled])
         null.append((turned[pairs[:, 0]] == turned[pairs[:, 1]]).mean())
     return {
         "share": float((labels[pairs[:, 0]] == labels[pairs[:, 1]]).mean()),
@@ -180,8 +180,8 @@ def placed(group, numbers):
     """
     if numbers is None:
         return group
-    place = {int(number) - 1: column for column, number in enumerate(numbers)}
-    return np.array([place[k] for k in group if k in place], int)
+    column_of = {int(number) - 1: column for column, number in enumerate(numbers)}
+    return np.array([column_of[k] for k in group if k in column_of], int)
 
 
 def compare(source, factors, communities, items, paths, seed=0):

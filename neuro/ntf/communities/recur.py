@@ -173,7 +173,7 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
     rank = motifs.shape[1]
     z, null_z = np.zeros(rank), np.zeros((rank, n_null))
     tested = np.zeros(rank, int)
-    parts_of = [halves(x, fs) for x in traces]
+    halves_of = [halves(x, fs) for x in traces]
     rng = generator(random_state, "moved neurons")
     # most motifs are told by what rises together; the others need both signs
     against = np.minimum(motifs, 0)
@@ -184,12 +184,12 @@ def recurrence(traces, fs, motifs, *, n_null=N_NULL, n_starts=3, random_state=0)
             continue
         parts = motifs[:, own] if which else np.maximum(motifs[:, own], 0)
         for side in (0, 1):
-            blocks = [pair_values(part[side], fs, which) for part in parts_of]
+            blocks = [pair_values(both[side], fs, which) for both in halves_of]
             factors = fitted(blocks, rank, which, n_starts, random_state)
             for component, match in matched(parts, factors):
                 tested[own[component]] += 1
-                for part in parts_of:
-                    u = whitened(part[1 - side], fs)
+                for both in halves_of:
+                    u = whitened(both[1 - side], fs)
                     score, null = held_out_scores(
                         factors[:, [match]], u, fs, n_null=n_null, rng=rng
                     )
@@ -248,11 +248,11 @@ def fitted(blocks, rank, signed, n_starts, random_state):
     return edges(model.fit(values, mask=mask).pairs_.astype(np.float64), signed)
 
 
-def matched(motifs, found):
+def matched(motifs, factors):
     """Components and their counterparts in a half, one to one; none where nothing is alike."""
     from scipy.optimize import linear_sum_assignment
 
-    agreement = cosines(motifs, found)
+    agreement = cosines(motifs, factors)
     pairs = zip(*linear_sum_assignment(-agreement))
     return [(one, other) for one, other in pairs if agreement[one, other] > 0]
 
@@ -336,8 +336,8 @@ def halves(x, fs):
 def _stacked(blocks):
     """Windows of all recordings one below the other: values (n, 1, n_pairs) and mask."""
     values = np.concatenate(blocks)[:, None]
-    known = np.isfinite(values)
-    return np.where(known, values, 0), None if known.all() else known
+    finite = np.isfinite(values)
+    return np.where(finite, values, 0), None if finite.all() else finite
 
 
 def cosines(a, b):

@@ -271,5 +271,5 @@ def by_size(labels) -> np.ndarray:
     labels = np.asarray(labels)
     values, first, count = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
     order = np.lexsort((first, -count))
-    turned = {value: place for place, value in enumerate(values[order])}
+    turned = {value: rank for rank, value in enumerate(values[order])}
     return np.array([turned.get(label, -1) for label in labels], dtype=np.int64)

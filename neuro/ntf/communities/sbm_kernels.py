@@ -226,8 +226,8 @@ def sweeps(stats, b, order, draws, inverse_temperature, prior, half_lgamma, allo
         used += 1 if size > 0 else 0
     for turn in range(len(order)):
         moved = 0
-        for place in range(n):
-            i = order[turn, place]
+        for position in range(n):
+            i = order[turn, position]
             r = b[i]
             if allowed[0] >= 0 and r != allowed[0] and r != allowed[1]:
                 continue
@@ -255,7 +255,7 @@ def sweeps(stats, b, order, draws, inverse_temperature, prior, half_lgamma, allo
                 for s in range(limit):
                     if change[s] < np.inf:
                         total += np.exp(-inverse_temperature * (change[s] - low))
-                draw = draws[turn, place] * total
+                draw = draws[turn, position] * total
                 best = r
                 for s in range(limit):
                     if change[s] < np.inf:

@@ -78,8 +78,8 @@ def shifted(recording, rng):
     -------
     Recording
     """
-    traces, known = np.array(recording.traces), _known(recording)
-    for column, seen in enumerate(known.T):
+    traces, observed = np.array(recording.traces), _known(recording)
+    for column, seen in enumerate(observed.T):
         rows = np.flatnonzero(seen)
         if len(rows) < 2:
             continue
@@ -107,19 +107,19 @@ def paced(recording, rng, move_s=MOVE_S):
     -------
     Recording
     """
-    traces, known = np.array(recording.traces), _known(recording)
-    common = _common(traces, known)
+    traces, observed = np.array(recording.traces), _known(recording)
+    common = _common(traces, observed)
     most = max(1, round(move_s * recording.fs))
-    for column, seen in enumerate(known.T):
+    for column, seen in enumerate(observed.T):
         rows = np.flatnonzero(seen)
         if len(rows) < 2:
             continue
         own, mean = traces[rows, column].astype(np.float64), common[rows, column]
         shared = _shared(own - own.mean(), mean - mean.mean())
         last = len(rows) - 1
-        place = np.arange(len(rows)) - int(rng.integers(-most, most + 1))
-        place = np.clip(last - np.abs(last - np.abs(place)), 0, last)
-        traces[rows, column] = shared + (own - shared)[place]
+        source = np.arange(len(rows)) - int(rng.integers(-most, most + 1))
+        source = np.clip(last - np.abs(last - np.abs(source)), 0, last)
+        traces[rows, column] = shared + (own - shared)[source]
     return dataclasses.replace(recording, traces=traces)
 
 
@@ -179,34 +179,34 @@ def joined(trace, fs):
 
 def _known(recording):
     """Where neurons have values, shape (n_frames, n_neurons)."""
-    known = np.isfinite(recording.traces)
+    observed = np.isfinite(recording.traces)
     if recording.frame_mask is not None:
-        known &= np.asarray(recording.frame_mask, bool)[:, None]
-    return known
+        observed &= np.asarray(recording.frame_mask, bool)[:, None]
+    return observed
 
 
-def _common(traces, known):
+def _common(traces, observed):
     """Median over the other neurons, each in units of its own spread; 0 where there is none.
 
     Returns
     -------
     ndarray of float64, shape (n_frames, n_neurons)
     """
-    x = np.where(known, traces, 0).astype(np.float64)
-    count = np.maximum(known.sum(axis=0), 1)
-    x = np.where(known, x - x.sum(axis=0) / count, 0)
+    x = np.where(observed, traces, 0).astype(np.float64)
+    count = np.maximum(observed.sum(axis=0), 1)
+    x = np.where(observed, x - x.sum(axis=0) / count, 0)
     sd = np.sqrt((x**2).sum(axis=0) / count)
-    scaled = np.where(known, x / np.where(sd > 0, sd, 1), np.inf)
+    scaled = np.where(observed, x / np.where(sd > 0, sd, 1), np.inf)
     order = np.argsort(scaled, axis=1, kind="stable")
     ranked = np.take_along_axis(scaled, order, axis=1)
     rank = np.argsort(order, axis=1, kind="stable")
-    others = known.sum(axis=1, keepdims=True) - known
+    others = observed.sum(axis=1, keepdims=True) - observed
     last = x.shape[1] - 1
     total = np.zeros(x.shape)
     for middle in ((others - 1) // 2, others // 2):
         # a neuron below the middle moves it up by one
         middle = np.clip(middle, 0, last)
-        at = np.minimum(middle + (known & (rank <= middle)), last)
+        at = np.minimum(middle + (observed & (rank <= middle)), last)
         total += np.take_along_axis(ranked, at, axis=1)
     return np.where(others > 0, total / 2, 0.0)
 
@@ -240,7 +240,7 @@ def _dealt(recording, rng):
     kernels = np.array(recording.kernels)
     observed = np.isfinite(kernels).all(axis=2)
     for rows, columns in ((left, right), (right, left)):
-        known = np.flatnonzero(observed[rows, columns])
-        order = rng.permutation(known)
-        kernels[rows[known], columns[known]] = recording.kernels[rows[order], columns[order]]
+        complete = np.flatnonzero(observed[rows, columns])
+        order = rng.permutation(complete)
+        kernels[rows[complete], columns[complete]] = recording.kernels[rows[order], columns[order]]
     return dataclasses.replace(recording, kernels=kernels)

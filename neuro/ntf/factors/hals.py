@@ -278,13 +278,13 @@ class StackedStart(Start):
 
     def update_pairs(self, target, inner, sq_norm) -> float:
         """Update the pair factors from the second matrix product; returns the objective."""
-        place = np.triu_indices(self.rank)
+        upper = np.triu_indices(self.rank)
         if self.place is not None:
             packed = self._sum @ pack(self.time.astype(np.float64))
         elif self.mask is None:
-            packed = gram(self.time)[place][None]
+            packed = gram(self.time)[upper][None]
         else:
-            packed = np.array([gram(self.time[rows])[place] for rows in self.groups])
+            packed = np.array([gram(self.time[rows])[upper] for rows in self.groups])
         return self._descend_pairs(target, packed, inner, sq_norm)
 
 
@@ -327,8 +327,8 @@ class Holdout:
         if support is not None:
             motif = np.where(support >= MIN_SUPPORT, motif, 0)
         total = 0.0
-        for place, pairs, values, seen in zip(self.groups, self.pairs, self.values, self.seen):
-            residual = values - rows[place] @ motif[pairs].T
+        for group, pairs, values, seen in zip(self.groups, self.pairs, self.values, self.seen):
+            residual = values - rows[group] @ motif[pairs].T
             if seen is not None:
                 residual *= seen
             total += float((residual.astype(np.float64) ** 2).sum())

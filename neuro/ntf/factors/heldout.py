@@ -62,25 +62,27 @@ class HeldAnimals:
             seen = np.ones(values.shape[1], bool) if masks[0] is None else masks[0][animal]
             frames = np.ones(len(values), bool) if masks[1] is None else masks[1][:, animal]
             halves = [np.flatnonzero(seen & side) for side in (self.half, ~self.half)]
-            parts = [values[:, pairs] for pairs in halves]
+            blocks = [values[:, pairs] for pairs in halves]
             rows = slice(int(animal), None, self.operator.shape[1])
-            known = [self.operator.observed(rows, pairs) for pairs in halves]
-            energy += sum(float(np.vdot(part, part)) for part in parts)
-            for place, (start, motif) in enumerate(zip(starts, motifs)):
+            observed = [self.operator.observed(rows, pairs) for pairs in halves]
+            energy += sum(float(np.vdot(block, block)) for block in blocks)
+            for number, (start, motif) in enumerate(zip(starts, motifs)):
                 time = start.time[frames]
                 terms = [
                     (
-                        np.einsum("tr,tr->r", time, (part @ motif[pairs])[frames]),
+                        np.einsum("tr,tr->r", time, (block @ motif[pairs])[frames]),
                         _square(time, motif[pairs], None if given is None else given[frames]),
                     )
-                    for part, pairs, given in zip(parts, halves, known)
+                    for block, pairs, given in zip(blocks, halves, observed)
                 ]
-                for (target, square), (other, its_square), part in zip(
-                    terms, terms[::-1], parts[::-1]
+                for (target, square), (other, its_square), block in zip(
+                    terms, terms[::-1], blocks[::-1]
                 ):
                     load = _loadings(target, square)
-                    rest = float(np.vdot(part, part)) - 2 * load @ other + load @ its_square @ load
-                    lost[place] += max(0.0, rest)
+                    rest = (
+                        float(np.vdot(block, block)) - 2 * load @ other + load @ its_square @ load
+                    )
+                    lost[number] += max(0.0, rest)
         return lost / energy if energy > 0 else np.full(len(starts), np.nan)
 
 
@@ -140,10 +142,10 @@ def animal_folds(operator, ranks, n_starts, seed, family=None):
     rng = np.random.default_rng(seed)
     mask, place_of_rows = refined(operator)
     n_folds = min(N_FOLDS, len(names))
-    place = stratified_group_folds(family, np.zeros(n_animals), n_folds, rng)
+    fold_of = stratified_group_folds(family, np.zeros(n_animals), n_folds, rng)
     folds = []
     for fold in range(n_folds):
-        held = np.flatnonzero(place == fold)
+        held = np.flatnonzero(fold_of == fold)
         half = rng.random(n_pairs) < 0.5
         holdout = HeldAnimals(operator, held, tied(half) if operator.signed else half)
         frames = np.ones((n_bins, n_animals), bool)

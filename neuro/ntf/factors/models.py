@@ -268,8 +268,8 @@ class NonNegativeCP(_FactorModel):
             When the solver is unknown, or arguments do not fit the data.
         """
         if self.solver not in SOLVERS:
-            known = "', '".join(SOLVERS[:-1])
-            raise ValueError(f"solver: got '{self.solver}', expected '{known}' or '{SOLVERS[-1]}'")
+            listed = "', '".join(SOLVERS[:-1])
+            raise ValueError(f"solver: got '{self.solver}', expected '{listed}' or '{SOLVERS[-1]}'")
         if self.solver != "hals":
             X = as_operator(X, mask, frame_mask, "numpy", "cpu")
         return super().fit(X, y, mask=mask, frame_mask=frame_mask)

@@ -159,10 +159,10 @@ def _shared(folds, unseen, shape, family):
     _, n_animals, n_pairs = shape
     family = np.arange(n_animals) if family is None else np.asarray(family)
     if unseen:
-        place = np.empty(n_animals, int)
+        fold_of = np.empty(n_animals, int)
         for number, fold in enumerate(unseen):
-            place[next(iter(fold.values()))[0].holdout.held] = number
-        return splits.shared_over_folds(family, place)
+            fold_of[next(iter(fold.values()))[0].holdout.held] = number
+        return splits.shared_over_folds(family, fold_of)
     if not folds or n_animals == 1:
         # one animal: stretches of time and pairs, each once
         return 0 if folds else None
