@@ -27,7 +27,7 @@ def written_out(wanted, roi) -> dict:
             continue
         own = str(label).partition(":")[2].strip()
         names = dict.fromkeys(area for entry in roi for area in entry.split(BETWEEN))
-        parts = {part.strip() for part in own.replace("&", "+").split("+")}
+        parts = {region.strip() for region in own.replace("&", "+").split("+")}
         others = [name for name in names if name not in parts | {"none", "", "n/a"}]
         if not others:
             raise InputProblem(f"objective '{label}': there is no other region")
@@ -53,9 +53,9 @@ def parse(text: str) -> dict:
     """
     terms = re.split(r"\s+-\s+|-(?=[0-9.]+\*)", text.strip())
     wanted = {}
-    for place, term in enumerate(terms):
+    for position, term in enumerate(terms):
         weight, star, label = term.partition("*")
         if not star:
             weight, label = "1", term
-        wanted[label.strip()] = float(weight) * (1 if place == 0 else -1)
+        wanted[label.strip()] = float(weight) * (1 if position == 0 else -1)
     return wanted

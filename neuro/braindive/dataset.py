@@ -120,22 +120,22 @@ def read_data(images, betas=None, rois=None, *, test=None, zscore=True) -> Image
     else:
         from neuro.io.responses.reader import read_stimulus_response
 
-        found = read_stimulus_response(path)
-        if found.kind != "image":
-            raise InputProblem(f"{path}: holds {found.kind} stimuli; braindive needs images")
-        keep = np.flatnonzero(found.tier != "unused")
+        stored = read_stimulus_response(path)
+        if stored.kind != "image":
+            raise InputProblem(f"{path}: holds {stored.kind} stimuli; braindive needs images")
+        keep = np.flatnonzero(stored.tier != "unused")
         content = {
-            "images": found.stimuli,
+            "images": stored.stimuli,
             "rows": keep,
-            "betas": found.responses[keep],
-            "tier": found.tier[keep],
-            "stimulus": names_of(found.stimulus_id, keep),
-            "family": np.asarray(found.family)[keep],
-            "condition": None if found.condition is None else np.asarray(found.condition)[keep],
-            "unit": list(found.unit),
-            "roi": found.units.get("roi"),
-            "excluded": found.excluded,
-            "notes": found.notes,
+            "betas": stored.responses[keep],
+            "tier": stored.tier[keep],
+            "stimulus": names_of(stored.stimulus_id, keep),
+            "family": np.asarray(stored.family)[keep],
+            "condition": None if stored.condition is None else np.asarray(stored.condition)[keep],
+            "unit": list(stored.unit),
+            "roi": stored.units.get("roi"),
+            "excluded": stored.excluded,
+            "notes": stored.notes,
             "size": _sizes(path, keep),
         }
     pictures, rows = content["images"], content["rows"]
@@ -372,12 +372,12 @@ def regions(path, unit, roi, excluded=()) -> list[str]:
                 f"responses from 0 (0 to {n_voxels - 1})"
             )
         table = table.assign(voxel=[f"v{k:05d}" for k in number])
-    known = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
+    region_of = table.groupby("voxel", sort=False)["roi"].agg(BETWEEN.join).to_dict()
     inside = {*unit, *excluded}
-    strangers = [name for name in known if name not in inside]
+    strangers = [name for name in region_of if name not in inside]
     if strangers:
         raise InputProblem(
             f"{path}: {len(strangers)} voxels are not among the {len(unit)} of the responses "
             f"(first: {strangers[0]}); expected names such as {', '.join(list(unit)[:2])}"
         )
-    return [known.get(name, "none") for name in unit]
+    return [region_of.get(name, "none") for name in unit]

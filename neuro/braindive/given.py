@@ -71,8 +71,8 @@ def _card(encoder, data, log):
     if nameless and len(encoder.unit_) == len(data.unit) and encoder.unit_ != data.unit:
         log("its voxels have no names: they are taken in the order of the responses")
         encoder.unit_, encoder.roi_ = list(data.unit), list(data.roi)
-    place = {name: k for k, name in enumerate(data.unit)}
-    rows = [k for k, name in enumerate(encoder.unit_) if name in place]
+    column_of = {name: k for k, name in enumerate(data.unit)}
+    rows = [k for k, name in enumerate(encoder.unit_) if name in column_of]
     if not rows:
         raise InputProblem(
             f"braindive.encoder: none of its {len(encoder.unit_)} voxels (first: "
@@ -81,7 +81,7 @@ def _card(encoder, data, log):
     if len(rows) < len(encoder.unit_):
         log(f"{len(encoder.unit_) - len(rows)} voxels have no measured responses and are left out")
         keep(encoder, rows)
-    own = [place[name] for name in encoder.unit_]
+    own = [column_of[name] for name in encoder.unit_]
     tested = data.test[data.trial_image]
     card = encoder.card(
         data.images[data.trial_image[tested]],

@@ -126,10 +126,12 @@ def named_category(name, words):
     -------
     str or None
     """
-    parts = [part.lower().rstrip("s") for part in re.split(r"[^A-Za-z]+", name) if len(part) > 2]
+    tokens = [
+        token.lower().rstrip("s") for token in re.split(r"[^A-Za-z]+", name) if len(token) > 2
+    ]
     for word in words:
         last = re.split(r"[^A-Za-z]+", str(word).lower())[-1].rstrip("s")
-        if last in parts:
+        if last in tokens:
             return word
     return None
 
@@ -212,8 +214,8 @@ def sub_regions(coef, n_clusters=2, *, n_iter=50, n_starts=4, random_state=0):
     for _ in range(n_starts):
         centres = unit[rng.choice(len(unit), n_clusters, replace=False)]
         for _ in range(n_iter):
-            place = (unit @ centres.T).argmax(axis=1)
-            sums = np.stack([unit[place == k].sum(axis=0) for k in range(n_clusters)])
+            assigned = (unit @ centres.T).argmax(axis=1)
+            sums = np.stack([unit[assigned == k].sum(axis=0) for k in range(n_clusters)])
             length = np.linalg.norm(sums, axis=1, keepdims=True)
             centres = np.where(length > 0, sums / np.maximum(length, 1e-12), centres)
         fit = (unit @ centres.T).max(axis=1).sum()

@@ -89,21 +89,23 @@ class Objective:
         InputProblem
             When a region is unknown or only early visual areas are asked for.
         """
-        unit, roi = [str(item) for item in unit], [str(item) for item in roi]
+        unit, roi = [str(voxel) for voxel in unit], [str(entry) for entry in roi]
         total = np.zeros(len(unit))
         early = []
         for label, weight in written_out(wanted, roi).items():
-            rows, parts = region_voxels(str(label), roi)
+            rows, regions = region_voxels(str(label), roi)
             as_region = rows.any()
             if not as_region and "&" in str(label):
                 raise InputProblem(f"objective '{label}': no voxel lies in all of these regions")
             if not as_region:
-                rows = np.array([item in parts for item in unit])
+                rows = np.array([voxel in regions for voxel in unit])
             if not rows.any():
                 areas = dict.fromkeys(area for entry in roi for area in entry.split(BETWEEN))
-                known = ", ".join(list(areas)[:8])
-                raise InputProblem(f"objective '{label}': no such region or voxel; known: {known}")
-            early.append(as_region and all(is_early(whole(part)) for part in parts))
+                choices = ", ".join(list(areas)[:8])
+                raise InputProblem(
+                    f"objective '{label}': no such region or voxel; known: {choices}"
+                )
+            early.append(as_region and all(is_early(whole(region)) for region in regions))
             if weight < 0 and len(wanted) < len(early):
                 # the others of `over:` may be early; what is asked for may not
                 early.pop()
@@ -146,9 +148,9 @@ class Objective:
         condition = name.partition(":")[2]
         column = f"t_{condition}"
         if column not in card:
-            known = [label[2:] for label in card if label.startswith("t_")]
+            conditions = [label[2:] for label in card if label.startswith("t_")]
             raise InputProblem(
-                f"objective '{name}': no such condition; known: {', '.join(known) or 'none'}"
+                f"objective '{name}': no such condition; known: {', '.join(conditions) or 'none'}"
             )
         t = np.where(np.asarray(keep, bool), card[column].to_numpy(float), -np.inf)
         best = np.argsort(-t, kind="stable")[:n_top]
@@ -210,15 +212,15 @@ class Objective:
             rows = list(dict.fromkeys(table["objective"].astype(str)[same]))
         else:
             rows = [name]
-        place = {str(label): k for k, label in enumerate(unit)}
+        index = {str(label): k for k, label in enumerate(unit)}
         labels = table["unit"].astype(str)
         used = table["objective"].astype(str).isin(rows)
-        chosen = sorted({label for label in labels[used] if label in place}, key=place.get)
-        missing = sorted({label for label in labels[used] if label not in place})
+        chosen = sorted({label for label in labels[used] if label in index}, key=index.get)
+        missing = sorted({label for label in labels[used] if label not in index})
         if not set(own["unit"].astype(str)) & set(chosen):
             raise InputProblem(
                 f"objective '{name}': none of its {len(own)} units is among the encoder's "
-                f"{len(place)} voxels"
+                f"{len(index)} voxels"
             )
         column = {label: k for k, label in enumerate(chosen)}
         weights = np.zeros((len(rows), len(chosen)))
@@ -264,12 +266,12 @@ class Objective:
         InputProblem
             When the encoder lacks a voxel.
         """
-        place = {str(label): k for k, label in enumerate(unit)}
-        lost = [label for label in self.units if label not in place]
+        index = {str(label): k for k, label in enumerate(unit)}
+        lost = [label for label in self.units if label not in index]
         if lost:
             raise InputProblem(f"objective '{self.name}': unknown voxels {', '.join(lost[:5])}")
-        full = np.zeros((len(self.weights), len(place)))
-        full[:, [place[label] for label in self.units]] = self.weights
+        full = np.zeros((len(self.weights), len(index)))
+        full[:, [index[label] for label in self.units]] = self.weights
         return full
 
     def value(self, predictions, unit) -> np.ndarray:

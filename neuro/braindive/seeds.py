@@ -68,12 +68,12 @@ def is_done(folder, seed: int, wanted: str) -> bool:
         return False
     if content.get("hash") != wanted:
         return False
-    known = content.get("images", {})
+    checksums = content.get("images", {})
     paths = [image_path(folder, seed, twin) for twin in (False, True)]
-    if best_path(folder, seed).name in known:
+    if best_path(folder, seed).name in checksums:
         paths.append(best_path(folder, seed))
     return all(
-        path.is_file() and provenance.checksum(path) == known.get(path.name) for path in paths
+        path.is_file() and provenance.checksum(path) == checksums.get(path.name) for path in paths
     )
 
 
@@ -168,9 +168,9 @@ def make_block(
     missing = [seed for seed in seeds if not is_done(folder, seed, wanted)]
     log(f"{objective.name}: {len(seeds) - len(missing)} of {len(seeds)} images are there")
     for start in range(0, len(missing), batch_size):
-        part = missing[start : start + batch_size]
-        batch = sampler.sample(part)
-        for k, seed in enumerate(part):
+        chunk = missing[start : start + batch_size]
+        batch = sampler.sample(chunk)
+        for k, seed in enumerate(chunk):
             content = {
                 **(facts or {}),
                 **shared,
@@ -203,7 +203,7 @@ def make_block(
                 log(f"seed {seed}: not finite, no image")
             # The sidecar comes last: a seed without it is not done.
             provenance.write_json(image_path(folder, seed).with_suffix(".json"), content)
-        log(f"{objective.name}: seeds {part[0]}-{part[-1]} made")
+        log(f"{objective.name}: seeds {chunk[0]}-{chunk[-1]} made")
     rows = []
     for seed in seeds:
         content = json.loads(image_path(folder, seed).with_suffix(".json").read_text("utf-8"))

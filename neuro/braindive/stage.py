@@ -178,8 +178,8 @@ def encode(role, given, out, settings, seed, log) -> None:
     drawn = None
     if len(_inputs(given.generator)):
         everything = np.load(Path(_inputs(given.generator)[0]) / RECONSTRUCTIONS, mmap_mode="r")
-        place = np.searchsorted(np.flatnonzero(~data.test), rows)
-        drawn = everything[place].astype(np.float32) / 255
+        positions = np.searchsorted(np.flatnonzero(~data.test), rows)
+        drawn = everything[positions].astype(np.float32) / 255
     codes = None
     if data.condition is not None:
         codes = np.unique(data.condition, return_inverse=True)[1]
@@ -246,12 +246,12 @@ def objective_of(name, encoder, settings, table=(), card=None):
     """
     from neuro.io.formats.tables import read_tsv
 
-    known = []
+    listed = []
     if len(table):
         table_rows = read_tsv(table[0], dtype=str)
         column = "objective" if "objective" in table_rows else "roi"
-        known = list(table_rows[column].dropna()) if column in table_rows else []
-    if len(table) and (name in known or name.startswith("table-")):
+        listed = list(table_rows[column].dropna()) if column in table_rows else []
+    if len(table) and (name in listed or name.startswith("table-")):
         return objectives.Objective.from_table(table[0], name, encoder.unit_)
     unit = encoder.unit_
     if name.startswith("prefers:") and card is not None:

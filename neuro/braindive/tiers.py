@@ -44,17 +44,17 @@ def own_test(path, family, stimulus, rows) -> np.ndarray:
         raise InputProblem(f"{path}: no such file; expected test images, one per line")
     lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]
-    place = {str(row): k for k, row in enumerate(rows)}
+    trial_of = {str(row): k for k, row in enumerate(rows)}
     chosen = np.isin(stimulus, wanted)
     names = set(stimulus)
-    strangers = [line for line in wanted if line not in names and line not in place]
+    strangers = [line for line in wanted if line not in names and line not in trial_of]
     if strangers or not wanted:
         raise InputProblem(
             f"{path}: {len(strangers)} of {len(wanted)} test images are not among the stimuli"
             + (f" (first: {strangers[0]})" if strangers else "")
             + f"; expected names such as {stimulus[0]}, or row numbers from 0"
         )
-    chosen[[place[line] for line in wanted if line not in names]] = True
+    chosen[[trial_of[line] for line in wanted if line not in names]] = True
     return np.isin(family, family[chosen])
 
 

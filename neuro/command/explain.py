@@ -32,17 +32,17 @@ def find(wanted: str) -> str:
     InputProblem
         When there is no such key, or several; with the nearest names.
     """
-    known = options()
-    if wanted in known:
+    keys = options()
+    if wanted in keys:
         return wanted
-    ends = [key for key in known if key.endswith(f".{wanted}") or key.startswith(f"{wanted}.")]
+    ends = [key for key in keys if key.endswith(f".{wanted}") or key.startswith(f"{wanted}.")]
     if len(ends) == 1:
         return ends[0]
     if ends:
         more = f" and {len(ends) - 8} more" if len(ends) > 8 else ""
         raise InputProblem(f"{wanted}: several keys; say which: {', '.join(ends[:8])}{more}")
     section, _, leaf = wanted.rpartition(".")
-    among = [key for key in known if key.startswith(section)] or list(known)
+    among = [key for key in keys if key.startswith(section)] or list(keys)
     names = {key.rpartition(".")[2] for key in among}
     close = [name for name in names if len(leaf) > 3 and leaf in name]
     close = close or difflib.get_close_matches(leaf, names, 3, 0.6)

@@ -92,8 +92,8 @@ def gather(connectomes, participants, options):
     if _known(people, "dx"):
         roles.setdefault("dx", "report")
     columns = [Column(name, guessed_type(people[name]), role) for name, role in roles.items()]
-    found = cohort.gather(edges, people, columns, missing_rule="drop")
-    return found.per_subject()
+    sample = cohort.gather(edges, people, columns, missing_rule="drop")
+    return sample.per_subject()
 
 
 def _known(people, name) -> bool:

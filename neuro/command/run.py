@@ -187,9 +187,9 @@ def anchored(mapping: dict, folder: Path) -> dict:
 
 def _absolute(value, folder: Path):
     if isinstance(value, list):
-        return [_absolute(item, folder) for item in value]
+        return [_absolute(entry, folder) for entry in value]
     if isinstance(value, dict):
-        return {key: _absolute(item, folder) for key, item in value.items()}
+        return {key: _absolute(entry, folder) for key, entry in value.items()}
     # patterns and names that are no file stay as they are, unless their folder is there
     if isinstance(value, str) and value and not os.path.isabs(value):
         fixed = value.split("*")[0].rpartition("/")[0] if "*" in value else value

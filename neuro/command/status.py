@@ -125,12 +125,12 @@ def _number(text):
         return None
 
 
-def remaining(found, elapsed: float) -> float | None:
+def remaining(all_jobs, elapsed: float) -> float | None:
     """Seconds until the end, from finished jobs of the same rule and the pace so far.
 
     Parameters
     ----------
-    found : list of Job
+    all_jobs : list of Job
     elapsed : float
         Seconds since the run started.
 
@@ -139,39 +139,39 @@ def remaining(found, elapsed: float) -> float | None:
     float or None
         None as long as nothing was finished.
     """
-    known: dict[str, list[float]] = {}
-    for job in found:
+    durations: dict[str, list[float]] = {}
+    for job in all_jobs:
         if job.seconds is not None:
-            known.setdefault(job.rule, []).append(job.seconds)
-    if not known:
+            durations.setdefault(job.rule, []).append(job.seconds)
+    if not durations:
         return None
-    usual = statistics.median(second for times in known.values() for second in times)
+    usual = statistics.median(second for times in durations.values() for second in times)
     left = sum(
-        statistics.median(known[job.rule]) if job.rule in known else usual
-        for job in found
+        statistics.median(durations[job.rule]) if job.rule in durations else usual
+        for job in all_jobs
         if job.state in ("running", "waiting")
     )
-    work = sum(job.seconds or 0.0 for job in found if job.fresh and job.state == "done")
+    work = sum(job.seconds or 0.0 for job in all_jobs if job.fresh and job.state == "done")
     # how many jobs ran side by side, as far as one can tell
     pace = max(work / elapsed, 1.0) if elapsed > 0 and work else 1.0
     return left / pace
 
 
-def as_text(found, elapsed: float, width: int = 160) -> str:
+def as_text(all_jobs, elapsed: float, width: int = 160) -> str:
     """The state of a run as lines for people.
 
     Parameters
     ----------
-    found : list of Job
+    all_jobs : list of Job
     elapsed : float
         Seconds since the run started.
     width : int
         No line is longer.
     """
     lines = [f"{'stage':<10}{'done':>12}{'running':>9}{'failed':>8}{'median s':>10}{'left':>9}"]
-    stages = list(dict.fromkeys(job.stage for job in found))
+    stages = list(dict.fromkeys(job.stage for job in all_jobs))
     for name in [*stages, "all"]:
-        in_stage = [job for job in found if name in (job.stage, "all")]
+        in_stage = [job for job in all_jobs if name in (job.stage, "all")]
         count = {state: sum(job.state == state for job in in_stage) for state in _STATES}
         times = [job.seconds for job in in_stage if job.seconds is not None]
         median = f"{statistics.median(times):.1f}" if times else "-"
@@ -181,9 +181,9 @@ def as_text(found, elapsed: float, width: int = 160) -> str:
             f"{name:<10}{done:>12}{count['running']:>9}{count['failed']:>8}{median:>10}"
             f"{duration(seconds):>9}"
         )
-    failed = [job for job in found if job.state == "failed"]
+    failed = [job for job in all_jobs if job.state == "failed"]
     lines += [f"{_name(job)}: {job.line} ({job.log})" for job in failed]
-    missing = sorted({job.subject for job in found if job.subject and job.state != "done"})
+    missing = sorted({job.subject for job in all_jobs if job.subject and job.state != "done"})
     if missing:
         more = f" and {len(missing) - 20} more" if len(missing) > 20 else ""
         lines.append(f"subjects with something missing: {' '.join(missing[:20])}{more}")

@@ -290,8 +290,8 @@ def describe(config):
     ]
     keys = ["dey2012", "sklearn", "numba"]
     if adhd["group"]["enabled"]:
-        told, more = _describe_group(adhd["group"])
-        sentences, keys = [*sentences, *told], [*keys, *more]
+        further, more = _describe_group(adhd["group"])
+        sentences, keys = [*sentences, *further], [*keys, *more]
     return sentences, keys
 
 

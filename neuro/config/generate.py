@@ -133,13 +133,13 @@ def schema() -> dict:
             "properties": {},
         }
         for key, entry in walk(section_class(name)):
-            place = top
+            node = top
             *parents, leaf = key.split(".")
             for parent in parents:
-                place = place["properties"].setdefault(
+                node = node["properties"].setdefault(
                     parent, {"type": "object", "additionalProperties": False, "properties": {}}
                 )
-            place["properties"][leaf] = _entry_schema(entry)
+            node["properties"][leaf] = _entry_schema(entry)
         sections[name] = top
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -157,9 +157,9 @@ def _yaml(value) -> str:
             return value
         return json.dumps(value)
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+        return "[" + ", ".join(_yaml(entry) for entry in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_yaml(entry)}" for key, entry in value.items()) + "}"
     return _show(value)
 
 

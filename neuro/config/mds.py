@@ -250,9 +250,9 @@ def problems(config) -> list[str]:
     if not own["enabled"]:
         return []
     lines = []
-    paths = [item for item in own["input"] if item not in NAMED]
-    lines += [f"mds.input: no such file or folder: {item}" for item in paths if not _there(item)]
-    names = [label(item) for item in paths]
+    paths = [path for path in own["input"] if path not in NAMED]
+    lines += [f"mds.input: no such file or folder: {path}" for path in paths if not _there(path)]
+    names = [label(path) for path in paths]
     for name in sorted({n for n in names if names.count(n) > 1 or n in NAMED or not n}):
         lines.append(f"mds.input: two data sets would be called '{name}'; rename a file")
     for key in ("known_types", "new_recording"):

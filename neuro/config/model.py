@@ -62,9 +62,9 @@ class Option:
     def expected(self) -> str:
         """What a valid value looks like, in words."""
         if self.choices:
-            text = "one of " + ", ".join(_show(item) for item in self.choices)
+            text = "one of " + ", ".join(_show(choice) for choice in self.choices)
             if self.kind in ("strings", "labels"):
-                text = "a list from " + ", ".join(_show(item) for item in self.choices)
+                text = "a list from " + ", ".join(_show(choice) for choice in self.choices)
             if self.pattern:
                 text += " or a text as described"
         elif self.kind == "labels" and self.default != "all":

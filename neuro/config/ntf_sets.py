@@ -85,11 +85,11 @@ def _recording_problems(ntf) -> list[str]:
         for pattern in given["files"]
         if not glob.glob(pattern, recursive=True)
     ]
-    found = {Path(path).name for path in recording_files(ntf)}
+    recorded = {Path(path).name for path in recording_files(ntf)}
     lines += [
         f"ntf.recordings.variables: no recording is called '{name}'"
         for name in given["variables"]
-        if name not in found
+        if name not in recorded
     ]
     if given["groups"] and (not given["stack"] or ntf["affinity"]["sign"] == "split"):
         what = (

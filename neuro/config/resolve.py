@@ -115,11 +115,11 @@ def _section(name, given, problems, origin):
             value, origin[f"{name}.{key}"] = copy.deepcopy(preset[key]), "preset"
         else:
             value, origin[f"{name}.{key}"] = copy.deepcopy(entry.default), "default"
-        place = result
+        node = result
         *parents, leaf = key.split(".")
         for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
+            node = node.setdefault(parent, {})
+        node[leaf] = value
     return result
 
 
@@ -157,8 +157,8 @@ def _unknown(section, key, options):
     return f"unknown key{hint}"
 
 
-def _suggest(name, known):
-    near = difflib.get_close_matches(str(name), list(known), 1, 0.6)
+def _suggest(name, names):
+    near = difflib.get_close_matches(str(name), list(names), 1, 0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
@@ -216,24 +216,24 @@ def _list(entry, value, wrong):
     value = list(value)
     if entry.length is not None and len(value) != entry.length:
         return entry.default, wrong
-    for place, item in enumerate(value):
+    for position, element in enumerate(value):
         if kind in ("numbers", "integers"):
-            value[place] = _number(item, kind[:-1])
-            if not _within(entry, value[place]):
+            value[position] = _number(element, kind[:-1])
+            if not _within(entry, value[position]):
                 return entry.default, wrong
-        elif not isinstance(item, str):
+        elif not isinstance(element, str):
             return (
                 entry.default,
-                f"item {place}: got {_article(item)} {_short(item)}; {_quote(item)}",
+                f"item {position}: got {_article(element)} {_short(element)}; {_quote(element)}",
             )
-        elif entry.choices and item not in entry.choices and not _matches(entry, item):
-            hint = _suggest(item, entry.choices) or "; expected"
-            return entry.default, f"item {place}: got {_short(item)}{hint} {entry.expected()}"
+        elif entry.choices and element not in entry.choices and not _matches(entry, element):
+            hint = _suggest(element, entry.choices) or "; expected"
+            return entry.default, f"item {position}: got {_short(element)}{hint} {entry.expected()}"
     return value, None
 
 
-def _matches(entry, item):
-    return entry.pattern and re.fullmatch(entry.pattern, item)
+def _matches(entry, text):
+    return entry.pattern and re.fullmatch(entry.pattern, text)
 
 
 def _number(value, kind):

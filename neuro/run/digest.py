@@ -45,19 +45,19 @@ def _listing(package: str) -> frozenset[str]:
 def _store(package: str) -> Path:
     """Where parses are kept; dumps of a syntax tree differ between versions of Python."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = hashlib.sha256(os.path.abspath(package).encode()).hexdigest()[:12]
+    path_hash = hashlib.sha256(os.path.abspath(package).encode()).hexdigest()[:12]
     version = f"{_FORMAT}-{sys.version_info.major}.{sys.version_info.minor}"
-    return root / "neuro" / f"digest-{version}-{place}.json"
+    return root / "neuro" / f"digest-{version}-{path_hash}.json"
 
 
 @functools.lru_cache(maxsize=4)
 def _parses(package: str) -> dict:
     """Stored parses by name and checksum of a file, and whether there are new ones."""
     try:
-        known = json.loads(_store(package).read_text("utf-8"))
+        stored = json.loads(_store(package).read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):
-        known = None
-    return {"new": False, "known": known if isinstance(known, dict) else {}}
+        stored = None
+    return {"new": False, "known": stored if isinstance(stored, dict) else {}}
 
 
 def _keep_parses(package: str) -> None:
@@ -67,12 +67,12 @@ def _keep_parses(package: str) -> None:
         return
     parses["new"] = False
     files = _listing(package)
-    known = {key: one for key, one in parses["known"].items() if key.split("|")[0] in files}
+    current = {key: one for key, one in parses["known"].items() if key.split("|")[0] in files}
     try:
         path = _store(package)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(known), "utf-8")
+        temporary.write_text(json.dumps(current), "utf-8")
         os.replace(temporary, path)
     except (OSError, RuntimeError):
         return
@@ -164,14 +164,14 @@ def _source(package: str, name: str) -> dict:
 
 def _behind(package: str, dotted: str):
     """Files behind a dotted name: the module and the `__init__` of every package above it."""
-    files, place = _listing(package), ""
+    files, folder = _listing(package), ""
     for step in dotted.split(".")[1:]:
-        if f"{place}{step}.py" in files:
-            yield f"{place}{step}.py"
+        if f"{folder}{step}.py" in files:
+            yield f"{folder}{step}.py"
             return
-        place = f"{place}{step}/"
-        if f"{place}__init__.py" in files:
-            yield f"{place}__init__.py"
+        folder = f"{folder}{step}/"
+        if f"{folder}__init__.py" in files:
+            yield f"{folder}__init__.py"
 
 
 def _lazily(package: str, base: str, name: str):

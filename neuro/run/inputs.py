@@ -130,13 +130,13 @@ def load(config, *, refresh=True, again=False) -> Inputs:
         inputs.problems = bad_runs(rows)
     space = usable[0]["space"] if usable else ""
     inputs.native = kinds.is_native(inputs.kind, config, space)
-    known = kinds.problems(config["data"]["kind"], config)
+    earlier = kinds.problems(config["data"]["kind"], config)
     inputs.problems += [
         line
         for line in kinds.problems(
             inputs.kind, config, has_tables=_have_tables(usable), space=space
         )
-        if line not in known  # those of a kind that was named are told with the settings
+        if line not in earlier  # those of a kind that was named are told with the settings
     ]
     return inputs
 

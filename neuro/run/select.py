@@ -8,20 +8,20 @@ from neuro.io.problems import InputProblem
 _PREFIXES = {"subjects": "sub-", "exclude": "sub-", "sessions": "ses-", "tasks": "task-"}
 
 
-def people(data, found):
-    """The participants table with its notes added to `found`; None without a readable one.
+def people(data, scanned):
+    """The participants table with its notes added to `scanned`; None without a readable one.
 
     A table that cannot be read is told about where it is needed, with all its problems.
     """
     from neuro.io.formats.tables import read_participants
 
-    if found.kind in ("adhd200", "simulated", "none") or not found.sources:
+    if scanned.kind in ("adhd200", "simulated", "none") or not scanned.sources:
         return None
     try:
-        table = read_participants(found.sources[0], data["columns"])
+        table = read_participants(scanned.sources[0], data["columns"])
     except InputProblem:
         return None
-    found.notes += table.attrs["notes"]
+    scanned.notes += table.attrs["notes"]
     return table
 
 
@@ -74,9 +74,9 @@ def _carried(row):
             row |= {"status": "problem", "reason": reason}
 
 
-def _bare(key, item) -> str:
+def _bare(key, label) -> str:
     """A label without the prefix that file names put before it."""
-    return str(item).removeprefix(_PREFIXES.get(key, ""))
+    return str(label).removeprefix(_PREFIXES.get(key, ""))
 
 
 def _unknown(rows, config, kind, people) -> list[str]:
@@ -90,7 +90,7 @@ def _unknown(rows, config, kind, people) -> list[str]:
         subjects |= set(people["participant_id"])
     site_of = _site_of(rows, people)
     sites = {site_of.get(row["participant_id"], "") for row in rows} - {""}
-    known = {
+    occurring = {
         "subjects": _labels(rows, "participant_id"),
         "exclude": subjects,
         "sites": sites,
@@ -99,7 +99,7 @@ def _unknown(rows, config, kind, people) -> list[str]:
     }
     asked = [
         (f"data.{key}", _bare(key, entry), labels)
-        for key, labels in known.items()
+        for key, labels in occurring.items()
         for entry in ([] if data[key] == "all" else data[key])
     ]
     if kind == "adhd200":

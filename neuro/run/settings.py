@@ -91,15 +91,15 @@ def _text(path: Path) -> str:
         raise InputProblem(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from None
 
 
-def _count(node, where, depth, known, problems) -> int:
+def _count(node, where, depth, sizes, problems) -> int:
     """Values below a node; keys that stand twice and endless nesting become problems."""
     import yaml
 
-    if depth > MAX_DEPTH or known.get(id(node)) == "open":
+    if depth > MAX_DEPTH or sizes.get(id(node)) == "open":
         raise RecursionError
-    if id(node) in known:
-        return known[id(node)]
-    known[id(node)] = "open"
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = "open"
     total = 1
     if isinstance(node, yaml.MappingNode):
         lines: dict = {}
@@ -112,10 +112,10 @@ def _count(node, where, depth, known, problems) -> int:
                     f"{dotted}: given twice, in lines {lines[name]} and {line}; keep one of them"
                 )
             lines[name] = line
-            total += _count(value, dotted, depth + 1, known, problems)
+            total += _count(value, dotted, depth + 1, sizes, problems)
     elif isinstance(node, yaml.SequenceNode):
-        total += sum(_count(value, where, depth + 1, known, problems) for value in node.value)
-    known[id(node)] = total
+        total += sum(_count(value, where, depth + 1, sizes, problems) for value in node.value)
+    sizes[id(node)] = total
     if total > MAX_VALUES:
         raise RecursionError
     return total

@@ -66,9 +66,9 @@ class Stamps:
     def _one(self, path: str) -> str:
         # results may be handed on: they name no folder of the machine
         key = hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:16]
-        known = self.known.get(key)
-        if known and not self.refresh:
-            return known[-1]
+        record = self.known.get(key)
+        if record and not self.refresh:
+            return record[-1]
         try:
             stat = os.stat(path)
         except OSError:
@@ -78,9 +78,9 @@ class Stamps:
             return self.of([entry.path for entry in inside if not entry.name.startswith(".")])
         # the time of the last change of the inode betrays a file whose time was set back
         seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-        if not known or known[:-1] != seen:
-            self.known[key] = known = [*seen, _stamp(path, stat)]
-        return known[-1]
+        if not record or record[:-1] != seen:
+            self.known[key] = record = [*seen, _stamp(path, stat)]
+        return record[-1]
 
     def save(self) -> None:
         """Write what was seen, for the jobs and for the next start."""
@@ -107,8 +107,8 @@ def flat(items) -> Iterable[str]:
     if isinstance(items, dict):
         items = list(items.values())
     if isinstance(items, (list, tuple, set)):
-        for item in items:
-            yield from flat(item)
+        for entry in items:
+            yield from flat(entry)
     elif items:
         yield str(items)
 

@@ -34,10 +34,10 @@ def enlarged_digits(n_copies=8, seed=0, digits=DIGITS):
     from sklearn.datasets import load_digits
 
     rng = np.random.default_rng([seed, 75])
-    found = load_digits()
-    chosen = np.isin(found.target, digits)
+    originals = load_digits()
+    chosen = np.isin(originals.target, digits)
     images, labels = [], []
-    for picture, label in zip(found.images[chosen] / 16, found.target[chosen]):
+    for picture, label in zip(originals.images[chosen] / 16, originals.target[chosen]):
         for _ in range(n_copies):
             big = ndimage.zoom(picture, 24 / 8, order=1)
             big = ndimage.rotate(big, rng.uniform(-15, 15), reshape=False, order=1)

@@ -63,10 +63,10 @@ def plan(n_subjects: int, sites=("alpha", "beta"), *, motion=1.0, random_state=0
     people = []
     for number, label in enumerate(names.subject_labels(n_subjects)):
         site = number % len(sites)
-        block, place = divmod(number // len(sites), 4)
+        block, position = divmod(number // len(sites), 4)
         n_cases = _CASES_PER_BLOCK[site % 2][block % 2]
         order = _rng(random_state, 1, site, block).permutation(4)
-        dx = int(order[place] < n_cases)
+        dx = int(order[position] < n_cases)
         rng = _rng(random_state, 2, number)
         female = rng.random() < (0.35 if dx else 0.5)
         age = round(float(rng.uniform(8, 18)), 2)

@@ -147,26 +147,26 @@ def write_raw(
     for number, label in enumerate(names.subject_labels(n_subjects)):
         people.append(f"sub-{label}\talpha\t{10 + number % 8}\t{'FM'[number % 2]}\t{number % 2}")
         np.savetxt(folder / "xfm" / f"sub-{label}.txt", to_mni, fmt="%.10g")
-        for place, (session, run) in enumerate((s, r) for s in sessions for r in runs):
-            rng = np.random.default_rng([random_state, number, place])
+        for run_index, (session, run) in enumerate((s, r) for s in sessions for r in runs):
+            rng = np.random.default_rng([random_state, number, run_index])
             moves = planted_motion(rng, n_volumes, motion)
             series = _series(rng, brain, n_volumes, tr, number, slots=SLOTS if slice_timing else 1)
             data = _moved(series, inside, times, tr, affine, centre, moves)
             data += np.abs(rng.normal(0, noise, data.shape))
             key = "_".join(
-                folder_of
-                for folder_of in (
+                entity
+                for entity in (
                     f"sub-{label}",
                     f"ses-{session}" if session else "",
                     f"task-{names.TASK}",
                     f"run-{run}" if run else "",
                 )
-                if folder_of
+                if entity
             )
             image = _image(np.rint(data).clip(0, 32000).astype(np.int16), affine, tr)
-            place_of = folder / f"sub-{label}" / (f"ses-{session}" if session else "") / "func"
-            place_of.mkdir(parents=True, exist_ok=True)
-            nibabel.save(image, place_of / f"{key}_bold.nii.gz")
+            func = folder / f"sub-{label}" / (f"ses-{session}" if session else "") / "func"
+            func.mkdir(parents=True, exist_ok=True)
+            nibabel.save(image, func / f"{key}_bold.nii.gz")
             truth["motion"][key] = np.round(moves, 6).tolist()
     (folder / "participants.tsv").write_text("\n".join(people) + "\n", "utf-8")
     (folder / "truth.json").write_text(json.dumps(truth), "utf-8")
@@ -215,7 +215,9 @@ def _moved(series, inside, times, tr, affine, centre, moves):
             grid = np.stack(
                 np.meshgrid(*map(np.arange, inside.shape[:2]), np.flatnonzero(here), indexing="ij")
             )
-            place = np.tensordot(step[:3, :3], grid, 1) + step[:3, 3, None, None, None]
+            coordinates = np.tensordot(step[:3, :3], grid, 1) + step[:3, 3, None, None, None]
             seen = ndimage.gaussian_filter(head, SPREAD)
-            out[:, :, here, t] = ndimage.map_coordinates(seen, place, order=3, mode="constant")
+            out[:, :, here, t] = ndimage.map_coordinates(
+                seen, coordinates, order=3, mode="constant"
+            )
     return out.clip(0)

@@ -188,8 +188,8 @@ def _word(canvas, rng):
     swap = rng.random(n)[:, None] < 0.5
     paper, ink = np.where(swap, dark, light), np.where(swap, light, dark)
     canvas.put(canvas.box(0, 0, 0.85, 0.42), paper)
-    for place in np.linspace(-0.64, 0.64, 5):
-        x = place + rng.uniform(-0.04, 0.04, n)
+    for offset in np.linspace(-0.64, 0.64, 5):
+        x = offset + rng.uniform(-0.04, 0.04, n)
         canvas.put(canvas.box(x, rng.uniform(-0.08, 0.08, n), 0.035, 0.24), ink)
         canvas.put(canvas.box(x + 0.05, rng.uniform(-0.2, 0.2, n), 0.09, 0.04), ink)
 

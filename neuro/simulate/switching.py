@@ -174,15 +174,17 @@ def write_spikes(counts_path, truth_path, truth: SwitchingTruth, bin_s: float) -
         Bin width that the counts are said to have (s).
     """
     units = np.array([f"n{number + 1}" for number in range(truth.counts.shape[2])])
-    sequences = {f"seq_{number}": item.astype(np.int32) for number, item in enumerate(truth.counts)}
+    sequences = {
+        f"seq_{number}": counts.astype(np.int32) for number, counts in enumerate(truth.counts)
+    }
     for path in (counts_path, truth_path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     np.savez(counts_path, bin_s=np.array(float(bin_s)), unit=units, **sequences)
     names = ("states", "weights", "adjacency", "prior", "bias", "transitions", "kernel")
-    known = {name: getattr(truth, name) for name in names}
+    planted = {name: getattr(truth, name) for name in names}
     np.savez(
         truth_path,
         unit=units,
         log_likelihood=truth_log_likelihood(truth, truth.counts),
-        **known,
+        **planted,
     )

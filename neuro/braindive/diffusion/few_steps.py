@@ -69,8 +69,8 @@ def few_steps(folder) -> FewSteps | None:
     ):
         return FewSteps("lcm", 4, 8, schedule)
     trailing = schedule.get("timestep_spacing") == "trailing"
-    told = " ".join(str(part.get("_name_or_path", "")) for part in (unet, whole))
-    names = f"{folder.name} {folder.parent.parent.name} {told}"
+    origins = " ".join(str(config.get("_name_or_path", "")) for config in (unet, whole))
+    names = f"{folder.name} {folder.parent.parent.name} {origins}"
     if trailing and (solver == "EulerAncestralDiscreteScheduler" or NAMES.search(names)):
         kind = "euler_ancestral" if "Ancestral" in solver else "euler"
         return FewSteps(kind, 4, 4 if "turbo" in names.lower() else 8, schedule)
@@ -142,8 +142,10 @@ class FewStepScheduler:
         """
         number = self.timesteps.index(int(t))
         if number == 0:
-            parts = z.detach().float().cpu().numpy()
-            keys = [int(hashlib.sha256(part.tobytes()).hexdigest()[:16], 16) for part in parts]
+            latents = z.detach().float().cpu().numpy()
+            keys = [
+                int(hashlib.sha256(latent.tobytes()).hexdigest()[:16], 16) for latent in latents
+            ]
             self._streams = [seeds.generator(key, "step noise") for key in keys]
         last = number == len(self.timesteps) - 1
         after = 1.0 if last else self._abar[self.timesteps[number + 1]]

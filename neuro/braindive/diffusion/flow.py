@@ -258,25 +258,25 @@ def estimate(settings):
     folder, kind = Path(choice["path"]), choice["type"]
     check_flow(folder, kind)
     with torch.device("meta"):
-        parts = [
-            getattr(diffusers, name).from_config(read_json(folder / part / "config.json"))
-            for part, name in (("transformer", KINDS[kind]), ("vae", "AutoencoderKL"))
+        networks = [
+            getattr(diffusers, name).from_config(read_json(folder / component / "config.json"))
+            for component, name in (("transformer", KINDS[kind]), ("vae", "AutoencoderKL"))
         ]
-    for part in parts:
-        torch.nn.Module.to(part.requires_grad_(False), dtype=getattr(torch, dtype))
+    for network in networks:
+        torch.nn.Module.to(network.requires_grad_(False), dtype=getattr(torch, dtype))
     own = FlowGenerator.__new__(FlowGenerator)
-    own._take(folder, kind, *parts)
+    own._take(folder, kind, *networks)
     own.condition, own.pooled = (
         text.to("meta", getattr(torch, dtype)) for text in (own.condition, own.pooled)
     )
     batch = settings["batch_size"]
     z = torch.empty(batch, *own.latent_shape, device="meta", requires_grad=True)
-    kept = Kept(*parts)
+    kept = Kept(*networks)
     with fused_attention(), kept.counting():
         with contextlib.nullcontext() if settings["unet_backprop"] else torch.no_grad():
             velocity = own.raw(z, 500.0)
         of_transformer = kept.total
         own.decode(z - velocity)
-    used = [parts[0], parts[1].decoder]
-    weights = sum(p.numel() * p.element_size() for part in used for p in part.parameters())
+    used = [networks[0], networks[1].decoder]
+    weights = sum(p.numel() * p.element_size() for network in used for p in network.parameters())
     return Estimate(weights, of_transformer, kept.total - of_transformer, batch, dtype)

@@ -19,9 +19,9 @@ def weight_files(folder) -> list[Path]:
     """Safetensors files of a part, whole or in pieces."""
     name = "diffusion_pytorch_model"
     for pattern in (f"{name}.safetensors", f"{name}-*-of-*.safetensors"):
-        found = sorted(Path(folder).glob(pattern))
-        if found:
-            return found
+        files = sorted(Path(folder).glob(pattern))
+        if files:
+            return files
     return []
 
 
@@ -44,9 +44,9 @@ def check_flow(folder, kind) -> None:
     files = ["transformer/config.json", "vae/config.json", "scheduler/scheduler_config.json"]
     lost = [name for name in files if not (folder / name).is_file()]
     lost += [
-        f"{part}/diffusion_pytorch_model.safetensors"
-        for part in ("transformer", "vae")
-        if not weight_files(folder / part)
+        f"{component}/diffusion_pytorch_model.safetensors"
+        for component in ("transformer", "vae")
+        if not weight_files(folder / component)
     ]
     if lost:
         raise InputProblem(f"{folder}: missing {lost[0]}; expected {LAYOUT}")
@@ -58,7 +58,7 @@ def check_flow(folder, kind) -> None:
     config = read_json(folder / "transformer/config.json")
     name = config.get("_class_name")
     if name != KINDS[kind]:
-        own = [known for known, other in KINDS.items() if other == name]
+        own = [candidate for candidate, other in KINDS.items() if other == name]
         advice = f"; set braindive.generator.type to {own[0]}" if own else ""
         raise InputProblem(f"{folder}: holds {name}, expected {KINDS[kind]}{advice}")
     channels = config.get("in_channels", 0) // (4 if kind == "flux" else 1)
@@ -78,8 +78,8 @@ def check_flow(folder, kind) -> None:
 def flow_hash(folder) -> str:
     """SHA-256 over weights, settings and schedule."""
     folder, digest = Path(folder), hashlib.sha256()
-    for part in ("transformer", "vae"):
-        for file in (*weight_files(folder / part), folder / part / "config.json"):
+    for component in ("transformer", "vae"):
+        for file in (*weight_files(folder / component), folder / component / "config.json"):
             digest.update(checksum(file).encode())
     digest.update(checksum(folder / "scheduler/scheduler_config.json").encode())
     return digest.hexdigest()
@@ -88,7 +88,11 @@ def flow_hash(folder) -> str:
 def flow_bytes(folder, dtype) -> int:
     """Bytes of the weights in a type; `auto` counts float32."""
     width = 2 if dtype in ("bfloat16", "float16") else 4
-    files = [file for part in ("transformer", "vae") for file in weight_files(Path(folder) / part)]
+    files = [
+        file
+        for component in ("transformer", "vae")
+        for file in weight_files(Path(folder) / component)
+    ]
     return width * sum(numbers_in(file) for file in files)
 
 
@@ -117,13 +121,13 @@ def load_flow(folder, kind, dtype):
         from safetensors import safe_open
 
         made = []
-        for part, name in (("transformer", KINDS[kind]), ("vae", "AutoencoderKL")):
+        for component, name in (("transformer", KINDS[kind]), ("vae", "AutoencoderKL")):
             try:
                 with torch.device("meta"):
-                    config = read_json(folder / part / "config.json")
+                    config = read_json(folder / component / "config.json")
                     network = getattr(diffusers, name).from_config(config)
                 state = {}
-                for file in weight_files(folder / part):
+                for file in weight_files(folder / component):
                     with safe_open(file, "pt") as source:
                         for key in source.keys():  # noqa: SIM118
                             state[key] = source.get_tensor(key).to(getattr(torch, dtype))
@@ -136,7 +140,7 @@ def load_flow(folder, kind, dtype):
                 # torch and diffusers raise whatever they like
                 text = (str(error).strip().splitlines() or [type(error).__name__])[0][:60]
                 raise InputProblem(
-                    f"{folder}/{part}: weights do not fit config.json ({text})"
+                    f"{folder}/{component}: weights do not fit config.json ({text})"
                 ) from None
             made.append(network)
     return tuple(made)

@@ -269,15 +269,15 @@ def load_parts(folder, *, xl=False, dtype="float32"):
     return *made, read_json(folder / "scheduler" / "scheduler_config.json")
 
 
-def _fill(part, file, dtype):
+def _fill(module, file, dtype):
     """Weights of a file into a module without storage."""
     from safetensors import safe_open
 
     # a file of another type is read tensor by tensor, each turned before the next one comes
     with safe_open(file, "pt") as source:
         state = {name: source.get_tensor(name).to(dtype) for name in source.keys()}  # noqa: SIM118
-    part.load_state_dict(state, assign=True)
-    empty = [name for name, value in part.state_dict().items() if value.is_meta]
-    empty += [name for name, value in part.named_buffers() if value.is_meta]
+    module.load_state_dict(state, assign=True)
+    empty = [name for name, value in module.state_dict().items() if value.is_meta]
+    empty += [name for name, value in module.named_buffers() if value.is_meta]
     if empty:
         raise ValueError(f"no values for {empty[0]}")

@@ -151,8 +151,8 @@ class Generator:
             predict, t = self._compiled[0], torch.tensor(t, device=z.device)
         width = getattr(self.unet.config, "time_cond_proj_dim", None)
         if width:
-            told = guidance_embedding(width).to(device=z.device, dtype=self.dtype)
-            options["timestep_cond"] = told.expand(len(z), -1)
+            embedding = guidance_embedding(width).to(device=z.device, dtype=self.dtype)
+            options["timestep_cond"] = embedding.expand(len(z), -1)
         out = predict(z.to(self.dtype), t, encoder_hidden_states=condition, **options)
         return out.sample.to(z.dtype)
 

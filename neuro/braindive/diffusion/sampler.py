@@ -340,8 +340,8 @@ class BrainGuidedSampler:
         gradient = gradient.to(z.dtype)
         good = torch.isfinite(gradient).flatten(1).all(dim=1) & torch.isfinite(values)
         gradient = torch.where(good.view(-1, 1, 1, 1), gradient, torch.zeros_like(gradient))
-        told = {"values": values, "target": self.polyak_target}
-        taken = correction(self.strength, value, gradient, eps, sb, **told)
+        aims = {"values": values, "target": self.polyak_target}
+        taken = correction(self.strength, value, gradient, eps, sb, **aims)
         ratio = (rms(taken) / rms(eps)).flatten()
         numbers = (tensor.detach().float().cpu().numpy() for tensor in (values, ratio))
         return self.generator.corrected(base, taken, t), *numbers, good.cpu().numpy()

@@ -37,11 +37,11 @@ def make_scheduler(name, generator, steps):
 
     kinds = {"dpmsolver++": DPMSolverMultistepScheduler, "ddim": DDIMScheduler}
     kind = kinds[name]
-    known = set(inspect.signature(kind.__init__).parameters)
+    accepted = set(inspect.signature(kind.__init__).parameters)
     shared = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
     shared += ("steps_offset", "timestep_spacing")
     config = {key: value for key, value in generator.schedule.items() if key in shared}
-    config = {key: value for key, value in config.items() if key in known and value is not None}
+    config = {key: value for key, value in config.items() if key in accepted and value is not None}
     config["prediction_type"] = "epsilon"
     if name == "ddim":
         config |= {"clip_sample": False, "set_alpha_to_one": False}

@@ -203,12 +203,12 @@ class TinyLDM(Generator):
 
         folder = Path(folder)
         for name, network in (("unet", self.unet), ("vae", self.vae)):
-            place = folder / name
-            place.mkdir(parents=True, exist_ok=True)
-            network.save_config(place)
+            subfolder = folder / name
+            subfolder.mkdir(parents=True, exist_ok=True)
+            network.save_config(subfolder)
             kind = torch.float16 if half else torch.float32
             state = {k: v.to(kind).contiguous() for k, v in network.state_dict().items()}
-            save_file(state, place / "diffusion_pytorch_model.safetensors")
+            save_file(state, subfolder / "diffusion_pytorch_model.safetensors")
         (folder / "scheduler").mkdir(exist_ok=True)
         _write(folder / "scheduler" / "scheduler_config.json", SCHEDULE)
         _write(folder / "recipe.json", self.recipe)

@@ -92,7 +92,7 @@ class Court:
         }
         self.seen["guide"] = self.guide.predict(self.data.images[self.rows["guide"]])
 
-    def judge(self, name, slug, paths, own, found):
+    def judge(self, name, slug, paths, own, judged):
         """One objective: its images and the control without gradients."""
         rows = pd.concat(
             [tables.read_tsv(path, dtype=dict.fromkeys(TEXTS, str)) for path in paths],
@@ -100,14 +100,14 @@ class Court:
         )
         refused = rows["refused"].dropna().tolist() if "refused" in rows else []
         if refused:
-            found.exclusions.append(tables.exclusion(name, "objective", refused[0]))
-            found.summaries.append({"objective": name, "folder": slug, "refused": refused[0]})
-            found.refused.append(refused[0])
+            judged.exclusions.append(tables.exclusion(name, "objective", refused[0]))
+            judged.summaries.append({"objective": name, "folder": slug, "refused": refused[0]})
+            judged.refused.append(refused[0])
             self.log(f"{name}: refused: {refused[0]}")
             return
         folder = paths[0].parent
         objective = stage.objective_of(name, self.guide, self.settings, self.table, self.card)
-        found.exclusions += [
+        judged.exclusions += [
             tables.exclusion(f"{name} seed {seed}", "sample", "not finite")
             for seed in rows.loc[~rows["finite"], "seed"]
         ] + [
@@ -121,7 +121,7 @@ class Court:
             for twin in (False, True)
         )
         preferred = self._preferred(objective)
-        part, summary = judging.judge_images(
+        scores, summary = judging.judge_images(
             images,
             twins,
             self.guide,
@@ -133,29 +133,29 @@ class Court:
         )
         guided = self.assess(objective, images, twins)
         summary |= _of_verdict(guided)
-        found.judges += _lines(name, "guided", guided)
+        judged.judges += _lines(name, "guided", guided)
         summary |= dict.fromkeys(BEST, np.nan) | {"best_verdict": ""}
         best = [best_path(folder, seed) for seed in rows["seed"]]
         if all(path.is_file() for path in best):
             control = self.assess(objective, Stored(best, channels), twins)
             summary |= {f"best_{key}": getattr(control, key) for key in CONTROL}
-            found.judges += _lines(name, "best", control)
+            judged.judges += _lines(name, "best", control)
         # A refuted set keeps its images and loses its ranks.
-        ranks = pd.Series(-part["B"]).rank(method="first")
-        part["rank_B"] = np.nan if guided.verdict == REFUTED else ranks
-        part = pd.concat(
-            [rows[["seed", "correction_ratio", "finite", *FILTERS, "A_best"]], part], axis=1
+        ranks = pd.Series(-scores["B"]).rank(method="first")
+        scores["rank_B"] = np.nan if guided.verdict == REFUTED else ranks
+        scores = pd.concat(
+            [rows[["seed", "correction_ratio", "finite", *FILTERS, "A_best"]], scores], axis=1
         )
-        part.insert(0, "objective", name)
-        found.scores.append(part)
+        scores.insert(0, "objective", name)
+        judged.scores.append(scores)
         natural = []
         if self.data is not None:
             natural = _natural(
                 self.data, self.guide, self.other, objective, self.category, preferred, own, slug
             )
-        found.naturals += [{"objective": name, **row} for row in natural]
+        judged.naturals += [{"objective": name, **row} for row in natural]
         summary = {"objective": name, "folder": slug, "refused": "", **summary}
-        found.summaries.append(summary | _about(rows, natural, objective))
+        judged.summaries.append(summary | _about(rows, natural, objective))
         self.log(_line(name, guided, summary))
 
     def _preferred(self, objective):
@@ -200,30 +200,30 @@ class Court:
         )
 
 
-def _of_verdict(found) -> dict:
+def _of_verdict(verdict) -> dict:
     """Columns of the summary."""
     return {
-        "verdict": found.verdict,
-        "why": found.reason,
-        "claim": found.claim,
-        "gain": found.gain,
-        "gain_low": found.low,
-        "gain_high": found.high,
-        "transfer": found.transfer,
-        "smallest": found.smallest,
-        "n_judges": found.n_judges,
+        "verdict": verdict.verdict,
+        "why": verdict.reason,
+        "claim": verdict.claim,
+        "gain": verdict.gain,
+        "gain_low": verdict.low,
+        "gain_high": verdict.high,
+        "transfer": verdict.transfer,
+        "smallest": verdict.smallest,
+        "n_judges": verdict.n_judges,
     }
 
 
-def _lines(name, images, found) -> list[dict]:
-    return [{"objective": name, "images": images, **row} for row in found.judges]
+def _lines(name, images, verdict) -> list[dict]:
+    return [{"objective": name, "images": images, **row} for row in verdict.judges]
 
 
-def _line(name, found, summary) -> str:
-    why = f" ({found.reason})" if found.reason else ""
+def _line(name, verdict, summary) -> str:
+    why = f" ({verdict.reason})" if verdict.reason else ""
     return (
-        f"{name}: {found.verdict}{why}: gain {found.gain:.2f} [{found.low:.2f}, {found.high:.2f}] "
-        f"of natural top images, the guide says {found.claim:.2f}; best-of-N "
+        f"{name}: {verdict.verdict}{why}: gain {verdict.gain:.2f} [{verdict.low:.2f}, "
+        f"{verdict.high:.2f}] of natural top images, the guide says {verdict.claim:.2f}; best-of-N "
         f"{summary['best_gain']:.2f}; category {100 * summary['J']:.0f} % against "
         f"{100 * summary['J_twin']:.0f} %"
     )
@@ -245,9 +245,9 @@ class Stored:
     def __len__(self):
         return len(self.paths)
 
-    def __getitem__(self, part):
+    def __getitem__(self, rows):
         """Images of a slice, float32 (n, c, h, w) in [0, 1]."""
-        images = np.stack([read_png(path) for path in self.paths[part]])
+        images = np.stack([read_png(path) for path in self.paths[rows]])
         return images if self.channels == 3 else images.mean(axis=1, keepdims=True)
 
 
@@ -278,17 +278,17 @@ def _natural(data, guide, other, objective, category, preferred, out, slug):
         best = judging.natural_top(images, values, N_NATURAL)
         B = objective.value(other.predict(images[best]), other.unit_)
         J = judging._seen(category, images[best], preferred)
-        for rank, place in enumerate(best):
+        for rank, index in enumerate(best):
             path = Path(out) / "natural" / slug / f"{chosen_by}-{rank + 1}.png"
-            _plain_png(path, images[place])
+            _plain_png(path, images[index])
             rows.append(
                 {
                     "chosen_by": chosen_by,
                     "rank": rank + 1,
-                    "A": guess[place],
+                    "A": guess[index],
                     "B": B[rank],
                     "J": J[rank],
-                    "response": real[place],
+                    "response": real[index],
                 }
             )
     return rows

@@ -82,8 +82,8 @@ def fit_judges(wanted, data, rows, guide, independent, category=None, *, random_
 
     made = [Judge("independent", independent)]
     seen = {guide.backbone_.name, independent.backbone_.name}
-    for item in wanted:
-        name, _, path = item.partition(":")
+    for label in wanted:
+        name, _, path = label.partition(":")
         kind = ALIASES.get(name, name)
         if kind == CATEGORY:
             # CLIP's reading of words has no seat where CLIP guides or judges already.
@@ -92,7 +92,7 @@ def fit_judges(wanted, data, rows, guide, independent, category=None, *, random_
             backbone = category.backbone
         elif kind not in NAMES or (kind.startswith("tiny") and not path):
             raise InputProblem(
-                f"braindive.panel: got '{item}', expected category, pixels, gabor, or a network "
+                f"braindive.panel: got '{label}', expected category, pixels, gabor, or a network "
                 "and its folder, such as dinov2:FOLDER"
             )
         else:
@@ -102,7 +102,7 @@ def fit_judges(wanted, data, rows, guide, independent, category=None, *, random_
         seen.add(kind)
         encoder = VoxelEncoder(backbone, path or None, random_state=random_state)
         encoder.fit(data.images[rows], data.betas[rows], unit=data.unit, roi=data.roi)
-        made.append(Judge(item if not path else name, encoder))
+        made.append(Judge(label if not path else name, encoder))
         if log:
             log(f"judge {made[-1].name}: median r held out {np.median(encoder.r_cv_):.3f}")
     return made

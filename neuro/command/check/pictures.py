@@ -63,18 +63,18 @@ class Pictures:
         self.folder = Path(folder)
         self.written: list[Path] = []
 
-    def __call__(self, path, item, *more) -> None:
+    def __call__(self, path, data, *more) -> None:
         path = self._path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(figure(panels(item, *more), path.stem).png)
+        path.write_bytes(figure(panels(data, *more), path.stem).png)
         self.written.append(path)
 
     def _path(self, path) -> Path:
-        parts = [re.sub(r"[^\w.-]+", "_", part) for part in Path(path).parts]
+        parts = [re.sub(r"[^\w.-]+", "_", component) for component in Path(path).parts]
         for depth in range(1, len(parts) + 1):
-            place = self.folder / ("-".join(parts[-depth:]) + ".png")
-            if place not in self.written:
-                return place
+            target = self.folder / ("-".join(parts[-depth:]) + ".png")
+            if target not in self.written:
+                return target
         return self.folder / f"{parts[-1]}-{len(self.written) + 1}.png"
 
 
@@ -93,18 +93,18 @@ def thinned(values, rows=MOST_ROWS, columns=MOST_COLUMNS) -> np.ndarray:
     chosen = np.unique(np.linspace(0, n_rows - 1, min(rows, n_rows)).astype(int))
     sample = np.asarray(values[chosen], float)
     edges = np.unique(np.linspace(0, n_columns, min(columns, n_columns) + 1).astype(int))[:-1]
-    known = np.isfinite(sample)
-    total = np.add.reduceat(np.where(known, sample, 0), edges, axis=1)
+    finite = np.isfinite(sample)
+    total = np.add.reduceat(np.where(finite, sample, 0), edges, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return total / np.add.reduceat(known, edges, axis=1)
+        return total / np.add.reduceat(finite, edges, axis=1)
 
 
-def panels(item, *more) -> list[Panel]:
+def panels(data, *more) -> list[Panel]:
     """Panels of anything that a reader gives back.
 
     Parameters
     ----------
-    item : SpikeData, CountData, Recording, PairKernels, StimulusResponses, ImageData, region
+    data : SpikeData, CountData, Recording, PairKernels, StimulusResponses, ImageData, region
         series or Bold
     *more
         For Bold: path of its mask, or None.
@@ -122,9 +122,9 @@ def panels(item, *more) -> list[Panel]:
         ("responses", _responses),
         ("series", _series),
     ):
-        if hasattr(item, name):
-            return draw(item)
-    return _bold(item, *more)
+        if hasattr(data, name):
+            return draw(data)
+    return _bold(data, *more)
 
 
 def _spikes(data):
@@ -139,19 +139,19 @@ def _counts(data):
     return _matrix(title, bins.T, "unit", len(bins) * data.bin_s, "s")
 
 
-def _traces(item):
-    n_frames, n_neurons = item.traces.shape
-    title = f"{n_neurons} neurons, {n_frames} frames at {item.fs:g} Hz"
-    first = thinned(item.traces[:, :LINES].T, LINES)
-    seconds = n_frames / item.fs
+def _traces(recording):
+    n_frames, n_neurons = recording.traces.shape
+    title = f"{n_neurons} neurons, {n_frames} frames at {recording.fs:g} Hz"
+    first = thinned(recording.traces[:, :LINES].T, LINES)
+    seconds = n_frames / recording.fs
     return [
         Panel(f"first {len(first)}", "lines", first, seconds, len(first), "neuron", "time (s)"),
-        *_matrix(title, _scaled(item.traces).T, "neuron", seconds, "s"),
+        *_matrix(title, _scaled(recording.traces).T, "neuron", seconds, "s"),
     ]
 
 
-def _kernels(item):
-    mean = np.nanmean(item.kernels, axis=2)
+def _kernels(recording):
+    mean = np.nanmean(recording.kernels, axis=2)
     return _matrix(f"kernels of {len(mean)} neurons", mean, "responder", mean.shape[1], "neuron")
 
 
@@ -190,20 +190,20 @@ def _series(run):
 def _bold(bold, mask=None):
     values = np.asanyarray(bold.img.dataobj)
     middle = values.shape[2] // 2
-    place = values[..., middle, :].astype(float)
-    inside = place.std(axis=2) > 0
+    plane = values[..., middle, :].astype(float)
+    inside = plane.std(axis=2) > 0
     if mask:
         import nibabel
 
         image = nibabel.load(mask)
         if image.shape[:3] == values.shape[:3]:
             inside = np.asanyarray(image.dataobj)[:, :, middle].reshape(inside.shape) > 0
-    mean = place.mean(axis=2)
+    mean = plane.mean(axis=2)
     title = f"slice {middle + 1} of {values.shape[2]}, mean"
     carpet = f"{values.shape[3]} volumes of {bold.tr:g} s"
     return [
         Panel(title, "slice", mean.T[::-1], values.shape[0], values.shape[1], "y", "x"),
-        *_matrix(carpet, _scaled(place[inside].T).T, "voxel", values.shape[3] * bold.tr, "s"),
+        *_matrix(carpet, _scaled(plane[inside].T).T, "voxel", values.shape[3] * bold.tr, "s"),
     ]
 
 
@@ -286,46 +286,46 @@ def _paint(picture, table, parts):
 
     ratios = [1 if shown.kind == "pixels" else 3.5 for shown in parts]
     axes = picture.subplots(1, len(parts), squeeze=False, width_ratios=ratios)[0]
-    for place, shown in zip(axes, parts):
+    for ax, shown in zip(axes, parts):
         rows = table[table["panel"] == shown.name]
         shape = tuple(int(rows[key].max()) + 1 for key in ("row", "column", "channel"))
         values = rows["value"].to_numpy().reshape(shape)
-        place.set_title(shown.name, fontsize=7)
+        ax.set_title(shown.name, fontsize=7)
         if shown.kind == "pixels":
-            place.imshow(values if shape[2] == 3 else values[..., 0], cmap="gray", vmin=0, vmax=1)
-            place.set_axis_off()
+            ax.imshow(values if shape[2] == 3 else values[..., 0], cmap="gray", vmin=0, vmax=1)
+            ax.set_axis_off()
             continue
         matrix = values[..., 0]
         if shown.kind == "lines":
-            _lines(place, matrix, shown.extent)
+            _lines(ax, matrix, shown.extent)
         else:
             low, high = (
                 np.nanquantile(matrix, [0.02, 0.98]) if np.isfinite(matrix).any() else (0, 1)
             )
             extent = (0, shown.extent, shown.n_rows + 0.5, 0.5)
             options = {"vmin": low, "vmax": max(high, low + 1e-9), "interpolation": "nearest"}
-            place.imshow(
+            ax.imshow(
                 matrix,
                 cmap="viridis",
                 aspect="equal" if shown.kind == "slice" else "auto",
                 extent=extent,
                 **options,
             )
-            place.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        place.set_xlabel(shown.across, fontsize=7)
-        place.set_ylabel(shown.down, fontsize=7)
-        place.tick_params(labelsize=6)
+            ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.set_xlabel(shown.across, fontsize=7)
+        ax.set_ylabel(shown.down, fontsize=7)
+        ax.tick_params(labelsize=6)
 
 
-def _lines(place, matrix, extent):
+def _lines(ax, matrix, extent):
     from neuro.report.figures import draw
 
     x = (np.arange(matrix.shape[1]) + 0.5) * extent / matrix.shape[1]
     for k, line in enumerate(matrix):
         spread = np.nanmax(line) - np.nanmin(line) if np.isfinite(line).any() else 0
         scaled = (line - np.nanmin(line)) / spread if spread > 0 else line * 0
-        place.plot(x, scaled * 0.9 - k, color=draw.CYCLE[k % len(draw.CYCLE)], linewidth=0.7)
+        ax.plot(x, scaled * 0.9 - k, color=draw.CYCLE[k % len(draw.CYCLE)], linewidth=0.7)
     if len(matrix) > 1:
-        place.set_yticks(-np.arange(len(matrix)) + 0.45, np.arange(len(matrix)) + 1)
+        ax.set_yticks(-np.arange(len(matrix)) + 0.45, np.arange(len(matrix)) + 1)
     else:
-        place.set_yticks([])
+        ax.set_yticks([])

@@ -50,26 +50,26 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
         if not isinstance(items[-1], PairKernels):
             doubts = [*items[-1].notes, *_doubts(items[-1], unobserved(items[-1]))]
             lines += [f"{path}: note: {line}" for line in doubts]
-    recorded = [item for item in items if not isinstance(item, PairKernels)]
+    recorded = [recording for recording in items if not isinstance(recording, PairKernels)]
     lines += [
         f"note: the same traces are given {len(group)} times: "
         f"{', '.join(str(recorded[k].path) for k in group)}"
-        for group in _same([item.traces for item in recorded])
+        for group in _same([recording.traces for recording in recorded])
     ]
     if problems or not items:
         return lines, problems
     identity = tensor_options("recordings", section, items)["identity"]
-    kept = [present(item) for item in items]
+    kept = [present(recording) for recording in items]
     try:
-        for stack in [kept] if given["stack"] else [[item] for item in kept]:
+        for stack in [kept] if given["stack"] else [[recording] for recording in kept]:
             check_recordings(stack, given["resample_hz"], identity)
-            found, limits = _searches(section["communities"], stack, identity)
-            lines += [line for line in found if line not in lines]
+            notes, limits = _searches(section["communities"], stack, identity)
+            lines += [line for line in notes if line not in lines]
             problems += [line for line in limits if line not in problems]
         if given["groups"]:
-            read_groups(given["groups"], [item.name for item in kept])
+            read_groups(given["groups"], [recording.name for recording in kept])
         if given["events"]:
-            check_events(kept, read_events(given["events"], [item.name for item in kept]))
+            check_events(kept, read_events(given["events"], [recording.name for recording in kept]))
     except InputProblem as problem:
         problems += problem.problems
     return lines, problems
@@ -81,7 +81,10 @@ def _searches(settings, stack, identity) -> tuple[list[str], list[str]]:
     from neuro.ntf.affinity.prepare import labels
     from neuro.ntf.stage import backends
 
-    names = [list(item.names) if not hasattr(item, "traces") else labels(item) for item in stack]
+    names = [
+        list(recording.names) if not hasattr(recording, "traces") else labels(recording)
+        for recording in stack
+    ]
     try:
         _, notices = backends(settings, len(match_names(names, identity)[0]))
     except InputProblem as problem:

@@ -149,7 +149,10 @@ def beside(section, name, path, data) -> tuple[list[str], list[str]]:
         return [], []
     paths = files(section["sets"][name])
     if isinstance(data, CountData):
-        starts, lengths = [0.0] * len(data.sequences), [len(item) for item in data.sequences]
+        starts, lengths = (
+            [0.0] * len(data.sequences),
+            [len(sequence) for sequence in data.sequences],
+        )
         bin_s = data.bin_s
     else:
         bin_s = section["bin_s"]
@@ -169,10 +172,10 @@ def what(data):
         what = f"{len(data.sequences)} sequences, {n_bins} bins of {data.bin_s:g} s"
         return f"{len(data.units)} units, {what}"
     trials = "" if data.trials is None else f", {len(data.trials)} trials"
-    known = data.intervals is not None or data.observed is not None
+    stated = data.intervals is not None or data.observed is not None
     return (
         f"{len(data.times)} units, {data.n_spikes} spikes, {data.first:.1f} to "
-        f"{data.last:.1f} s{trials}, observed time {'in the file' if known else 'not stated'}"
+        f"{data.last:.1f} s{trials}, observed time {'in the file' if stated else 'not stated'}"
     )
 
 
@@ -202,7 +205,7 @@ def spike_doubts(data) -> list[str]:
         )
     lines += twice(same_trains(data.times), labels, "units")
     if data.observed is not None:
-        never = [not len(item) for item in data.observed]
+        never = [not len(intervals) for intervals in data.observed]
         if any(never):
             lines.append(f"no observed time in {_named(labels, never)}: left out")
     outside = _outside(data)
@@ -264,8 +267,8 @@ def _outside(data) -> int:
         spans = merged(intervals)
         if not len(spans):
             return len(train)
-        place = np.searchsorted(spans[:, 0], train, side="right") - 1
-        return int(((place < 0) | (train > spans[place, 1])).sum())
+        span = np.searchsorted(spans[:, 0], train, side="right") - 1
+        return int(((span < 0) | (train > spans[span, 1])).sum())
 
     whole = [] if data.intervals is None else [data.intervals] * len(data.times)
     return sum(missed(train, spans) for train, spans in zip(data.times, data.observed or whole))

@@ -241,8 +241,8 @@ def _people(config, kind, table, notes):
         people = people[people["participant_id"].isin({row["participant_id"] for row in table})]
     # Subjects whose runs are all bad were told about above.
     bad = {row["participant_id"] for row in table} - {row["participant_id"] for row in runs}
-    told = people[~people["participant_id"].isin(bad)]
-    problems = [f"{row['what']}: {row['reason']}" for row in unmatched(told, runs)]
+    expected = people[~people["participant_id"].isin(bad)]
+    problems = [f"{row['what']}: {row['reason']}" for row in unmatched(expected, runs)]
     used = people[people["participant_id"].isin({row["participant_id"] for row in runs})]
     if len(used):
         problems += _removable(config, used, len(runs))

@@ -50,14 +50,14 @@ def settings(paths, **wishes) -> str:
     others = []
     for path in map(Path, paths):
         try:
-            item = _recognise(path, wishes)
+            recognised = _recognise(path, wishes)
         except InputProblem as problem:
             problems += problem.problems
             continue
-        if item is None:
+        if recognised is None:
             others.append(path)
         else:
-            inputs.append(item)
+            inputs.append(recognised)
     further, lines = _others(others)
     if problems + lines:
         raise InputProblem(problems + lines)
@@ -79,7 +79,7 @@ def _recognise(path, wishes) -> Found | None:
             return recognised
     below = glance.with_subjects(path)
     if len(below) > 1:
-        names = ", ".join(item.as_posix() for item in below[:6])
+        names = ", ".join(folder.as_posix() for folder in below[:6])
         raise InputProblem(f"{path}: several folders hold subjects; give one of {names}")
     return _recognise(below[0], wishes) if below else None
 

@@ -69,12 +69,12 @@ def _answer(line, answers) -> str | None:
     return None
 
 
-def about(found, describe, title) -> list[str]:
+def about(contents, describe, title) -> list[str]:
     """Comment lines for the head: one per file, and below it what was taken for what.
 
     Parameters
     ----------
-    found : list of (path, data or None)
+    contents : list of (path, data or None)
     describe : callable
         Of data: the line, and a list of further lines.
     title : str
@@ -84,7 +84,7 @@ def about(found, describe, title) -> list[str]:
     list of str
     """
     lines = wrap(title)
-    for path, data in found[:LISTED]:
+    for path, data in contents[:LISTED]:
         if data is None:
             lines += wrap(f"{path.as_posix()}: a question is open, see below")
             continue
@@ -92,7 +92,7 @@ def about(found, describe, title) -> list[str]:
         lines += wrap(f"{path.as_posix()}: {first}")
         for line in further:
             lines += wrap(f"  {line}")
-    return lines + (wrap(f"and {len(found) - LISTED} more") if len(found) > LISTED else [])
+    return lines + (wrap(f"and {len(contents) - LISTED} more") if len(contents) > LISTED else [])
 
 
 def name_of(path, taken) -> str:

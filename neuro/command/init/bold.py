@@ -92,13 +92,13 @@ def _scan(root, atlas):
     notes = []
     for key in ("space", "res"):
         try:
-            found = bids.grids(root, space=given.get("space"))[key]
+            values = bids.grids(root, space=given.get("space"))[key]
         except InputProblem:
             break  # no images: region tables, or nothing, which the scan below tells apart
-        if len(found) > 1:
-            first = [name for name in PREFERRED_SPACES if name in found]
-            best = first[0] if first else found.most_common(1)[0][0]
-            notes += choice(key, best, found)
+        if len(values) > 1:
+            first = [name for name in PREFERRED_SPACES if name in values]
+            best = first[0] if first else values.most_common(1)[0][0]
+            notes += choice(key, best, values)
             given[key] = best
     notes += choose_atlas(root, atlas, given)
     while True:
@@ -107,7 +107,7 @@ def _scan(root, atlas):
         if problems:
             raise InputProblem(problems)
         try:
-            found = layouts.scan(settings)
+            scanned = layouts.scan(settings)
             break
         except InputProblem as problem:
             sites = [_NO_SITE.fullmatch(line) for line in problem.problems]
@@ -115,29 +115,29 @@ def _scan(root, atlas):
                 raise
             # Asked for below; any number lets the scan go on.
             given["site_tr"] = {match[1]: 2.0 for match in sites}
-    if not found.rows:
+    if not scanned.rows:
         raise InputProblem(f"{root}: no run found")
-    if found.kind == "xcpd" and given["kind"] == "auto" and _without_masks(root, found.rows):
+    if scanned.kind == "xcpd" and given["kind"] == "auto" and _without_masks(root, scanned.rows):
         # Versions of XCP-D since 0.10 write no mask; their region tables need none.
         given["kind"] = "table"
         notes = choose_atlas(root, atlas, given)
         settings = {"data": given, "adhd": {"enabled": False}}
         config.resolve(settings, source="neuro init")
-        found = layouts.scan(settings)
+        scanned = layouts.scan(settings)
         text = "XCP-D wrote no brain masks, so its region tables are read. For the images put"
         notes += [
             comment(text, 2),
             comment("fMRIPrep's *_desc-brain_mask.nii.gz beside them and set kind: xcpd.", 2),
         ]
-    asked = ask_interval(found.rows, given.get("site_tr"))
-    if any("data.echo" in row.get("reason", "") for row in found.rows):
+    asked = ask_interval(scanned.rows, given.get("site_tr"))
+    if any("data.echo" in row.get("reason", "") for row in scanned.rows):
         text = "Multi-echo runs without a combined image: combine them, or choose an echo:"
         asked += [comment(text, 2), '  # echo: "1"']
-    spaces = sorted({row["space"] for row in found.rows if row.get("space")})
+    spaces = sorted({row["space"] for row in scanned.rows if row.get("space")})
     if not notes and spaces and spaces != ["native"]:
-        res = sorted({row["res"] for row in found.rows if row.get("res")})
+        res = sorted({row["res"] for row in scanned.rows if row.get("res")})
         notes = [comment(f"space {spaces[0]}" + (f", res {res[0]}" if res else ""), 2)]
-    return found, notes, asked
+    return scanned, notes, asked
 
 
 def _without_masks(root, rows) -> bool:
@@ -146,9 +146,9 @@ def _without_masks(root, rows) -> bool:
     return not any(row.get("mask") for row in rows) and bool(varieties(root))
 
 
-def choice(key, best, found) -> list[str]:
+def choice(key, best, values) -> list[str]:
     """A setting with the other possible values in a comment."""
-    others = Counter({name: count for name, count in found.items() if name != best})
+    others = Counter({name: count for name, count in values.items() if name != best})
     return [comment(f"others: {counts(others)}", 2), f"  {key}: {quoted(best)}"]
 
 
@@ -218,8 +218,8 @@ def title(text, rows) -> list[str]:
 
 
 def _intervals(rows) -> str:
-    known = [row.get("tr") for row in rows]
-    values = Counter(f"{float(tr):g} s" for tr in known if tr not in ("", None) and tr == tr)
+    intervals = [row.get("tr") for row in rows]
+    values = Counter(f"{float(tr):g} s" for tr in intervals if tr not in ("", None) and tr == tr)
     return counts(values) if values else "not stated; set data.tr"
 
 

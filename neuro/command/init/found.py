@@ -32,7 +32,7 @@ class Found:
     sections: dict[str, list[str]]
 
 
-def compose(found: list[Found]) -> str:
+def compose(findings: list[Found]) -> str:
     """One settings file of what was found at one or several paths.
 
     Raises
@@ -43,7 +43,7 @@ def compose(found: list[Found]) -> str:
     from neuro.config import SECTIONS, STAGES
 
     owner: dict = {}
-    for finding in found:
+    for finding in findings:
         for name, lines in finding.sections.items():
             if name in owner and not (_says(lines) and _says(owner[name].sections[name])):
                 # what is only offered in comments gives way
@@ -57,7 +57,7 @@ def compose(found: list[Found]) -> str:
             owner[name] = finding
     lines = ["# Written by: neuro init. Only what differs from the defaults is set here; all keys:"]
     lines += ["# docs/configuration.md"]
-    for finding in found:
+    for finding in findings:
         lines += ["#", *finding.about]
     if "data" not in owner:
         lines += ["data:", "  kind: none"]
@@ -100,9 +100,9 @@ def few(labels, limit=8) -> str:
     return " ".join(labels[:limit]) + (" ..." if len(labels) > limit else "")
 
 
-def counts(found: Counter) -> str:
+def counts(tally: Counter) -> str:
     """`name (count), ...` in the order of the names."""
-    return ", ".join(f"{name} ({count})" for name, count in sorted(found.items()))
+    return ", ".join(f"{name} ({count})" for name, count in sorted(tally.items()))
 
 
 def quoted(text) -> str:

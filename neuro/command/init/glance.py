@@ -44,14 +44,14 @@ def sort(path) -> dict[str, list[Path]]:
         When there are more files than a person would have named.
     """
     places: dict[str, list[Path]] = {}
-    known = ((place, kinds) for place, kinds in _walk(path, DEEP) if kinds)
-    for number, (place, kinds) in enumerate(known):
+    recordings = ((entry, kinds) for entry, kinds in _walk(path, DEEP) if kinds)
+    for number, (entry, kinds) in enumerate(recordings):
         if number == MOST:
             raise InputProblem(
                 f"{path}: more than {MOST:,} recordings; give its folders one by one"
             )
         for kind in kinds:
-            places.setdefault(kind, []).append(place)
+            places.setdefault(kind, []).append(entry)
     return places
 
 
@@ -69,8 +69,8 @@ def with_subjects(path) -> list[Path]:
     """
     level = [path] if path.is_dir() else []
     for _ in range(DEEP):
-        level = [item for folder in level for item in _inside(folder) if item.is_dir()]
-        kept = [item for item in level if any(sub.is_dir() for sub in item.glob("sub-*"))]
+        level = [entry for folder in level for entry in _inside(folder) if entry.is_dir()]
+        kept = [folder for folder in level if any(sub.is_dir() for sub in folder.glob("sub-*"))]
         if kept or len(level) > MOST:
             return kept
     return []
@@ -128,7 +128,7 @@ def _walk(path, depth):
 
 def _inside(path) -> list[Path]:
     try:
-        return sorted(item for item in path.iterdir() if not item.name.startswith("."))
+        return sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError:
         return []
 
@@ -138,9 +138,9 @@ def seen(path) -> str:
     if path.is_file():
         return f"a file '{path.suffix or path.name}' of {path.stat().st_size:,} bytes"
     inside = _inside(path)
-    suffixes = Counter(item.suffix or "without suffix" for item in inside if item.is_file())
+    suffixes = Counter(entry.suffix or "without suffix" for entry in inside if entry.is_file())
     words = [f"{count} {name}" for name, count in suffixes.most_common(4)]
-    folders = [item.name for item in inside if item.is_dir()]
+    folders = [entry.name for entry in inside if entry.is_dir()]
     words += [f"folders {', '.join(folders[:3])}{' ...' if len(folders) > 3 else ''}"] * bool(
         folders
     )
@@ -247,8 +247,8 @@ def _mat(path) -> set[str]:
         names = {name for name, _, _ in whosmat(path)}
     if names & {"spks", "unit_t", "spikes"} and not names & {"F", "iscell"}:
         return {"spikes"}
-    known = {*TRACE_KEYS, "fs", "fps"} & names
-    cells = set() if known or h5py.is_hdf5(path) else {kind for *_, kind in whosmat(path)}
+    variables = {*TRACE_KEYS, "fs", "fps"} & names
+    cells = set() if variables or h5py.is_hdf5(path) else {kind for *_, kind in whosmat(path)}
     return {"spikes"} if cells == {"cell"} else {"recordings"}
 
 
@@ -261,8 +261,8 @@ def _nwb(path) -> set[str]:
 
     kinds = set()
 
-    def visit(_, item):
-        what = item.attrs.get("neurodata_type", b"")
+    def visit(_, node):
+        what = node.attrs.get("neurodata_type", b"")
         what = what.decode() if isinstance(what, bytes) else str(what)
         kinds.update(NWB.get(what, set()))
 

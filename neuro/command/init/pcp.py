@@ -45,9 +45,9 @@ def phenotypes(folder) -> tuple[Path, dict] | None:
     """
     from neuro.io.formats.tables import read_tsv
 
-    place = Path(folder)
+    level = Path(folder)
     for _ in range(ABOVE + 1):
-        for path in sorted(place.glob("[Pp]henotypic*.csv")):
+        for path in sorted(level.glob("[Pp]henotypic*.csv")):
             try:
                 names = set(read_tsv(path, dtype=str).columns)
             except InputProblem:
@@ -55,9 +55,9 @@ def phenotypes(folder) -> tuple[Path, dict] | None:
             columns = {name: own for name, own in COLUMNS.items() if own in names}
             if all(name in columns for name in NEEDED):
                 return path, {**columns, **CODES}
-        if place == place.parent or str(place) == ".":
+        if level == level.parent or str(level) == ".":
             break
-        place = place.parent
+        level = level.parent
     return None
 
 

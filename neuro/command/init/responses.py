@@ -33,8 +33,8 @@ def recognise(places) -> Found:
 
     contents, questions = asked.read_all(places, read_stimulus_response, ANSWERS)
     lines = [f"  input: [{', '.join(quoted(path.as_posix()) for path, _ in contents)}]"]
-    known = [data for _, data in contents if data is not None]
-    if any(data.kind in ("temporal", "movie") and not data.fs for data in known):
+    readable = [data for _, data in contents if data is not None]
+    if any(data.kind in ("temporal", "movie") and not data.fs for data in readable):
         lines += [comment("A file does not state its samples per second:", 2)]
         lines += ["  # frame_rate_hz: 30.0"]
     sections = {"mds": lines + questions}
@@ -70,13 +70,13 @@ def recognise_voxels(places) -> Found:
     from neuro.braindive.dataset import BETWEEN, read_data
     from neuro.io.responses import downloads
 
-    def three(place):
-        if isinstance(place, tuple):
-            return place
-        if downloads.recognise(place):
-            return place, None, None
-        rois = place / "rois.tsv"
-        return place / "images.npy", place / "betas.npy", rois if rois.is_file() else None
+    def three(source):
+        if isinstance(source, tuple):
+            return source
+        if downloads.recognise(source):
+            return source, None, None
+        rois = source / "rois.tsv"
+        return source / "images.npy", source / "betas.npy", rois if rois.is_file() else None
 
     def read(files):
         return read_data(*files)
@@ -88,16 +88,16 @@ def recognise_voxels(places) -> Found:
         trials = f"trials: {len(data.trial_image)}, {int(data.test.sum())} images for tests"
         return first, [f"regions: {counts(names)}", f"{trials}; a row per trial", *data.notes]
 
-    contents, questions = asked.read_all([three(place) for place in places], read, {})
+    contents, questions = asked.read_all([three(source) for source in places], read, {})
     images, betas, rois = contents[0][0]
     lines = ["  enabled: true", f"  images: {quoted(images)}"]
     lines += [f"  betas: {quoted(betas)}"] if betas else []
     if rois:
         lines.append(f"  rois: {quoted(rois)}")
     elif not betas:
-        known = Counter(name for entry in contents[0][1].roi for name in entry.split(BETWEEN))
-        known.pop("none", None)
-        lines += _regions(known)
+        areas = Counter(name for entry in contents[0][1].roi for name in entry.split(BETWEEN))
+        areas.pop("none", None)
+        lines += _regions(areas)
     else:
         lines += [comment("no rois.tsv (voxel, roi): all voxels together", 2)]
         lines += ["  objectives: [all]"]
@@ -112,13 +112,13 @@ def recognise_voxels(places) -> Found:
     )
 
 
-def _regions(known) -> list[str]:
+def _regions(areas) -> list[str]:
     """Higher areas as objectives, large ones where there are some."""
     from neuro.braindive.objectives import is_early
 
-    early = sorted(filter(is_early, known))
-    higher = [name for name in sorted(known) if name not in early]
-    names = [name for name in higher if known[name] >= LEAST] or higher
+    early = sorted(filter(is_early, areas))
+    higher = [name for name in sorted(areas) if name not in early]
+    names = [name for name in higher if areas[name] >= LEAST] or higher
     if not names and early:
         return [f"  objectives: [{', '.join(map(quoted, early))}]", "  early_areas: true"]
     lines = [f"  objectives: [{', '.join(map(quoted, names or ['all']))}]"]
@@ -132,8 +132,8 @@ def _describe(data):
     shape = "none" if data.stimuli is None else " x ".join(map(str, data.stimuli.shape[1:]))
     first = f"{len(data.unit)} units, {len(data.tier)} trials ({tiers}), {data.kind}"
     rate = f"{data.fs:g} samples per s" if data.fs else "not stated"
-    known = [name for name in data.units if name != "unit"]
-    label = f"units: {few(data.unit, 4)}; label: {', '.join(known) or 'none'}"
+    properties = [name for name in data.units if name != "unit"]
+    label = f"units: {few(data.unit, 4)}; label: {', '.join(properties) or 'none'}"
     notes = [*data.notes, *(f"{unit} left out: {why}" for unit, why in data.excluded[:3])]
     return first, [
         f"time: {rate}; a trial is a row; stimulus: {shape}",

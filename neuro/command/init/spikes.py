@@ -77,7 +77,7 @@ def _describe(data):
     else:
         time = f"time: in s, {data.first:g} to {data.last:g}"
         trials = "none" if data.trials is None else f"{len(data.trials)}"
-        known = data.intervals is not None or data.observed is not None
-        time += f"; trials: {trials}; observed intervals: {'as stated' if known else 'not stated'}"
+        stated = data.intervals is not None or data.observed is not None
+        time += f"; trials: {trials}; observed intervals: {'as stated' if stated else 'not stated'}"
         doubts = spikes.spike_doubts(data)
     return spikes.what(data), [labels, time, *(f"in doubt: {x}" for x in [*data.notes, *doubts])]

@@ -40,15 +40,15 @@ def recognise(path, *, hint="", atlas=None, **wishes) -> Found | None:
     columns: dict = {}
     if path.is_dir() and not beside.exists() and (project := pcp.phenotypes(path)):
         beside, columns = project
-    known = read_participants(beside, columns) if path.is_dir() and beside.exists() else None
+    participants = read_participants(beside, columns) if path.is_dir() and beside.exists() else None
     given: dict = {}
     notes = bold.choose_atlas(path, atlas, given) if path.is_dir() else []
-    table = scan_roi_tables(path, known, atlas=given.get("atlas"))
+    table = scan_roi_tables(path, participants, atlas=given.get("atlas"))
     lacking = table[table["tr_source"] == "missing"] if columns else table[:0]
     by_site = pcp.intervals(set(lacking["site"]) - {""})
     if by_site:
         # Asked for below; what is known of the sites lets the scan go on.
-        table = scan_roi_tables(path, known, atlas=given.get("atlas"), site_tr=by_site)
+        table = scan_roi_tables(path, participants, atlas=given.get("atlas"), site_tr=by_site)
     rows = table.to_dict("records")
     data = ["  kind: table", f"  root: {quoted(path.as_posix())}", *notes]
     data += bold.ask_interval(rows, by_site)

@@ -32,17 +32,17 @@ def recognise(places) -> Found:
     from neuro.io.recordings.reader import read_recording
 
     contents, questions = asked.read_all(places, read_recording, ANSWERS)
-    known = [data for _, data in contents if data is not None]
+    readable = [data for _, data in contents if data is not None]
     lines = ["files:"] + [f"  - {quoted(_literal(path))}" for path, _ in contents]
-    if len(contents) > 1 and any(data.names is None for data in known):
+    if len(contents) > 1 and any(data.names is None for data in readable):
         text = "without names neurons cannot be matched across animals: a set per file"
         lines += [comment(text), "stack: false"]
-    rates = sorted({round(data.fs, 3) for data in known})
+    rates = sorted({round(data.fs, 3) for data in readable})
     if len(rates) > 1:
         text = f"sampling rates differ ({', '.join(f'{rate:g}' for rate in rates)} Hz):"
         lines += [comment(text), f"# resample_hz: {rates[0]:g}"]
     if all(path.suffix.lower() in glance.TEXT for path, _ in contents) and not any(
-        data.names for data in known
+        data.names for data in readable
     ):
         text = "numbers without names: if they are regions of brains (volumes x regions) and not "
         lines += [comment(f"{text}calcium traces, use: neuro init --table {contents[0][0].parent}")]
@@ -53,12 +53,12 @@ def recognise(places) -> Found:
     return Found(places[0], asked.about(contents, _describe, title), {"ntf": section})
 
 
-def _events(found) -> list[str]:
+def _events(contents) -> list[str]:
     """A table of events beside the recordings, where it fits them; else why it does not."""
     from neuro.ntf.affinity.alignment import read_events
 
-    names = [data.name for _, data in found if data is not None]
-    beside = sorted({path.parent for path, _ in found})
+    names = [data.name for _, data in contents if data is not None]
+    beside = sorted({path.parent for path, _ in contents})
     for path in (folder / f"events{end}" for folder in beside for end in (".tsv", ".csv")):
         if path.is_file():
             try:

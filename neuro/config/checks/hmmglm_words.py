@@ -38,13 +38,13 @@ def held_back(hmmglm) -> str:
 def covariates(hmmglm) -> list[str]:
     """What entered besides spikes; empty where nothing did."""
     given = hmmglm["covariates"]
-    found = []
+    phrases = []
     acts = {"emissions": "entered the rates", "transitions": "drove the transitions"}
     for kind, what in acts.items():
         names = [k for k, one in given.items() if kind in one.get("acts_on", ["emissions"])]
         if names:
-            found.append(f"{', '.join(names)} {what}")
-    if not found:
+            phrases.append(f"{', '.join(names)} {what}")
+    if not phrases:
         return []
     shared = "shared by the states" if hmmglm["covariate_weights"] == "shared" else "of each state"
-    return [f"Of what was recorded beside the spikes, {'; '.join(found)}, with weights {shared}."]
+    return [f"Of what was recorded beside the spikes, {'; '.join(phrases)}, with weights {shared}."]

@@ -28,12 +28,12 @@ def _seeds(fmri):
         lines.append(
             "fmri.maps: names seed, but fmri.seeds is empty; give centres, e.g. {pcc: [0, -52, 26]}"
         )
-    for name, place in fmri["seeds"].items():
-        numbers = isinstance(place, (list, tuple)) and all(
-            isinstance(mm, (int, float)) and not isinstance(mm, bool) for mm in place
+    for name, centre in fmri["seeds"].items():
+        numbers = isinstance(centre, (list, tuple)) and all(
+            isinstance(mm, (int, float)) and not isinstance(mm, bool) for mm in centre
         )
-        if not numbers or len(place) != 3:
-            lines.append(f"fmri.seeds.{name}: got {place!r}, expected three numbers in mm")
+        if not numbers or len(centre) != 3:
+            lines.append(f"fmri.seeds.{name}: got {centre!r}, expected three numbers in mm")
     return lines
 
 

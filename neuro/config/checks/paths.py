@@ -44,7 +44,7 @@ def of_sections(config, sections) -> list[str]:
 
 def _odd(key, value) -> list[str]:
     if isinstance(value, (list, tuple)):
-        return [line for item in value for line in _odd(key, item)]
+        return [line for entry in value for line in _odd(key, entry)]
     if not isinstance(value, str):
         return []
     bad = [letter for letter in value if letter in BRACES or not letter.isprintable()]
@@ -81,7 +81,7 @@ def _columns(columns) -> list[str]:
         key = f"data.columns.{name}"
         if name in ("cases", "controls"):
             values = value if isinstance(value, list) else [value]
-            if not values or not all(isinstance(item, str) for item in values):
+            if not values or not all(isinstance(code, str) for code in values):
                 problems.append(f"{key}: expected a list of quoted values of the diagnosis")
         elif name not in COLUMNS:
             problems.append(f"{key}: unknown; expected {', '.join(COLUMNS)}, cases or controls")

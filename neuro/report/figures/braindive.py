@@ -48,18 +48,18 @@ def grid_table(top: Path, folder: Path, row: dict, scores, natural=None):
     rows = []
     endings = (("guided", "", "B"), ("best", "_best", None), ("unguided", "_unguided", "B_twin"))
     for line, ending, score in endings:
-        for place, image in enumerate(best.to_dict("records"), start=1):
+        for rank, image in enumerate(best.to_dict("records"), start=1):
             path = folder / f"seed-{image['seed']}{ending}.png"
             value = image[score] if score else np.nan
-            rows.append((line, place, image["seed"], value, path))
-    known = {}
+            rows.append((line, rank, image["seed"], value, path))
+    natural_scores = {}
     if natural is not None:
         mine = natural[natural["objective"] == row["objective"]]
-        known = {(one.chosen_by, one.rank): one.B for one in mine.itertuples()}
+        natural_scores = {(one.chosen_by, one.rank): one.B for one in mine.itertuples()}
     for line in NATURAL_LINES:
-        for place in range(1, N_SHOWN + 1):
-            path = natural_folder(top, folder) / f"{line}-{place}.png"
-            rows.append((line, place, None, known.get((line, place), np.nan), path))
+        for rank in range(1, N_SHOWN + 1):
+            path = natural_folder(top, folder) / f"{line}-{rank}.png"
+            rows.append((line, rank, None, natural_scores.get((line, rank), np.nan), path))
     rows = [one for one in rows if one[-1].is_file()]
     table = pd.DataFrame(rows, columns=["line", "place", "seed", "score", "file"])
     table["file"] = [path.relative_to(top).as_posix() for path in table["file"]]
@@ -143,13 +143,13 @@ def effects_paint(picture, table):
     """A line per objective, the first on top: squares of the guide, dots with intervals."""
     axes = picture.subplots()
     names = table["objective"].unique()
-    place = np.arange(len(names))[::-1]
+    heights = np.arange(len(names))[::-1]
     guide = table[table["encoder"] == "guide"]
-    axes.scatter(guide["value"], place + 0.12, color=UNGUIDED, marker="s", label="guide")
+    axes.scatter(guide["value"], heights + 0.12, color=UNGUIDED, marker="s", label="guide")
     other = table[table["encoder"] == "independent"]
     axes.errorbar(
         other["value"],
-        place - 0.12,
+        heights - 0.12,
         xerr=[other["value"] - other["low"], other["high"] - other["value"]],
         fmt="o",
         color=GUIDED,
@@ -157,7 +157,7 @@ def effects_paint(picture, table):
         capsize=2,
     )
     axes.axvline(0, color=draw.INK, lw=0.8)
-    axes.set_yticks(place, names)
+    axes.set_yticks(heights, names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("Gain over unguided images, SD of the response")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
@@ -187,10 +187,10 @@ def categories_table(summary):
     pandas.DataFrame
         `objective`, `category`, `images` (guided, unguided), `percent`.
     """
-    known = summary[summary["J"].notna()]
-    names = {"objective": known["objective"], "category": known["preferred"]}
+    judged = summary[summary["J"].notna()]
+    names = {"objective": judged["objective"], "category": judged["preferred"]}
     parts = [
-        pd.DataFrame({**names, "images": images, "percent": 100 * known[column]})
+        pd.DataFrame({**names, "images": images, "percent": 100 * judged[column]})
         for images, column in (("guided", "J"), ("unguided", "J_twin"))
     ]
     return pd.concat(parts, ignore_index=True)
@@ -201,10 +201,10 @@ def categories_paint(picture, table):
     axes = picture.subplots()
     for images, shift, shade in (("guided", 0.19, GUIDED), ("unguided", -0.19, UNGUIDED)):
         chosen = table[table["images"] == images]
-        place = np.arange(len(chosen))[::-1]
-        axes.barh(place + shift, chosen["percent"], 0.36, color=shade, label=images)
+        heights = np.arange(len(chosen))[::-1]
+        axes.barh(heights + shift, chosen["percent"], 0.36, color=shade, label=images)
     names = [f"{row.objective} ({row.category})" for row in chosen.itertuples()]
-    axes.set_yticks(place, names)
+    axes.set_yticks(heights, names)
     axes.set_ylim(-0.6, len(chosen) - 0.4)
     axes.set_xlim(0, 100)
     axes.set_xlabel("Seen as the objective's category, %")
@@ -260,8 +260,8 @@ def pairs_paint(picture, table):
         axes.plot([0, 1], [mean.unguided, mean.guided], color=draw.INK, lw=2)
     for height in table.loc[table["mark"] == "natural", "guided"]:
         axes.axhline(height, color=NATURAL, lw=1, ls=(0, (4, 3)))
-        place = {"ha": "center", "va": "bottom"}
-        axes.annotate("best natural", (0.5, height), fontsize=7.5, color=NATURAL, **place)
+        alignment = {"ha": "center", "va": "bottom"}
+        axes.annotate("best natural", (0.5, height), fontsize=7.5, color=NATURAL, **alignment)
     axes.set_xticks([0, 1], ["unguided", "guided"])
     axes.set_xlim(-0.4, 1.4)
     axes.set_ylabel("Independent encoder, SD")
@@ -340,8 +340,8 @@ def card_table(guide, other):
 def card_paint(picture, table):
     """A dot per voxel, coloured by region."""
     axes = picture.subplots()
-    for place, (roi, of_region) in enumerate(table.groupby("roi", sort=False)):
-        shade = draw.CYCLE[place % len(draw.CYCLE)]
+    for number, (roi, of_region) in enumerate(table.groupby("roi", sort=False)):
+        shade = draw.CYCLE[number % len(draw.CYCLE)]
         style = {"s": 10, "alpha": 0.8, "linewidths": 0}
         axes.scatter(of_region["guide"], of_region["independent"], color=shade, label=roi, **style)
     values = table[["guide", "independent"]].to_numpy()

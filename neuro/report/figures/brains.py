@@ -215,11 +215,11 @@ def cortex(picture, rows, axis, meshes: dict, label: str = "") -> None:
         bottom = 1 - (number + 1) * height
         colours = DIVERGING if low < 0 else "viridis"
         shown = on_vertices(values, axis)
-        for place, (name, view) in enumerate(views):
+        for column, (name, view) in enumerate(views):
             if name not in whole or name not in shown:
                 continue
             side = HEMISPHERES[name]
-            axes = picture.add_axes((place * 0.225, bottom, 0.225, height), projection="3d")
+            axes = picture.add_axes((column * 0.225, bottom, 0.225, height), projection="3d")
             plot_surf(
                 surf_mesh=whole[name],
                 surf_map=shown[name],
@@ -246,19 +246,19 @@ def cortex(picture, rows, axis, meshes: dict, label: str = "") -> None:
 def on_vertices(values, axis) -> dict:
     """Values of grayordinates by hemisphere, one per vertex; NaN where the map has none."""
     on_mesh = {}
-    for name, place, rows in structures(axis):
+    for name, block, rows in structures(axis):
         if name in HEMISPHERES:
             on_mesh[name] = np.full(axis.nvertices[f"CIFTI_STRUCTURE_{name}"], np.nan)
-            on_mesh[name][rows.vertex] = np.asarray(values, dtype=float)[place]
+            on_mesh[name][rows.vertex] = np.asarray(values, dtype=float)[block]
     return on_mesh
 
 
-def _bar(picture, place, reach: float, label: str = "Case − control") -> None:
+def _bar(picture, rectangle, reach: float, label: str = "Case − control") -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     scale = ScalarMappable(Normalize(-reach, reach), DIVERGING)
-    bar = picture.colorbar(scale, cax=picture.add_axes(place))
+    bar = picture.colorbar(scale, cax=picture.add_axes(rectangle))
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)

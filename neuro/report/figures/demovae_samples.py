@@ -30,7 +30,7 @@ def group_maps_table(arrays: dict, comparison: pd.DataFrame, regions: int) -> pd
     names = [name for name in comparison["map"] if f"synthetic_{name}" in arrays]
     # every level of a many-levelled column would fill pages
     names = sorted(names, key=lambda name: "=" in name)[:8]
-    known = comparison.set_index("map")
+    agreement = comparison.set_index("map")
     i, j = np.triu_indices(regions, 1)
     parts = [
         pd.DataFrame(
@@ -41,8 +41,8 @@ def group_maps_table(arrays: dict, comparison: pd.DataFrame, regions: int) -> pd
                 "real": arrays[f"real_{name}"],
                 "synthetic": arrays[f"synthetic_{name}"],
                 "scale": float(np.quantile(np.abs(arrays[f"real_{name}"]), 0.99)) or 1.0,
-                "r": known.loc[name, "r"],
-                "amplitude": known.loc[name, "amplitude"],
+                "r": agreement.loc[name, "r"],
+                "amplitude": agreement.loc[name, "amplitude"],
             }
         )
         for name in names
@@ -264,8 +264,8 @@ def planted_table(table: pd.DataFrame) -> pd.DataFrame:
     targets = list(dict.fromkeys(removed["name"]))
     rows = []
     for row in removed.itertuples():
-        place, tick = features.index(row.features), targets.index(row.name)
-        y = tick + (place - (len(features) - 1) / 2) * 0.8 / len(features)
+        bar, tick = features.index(row.features), targets.index(row.name)
+        y = tick + (bar - (len(features) - 1) / 2) * 0.8 / len(features)
         one = ("removed", kind(row.features), features_name(row.features), target_name(row.name))
         rows.append((*one, tick, y, 0.9 * 0.8 / len(features), row.error))
     for tick, row in enumerate(maps.itertuples()):

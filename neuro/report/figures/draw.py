@@ -137,20 +137,20 @@ def site_table(table, value: str, lines=()) -> pd.DataFrame:
     import pandas as pd
 
     site = table["site"].fillna("n/a").astype(str)
-    known = [group for group in GROUPS if _members(table, group[0]).any()]
+    groups = [group for group in GROUPS if _members(table, group[0]).any()]
     parts = []
-    for number, (group, name, *_) in enumerate(known):
+    for number, (group, name, *_) in enumerate(groups):
         member = _members(table, group)
-        place = (number - (len(known) - 1) / 2) * 0.32
+        offset = (number - (len(groups) - 1) / 2) * 0.32
         for x, wanted in enumerate(sorted(site.unique())):
             values = np.sort(table.loc[member & (site == wanted), value].to_numpy(float))
             if not len(values):
                 continue
             one = {"series": name, "site": wanted}
-            dots = {"x": x + place + spread(len(values)), "y": values}
+            dots = {"x": x + offset + spread(len(values)), "y": values}
             parts.append(pd.DataFrame({"kind": "run", **one, **dots}))
             if np.isfinite(values).any():
-                middle = {"x": [x + place], "y": np.nanmedian(values)}
+                middle = {"x": [x + offset], "y": np.nanmedian(values)}
                 parts.append(pd.DataFrame({"kind": "median", **one, **middle}))
     limit = {"series": [text for _, text in lines], "y": [float(at) for at, _ in lines]}
     parts.append(pd.DataFrame({"kind": "limit", "site": None, "x": np.nan, **limit}))
@@ -209,10 +209,10 @@ def limits(axes, lines) -> None:
 def bars(picture, table, label: str, *, signed: bool = False) -> None:
     """Horizontal bars of `region` and `value`, the first on top; signed ones red and blue."""
     axes = picture.subplots()
-    place, values = np.arange(len(table)), table["value"].to_numpy(float)
+    heights, values = np.arange(len(table)), table["value"].to_numpy(float)
     colour = np.where(values > 0, MORE, LESS) if signed else CONTROL
-    axes.barh(place, values, color=colour, height=0.72)
-    axes.set_yticks(place, table["region"], fontsize=7.5)
+    axes.barh(heights, values, color=colour, height=0.72)
+    axes.set_yticks(heights, table["region"], fontsize=7.5)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.axvline(0, color=INK, lw=0.8)

@@ -284,7 +284,7 @@ def brain_paint(picture, table: pd.DataFrame, label: str) -> None:
     """Edges of :func:`brain_table` in a glass brain."""
     places = table[table["kind"] == "region"]
     edges = table[table["kind"] == "edge"]
-    order = {name: place for place, name in enumerate(places["a"])}
+    order = {name: number for number, name in enumerate(places["a"])}
     i, j = edges["a"].map(order).to_numpy(), edges["b"].map(order).to_numpy()
     matrix = np.zeros((len(places), len(places)))
     matrix[i, j] = matrix[j, i] = edges["value"]

@@ -212,14 +212,14 @@ def carpet_paint(picture, table: pd.DataFrame) -> None:
     panels = {name: values for name, values in panels.items() if len(values)}
     heights = [0.11, 0.11, 0.33, 0.33] if len(panels) > 1 else [0.16, 0.16, 0.46]
     end, top = float(table["end"].iloc[-1]), 0.985
-    for place, height in enumerate(heights):
+    for number, height in enumerate(heights):
         top -= height
         axes = picture.add_axes((0.125, top, 0.855, height - 0.02))
         top -= 0.005
-        if place < 2:
-            _trace(axes, table, *(("fd", "FD (mm)"), ("std_dvars", "DVARS"))[place])
+        if number < 2:
+            _trace(axes, table, *(("fd", "FD (mm)"), ("std_dvars", "DVARS"))[number])
         else:
-            name, values = list(panels.items())[place - 2]
+            name, values = list(panels.items())[number - 2]
             axes.imshow(
                 np.ma.masked_invalid(values),
                 aspect="auto",
@@ -233,7 +233,7 @@ def carpet_paint(picture, table: pd.DataFrame) -> None:
             axes.set_ylabel(name.capitalize(), fontsize=8)
         axes.set_xlim(0, end)
         axes.tick_params(labelsize=7)
-        if place < len(heights) - 1:
+        if number < len(heights) - 1:
             axes.tick_params(labelbottom=False)
     axes.set_xlabel("Time (s)", fontsize=8)
 

@@ -52,9 +52,9 @@ def slices_paint(picture, table: pd.DataFrame) -> None:
     size = table.groupby("plane")[["across_mm", "up_mm"]].first()
     rows = [name for name in ("mean", "tsnr") if name in table]
     height = 1 / len(rows)
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         image = _mosaic(arrays, row, {plane: tuple(mm) for plane, *mm in size.itertuples()})
-        axes = picture.add_axes((0.0, 1 - (place + 1) * height, 0.9, height * 0.88))
+        axes = picture.add_axes((0.0, 1 - (number + 1) * height, 0.9, height * 0.88))
         axes.imshow(image)
         axes.axis("off")
         title = {"mean": "Mean image, mask and atlas", "tsnr": "tSNR"}[row]
@@ -62,11 +62,11 @@ def slices_paint(picture, table: pd.DataFrame) -> None:
             title = "Mean image and mask"
         axes.set_title(title, fontsize=8)
         if row == "tsnr":
-            _scale(picture, (0.915, 1 - (place + 1) * height + 0.06, 0.02, height * 0.7), arrays)
+            _scale(picture, (0.915, 1 - (number + 1) * height + 0.06, 0.02, height * 0.7), arrays)
 
 
-def _scale(picture, place, arrays: dict) -> None:
-    axes = picture.add_axes(place)
+def _scale(picture, rectangle, arrays: dict) -> None:
+    axes = picture.add_axes(rectangle)
     top = _top(arrays, "tsnr")
     axes.imshow(
         np.linspace(0, 1, 64)[:, None],

@@ -199,18 +199,18 @@ def ladder_table(data):
 def ladder_paint(canvas, table):
     """Held-out bits of every rung, and what it gains over the one below."""
     left, right = canvas.subplots(1, 2, sharey=True)
-    place = np.arange(len(table))
+    heights = np.arange(len(table))
     for axes, names in (
         (left, ("value", "low", "high")),
         (right, ("gain", "gain_low", "gain_high")),
     ):
         value, low, high = (table[name].to_numpy(float) for name in names)
-        for k in place[np.isfinite(value)]:
+        for k in heights[np.isfinite(value)]:
             colour = VERDICTS.get(table["verdict"].iloc[k], draw.OTHER)
             axes.plot([low[k], high[k]], [k, k], color=colour, lw=2)
             axes.plot(value[k], k, "o", color=colour, ms=5)
         axes.axvline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
-    left.set_yticks(place, table["label"])
+    left.set_yticks(heights, table["label"])
     left.set_xlabel("Held-out bits per spike over constant rates")
     right.set_xlabel("Gain over the rung below, bits per spike")
 
@@ -271,10 +271,10 @@ def restarts_paint(canvas, table):
     left, right = canvas.subplots(1, 2)
     starts, shares = (table[table["panel"] == name] for name in ("start", "share"))
     sizes = [int(k) for k in starts["k"].unique()]
-    for place, k in enumerate(sizes):
+    for number, k in enumerate(sizes):
         gap = starts.loc[starts["k"] == k, "value"]
-        x = place + draw.spread(len(gap), 0.4)
-        left.scatter(x, gap, s=16, color=colour(place + 1), alpha=0.8, lw=0)
+        x = number + draw.spread(len(gap), 0.4)
+        left.scatter(x, gap, s=16, color=colour(number + 1), alpha=0.8, lw=0)
     for row in shares.itertuples():
         left.annotate(
             f"{row.value:.0f} %",

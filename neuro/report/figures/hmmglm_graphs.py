@@ -128,13 +128,13 @@ def signed_paint(canvas, table):
 
     axes = canvas.subplots()
     nodes = table[table["mark"] == "unit"]
-    place = {row.label: (row.x, row.y) for row in nodes.itertuples()}
+    positions = {row.label: (row.x, row.y) for row in nodes.itertuples()}
     for edge in table[table["mark"] == "edge"].itertuples():
         positive = edge.sign > 0
         axes.add_patch(
             FancyArrowPatch(
-                place[edge.source],
-                place[edge.target],
+                positions[edge.source],
+                positions[edge.target],
                 connectionstyle="arc3,rad=0.14",
                 arrowstyle="-|>" if positive else "-[,widthB=0.25,lengthB=0.01",
                 mutation_scale=8,

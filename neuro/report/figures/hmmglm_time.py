@@ -38,8 +38,8 @@ def raster_table(data):
 
     def add(mark, bins, **columns):
         start = time[bins]
-        place = {"mark": mark, "start_s": start, "end_s": start + data.bin_s}
-        marks.append(pd.DataFrame({**place, **columns}, index=range(len(start))))
+        span = {"mark": mark, "start_s": start, "end_s": start + data.bin_s}
+        marks.append(pd.DataFrame({**span, **columns}, index=range(len(start))))
 
     everywhere = np.arange(len(time))
     for state in range(1, data.k + 1):
@@ -145,7 +145,7 @@ def raster(data):
     sequence, first, end = _stretch(data)
     fmri, n_units = data.source == "fmri", len(data.units)
     text = "events" if fmri else "spikes"
-    known = " Second row: the planted states, numbered by the fitted ones they match."
+    planted = " Second row: the planted states, numbered by the fitted ones they match."
     return picture(
         data,
         "raster",
@@ -155,7 +155,7 @@ def raster(data):
         caption=f"Probability of each state above the {text} of {n_units} "
         f"{'regions' if fmri else 'units'}: {end - first} bins of sequence "
         f"'{data.tables['sequences'].iloc[sequence]['label']}', the stretch with most changes of "
-        f"state.{known * ('planted' in set(table['mark']))} Grey: missing; lines: "
+        f"state.{planted * ('planted' in set(table['mark']))} Grey: missing; lines: "
         "start of a trial or the switch.",
         how_to_read="A column in one colour is a moment the model is sure about. States that "
         "differ only in how much fires are rate states, not patterns of coupling.",
@@ -167,15 +167,15 @@ def raster(data):
 def _stretch(data):
     """Sequence and bins with most changes of state; the first such one."""
     states = data.tables["states"]
-    best, place = -1, (0, 0, min(RASTER_BINS, len(data.counts["seq_0"])))
+    best, stretch = -1, (0, 0, min(RASTER_BINS, len(data.counts["seq_0"])))
     for number, of_sequence in states.groupby("sequence", sort=True):
         changes = np.r_[0, np.cumsum(np.diff(of_sequence["state"].to_numpy()) != 0)]
         length = min(RASTER_BINS, len(of_sequence))
         for first in range(0, len(of_sequence) - length + 1, max(length // 2, 1)):
             count = int(changes[first + length - 1] - changes[first])
             if count > best:
-                best, place = count, (int(number), first, first + length)
-    return place
+                best, stretch = count, (int(number), first, first + length)
+    return stretch
 
 
 def course_table(data):
@@ -190,12 +190,12 @@ def course_table(data):
     seen = states[states["state"] > 0]
     time = seen["time_s"].to_numpy(float)
     edges = np.linspace(time.min(), time.max() + data.bin_s, 61)
-    place = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, 59)
-    total = np.bincount(place, minlength=60).astype(float)
+    bins = np.clip(np.searchsorted(edges, time, side="right") - 1, 0, 59)
+    total = np.bincount(bins, minlength=60).astype(float)
     total[total == 0] = np.nan
     parts = []
     for state in range(1, data.k + 1):
-        share = np.bincount(place, seen[f"p_{state}"], minlength=60) / total
+        share = np.bincount(bins, seen[f"p_{state}"], minlength=60) / total
         spans = {"start_s": edges[:-1], "end_s": edges[1:]}
         parts.append(pd.DataFrame({"mark": "state", "state": state, **spans, "value": share}))
     switch = {"mark": "switch", "start_s": data.switch_s, "end_s": data.switch_s}

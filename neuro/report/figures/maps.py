@@ -188,10 +188,8 @@ def _volume_blocks(name: str, kinds: dict[str, Path], template: bool, whole: boo
             )
         )
         title = f"{words}: the difference, to walk through"
-        place = "slices at any place of the template, with the mouse"
-        out.append(
-            brains.image_page(f"group_{name}", difference, seen, affine, reach, title, place)
-        )
+        hint = "slices at any place of the template, with the mouse"
+        out.append(brains.image_page(f"group_{name}", difference, seen, affine, reach, title, hint))
     return out
 
 

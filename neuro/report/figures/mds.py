@@ -186,14 +186,12 @@ def twin_table(clusters):
 def twin_paint(picture, table):
     """Dots of the units and a bar at their median, by cluster."""
     axes, numbers = picture.subplots(), sorted(table["cluster"].unique())
-    for place, number in enumerate(numbers):
+    for x, number in enumerate(numbers):
         chosen = table[table["cluster"] == number]
         values = chosen.loc[chosen["mark"] == "unit", "value"]
-        axes.scatter(
-            place + draw.spread(len(values), 0.6), values, s=8, color=draw.CONTROL, alpha=0.6
-        )
+        axes.scatter(x + draw.spread(len(values), 0.6), values, s=8, color=draw.CONTROL, alpha=0.6)
         median = chosen.loc[chosen["mark"] == "median", "value"]
-        axes.hlines(median, place - 0.35, place + 0.35, color=draw.CASE, lw=1.6)
+        axes.hlines(median, x - 0.35, x + 0.35, color=draw.CASE, lw=1.6)
     axes.set_xticks(range(len(numbers)), numbers)
     axes.set_xlabel("Cluster")
     axes.set_ylabel("Test correlation of the twin")
@@ -258,11 +256,11 @@ def twins_paint(picture, table):
         "test": {"marker": "o", "color": draw.CONTROL},
         "ceiling": {"marker": "|", "color": draw.CASE, "s": 160},
     }
-    for part, look in looks.items():
-        rows = table[table["part"] == part]
+    for split, look in looks.items():
+        rows = table[table["part"] == split]
         if len(rows):
             places = [names.index(name) for name in rows["twin"]]
-            axes.scatter(rows["value"], places, label=part, **({"s": 36} | look))
+            axes.scatter(rows["value"], places, label=split, **({"s": 36} | look))
     taken = set(table.loc[table["chosen"] == 1, "twin"])
     axes.set_yticks(range(len(names)), [f"{n} (taken)" if n in taken else n for n in names])
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -90,15 +90,15 @@ def images_paint(picture, table, shown):
     """The images that the table names, `shown` of shape (n, channels, height, width)."""
     last = None
     axes = _grid(picture, len(table), min(len(table), 8))
-    for place, row in zip(axes, table.itertuples()):
+    for ax, row in zip(axes, table.itertuples()):
         image = shown[row.entry]
         if len(image) == 3:
-            place.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1))
+            ax.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1))
         else:
-            last = place.imshow(image.mean(axis=0), cmap="gray", vmin=row.low, vmax=row.high)
-        place.set_title(str(row.cluster), loc="center")
-        place.set_xticks([])
-        place.set_yticks([])
+            last = ax.imshow(image.mean(axis=0), cmap="gray", vmin=row.low, vmax=row.high)
+        ax.set_title(str(row.cluster), loc="center")
+        ax.set_xticks([])
+        ax.set_yticks([])
     if last is not None:
         picture.colorbar(last, ax=list(axes), shrink=0.7, label="Stimulus", pad=0.01)
 
@@ -162,16 +162,16 @@ def traces_paint(picture, table, seconds=True):
     axes = _grid(picture, len(panels), columns)
     low, high = table["value"].min(), table["value"].max()
     room = 0.05 * max(high - low, 1e-9)
-    for k, (place, (cluster, of_cluster)) in enumerate(zip(axes, panels)):
+    for k, (ax, (cluster, of_cluster)) in enumerate(zip(axes, panels)):
         for channel, line in of_cluster.groupby("channel"):
             label, shade = f"channel {channel}", _colour(channel)
-            place.plot(line["time"], line["value"], color=shade, lw=1.2, label=label)
-        place.set_title(str(cluster), loc="center")
-        place.set_ylim(low - room, high + room)
+            ax.plot(line["time"], line["value"], color=shade, lw=1.2, label=label)
+        ax.set_title(str(cluster), loc="center")
+        ax.set_ylim(low - room, high + room)
         if k % columns == 0:
-            place.set_ylabel("Stimulus")
+            ax.set_ylabel("Stimulus")
         if k >= len(panels) - columns:
-            place.set_xlabel("Time before the response (s)" if seconds else "Samples before")
+            ax.set_xlabel("Time before the response (s)" if seconds else "Samples before")
     if table["channel"].nunique() > 1:
         handles, names = axes[0].get_legend_handles_labels()
         picture.legend(handles, names, loc="outside upper right", ncols=len(names))

@@ -166,7 +166,7 @@ def own_time_paint(picture, table):
     grid = picture.subplots(-(-len(panels) // n_columns), n_columns, squeeze=False).ravel()
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    for place, (axes, (component, of_component)) in enumerate(zip(grid, panels)):
+    for panel, (axes, (component, of_component)) in enumerate(zip(grid, panels)):
         cube = draw.wide(of_component, "animal", "start_s").to_numpy(float)
         axes.imshow(
             np.ma.masked_invalid(cube),
@@ -178,7 +178,7 @@ def own_time_paint(picture, table):
         axes.set_title(f"Component {component}")
         axes.set_yticks([])
         axes.set_xlabel("Own clock (s)")
-        axes.set_ylabel("Animals or subjects" if place % n_columns == 0 else "")
+        axes.set_ylabel("Animals or subjects" if panel % n_columns == 0 else "")
 
 
 def time_factors(data, animals, name):
@@ -219,11 +219,11 @@ def animals_paint(picture, table):
     parts = list(table.groupby("component"))
     panels = picture.subplots(1, len(parts), sharey=True, squeeze=False)[0]
     for axes, (r, of_component) in zip(panels, parts):
-        place = np.arange(len(of_component))
-        axes.barh(place, of_component["value"], color=colour(r), height=0.75)
+        heights = np.arange(len(of_component))
+        axes.barh(heights, of_component["value"], color=colour(r), height=0.75)
         axes.set_title(f"{r}")
         axes.set_ylim(len(of_component) - 0.4, -0.6)
-        axes.set_yticks(place, of_component["animal"], fontsize=7)
+        axes.set_yticks(heights, of_component["animal"], fontsize=7)
     picture.supxlabel("Loading", fontsize=9)
 
 

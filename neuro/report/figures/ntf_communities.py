@@ -266,8 +266,8 @@ def traces_paint(picture, table):
     parts = list(table.groupby("component"))
     panels = picture.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (component, of_component) in zip(panels, parts):
-        for place, (label, line) in enumerate(of_component.groupby("community")):
-            if place == 0:
+        for number, (label, line) in enumerate(of_component.groupby("community")):
+            if number == 0:
                 axes.fill_between(
                     line["time_s"],
                     0,
@@ -327,8 +327,8 @@ def signed_motifs(data) -> np.ndarray:
 
 def finest_labels(table, backend, rank):
     """Finest labels and background of every component, (rank, n_neurons) each."""
-    part = table[(table["backend"] == backend) & (table["level"] == 0)]
-    groups = [part[part["component"] == r + 1] for r in range(rank)]
+    finest = table[(table["backend"] == backend) & (table["level"] == 0)]
+    groups = [finest[finest["component"] == r + 1] for r in range(rank)]
     return (
         np.array([group["label"].to_numpy(float) for group in groups]),
         np.array([group["background"].to_numpy(bool) for group in groups]),
@@ -338,12 +338,12 @@ def finest_labels(table, backend, rank):
 def nested_levels(table, rank):
     """Levels of the block model by component, where one was used."""
     for backend in ("graph_tool", "sbm"):
-        part = table[table["backend"] == backend]
-        if len(part):
+        levels = table[table["backend"] == backend]
+        if len(levels):
             return [
                 [
                     level["label"].to_numpy(float)
-                    for _, level in part[part["component"] == r + 1].groupby("level")
+                    for _, level in levels[levels["component"] == r + 1].groupby("level")
                 ]
                 for r in range(rank)
             ]

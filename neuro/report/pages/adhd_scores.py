@@ -95,7 +95,7 @@ def read_scores(folder: Path) -> pd.DataFrame | None:
 
 def order(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in reading order: baselines first, then inputs, without a mask before with one."""
-    rank = rows["input"].map({name: place for place, name in enumerate(BASELINES)})
+    rank = rows["input"].map({name: number for number, name in enumerate(BASELINES)})
     combined = rows["input"].str.contains("+", regex=False) & rows["imaging"]
     return (
         rows.assign(

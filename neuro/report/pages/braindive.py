@@ -54,7 +54,7 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
     several = "dataset" in summary and summary["dataset"].nunique() > 1
     keys = summary["dataset"] if "dataset" in summary else pd.Series("", index=summary.index)
     for name, own in summary.groupby(keys, sort=False):
-        place = _place(folder, own)
+        subfolder = _place(folder, own)
         tag, words = (f"{name}-", f" ({name})") if several else ("", "")
         for row in own.to_dict("records"):
             chosen = _of(scores, row)
@@ -62,10 +62,10 @@ def sections(results: Path, config: dict, labels: Labels, max_subject_figures: i
                 model.Section(
                     f"braindive-{tag}{row['folder']}",
                     f"Images for {row['objective']}{words}",
-                    _objective(folder, place, row, chosen, _of(natural, row)),
+                    _objective(folder, subfolder, row, chosen, _of(natural, row)),
                 )
             )
-        blocks = [*_card(place)]
+        blocks = [*_card(subfolder)]
         if blocks:
             out.append(model.Section(f"braindive-{tag}encoders", f"Encoders{words}", blocks))
     return out
@@ -291,10 +291,10 @@ def _table(summary) -> model.Table:
     return model.Table(caption, columns, rows)
 
 
-def _objective(folder, place, row, scores, natural):
-    blocks = braindive_figures.grid(folder, place / row["folder"], row, scores, natural)
+def _objective(folder, subfolder, row, scores, natural):
+    blocks = braindive_figures.grid(folder, subfolder / row["folder"], row, scores, natural)
     blocks += braindive_figures.pairs(row, scores)
-    blocks += braindive_figures.traces(row, _sidecars(place / row["folder"], scores))
+    blocks += braindive_figures.traces(row, _sidecars(subfolder / row["folder"], scores))
     return blocks
 
 
@@ -305,9 +305,9 @@ def _sidecars(folder, scores):
     }
 
 
-def _card(place) -> list:
-    guide = read_table(place / "encoder_card.tsv", voxel=str, roi=str)
-    other = read_table(place / "independent_card.tsv", voxel=str, roi=str)
+def _card(subfolder) -> list:
+    guide = read_table(subfolder / "encoder_card.tsv", voxel=str, roi=str)
+    other = read_table(subfolder / "independent_card.tsv", voxel=str, roi=str)
     if guide is None or other is None:
         return []
     figures = braindive_figures.card(guide, other)

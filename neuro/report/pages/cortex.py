@@ -53,10 +53,10 @@ def map_table(maps: dict, axis, files: dict) -> pd.DataFrame:
     common = float(np.nanpercentile(np.concatenate(means), 99)) if means else 1.0
     names = np.empty(len(axis), dtype=object)
     places = np.zeros(len(axis), dtype=int)
-    for name, place, columns in gray.structures(axis):
-        names[place] = name
+    for name, block, columns in gray.structures(axis):
+        names[block] = name
         cortex = not columns.volume_mask.all()
-        places[place] = columns.vertex if cortex else np.arange(len(columns))
+        places[block] = columns.vertex if cortex else np.arange(len(columns))
     rows = []
     for kind, values in maps.items():
         signed = kind not in ("case", "control")

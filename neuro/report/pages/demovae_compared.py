@@ -125,9 +125,9 @@ def sharing(values) -> model.Text:
         )
     upper = float(values.get("attack_samples_upper", np.nan))
     if np.isfinite(upper):
-        told = model.number(float(values["attack_samples"]), 2)
+        risk = model.number(float(values["attack_samples"]), 2)
         words += (
-            f" From the samples alone an attack tells the people behind them with an AUC of {told} "
+            f" From the samples alone an attack tells the people behind them with an AUC of {risk} "
             f"(upper bound {model.number(upper, 2)}): "
         )
         words += (

@@ -198,12 +198,12 @@ def _qc_figures(qc, settings: dict) -> list:
             continue
         top = float(qc[key].max())
         # A limit far above all values would only squeeze them.
-        known = [(at, text) for at, text in lines if at is not None and at < 2.5 * top]
+        limits = [(at, text) for at, text in lines if at is not None and at < 2.5 * top]
         out.append(
             draw.figure(
                 key,
                 partial(draw.by_site, label=label),
-                data=draw.site_table(qc, key, known),
+                data=draw.site_table(qc, key, limits),
                 caption=caption,
                 how_to_read=how,
                 alt=f"{label} of every run by site and diagnosis",

@@ -53,8 +53,8 @@ def is_native(kind, runs, fmri: dict) -> bool:
     """Whether the images of a run table stayed in native space."""
     if kind == "bids":
         return not (fmri.get("normalise") or {}).get("affine")
-    known = runs is not None and "space" in runs and kind in ("fmriprep", "xcpd")
-    return bool(known and runs["space"].astype(str).isin(_NATIVE).any())
+    with_space = runs is not None and "space" in runs and kind in ("fmriprep", "xcpd")
+    return bool(with_space and runs["space"].astype(str).isin(_NATIVE).any())
 
 
 def _raw(folder: Path) -> list:

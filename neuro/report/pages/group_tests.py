@@ -130,14 +130,14 @@ def _held_by(components, column) -> int:
 
 
 def _edge_table(edges, facts) -> model.Table:
-    known = edges[edges["z"].notna()]
-    order = known["z"].abs().sort_values(ascending=False, kind="stable").index[:_ROWS]
+    valid = edges[edges["z"].notna()]
+    order = valid["z"].abs().sort_values(ascending=False, kind="stable").index[:_ROWS]
     columns = [
         model.Column("name", "Edge"),
         model.Column("statistic", facts["statistic"], 2),
         model.Column("n", "People", 0),
     ]
-    if known["effect"].notna().any():
+    if valid["effect"].notna().any():
         columns.insert(1, model.Column("effect", "Difference or slope", 3))
     for key, label in (("q", "q (FDR)"), ("p_fwe", "p, family-wise"), ("p_tfce", "p, enhanced")):
         columns.append(model.Column(key, label, 0))
@@ -149,10 +149,10 @@ def _edge_table(edges, facts) -> model.Table:
             **{key: model.p_value(row[key]) for key in ("q", "p_fwe", "p_tfce")},
             "strong": min(row["p_fwe"], row["p_tfce"]) < figures.LEVEL,
         }
-        for row in known.loc[order].to_dict("records")
+        for row in valid.loc[order].to_dict("records")
     ]
     caption = (
-        f"The {len(rows)} edges with the largest statistic of {len(known)} that were tested; bold: "
+        f"The {len(rows)} edges with the largest statistic of {len(valid)} that were tested; bold: "
         "family-wise p < .05. All: adhd/group/edges.tsv."
     )
     return model.Table(caption, columns, rows)
@@ -191,12 +191,12 @@ def _component_table(components, facts) -> list:
 
 
 def _node_table(nodes) -> model.Table:
-    known = nodes[nodes["z"].notna()]
+    valid = nodes[nodes["z"].notna()]
     parts = [
         of_map.loc[of_map["z"].abs().sort_values(ascending=False, kind="stable").index[:5]]
-        for _, of_map in known.groupby("map", sort=False)
+        for _, of_map in valid.groupby("map", sort=False)
     ]
-    best = pd.concat(parts) if parts else known
+    best = pd.concat(parts) if parts else valid
     rows = [
         {
             "map": "Mean of its edges" if row["map"] == "strength" else input_name(row["map"]),

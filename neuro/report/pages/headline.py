@@ -174,9 +174,9 @@ def _reference(value) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return "; ".join(f"{name} {model.compact(item)}" for name, item in value.items())
+        return "; ".join(f"{name} {model.compact(entry)}" for name, entry in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(model.compact(item) for item in value)
+        return ", ".join(model.compact(entry) for entry in value)
     return model.compact(value)
 
 

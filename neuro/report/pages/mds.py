@@ -158,7 +158,9 @@ def _gaps(facts):
         f"halves of units and stimuli agree {model.number(facts['agreement'], 2)} (0.6 is needed)."
     )
     if "continuum" in facts["inside"]:
-        inside = [str(k) for k, told in enumerate(facts["inside"], start=1) if told == "continuum"]
+        inside = [
+            str(k) for k, verdict in enumerate(facts["inside"], start=1) if verdict == "continuum"
+        ]
         text += f" Inside group {', '.join(inside)} units lie evenly along a line: a continuum."
     if len(set(facts["branch"])) > 1:
         first = [str(k) for k, side in enumerate(facts["branch"], start=1) if side == 1]
@@ -343,8 +345,8 @@ def _minutes(stimuli, k) -> str:
 def _table(clusters, facts):
     rows = []
     for cluster, of_cluster in clusters[clusters["cluster"] > 0].groupby("cluster"):
-        known = of_cluster["known_type"].dropna() if "known_type" in of_cluster else []
-        most = known.value_counts() if len(known) else None
+        types = of_cluster["known_type"].dropna() if "known_type" in of_cluster else []
+        most = types.value_counts() if len(types) else None
         rows.append(
             {
                 "cluster": str(cluster),
@@ -353,7 +355,7 @@ def _table(clusters, facts):
                 "margin": float(of_cluster["margin"].median()),
                 "probability": float(of_cluster["probability"].median()),
                 "corr": float(of_cluster["twin_corr"].mean()),
-                "known": f"{most.index[0]} ({most.iloc[0]} of {len(known)})"
+                "known": f"{most.index[0]} ({most.iloc[0]} of {len(types)})"
                 if most is not None
                 else "",
             }

@@ -51,22 +51,22 @@ def parse_bib(text: str) -> dict[str, dict[str, str]]:
     """
     entries: dict[str, dict[str, str]] = {}
     for match in re.finditer(r"@(\w+)\{([^,\s]+),", text):
-        key, place, fields = match[2], match.end(), {"type": match[1].lower()}
+        key, position, fields = match[2], match.end(), {"type": match[1].lower()}
         if key in entries:
             raise ValueError(f"references.bib: key '{key}' is repeated")
-        while field := re.compile(r"\s*(\w+)\s*=\s*\{").match(text, place):
+        while field := re.compile(r"\s*(\w+)\s*=\s*\{").match(text, position):
             end = _closing(text, field.end(), key)
             fields[field[1].lower()] = " ".join(text[field.end() : end].split())
-            place = end + 1
-            if text[place : place + 1] == ",":
-                place += 1
+            position = end + 1
+            if text[position : position + 1] == ",":
+                position += 1
         entries[key] = fields
     return entries
 
 
-def _closing(text: str, place: int, key: str) -> int:
+def _closing(text: str, start: int, key: str) -> int:
     depth = 1
-    for position in range(place, len(text)):
+    for position in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         if depth == 0:
             return position
@@ -91,7 +91,7 @@ def cited(methods) -> list[str]:
     ValueError
         For a key that the bundled bibliography lacks, with the nearest one.
     """
-    known = bibliography()
+    library = bibliography()
     order: list[str] = []
     rest: list[str] = []
     for _, sentences, keys in _parts(methods):
@@ -100,8 +100,8 @@ def cited(methods) -> list[str]:
         rest += keys
     unique = list(dict.fromkeys([*order, *rest]))
     for key in unique:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
+        if key not in library:
+            near = difflib.get_close_matches(key, library, 1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ValueError(f"references.bib: no entry '{key}'{hint}")
     return unique
@@ -146,8 +146,8 @@ def paragraphs(methods, cite) -> list[tuple[str, str]]:
         )
         software += [key for key in keys if key not in mentioned]
     if software := list(dict.fromkeys(software)):
-        known = bibliography()
-        names = [f"{_short_title(known[key])} {cite([key])}" for key in software]
+        library = bibliography()
+        names = [f"{_short_title(library[key])} {cite([key])}" for key in software]
         out.append(("Software", f"Computations used {listing(names)}."))
     return out
 
@@ -163,12 +163,14 @@ def listing(names: list[str]) -> str:
 
 def text(methods) -> str:
     """The methods section as Markdown, citations as (author, year), references at the end."""
-    known = bibliography()
+    library = bibliography()
     order = cited(methods)
 
     def cite(keys):
         return (
-            "(" + "; ".join(f"{_authors_short(known[k])}, {known[k]['year']}" for k in keys) + ")"
+            "("
+            + "; ".join(f"{_authors_short(library[k])}, {library[k]['year']}" for k in keys)
+            + ")"
         )
 
     lines = ["# Methods", ""]
@@ -177,7 +179,7 @@ def text(methods) -> str:
         lines += [paragraph, ""]
     if order:
         lines += ["## References", ""]
-        references = sorted(reference(known[key]) for key in order)
+        references = sorted(reference(library[key]) for key in order)
         lines += [f"- {words}{' ' + link if link else ''}" for words, link in references]
         lines.append("")
     return "\n".join(lines)
@@ -186,11 +188,11 @@ def text(methods) -> str:
 def section(methods) -> model.Section:
     """The methods section of the report: numbered citations and the list of references."""
     order = cited(methods)
-    known = bibliography()
-    place = {key: number for number, key in enumerate(order, 1)}
+    library = bibliography()
+    numbers = {key: number for number, key in enumerate(order, 1)}
 
     def cite(keys):
-        return "[" + ", ".join(str(number) for number in sorted(place[key] for key in keys)) + "]"
+        return "[" + ", ".join(str(number) for number in sorted(numbers[key] for key in keys)) + "]"
 
     blocks: list = []
     for title, paragraph in paragraphs(methods, cite):
@@ -198,7 +200,7 @@ def section(methods) -> model.Section:
         blocks.append(model.Text(paragraph))
     if order:
         blocks.append(model.Heading("References"))
-        blocks.append(model.References([reference(known[key]) for key in order]))
+        blocks.append(model.References([reference(library[key]) for key in order]))
     if not blocks:
         blocks = [model.Text("No stage has described its methods.")]
     return model.Section("methods", "Methods", blocks)
@@ -212,11 +214,11 @@ def write(methods, out: Path) -> None:
     methods : sequence of tuple
     out : pathlib.Path
     """
-    known = bibliography()
+    library = bibliography()
     (out / "methods.md").write_text(text(methods), "utf-8")
     entries = []
     for key in cited(methods):
-        fields = known[key]
+        fields = library[key]
         lines = [
             f"  {name} = {{{value}}}"
             for name, value in fields.items()

@@ -78,9 +78,9 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     beside = read_table(folder / "baselines.tsv", method=str, reason=str, reference=str)
     if beside is not None and len(beside) > 1:
         blocks.append(motif_tables.beside(beside))
-    known = read_table(folder / "known.tsv", condition=str)
-    if known is not None and len(known):
-        blocks.append(motif_tables.known(known))
+    matches = read_table(folder / "known.tsv", condition=str)
+    if matches is not None and len(matches):
+        blocks.append(motif_tables.known(matches))
     return blocks
 
 
@@ -121,11 +121,11 @@ def _verdict(first, nulls):
 
 def _recurs(table, bold):
     """What the test of held-out time says, or why there was none."""
-    known = table["p_value"].dropna()
-    if not len(known):
+    p_values = table["p_value"].dropna()
+    if not len(p_values):
         reason = table["reason"].fillna("").iloc[0] or "no component had a counterpart"
         return model.Text(f"Whether the motifs recur was not tested: {reason}.", "note")
-    n_recurring = int((known <= 0.05).sum())
+    n_recurring = int((p_values <= 0.05).sum())
     where = (
         "subjects they were not fitted on: they come and go more than in stationary series with "
         "the same connectome"
@@ -133,8 +133,8 @@ def _recurs(table, bold):
         else "time they were not fitted on, more than where every neuron is moved by 4 s at most"
     )
     return model.Text(
-        f"{n_recurring} of {len(known)} motifs recur in {where} (p at most .05; chance gives "
-        f"{model.number(0.05 * len(known), 2)}). The test says recurs, not that a motif is a "
+        f"{n_recurring} of {len(p_values)} motifs recur in {where} (p at most .05; chance gives "
+        f"{model.number(0.05 * len(p_values), 2)}). The test says recurs, not that a motif is a "
         "separate one, and a weak or rare motif can be missed.",
         "note",
     )

@@ -86,7 +86,7 @@ def _costs(results: Path, stages) -> list:
     if table.empty:
         return []
     # What ran, in the order of the chain; simulation comes first, the report last.
-    order = {name: place for place, name in enumerate(("simulate", *stages, "report"))}
+    order = {name: number for number, name in enumerate(("simulate", *stages, "report"))}
     table = table[table["stage"].isin(order)]
     rows = []
     for (stage, rule), group in sorted(

@@ -179,11 +179,11 @@ def _demovae(entries, results) -> list[Claim]:
 def _left(read: dict, who: str) -> Claim:
     shares, silent = {}, []
     for name, entry in read.items():
-        known = (entry["baseline"] or 0) - (entry["null"] or 0)
-        if known <= 2 / math.sqrt(entry["n"]):
+        from_raw = (entry["baseline"] or 0) - (entry["null"] or 0)
+        if from_raw <= 2 / math.sqrt(entry["n"]):
             silent.append(name)
         else:
-            shares[name] = max(0.0, (entry["value"] - (entry["null"] or 0)) / known)
+            shares[name] = max(0.0, (entry["value"] - (entry["null"] or 0)) / from_raw)
     if not shares:
         n = next(iter(read.values()))["n"]
         said = f"{who}raw connectomes of {n} people do not tell {listing(silent)} either."

@@ -147,7 +147,7 @@ class _Writer:
         """Remember a heading for the menu; returns its anchor."""
         slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
         slug = f"{escape(self._section)}-{slug or 'part'}"
-        taken = {known for known, _ in self.contents}
+        taken = {anchor for anchor, _ in self.contents}
         name, number = slug, 2
         while name in taken:
             name, number = f"{slug}-{number}", number + 1
@@ -295,8 +295,8 @@ class _Writer:
     def _row(self, columns, row) -> str:
         strong = ' class="strong"' if row.get("strong") else ""
         cells = []
-        for place, column in enumerate(columns):
-            tag = 'th scope="row"' if place == 0 else "td"
+        for number, column in enumerate(columns):
+            tag = 'th scope="row"' if number == 0 else "td"
             text = self._cell(row.get(column.key), column)
             cells.append(f"<{tag}{_numeric(column)}>{text}</{tag.split()[0]}>")
         return f"<tr{strong}>{''.join(cells)}</tr>\n"

@@ -105,7 +105,7 @@ def write(out: Path, title: str, subtitle: str, pages: list[Page], footer: str, 
 def _siblings(page: Page, pages: list[Page]) -> tuple:
     """The pages before and after one in the menu, or among the sub-pages of its parent."""
     line = [other for other in pages if other.parent == page.parent]
-    place = line.index(page)
-    before = line[place - 1] if place else None
-    after = line[place + 1] if place + 1 < len(line) else None
+    index = line.index(page)
+    before = line[index - 1] if index else None
+    after = line[index + 1] if index + 1 < len(line) else None
     return before, after

@@ -96,14 +96,14 @@ def ledger_table(ledger: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFr
         line stands) and `used`; NaN where there is none.
     """
     rows = []
-    place = {name: number for number, name in enumerate(ledger["strategy"])}
+    row_of = {name: number for number, name in enumerate(ledger["strategy"])}
     used = dict(zip(ledger["strategy"], ledger["used"].astype(int)))
     empty = dict.fromkeys(("low", "high", "null_mean", "null_low", "null_high", "mark"), np.nan)
     for column, label, factor, mark in MEASURES:
         if column not in ledger or not ledger[column].notna().any():
             continue
         for name, value in zip(ledger["strategy"], ledger[column].to_numpy(float)):
-            row = {"measure": label, "strategy": name, "y": place[name], "value": factor * value}
+            row = {"measure": label, "strategy": name, "y": row_of[name], "value": factor * value}
             rows.append(row | empty | {"mark": np.nan if mark is None else mark})
     if scores is not None and len(scores):
         chosen = scores[scores["metric"] == "balanced_accuracy"]
@@ -113,7 +113,7 @@ def ledger_table(ledger: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFr
                 {
                     "measure": DIAGNOSIS.format(_SCHEMES.get(row.scheme, row.scheme)),
                     "strategy": row.strategy,
-                    "y": place[row.strategy],
+                    "y": row_of[row.strategy],
                     "value": row.value,
                     "low": row.ci_low,
                     "high": row.ci_high,
@@ -199,8 +199,8 @@ def _table(ledger: pd.DataFrame, scores: pd.DataFrame | None) -> model.Table:
                 own = chosen.reindex([record["strategy"]]).iloc[0]
                 record[f"{scheme}_value"] = float(own["value"])
                 record[f"{scheme}_null"] = float(own["null_mean"])
-                known = np.isfinite(own["p"])
-                record[f"{scheme}_p"] = model.p_value(float(own["p"])) if known else ""
+                tested = np.isfinite(own["p"])
+                record[f"{scheme}_p"] = model.p_value(float(own["p"])) if tested else ""
     source = ledger["communities"].dropna().iloc[0] if ledger["communities"].notna().any() else ""
     caption = (
         "The ledger; bold: the strategy of this study. Dof lost: volumes of a run less the degrees "

@@ -154,7 +154,7 @@ def scan_table(scan: pd.DataFrame) -> pd.DataFrame:
             continue
         columns = list(dict.fromkeys(own["column"]))
         kinds = list(dict.fromkeys(zip(own["features"], own["bottleneck"])))
-        place = {name: row for row, name in enumerate(columns)}
+        row_of = {name: row for row, name in enumerate(columns)}
         shift = {kind: 0.72 * ((k + 0.5) / len(kinds) - 0.5) for k, kind in enumerate(kinds)}
         keys = list(zip(own["features"], own["bottleneck"]))
         half = _Z95 * own["null_sd"].to_numpy(float)
@@ -168,8 +168,8 @@ def scan_table(scan: pd.DataFrame) -> pd.DataFrame:
                         f"{name} (removed)" if role == "remove" else name
                         for name, role in zip(own["column"], own["role"])
                     ],
-                    "row": own["column"].map(place).to_numpy(),
-                    "y": [place[name] + shift[key] for name, key in zip(own["column"], keys)],
+                    "row": own["column"].map(row_of).to_numpy(),
+                    "y": [row_of[name] + shift[key] for name, key in zip(own["column"], keys)],
                     "value": own["value"].to_numpy(float),
                     "null_low": own["null_mean"].to_numpy(float) - half,
                     "null_high": own["null_mean"].to_numpy(float) + half,

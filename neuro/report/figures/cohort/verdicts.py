@@ -66,17 +66,17 @@ def verdicts_paint(picture, table):
     names = list(table["objective"].unique())
     for images, shade, shift in (("guided", GUIDED, 0.16), ("best", BEST, -0.16)):
         chosen = table[table["images"] == images]
-        place = (
+        heights = (
             np.array([len(names) - 1 - names.index(name) for name in chosen["objective"]]) + shift
         )
         alone = ~chosen["who"].isin(["panel", "guide"]).to_numpy()
         guide, panel = (chosen["who"] == "guide").to_numpy(), (chosen["who"] == "panel").to_numpy()
         label = {"guided": "guided", "best": "best of unguided"}[images]
-        axes.scatter(chosen["value"][alone], place[alone], s=12, color=shade, alpha=0.5, lw=0)
-        axes.scatter(chosen["value"][guide], place[guide], s=22, color="none", edgecolor=shade)
+        axes.scatter(chosen["value"][alone], heights[alone], s=12, color=shade, alpha=0.5, lw=0)
+        axes.scatter(chosen["value"][guide], heights[guide], s=22, color="none", edgecolor=shade)
         axes.errorbar(
             chosen["value"][panel],
-            place[panel],
+            heights[panel],
             xerr=[
                 (chosen["value"] - chosen["low"])[panel],
                 (chosen["high"] - chosen["value"])[panel],

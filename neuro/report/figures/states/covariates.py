@@ -31,13 +31,13 @@ def covariates_table(data):
     on_rates = table["acts_on"] == "emissions"
     mean = table[on_rates].groupby(["unit", "column"], sort=False)["weight"].mean().unstack()
     order = mean.reindex(columns=table["column"].unique()).to_numpy().argmax(axis=1)
-    place = dict(zip(mean.index, np.lexsort([np.arange(len(order)), order]).argsort()))
+    rank_of = dict(zip(mean.index, np.lexsort([np.arange(len(order)), order]).argsort()))
     rates = np.where(table["state"] > 0, "Rates in state " + table["state"].astype(str), "Rates")
     entered = "state " + table["state"].astype(str)
     table = table.rename(columns={"column": "row", "weight": "value"}).assign(
         panel=np.where(on_rates, rates, "Transitions"),
         series=table["unit"].where(on_rates, entered),
-        rank=table["unit"].map(place).fillna(table["state"]),
+        rank=table["unit"].map(rank_of).fillna(table["state"]),
         limit=table["weight"].abs().groupby(on_rates).transform("quantile", 0.995).clip(lower=1e-9),
     )
     table = table.sort_values(["panel", "rank"], kind="stable")
@@ -88,10 +88,10 @@ def covariates_paint(canvas, table, rows, what="Units"):
             canvas.colorbar(image, ax=axes, pad=0.02).set_label(text)
     if len(gains):
         axes = canvas.add_subplot(grid[1, 0])
-        for place, row in enumerate(gains.itertuples()):
+        for y, row in enumerate(gains.itertuples()):
             shade = VERDICTS.get(row.verdict, draw.OTHER)
-            axes.plot([row.low, row.high], [place, place], color=shade, lw=2)
-            axes.plot(row.value, place, "o", color=shade, ms=5)
+            axes.plot([row.low, row.high], [y, y], color=shade, lw=2)
+            axes.plot(row.value, y, "o", color=shade, ms=5)
         axes.axvline(0, color=draw.OTHER, lw=0.8, ls=(0, (2, 2)), zorder=0)
         axes.set_yticks(range(len(gains)), gains["row"], fontsize=7)
         axes.set_ylim(len(gains) - 0.5, -0.5)
@@ -108,9 +108,9 @@ def covariates(data):
         source[["column", "covariate"]].drop_duplicates().itertuples(index=False, name=None)
     )
     gains = table[table["panel"] == "Gain"]
-    told = "; ".join(f"{g.row}: {g.value:+.3f}, {g.verdict}" for g in gains.itertuples())
-    told = (
-        f" Below: held-out gain over the rung below of the ladder with its 95 % interval ({told})."
+    text = "; ".join(f"{g.row}: {g.value:+.3f}, {g.verdict}" for g in gains.itertuples())
+    sentence = (
+        f" Below: held-out gain over the rung below of the ladder with its 95 % interval ({text})."
     )
     return picture(
         data,
@@ -120,7 +120,7 @@ def covariates(data):
         size=(9.4, 1.2 + min(0.17 * max(len(rows), 6), 7) + 0.35 * len(gains)),
         caption="What covariates do: weights per SD of each column of their basis and lag (red: "
         "more spikes, or the state is entered more often); grey: the column does not act there."
-        + (told if len(gains) else ""),
+        + (sentence if len(gains) else ""),
         how_to_read="A band that moves through the units from the first to the last column of a "
         "basis is tuning. Weights alone are no evidence, they are never exactly zero: read the "
         "gain first.",

@@ -104,13 +104,13 @@ def states(table, transitions=None):
     rows = [
         {
             "component": str(int(component)),
-            "share": part["share"].mean(),
-            "visits": part["visits"].mean(),
-            "dwell": part["dwell_s"].mean(),
-            "longest": part["longest_s"].max(),
+            "share": of_component["share"].mean(),
+            "visits": of_component["visits"].mean(),
+            "dwell": of_component["dwell_s"].mean(),
+            "longest": of_component["longest_s"].max(),
             "then": _successor(transitions, component),
         }
-        for component, part in table.groupby("component")
+        for component, of_component in table.groupby("component")
     ]
     return model.Table(
         "When a motif is the strongest: share of the time, visits and their mean length (means "
@@ -246,8 +246,8 @@ def known(table):
 
 def _rows(table, columns):
     """Rows of a table; what has decimals keeps them where a file holds whole numbers only."""
-    part = table[[column.key for column in columns]].copy()
+    shown = table[[column.key for column in columns]].copy()
     for column in columns:
         if column.digits:
-            part[column.key] = part[column.key].astype(float)
-    return part.to_dict("records")
+            shown[column.key] = shown[column.key].astype(float)
+    return shown.to_dict("records")
