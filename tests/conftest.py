@@ -1,12 +1,18 @@
 """A finished study that many tests begin with, made once per process; cheap garbage collection."""
 
 import gc
+import os
 import shutil
 
-import pytest
-import yaml
-from cases.fmri import TABLES, small_tables
-from common import only, snakemake
+# one thread per worker, set before numpy and torch are loaded: threads of several workers on few
+# cores wait for each other, which made a test of 13 CPU s last 200
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import pytest  # noqa: E402
+import yaml  # noqa: E402
+from cases.fmri import TABLES, small_tables  # noqa: E402
+from common import only, snakemake  # noqa: E402
 
 
 def pytest_collection_finish():
