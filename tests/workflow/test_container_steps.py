@@ -138,7 +138,7 @@ def offline_demo(built, name, options=""):
 def test_some_stages_of_the_demo_run_offline_and_all_packages_import(built):
     results = offline_demo(built, "some", "--stages fmri ntf")
     assert (results / "fmri/report.json").is_file() and (results / "ntf/report.json").is_file()
-    packages = "nilearn sklearn tensorly networkx torch diffusers transformers pynwb numba"
+    packages = "nilearn sklearn tensorly networkx torch diffusers pynwb numba"
     done = built[0].run(f"python -c 'import {packages.replace(' ', ', ')}'", network=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
