@@ -87,7 +87,9 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/demovae_recovery.py --out benchmarks/results/demovae_recovery.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
-	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --paper --out benchmarks/results/hmmglm.md
+	python -m venv .venv-peers/onestate
+	.venv-peers/onestate/bin/python -m pip install -q -r benchmarks/nemos_peers.txt
+	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --nemos .venv-peers/onestate/bin/python --paper --out benchmarks/results/hmmglm.md
 	python benchmarks/hmmglm_recovery.py planted --out benchmarks/results/hmmglm_recovery.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md

@@ -1,13 +1,15 @@
-"""States and couplings of planted spike trains beside hmmlearn and dynamax, in one run.
+"""States and couplings of planted spike trains beside hmmlearn, dynamax and NeMoS, in one run.
 
-    python benchmarks/hmmglm.py [--peers PYTHON] [--paper] [--out table.md]
+    python benchmarks/hmmglm.py [--peers PYTHON] [--nemos PYTHON] [--paper] [--one-state]
+        [--out table.md]
 
 Data: the planted demo of the paper's released code, 5 states, 20 neurons, 50 sequences of 2,000
 bins (`neuro.simulate.switching`, seed 0); the last 20 sequences are held out. Every row runs in a
 process of its own on one thread; seconds are CPU seconds, imports and compilation excluded.
-`--peers` names an interpreter with hmmlearn and dynamax; without it their rows are left out.
-`--paper` adds the paper-era learning of this package (several minutes). ssm (Linderman lab) is not
-on PyPI and is not run.
+`--peers` names an interpreter with hmmlearn and dynamax, `--nemos` one with NeMoS (one state
+without a ridge, to the held-out figure of ours); without them their rows are left out.
+`--paper` adds the paper-era learning of this package (several minutes); `--one-state` runs the rows
+of one state alone. ssm (Linderman lab) is not on PyPI and is not run.
 """
 
 from __future__ import annotations
@@ -132,6 +134,7 @@ ROWS = {
     "onehot 30": lambda data: fit_row(data, "onehot", 30, 2),
     "relaxed 30": lambda data: fit_row(data, "onehot", 30, 2, solver="relaxed"),
     "one state 30": lambda data: fit_row(data, "gaussian", 30, 1, n_states=1),
+    "one state free 30": lambda data: fit_row(data, "plain", 30, 1, n_states=1, ridge=0.0),
     "plain 3": lambda data: fit_row(data, "plain", 3, 6),
     "gaussian 3": lambda data: fit_row(data, "gaussian", 3, 6),
     "onehot 3": lambda data: fit_row(data, "onehot", 3, 6),
@@ -142,12 +145,14 @@ PAPER = {
     "paper onehot 30": lambda data: fit_row(data, "onehot", 30, 1, preset="paper"),
 }
 PEERS = ("hmmlearn 10", "dynamax 3")
+NEMOS = "nemos 30"
 NAMES = {
     "plain 30": "neuro, free couplings",
     "gaussian 30": "neuro, Gaussian prior",
     "onehot 30": "neuro, one-hot prior (spike-and-slab, ours)",
     "relaxed 30": "neuro, one-hot prior (relaxed objective)",
-    "one state 30": "neuro, one state",
+    "one state 30": "neuro, one state (ridge chosen in training)",
+    "one state free 30": "neuro, one state, no ridge",
     "plain 3": "neuro, free couplings (few data)",
     "gaussian 3": "neuro, Gaussian prior (few data)",
     "onehot 3": "neuro, one-hot prior (few data)",
@@ -155,18 +160,19 @@ NAMES = {
     "paper onehot 30": "neuro, preset paper, one-hot prior",
     "hmmlearn 10": "hmmlearn PoissonHMM (no couplings)",
     "dynamax 3": "dynamax, own emission, 20 iterations",
+    "nemos 30": "NeMoS PopulationGLM, one state, no ridge, L-BFGS",
 }
 
 
-def measure(row, path, peers):
+def measure(row, path, peers, *more):
     """Run one row in its own single-threaded process."""
     threads = ("OMP", "OPENBLAS", "MKL", "NUMBA")
     env = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in threads}}
     env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     script = Path(__file__)
     command = [sys.executable, script, "--row", row, "--data", path]
-    if row in PEERS:
-        command = [peers, script.with_name("hmmglm_peers.py"), row, path]
+    if row in (*PEERS, NEMOS):
+        command = [peers, script.with_name("hmmglm_peers.py"), row, path, *more]
     done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{row} failed: {done.stderr.strip().splitlines()[-1:]}")
@@ -191,6 +197,34 @@ def table(rows, truth):
             f"| {truth - row['ll']:.4f} | {_number(row, 'acc')} | {_number(row, 'r')} | {edges} |"
         )
     return lines
+
+
+def _of_nemos(rows):
+    """A line on how far NeMoS came, where it ran."""
+    if NEMOS not in rows:
+        return []
+    row, own = rows[NEMOS], rows["one state free 30"]
+    end = "comes" if row["reached"] else "does not come"
+    return [
+        "",
+        f"NeMoS {end} within 0.0001 nats per held-out bin of one state without a ridge in "
+        f"{row['iterations']} iterations (10, 20, 40, ... were tried); times as long as ours: "
+        f"{row['cpu'] / own['cpu']:.1f}.",
+    ]
+
+
+def _of_parts(rows):
+    """What an iteration costs, what was not run, and whether targets are kept."""
+    kernels = rows["kernels"]
+    return [
+        "",
+        f"Per 60,000 bins: emission {kernels['emission']:.3f} s, forward-backward "
+        f"{kernels['chain']:.4f} s, E-step {kernels['e_step']:.3f} s. Edges of models without "
+        "one-hot prior are couplings above 0.2, fixed in advance. ssm is not on PyPI and was "
+        "not run.",
+        "",
+        *checks(rows),
+    ]
 
 
 def _number(row, key):
@@ -226,17 +260,22 @@ def checks(rows):
     return lines
 
 
-def header(arguments, peers):
+def header(arguments):
     """When, where and with what this was measured."""
     packages = ["numpy", "numba", "scipy"]
-    if peers:
+    command = "python benchmarks/hmmglm.py"
+    for option, names in (("peers", ("hmmlearn", "dynamax", "jax")), ("nemos", ("nemos", "jax"))):
+        interpreter = getattr(arguments, option)
+        if not interpreter:
+            continue
         code = (
             "from importlib.metadata import version as v;"
-            "print(', '.join(f'{n} {v(n)}' for n in ('hmmlearn', 'dynamax', 'jax')))"
+            f"print(', '.join(f'{{n}} {{v(n)}}' for n in {names}))"
         )
-        found = subprocess.run([peers, "-c", code], capture_output=True, text=True)
-        packages.append(found.stdout.strip())
-    command = f"python benchmarks/hmmglm.py --peers PYTHON{' --paper' * arguments.paper}"
+        answer = subprocess.run([interpreter, "-c", code], capture_output=True, text=True)
+        packages.append(f"{answer.stdout.strip() or 'unknown versions'} ({option})")
+        command += f" --{option} PYTHON"
+    command += " --paper" * arguments.paper + " --one-state" * arguments.one_state
     return heading("Switching states: planted spike trains", command, packages)
 
 
@@ -244,7 +283,9 @@ def main():
     """Run all rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", help="interpreter with hmmlearn and dynamax")
+    parser.add_argument("--nemos", help="interpreter with NeMoS")
     parser.add_argument("--paper", action="store_true", help="also the paper-era learning")
+    parser.add_argument("--one-state", action="store_true", help="only rows of one state")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
@@ -261,25 +302,25 @@ def main():
         path = Path(folder) / "planted.npz"
         truth = make_data(path)
         wanted = [*ROWS, *(PAPER if arguments.paper else ()), *(PEERS if arguments.peers else ())]
+        if arguments.one_state:
+            wanted = [row for row in ROWS if row.startswith("one state")]
         for row in wanted:
             rows[row] = measure(row, path, arguments.peers)
             print(row, rows[row], file=sys.stderr, flush=True)
-    kernels = rows["kernels"]
+        if arguments.nemos:
+            target = rows["one state free 30"]["ll"]
+            rows[NEMOS] = measure(NEMOS, path, arguments.nemos, target)
+            print(NEMOS, rows[NEMOS], file=sys.stderr, flush=True)
     text = "\n".join(
         [
-            *header(arguments, arguments.peers),
+            *header(arguments),
             "One thread, CPU seconds; 20 held-out sequences = 40,000 bins. States: share of bins "
             "in the planted state.",
             f"Truth: {truth:.4f} nats per bin.",
             "",
             *table(rows, truth),
-            "",
-            f"Per 60,000 bins: emission {kernels['emission']:.3f} s, forward-backward "
-            f"{kernels['chain']:.4f} s, E-step {kernels['e_step']:.3f} s. Edges of models without "
-            "one-hot prior are couplings above 0.2, fixed in advance. ssm is not on PyPI and was "
-            "not run.",
-            "",
-            *checks(rows),
+            *_of_nemos(rows),
+            *([] if arguments.one_state else _of_parts(rows)),
             "",
         ]
     )

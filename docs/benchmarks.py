@@ -147,6 +147,15 @@ COMPARISONS = (
         )
     ),
     Comparison(
+        "mds",
+        "a twin trained on 3,600 images until its test correlation is 0.9",
+        *("mds", ("0.900 reached",), ("0.900 reached",)),
+        "neuralpredictors 0.3.0, CPU s (correlation)",
+        peer_name="neuralpredictors",
+        unit="CPU s",
+        ours_column="`Twin`, CPU s (correlation)",
+    ),
+    Comparison(
         "braindive",
         "a guided step of an image, 8 at once, self-attention guidance 0.75",
         *("braindive", ("batch 8, SAG 0.75",), ("published scheme, SAG 0.75",)),

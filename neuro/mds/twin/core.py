@@ -141,13 +141,18 @@ class CentredTwin:
     """
 
     def __init__(self, state, weights, bias, shape, *, stack="last", crop=True, device="cpu"):
-        self.state = {key: value.to(device) for key, value in state.items()}
-        self.weights, self.bias = weights.to(device), bias.to(device)
+        self.state, self.weights, self.bias = state, weights, bias
         self.full_shape, self.stack, self.messages = tuple(shape), stack, []
-        self.convolutions = [(w.to(device), b.to(device)) for w, b in folded(self.state)]
+        self.convolutions = folded(state)
+        self._to(device)
         self.cut, self.stimulus_shape = None, self.full_shape
         if crop:
             self._crop()
+
+    def _to(self, device):
+        self.state = {key: value.to(device) for key, value in self.state.items()}
+        self.weights, self.bias = self.weights.to(device), self.bias.to(device)
+        self.convolutions = [(w.to(device), b.to(device)) for w, b in self.convolutions]
 
     def _crop(self):
         import torch
@@ -200,7 +205,9 @@ class CentredTwin:
         return F.elu(x.mean(dim=(2, 3)) @ self.weights + self.bias) + 1
 
     def __call__(self, x):
-        """Responses (n, n_units) to stimuli of `stimulus_shape`."""
+        """Responses (n, n_units) to stimuli of `stimulus_shape`, on their device."""
+        if x.device != self.bias.device:
+            self._to(x.device)
         return self.on_canvas(x) if self.cut is None else self.on_crop(x)
 
 

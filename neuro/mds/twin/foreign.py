@@ -218,5 +218,6 @@ class _Centred:
         self.messages = ["crop: not for this kind of core; the full canvas is used"]
 
     def __call__(self, x):
+        self.network = inferred.placed(self.network, x.device)
         outputs = inferred.features(self.network, x, self.options)
         return inferred.read(self.network, outputs, self.options, x.new_zeros((1, 2)))

@@ -8,6 +8,7 @@ comes after the readout. A network with a wrong guess runs without a word and pr
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 
@@ -130,6 +131,25 @@ class Network:
         """Side of the kernel of layer k."""
         layer = self.layers[k]
         return layer.get("conv.weight", layer.get("ds_conv.spatial_conv.weight")).shape[-1]
+
+
+def placed(network: Network, device) -> Network:
+    """The network with its weights on a device; itself where they are there already."""
+    if network.layers[0]["conv.weight"].device == device:
+        return network
+
+    def moved(value):
+        if isinstance(value, dict):
+            return {key: moved(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [moved(inner) for inner in value]
+        return value.to(device) if hasattr(value, "to") else value
+
+    there = copy.copy(network)
+    there.layers, there.readouts, there.shifters = map(
+        moved, (network.layers, network.readouts, network.shifters)
+    )
+    return there
 
 
 def _is_head(head):

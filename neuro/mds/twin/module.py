@@ -62,6 +62,9 @@ class ModuleTwin(Foreign):
         self.model_ = load_module(self.module, self.kwargs or {})
 
     def _respond(self, x):
+        held = next(iter([*self.model_.parameters(), *self.model_.buffers()]), x)
+        if held.device != x.device:
+            self.model_.to(x.device)
         out = self.model_(x)
         return out.mean(dim=1) if out.ndim == 3 else out
 
