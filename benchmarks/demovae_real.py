@@ -11,90 +11,28 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from page import heading, table
+from children import COLUMNS, children, halves, planted
+from page import circumstances, table
 from referee import settings
 from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
-from neuro.base import seeds
-from neuro.demovae.coding.cohort import Cohort, columns_from_text, evaluation_folds, gather
-from neuro.demovae.evaluation import attacks, judge
+from neuro.demovae.evaluation import attacks
 from neuro.demovae.evaluation import methods as ways
 from neuro.demovae.evaluation.compare_figures import Judge
 from neuro.demovae.evaluation.fold_features import estimator, fit_cohort
 from neuro.demovae.sampling import makers, spectra
-from neuro.io.adhd200.cohort import read_adhd200
-from neuro.io.regions.connectomes import Connectomes
-from neuro.simulate.connectomes import planted_connectomes
 
-ROOT = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-COLUMNS = columns_from_text(
-    {"age": "continuous remove", "sex": "categorical remove", "site": "categorical remove"}
-)
-MERGED = {"Peking": ["Peking_1", "Peking_2", "Peking_3"]}
 SEEDS, PEOPLE = 24, 80
 """Batches of samples whose group difference is looked at, and people in each."""
-PARTS = ("samples", "attacks", "removal")
-LATENTS, SPLITS, SPLITS_NETWORK = 60, 5, 2
+LATENTS, SPLITS, SPLITS_NETWORK = 60, 4, 2
 Z95 = 1.645
 """An upper bound lies so many standard errors above its figure."""
-
-
-@functools.cache
-def recordings(filtered: bool):
-    """All usable runs: band-passed ones of every site, or unfiltered ones of KKI."""
-    sites = None if filtered else ["KKI"]
-    return read_adhd200(ROOT / "adhd200_aal", filtered=filtered, sites=sites)
-
-
-@functools.cache
-def children(filtered=True, merged=True) -> Cohort:
-    """First run of each child; unmerged: six sites without WashU, as in the recipe's table."""
-    everything = recordings(filtered)
-    first: dict = {}
-    for run in everything.series:
-        if merged or run.site != "WashU":
-            first.setdefault(run.participant_id, run)
-    runs = list(first.values())
-    upper = np.triu_indices(runs[0].series.shape[1], 1)
-    data = Connectomes(
-        np.array([np.corrcoef(run.series.T)[upper] for run in runs], dtype=np.float32),
-        np.column_stack(upper),
-        [run.participant_id for run in runs],
-        [run.run_key for run in runs],
-        [str(name) for name in runs[0].regions],
-        "pearson",
-    )
-    lengths = [len(run.series) for run in runs]
-    qc = pd.DataFrame({"run_key": data.run_key, "mean_fd": np.nan, "n_kept": lengths})
-    groups = MERGED if merged else None
-    people = everything.participants
-    return gather(data, people, COLUMNS, missing_rule="drop", site_groups=groups, qc=qc)
-
-
-@functools.cache
-def planted(n=1000, regions=64) -> Cohort:
-    """Planted people with effects as in real cohorts."""
-    made = planted_connectomes(n, regions, effect=1.0, random_state=0)
-    who = list(made.participants["participant_id"])
-    pairs = np.column_stack(np.triu_indices(regions, 1))
-    keys = [f"sub-{name}" for name in who]
-    data = Connectomes(made.edges, pairs, who, keys, made.region, "pearson")
-    return gather(data, made.participants, COLUMNS)
-
-
-def halves(people, number):
-    """Both ways to fit on one half and judge on the other."""
-    stream = seeds.stream(number, "halves")
-    fold = evaluation_folds(people.participant_id, judge.split_strata(people), 2, stream)
-    return [(people.rows(fold == part), people.rows(fold != part)) for part in (0, 1)]
 
 
 def closed_form(train, size, mode="linear"):
@@ -131,18 +69,19 @@ def spread_of_a_difference(draw, people):
         return (gaps[keep].std(axis=0, ddof=1) / assumed[keep].mean(axis=0)).mean()
 
     left = [ratio(np.arange(SEEDS) != k) for k in range(SEEDS)]
-    return ratio(np.arange(SEEDS)), np.sqrt((SEEDS - 1) * np.var(left))
+    return f"{ratio(np.arange(SEEDS)):.2f} ± {np.sqrt((SEEDS - 1) * np.var(left)):.2f}"
 
 
-def likeness(edges, test, judged_too=True):
+def likeness(edges, rows, test):
     """Figures of one set of connectomes beside the held-out people."""
     n_regions = len(test.region)
-    names = ("linear", "rbf", "eigenvalues")
-    apart = spectra.told_apart(test.edges, edges, n_regions) if judged_too else {}
-    figures = [apart.get(name, np.nan) for name in names]
+    apart = spectra.told_apart(test.edges, edges, n_regions)
     values = spectra.eigenvalues(edges, n_regions)
+    figures = [apart[name] for name in ("linear", "rbf", "eigenvalues")]
     figures += [spectra.tiny_eigenvalues(edges, n_regions), (values < spectra.TINY).mean()]
-    return [*figures, np.corrcoef(edges.mean(axis=0), test.edges.mean(axis=0))[0, 1]]
+    figures.append(np.corrcoef(edges.mean(axis=0), test.edges.mean(axis=0))[0, 1])
+    pair = site_variances(edges, rows), site_variances(test.edges, test.demographics)
+    return [*figures, np.corrcoef(*pair)[0, 1] if len(pair[0]) > 2 else np.nan]
 
 
 def samples():
@@ -161,43 +100,28 @@ def samples():
             if "planted" in words:
                 draws["model"] = drawer(train, "model", closed_form(train, LATENTS), LATENTS)
             made = {kind: (draw(told, 1), told) for kind, draw in draws.items()}
-            made |= {"real": (test.edges, told)}
             made |= {"people of the fit (null)": (train.edges, train.demographics)}
-            real = site_variances(test.edges, told)
             for kind, (edges, rows) in made.items():
-                own = found.setdefault(kind, {"figures": [], "spread": None})
-                figures = likeness(edges, test, kind != "real")
-                ours = site_variances(edges, rows)
-                figures.append(np.corrcoef(ours, real)[0, 1] if len(real) > 2 else np.nan)
-                own["figures"].append(figures)
-                if kind in draws and own["spread"] is None:
+                own = found.setdefault(kind, {"figures": [], "spread": "-"})
+                own["figures"].append(likeness(edges, rows, test))
+                if kind in draws and own["spread"] == "-":
                     own["spread"] = spread_of_a_difference(draws[kind], told)
         for kind, own in found.items():
-            lines.append([words, kind, *both(own["figures"]), spread(own["spread"])])
+            lines.append([words, kind, *both(own["figures"]), own["spread"]])
     head = ["data", "connectomes", "linear", "rbf", "eigenvalues", "tiny eigenvalues"]
     head += ["share of tiny ones", "r of mean edges", "r of the sites' variances"]
     note = "AUC of classifiers that tell them from held-out people (.5: not told); tiny: below 1e-4"
     note += ", median per person; both halves, in brackets one by one; spread of a group "
     note += f"difference over {SEEDS} seeds by what a t-test assumes, with its standard error."
-    return ["## Samples", "", note, "", *table([*head, "spread of a difference"], lines)]
+    return [note, "", *table([*head, "spread of a difference"], lines)]
 
 
 def both(figures):
     """Mean over the halves and each of them."""
     return [
-        "-"
-        if np.isnan(values).any()
-        else f"{np.mean(values):.3g} ({', '.join(map(short, values))})"
-        for values in np.array(figures).T
+        "-" if np.isnan(own).any() else f"{own.mean():.3g} ({own[0]:.3g}, {own[1]:.3g})"
+        for own in np.array(figures).T
     ]
-
-
-def short(value):
-    return f"{value:.3g}"
-
-
-def spread(value):
-    return "-" if value is None else f"{value[0]:.2f} ± {value[1]:.2f}"
 
 
 def released(draw, train, n_most):
@@ -206,16 +130,17 @@ def released(draw, train, n_most):
     return functools.cache(lambda n, seed: (draw(rows.iloc[:n], seed), rows.iloc[:n]))
 
 
-def attacked(train, members, others, more, size, n_released):
-    """Lines of all attacks on one half; `more` are further people who were in no fit."""
+def attacked(train, others, strangers, size, n_released):
+    """Lines of all attacks; `strangers` are two groups of people who were in no fit."""
     lines = []
-    groups = [(people.edges, people.demographics) for people in (members, others, more)]
+    parties = (train, others, *strangers)
+    groups = [(people.edges, people.demographics) for people in parties]
     model = closed_form(train, size)
     for sampler in ("full_rank", "model"):
         kept = released(drawer(train, sampler, model, size), train, max(n_released, 10 * size))
         arguments = (kept, n_released, size)
         curve = attacks.attack_curve(*arguments, model, *groups[:2], train.columns)
-        null = attacks.attack_curve(*arguments, model, groups[2], groups[1], train.columns)
+        null = attacks.attack_curve(*arguments, model, *groups[2:], train.columns)
         key = ["attack", "n_released"]
         empty = attacks.strongest(null).set_index(key)["auc"]
         for row in attacks.strongest(curve).itertuples():
@@ -223,18 +148,18 @@ def attacked(train, members, others, more, size, n_released):
                 continue
             what = "weights of the closed form" if row.attack == "weights" else sampler
             chance = empty[row.attack, row.n_released]
-            lines.append([what, row.n_released or "-", *interval(row), f"{chance:.3f}"])
+            lines.append([what, row.n_released or "-", *interval(row._asdict()), f"{chance:.3f}"])
     model = closed_form(train, size, "network")
-    rows = [attacks.attack_weights(model, group, groups[1]) for group in (groups[0], groups[2])]
-    row = pd.DataFrame(rows[:1]).iloc[0]
-    return [*lines, ["weights of the network", "-", *interval(row), f"{rows[1]['auc']:.3f}"]]
+    rows = [attacks.attack_weights(model, *pair) for pair in (groups[:2], groups[2:])]
+    last = ["weights of the network", "-", *interval(rows[0]), f"{rows[1]['auc']:.3f}"]
+    return [*lines, last]
 
 
 def interval(row):
     """Area with its 95 % interval, and the one-sided upper bound."""
-    error = (row.upper - row.auc) / Z95
-    low, high = row.auc - 1.96 * error, min(row.auc + 1.96 * error, 1.0)
-    return [f"{row.auc:.3f} [{low:.3f}, {high:.3f}]", f"{row.upper:.3f}"]
+    auc, error = row["auc"], (row["upper"] - row["auc"]) / Z95
+    low, high = auc - 1.96 * error, min(auc + 1.96 * error, 1.0)
+    return [f"{auc:.3f} [{low:.3f}, {high:.3f}]", f"{row['upper']:.3f}"]
 
 
 def attack():
@@ -242,20 +167,16 @@ def attack():
     people = planted(1500)
     third = np.arange(len(people.edges)) % 3
     parts = [people.rows(third == k) for k in range(3)]
-    lines = [
-        ["planted, 500 people, 20 latents", *row] for row in attacked(parts[0], *parts, 20, 500)
-    ]
-    train, test = halves(children(merged=True), 0)[0]
-    fold = evaluation_folds(
-        test.participant_id, judge.split_strata(test), 2, seeds.stream(1, "halves")
-    )
-    rest = [test.rows(fold == part) for part in (0, 1)]
+    found = attacked(parts[0], parts[1], parts[1:], 20, 500)
+    lines = [["planted, 500 people, 20 latents", *row] for row in found]
+    train, test = halves(children(), 0)[0]
+    found = attacked(train, test, halves(test, 1)[0], LATENTS, 200)
     words = f"ADHD-200, {len(train.edges)} children, {LATENTS} latents"
-    lines += [[words, *row] for row in attacked(train, train, *rest, LATENTS, 200)]
+    lines += [[words, *row] for row in found]
     head = ["data", "attack on", "samples released", "AUC, 95 % interval", "upper bound"]
-    note = "Best of seven ranks, people of the fit against others like them. `null`: the same for "
-    note += "people of whom neither group was in the fit, best rank again, so it lies above .5."
-    return ["## Attacks", "", note, "", *table([*head, "null"], lines)]
+    note = "Best of seven ranks; people of the fit against others like them. `null`: the same "
+    note += "attack on two groups of which neither was in the fit."
+    return [note, "", *table([*head, "null"], lines)]
 
 
 FIGURES = {
@@ -322,7 +243,7 @@ def removal():
             ]
     head = ["data", "sites", "method", "age", "age within site", "site", "site given biology"]
     first = table([*head, "norm ratio", "biology alone"], lines)
-    names = ("residual", "combat_residual", "covbat_residual", "linear", "network")
+    names = ("residual", "combat_residual", "linear", "network")
     found, _ = judged(children(merged=True), names)
     base = found["combat_residual"]
     lines = []
@@ -333,30 +254,32 @@ def removal():
     head += ["age: minus combat_residual", "site: minus combat_residual"]
     note = f"{LATENTS} dimensions, fresh linear readouts (R² for age, balanced accuracy for site); "
     note += "mean over halves ± half-width of its 95 % interval (corrected for overlapping halves)."
-    title = "## Removal that leaves nothing: latents and ComBat with residuals, 631 children"
-    return ["## Protected removal", "", note, "", *first, title, "", *table(head, lines)]
+    title = "Removal without protection: latents beside ComBat and residuals, 631 children:"
+    return [note, "", *first, title, "", *table(head, lines)]
+
+
+PARTS = {"samples": samples, "attacks": attack, "removal": removal}
+TITLE = "# Samples, attacks and protected removal on real children"
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def main():
-    """Print the tables."""
+    """Print the tables; a file keeps the sections of the parts that are not run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     # ages of new people may lie outside the range of the others
     warnings.simplefilter("ignore", UserWarning)
-    lines, spent = [], []
+    old = options.out.read_text("utf-8") if options.out and options.out.is_file() else ""
+    sections = {text.split("\n")[0]: text.rstrip() for text in old.split("\n## ")[1:]}
     for name in options.parts or PARTS:
         begin = time.process_time()
-        lines += {"samples": samples, "attacks": attack, "removal": removal}[name]()
-        spent.append(f"{name} {time.process_time() - begin:.0f} CPU s")
-    head = heading(
-        "Samples, attacks and protected removal on real children",
-        " ".join(["python benchmarks/demovae_real.py", *options.parts]),
-        ("numpy", "scipy", "scikit-learn", "torch"),
-        ", ".join(spent),
-    )
-    text = "\n".join([*head, *lines]).rstrip() + "\n"
+        lines = PARTS[name]()
+        spent = f"{time.process_time() - begin:.0f} CPU s"
+        head = circumstances(f"python benchmarks/demovae_real.py {name}", PACKAGES, spent)
+        sections[name] = "\n".join([name, "", *head, "", *lines]).rstrip()
+    text = "\n\n## ".join([TITLE, *(sections[name] for name in PARTS if name in sections)]) + "\n"
     print(text)
     if options.out:
         options.out.write_text(text, "utf-8")
