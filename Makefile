@@ -85,6 +85,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	.venv-peers/sites/bin/python -m pip install -q -r benchmarks/referee_peers.txt
 	python benchmarks/referee.py --peers .venv-peers/sites/bin/python --out benchmarks/results/referee.md
 	python benchmarks/demovae_recovery.py --out benchmarks/results/demovae_recovery.md
+	python benchmarks/demovae_real.py --out benchmarks/results/demovae_real.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
 	python -m venv .venv-peers/onestate

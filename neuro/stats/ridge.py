@@ -57,7 +57,10 @@ class RidgePath:
         return (np.asarray(X, dtype=np.float64) - self.x_mean) @ self.basis
 
     def weights(self, penalty) -> np.ndarray:
-        """Weights of the basis for one penalty, or one per target; shape (rank, n_targets)."""
+        """Weights of the basis for one penalty, or one per target; shape (rank, n_targets).
+
+        Penalties of shape (n, 1, 1) give all their weights at once, shape (n, rank, n_targets).
+        """
         return self.target / (self.values[:, None] + penalty)
 
     def leverage(self, scores, penalty) -> np.ndarray:

@@ -130,8 +130,8 @@ def attack_curve(draw, n_released, latent_dim, model, members, others, columns, 
     n_released : int
         The number that is to be released.
     latent_dim : int
-        Samples are attacked at ten times this number, too: from there on they tell as much as
-        the weights.
+        Samples are attacked at ten times this number, too: by then they tell most of what many
+        samples tell.
     model : DemoVAE or None
         Behind the samples; its weights are attacked as well.
     members, others : tuple of (array, pandas.DataFrame)

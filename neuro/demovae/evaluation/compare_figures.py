@@ -38,6 +38,17 @@ class Judge:
         ]
         self.who = who_tr, who_te
         self.models, self.seed = models, seed
+        site = [column for column in self.columns if column.name == "site"]
+        rest = [column for column in self.columns if column.name != "site"]
+        # the RBF machine costs most and matters for the site, on fresh rows
+        self.targets = [
+            (read.prepared(some, known, new, squares=False), kinds)
+            for some, kinds in (
+                (rest, ("linear",)),
+                (site, models if scheme == "halves" else ("linear",)),
+            )
+            if some
+        ]
 
     def __call__(self, Z, Z_new, raw, raw_new, size) -> list[dict]:
         small, new = read.isometric(Z, Z_new)
@@ -50,11 +61,6 @@ class Judge:
         return rows + self._confounds(new)
 
     def _readouts(self, Z, Z_new):
-        # the RBF machine costs most and matters for the site, on fresh rows
-        site = [column for column in self.columns if column.name == "site"]
-        rest = [column for column in self.columns if column.name != "site"]
-        fresh = self.scheme == "halves"
-        parts = [(rest, ("linear",)), (site, self.models if fresh else ("linear",))]
         table = pd.concat(
             [
                 read.readouts(
@@ -62,16 +68,15 @@ class Judge:
                     Z_new,
                     self.known,
                     self.new,
-                    columns=columns,
-                    fit_on="fresh" if fresh else "train",
+                    fit_on="fresh" if self.scheme == "halves" else "train",
                     groups_tr=self.who[0],
                     groups_te=self.who[1],
-                    squares=False,
                     models=models,
                     random_state=self.seed,
+                    null=False,
+                    targets=targets,
                 )
-                for columns, models in parts
-                if columns
+                for targets, models in self.targets
             ]
         )
         gone = {column.name for column in self.columns if column.role == "remove"}

@@ -21,16 +21,8 @@ _SHUFFLES = 200
 _ROUNDING = 1e-5
 """Fitted indicators (0 or 1) that vary less than this hold nothing but the rounding of float32."""
 COLUMNS = (
-    "target",
-    "metric",
-    "model",
-    "fit_on",
-    "train",
-    "heldout",
-    "null_lo",
-    "null_hi",
-    "chance",
-    "n",
+    *("target", "metric", "model", "fit_on", "train", "heldout"),
+    *("null_lo", "null_hi", "chance", "n"),
 )
 
 
@@ -47,6 +39,8 @@ def readouts(
     squares=True,
     models=("linear", "rbf"),
     random_state=0,
+    null=True,
+    targets=None,
 ) -> pd.DataFrame:
     """Read every column out of features, linearly and, for levels, with an RBF machine.
 
@@ -68,6 +62,10 @@ def readouts(
         Also read the square of each standardised continuous column.
     models : sequence of {'linear', 'rbf'}
     random_state : int, default 0
+    null : bool, default True
+        Whether labels are permuted for the band; NaN otherwise.
+    targets : list, optional
+        Of :func:`prepared`; then `columns` and `squares` do not count.
 
     Returns
     -------
@@ -88,27 +86,41 @@ def readouts(
     """
     if fit_on not in ("train", "fresh"):
         raise ValueError(f"fit_on: got {fit_on!r}, expected 'train' or 'fresh'")
-    rng = seeds.generator(random_state, "shuffled labels")
+    rng = seeds.generator(random_state, "shuffled labels") if null else None
     Ztr, Zte = isometric(Ztr, Zte)
     groups_tr = np.arange(len(Ztr)) if groups_tr is None else np.asarray(groups_tr)
     groups_te = np.arange(len(Zte)) if groups_te is None else np.asarray(groups_te)
     rows = []
-    for column in parse_columns(columns, demo_te):
-        known_tr = ~missing(demo_tr[column.name], column.type)
-        known_te = ~missing(demo_te[column.name], column.type)
-        for target, y_tr, y_te in _targets(column, demo_tr, demo_te, known_tr, known_te, squares):
-            kinds = ("linear",) if column.type == "continuous" else models
-            for model in kinds:
-                if fit_on == "train":
-                    known = groups_tr[known_tr]
-                    splits = [(Ztr[known_tr], y_tr, known, Zte[known_te], None)]
-                else:
-                    known = groups_te[known_te]
-                    splits = list(_fresh_splits(Zte[known_te], y_te, known, random_state))
-                row = _score(splits, y_te, model, column.type, rng)
-                if row is not None:
-                    rows.append({"target": target, "model": model, "fit_on": fit_on, **row})
+    if targets is None:
+        targets = prepared(columns, demo_tr, demo_te, squares)
+    for target, kind, known_tr, known_te, y_tr, y_te in targets:
+        for model in ("linear",) if kind == "continuous" else models:
+            if fit_on == "train":
+                known = groups_tr[known_tr]
+                splits = [(Ztr[known_tr], y_tr, known, Zte[known_te], None)]
+            else:
+                known = groups_te[known_te]
+                splits = list(_fresh_splits(Zte[known_te], y_te, known, random_state))
+            row = _score(splits, y_te, model, kind, rng)
+            if row is not None:
+                rows.append({"target": target, "model": model, "fit_on": fit_on, **row})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def prepared(columns, demo_tr, demo_te, squares=True) -> list[tuple]:
+    """What is read, for several calls of :func:`readouts` on the same people.
+
+    Returns
+    -------
+    list of tuple
+        Name, type, which rows of both tables have a value, and their values.
+    """
+    out = []
+    for column in parse_columns(columns, demo_te):
+        known = [~missing(table[column.name], column.type) for table in (demo_tr, demo_te)]
+        for name, *values in _targets(column, demo_tr, demo_te, *known, squares):
+            out.append((name, column.type, *known, *values))
+    return out
 
 
 def _targets(column, demo_tr, demo_te, known_tr, known_te, squares):
@@ -149,7 +161,7 @@ def _score(splits, y_all, model, kind, rng):
         train.append(metric(y, back, kind))
         predicted[slice(None) if where is None else where] = new
     held = metric(y_all, predicted, kind)
-    null = _null(y_all, predicted, kind, rng)
+    null = np.array([np.nan]) if rng is None else _null(y_all, predicted, kind, rng)
     levels = len(set(y_all.tolist()))
     return {
         "metric": "r2" if kind == "continuous" else "balanced_accuracy",
@@ -269,7 +281,7 @@ def _ridge_path(Z, Y, Z_new, penalties, weight) -> np.ndarray:
     Rows count by `weight`; with weights that sum to one a penalty does not depend on their number.
     """
     path = RidgePath(Z, Y, weight / weight.sum())
-    return path.project(Z_new) @ [path.weights(penalty) for penalty in penalties] + path.y_mean
+    return path.project(Z_new) @ path.weights(np.reshape(penalties, (-1, 1, 1))) + path.y_mean
 
 
 def _classify(Z, y, Z_new, model, groups=None):
@@ -332,11 +344,10 @@ def _nearest_level(path, code, weight) -> np.ndarray:
 def _machine(Z, y, Z_new, groups=None):
     """Level of each row by an RBF machine; all its fits share one matrix of similarities."""
     from sklearn import config_context
-    from sklearn.metrics.pairwise import rbf_kernel
 
     levels, code = np.unique(y.astype(str), return_inverse=True)
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
-    alike, alike_new = rbf_kernel(Z, gamma=gamma), rbf_kernel(Z_new, Z, gamma=gamma)
+    alike, alike_new = _similarity(Z, Z, gamma), _similarity(Z_new, Z, gamma)
     fold = sorted_folds(y, INNER, groups)
     scores = []
     with config_context(assume_finite=True, skip_parameter_validation=True):
@@ -349,6 +360,12 @@ def _machine(Z, y, Z_new, groups=None):
             scores.append(metric(code, guess, "categorical"))
         final = _support(alike, code, SVM_C[int(np.argmax(scores))])
         return levels[final(alike)], levels[final(alike_new)]
+
+
+def _similarity(A, B, gamma) -> np.ndarray:
+    """exp(-gamma squared distance) of each row of A to each of B."""
+    away = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T
+    return np.exp(-gamma * np.maximum(away, 0))
 
 
 def _support(alike, code, cost):

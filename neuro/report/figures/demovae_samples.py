@@ -235,7 +235,8 @@ def privacy(arrays: dict, generation: pd.Series) -> list:
             caption=f"Nearest neighbours of synthetic connectomes (RMS difference per edge), "
             f"training against as many held-out people. The reconstruction error tells training "
             f"from other people with an AUC of {model.number(float(auc), 2)}.",
-            how_to_read="Half of the samples on each side: they know nothing about single people. "
+            how_to_read="Most samples below the line: they lean towards the people behind them. "
+            "Half on each side is no protection: attacks on the samples can succeed there, too. "
             "An AUC far above 0.5 means that whoever holds the weights can tell who was in the "
             "training set: released weights identify participants.",
             alt="Distances of synthetic connectomes to training and to held-out people",

@@ -114,7 +114,7 @@ def sharing(values) -> model.Text:
     if np.isfinite(near):
         words += (
             f"{100 * near:.0f} % of them lie nearer to a person of the training half than to any "
-            "other (50 % would say that they know nothing about single people"
+            "other (a share of 50 % protects nobody: attacks on samples succeed there, too"
             + (f"; above {100 * _NEAR:.0f} % do not share them). " if near > _NEAR else "). ")
         )
     if np.isfinite(auc):
