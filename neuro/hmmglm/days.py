@@ -55,13 +55,13 @@ def match_units(units, table: pd.DataFrame) -> list[list[str]]:
     for day, labels in enumerate(units):
         labels = [str(label) for label in labels]
         rows = table[table["day"].astype(int) == day]
-        known = dict(zip(rows["unit"].astype(str), rows["name"].astype(str)))
+        matches = dict(zip(rows["unit"].astype(str), rows["name"].astype(str)))
         problems += [
             f"table of units: no unit '{label}' on day {day}"
-            for label in known
+            for label in matches
             if label not in labels
         ]
-        named = [known.get(label, f"{label} of day {day}") for label in labels]
+        named = [matches.get(label, f"{label} of day {day}") for label in labels]
         twice = {name for name in named if named.count(name) > 1}
         problems += [
             f"table of units: '{name}' is two units on day {day}" for name in sorted(twice)
@@ -99,7 +99,7 @@ def split_days(binned):
         there = np.concatenate(seen).any(axis=0)
         days.append([binned.sequences[k][:, there] for k in own])
         units.append([str(label) for label in labels[there]])
-        masks.append([item[:, there] for item in seen])
+        masks.append([mask[:, there] for mask in seen])
     return days, units, masks
 
 
@@ -171,14 +171,14 @@ class OneHotDays(Settings):
         if (own["model"], own["solver"], own["n_basis"]) != ("onehot", "cavi", 1):
             raise ValueError("OneHotDays: needs model 'onehot', solver 'cavi' and n_basis 1")
         units = self._labels(days, units)
-        masks = masks or [[np.ones(np.shape(item), bool) for item in day] for day in days]
+        masks = masks or [[np.ones(np.shape(counts), bool) for counts in day] for day in days]
         self.names_ = list(dict.fromkeys(name for day in units for name in day))
-        place = {name: number for number, name in enumerate(self.names_)}
-        self.places_ = [np.array([place[name] for name in day]) for day in units]
+        columns = {name: number for number, name in enumerate(self.names_)}
+        self.places_ = [np.array([columns[name] for name in day]) for day in units]
         wide = [self.widen(day, mask, at) for day, mask, at in zip(days, masks, self.places_)]
         self.pooled_ = self.of_a_day().fit(
-            [item for sequences, _ in wide for item in sequences],
-            mask=[item for _, seen in wide for item in seen],
+            [counts for sequences, _ in wide for counts in sequences],
+            mask=[mask for _, seen in wide for mask in seen],
             dt=dt,
         )
         models = [self.of_a_day() for _ in days]
@@ -215,16 +215,16 @@ class OneHotDays(Settings):
 
     def widen(self, sequences, masks, at):
         """A day with a column for every unit of all days; those it lacks were not observed."""
-        found, seen = [], []
-        for item, mask in zip(sequences, masks):
-            counts = np.zeros((len(item), len(self.names_)))
-            known = np.zeros(counts.shape, bool)
+        wide, seen = [], []
+        for sequence, mask in zip(sequences, masks):
+            counts = np.zeros((len(sequence), len(self.names_)))
+            observed = np.zeros(counts.shape, bool)
             mask = np.asarray(mask, bool)
-            counts[:, at] = np.nan_to_num(item)
-            known[:, at] = (mask if mask.ndim == 2 else mask[:, None]) & ~np.isnan(item)
-            found.append(counts.astype(int))
-            seen.append(known)
-        return found, seen
+            counts[:, at] = np.nan_to_num(sequence)
+            observed[:, at] = (mask if mask.ndim == 2 else mask[:, None]) & ~np.isnan(sequence)
+            wide.append(counts.astype(int))
+            seen.append(observed)
+        return wide, seen
 
     def _warm(self, problem, at) -> Fitted:
         """Where a day begins: at the pooled model's parameters of its units."""
@@ -243,7 +243,7 @@ class OneHotDays(Settings):
         """Days in turn, each with what the others say about the classes of its edges."""
         n, k = len(self.names_), len(self.pooled_.theta_)
         evidence = np.zeros((len(problems), k, n, n, 3))
-        known = np.zeros((len(problems), n, n), bool)
+        observed = np.zeros((len(problems), n, n), bool)
         fits, before = list(warm), np.full((k, n, n, 3), np.inf)
         for round_ in range(1, self.n_rounds + 1):
             for day, (problem, at) in enumerate(zip(problems, self.places_)):
@@ -254,13 +254,13 @@ class OneHotDays(Settings):
                 own = np.log(np.maximum(q, TINY)) - np.log(np.maximum(prior, TINY)) - others
                 # only differences between classes mean anything
                 evidence[day][pairs] = np.nan_to_num(own - own[..., 1:2])
-                known[day][np.ix_(at, at)] = True
+                observed[day][np.ix_(at, at)] = True
             classes = self._classes(evidence, fits)
             moved = np.abs(classes - before).max()
             before, self.n_rounds_ = classes, round_
             if moved < AGREED or len(problems) == 1:
                 break
-        together = np.asarray(known.any(axis=0))
+        together = np.asarray(observed.any(axis=0))
         self.edge_posterior_ = np.where(together[None, ..., None], before, np.nan)
         self.adjacency_ = (np.argmax(before, axis=-1) - gumbel.NONE).astype(np.int8)
         self.adjacency_[:, ~together] = 0
@@ -280,8 +280,8 @@ class OneHotDays(Settings):
         """Marginal log-likelihood per bin over all days; `y` is ignored."""
         self._check_fitted("models_")
         masks = masks or [None] * len(days)
-        found = [m.log_likelihood(day, mask) for m, day, mask in zip(self.models_, days, masks)]
-        return float(sum(log_z.sum() for log_z, _ in found) / sum(n for _, n in found))
+        per_day = [m.log_likelihood(day, mask) for m, day, mask in zip(self.models_, days, masks)]
+        return float(sum(log_z.sum() for log_z, _ in per_day) / sum(n for _, n in per_day))
 
     def predict(self, days, masks=None) -> list:
         """Most probable states of the sequences of every day; numbered alike on all days."""
@@ -339,7 +339,7 @@ def compare_days(estimator, train, test, units=None, *, train_masks=None, test_m
         their penalties inside their own day, the shared ones inside all days.
     """
     joint = copy.deepcopy(estimator).fit(train, units=units, masks=train_masks, dt=dt)
-    test_masks = test_masks or [[np.ones(item.shape, bool) for item in day] for day in test]
+    test_masks = test_masks or [[np.ones(counts.shape, bool) for counts in day] for day in test]
     rows = []
     for number, (day, mask) in enumerate(zip(test, test_masks)):
         own_mask = None if train_masks is None else train_masks[number]
@@ -356,7 +356,7 @@ def compare_days(estimator, train, test, units=None, *, train_masks=None, test_m
                 "shared": joint.models_[number].bits_per_spike(day, rates, mask=mask),
                 "separate": alone.bits_per_spike(day, rates, mask=mask),
                 "pooled": pooled,
-                "spikes": int(sum(np.nansum(item) for item in day)),
+                "spikes": int(sum(np.nansum(counts) for counts in day)),
             }
         )
     return Comparison(pd.DataFrame(rows))

@@ -290,9 +290,9 @@ class OneHotHMMGLM(Prediction):
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         seeds = [[seed, number] for number in range(settings["n_starts"])]
-        found = fit_starts(problem, self.recipe(), [self.model], seeds, self.n_threads)
-        finished = [seeds[item["number"]] for item in found]
-        return self.adopt(problem, [item[self.model] for item in found], finished)
+        starts = fit_starts(problem, self.recipe(), [self.model], seeds, self.n_threads)
+        finished = [seeds[start["number"]] for start in starts]
+        return self.adopt(problem, [start[self.model] for start in starts], finished)
 
     def adopt(self, problem: Problem, starts, seeds) -> OneHotHMMGLM:
         """Take over fitted starts: choose the best, sort its states, set the attributes.

@@ -64,7 +64,7 @@ class Prediction(Settings):
             return
         if self.resolved()["solver"] == "paper":
             raise ValueError("solver 'paper' takes no covariates")
-        joined = np.concatenate([np.asarray(item, np.float64) for item in covariates])
+        joined = np.concatenate([np.asarray(values, np.float64) for values in covariates])
         self.n_covariates_ = joined.shape[1]
         if max(wanted, default=0) >= joined.shape[1]:
             raise ValueError(

@@ -54,11 +54,11 @@ def bin_spikes(paths, settings: dict, log=None):
         names = [Path(*Path(path).parts[-2:]).as_posix() for path in paths]
     for number, (path, label) in enumerate(zip(paths, names)):
         try:
-            part = _bin_one(path, label, settings, log)
-            starts, lengths = part.table["start_s"].tolist(), part.table["n_bins"].tolist()
-            parts.append(part)
+            counts = _bin_one(path, label, settings, log)
+            starts, lengths = counts.table["start_s"].tolist(), counts.table["n_bins"].tolist()
+            parts.append(counts)
             beside.append(
-                covariates.binned(wanted, paths, number, path, starts, lengths, part.bin_s)
+                covariates.binned(wanted, paths, number, path, starts, lengths, counts.bin_s)
             )
         except InputProblem as problem:
             problems += problem.problems
@@ -74,7 +74,7 @@ def bin_spikes(paths, settings: dict, log=None):
 
 def _add_covariates(binned, wanted, beside, log):
     """Columns of the covariates of all recordings of a set, in place."""
-    values = {one.name: [item for part in beside for item in part[one.name]] for one in wanted}
+    values = {one.name: [block for own in beside for block in own[one.name]] for one in wanted}
     binned.covariates, binned.covariate_table = covariates.expand(wanted, values)
     for one in wanted:
         note = covariates.gaps(values[one.name], one, binned.bin_s)

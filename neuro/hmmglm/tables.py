@@ -112,11 +112,11 @@ def covariates_table(model, binned) -> pd.DataFrame:
     column. On transitions they are log odds of entering the state, and `unit` is missing. Where
     states share weights, `state` is 0.
     """
-    told = ["covariate", "lag_s", "column"]
-    columns = ["acts_on", "state", "unit", *told, "weight"]
+    keys = ["covariate", "lag_s", "column"]
+    columns = ["acts_on", "state", "unit", *keys, "weight"]
     if binned.covariate_table is None:
         return pd.DataFrame(columns=columns)
-    names = binned.covariate_table[told]
+    names = binned.covariate_table[keys]
     units = binned.units["unit"].to_numpy()
     weights = model.covariate_weights_
     tied = model.layout_.ties_covariates
@@ -146,7 +146,7 @@ def covariates_table(model, binned) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)[columns]
+    return pd.concat([table for table in parts if len(table)], ignore_index=True)[columns]
 
 
 def aligned_table(states: pd.DataFrame, binned) -> pd.DataFrame:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 
-def headline(name, found, planted=None, assigned=None, shared=0, twins=()) -> list[dict]:
+def headline(name, facts, planted=None, assigned=None, shared=0, twins=()) -> list[dict]:
     """Rows of report.json for one data set.
 
     Parameters
     ----------
     name : str
-    found : dict
+    facts : dict
         Content of summary.json.
     planted : dict, optional
         `n_types` of a planted data set.
@@ -24,7 +24,7 @@ def headline(name, found, planted=None, assigned=None, shared=0, twins=()) -> li
     -------
     list of dict
     """
-    n = found["n_units"]
+    n = facts["n_units"]
 
     def row(what, value, unit="", null=None, n=n, **more):
         return {
@@ -37,33 +37,33 @@ def headline(name, found, planted=None, assigned=None, shared=0, twins=()) -> li
 
     truth = {}
     if planted:
-        off = found["K"] - planted["n_types"]
-        truth = {"planted": planted["n_types"], "recovered": found["K"], "error": off}
+        off = facts["K"] - planted["n_types"]
+        truth = {"planted": planted["n_types"], "recovered": facts["K"], "error": off}
     # the clusters, their verdict and the agreement of the restarts are those of the fitted units
-    n_fitted = found["n_fitted"]
+    n_fitted = facts["n_fitted"]
     rows = [
-        row("clusters", found["K"], "clusters", n=n_fitted, **truth),
-        row("verdict", found["verdict"], n=n_fitted),
-        row("agreement of restarts", found["restart_ari"], "ARI", 0.0, n_fitted),
-        row("twin's test correlation", found["twin_corr"], "r", 0.0),
+        row("clusters", facts["K"], "clusters", n=n_fitted, **truth),
+        row("verdict", facts["verdict"], n=n_fitted),
+        row("agreement of restarts", facts["restart_ari"], "ARI", 0.0, n_fitted),
+        row("twin's test correlation", facts["twin_corr"], "r", 0.0),
         row("stimuli shared by training and test", shared, "stimuli", 0),
     ]
     rows += _twins(row, twins)
-    if "agreement" in found:
+    if "agreement" in facts:
         rows.insert(
-            2, row("agreement of types between halves", found["agreement"], "ARI", 0.0, n_fitted)
+            2, row("agreement of types between halves", facts["agreement"], "ARI", 0.0, n_fitted)
         )
-    for method, item in found.get("plain", {}).items():
-        what = f"plain clustering, {method} on {item['features']}"
-        rows.append(row(f"{what}, clusters", item["n_clusters"], "clusters", n=n_fitted))
-        rows.append(row(f"{what}, agreement", item["agreement"], "ARI", 0.0, n_fitted))
-        if _known(item["known_type_ari"]):
-            count = found.get("n_known", n_fitted)
-            rows.append(row(f"{what}, known types", item["known_type_ari"], "ARI", 0.0, count))
+    for method, plain in facts.get("plain", {}).items():
+        what = f"plain clustering, {method} on {plain['features']}"
+        rows.append(row(f"{what}, clusters", plain["n_clusters"], "clusters", n=n_fitted))
+        rows.append(row(f"{what}, agreement", plain["agreement"], "ARI", 0.0, n_fitted))
+        if _known(plain["known_type_ari"]):
+            count = facts.get("n_known", n_fitted)
+            rows.append(row(f"{what}, known types", plain["known_type_ari"], "ARI", 0.0, count))
     for key, what in (("known_type_ari", "known types"), ("held_out_ari", "known types, held out")):
-        if _known(found.get(key)):
-            value = found[key]
-            count = found["n_known_held_out" if key == "held_out_ari" else "n_known"]
+        if _known(facts.get(key)):
+            value = facts[key]
+            count = facts["n_known_held_out" if key == "held_out_ari" else "n_known"]
             truth = {"planted": 1.0, "recovered": value, "error": 1.0 - value} if planted else {}
             rows.append(row(what, value, "ARI", 0.0, count, **truth))
     # where no cell was typed there is no agreement to tell
@@ -84,13 +84,13 @@ def headline(name, found, planted=None, assigned=None, shared=0, twins=()) -> li
 def _twins(row, twins) -> list[dict]:
     """Rows of the twins that were compared, and what the one that was taken explains."""
     rows = []
-    for item in twins if len(twins) > 1 else ():
-        what = "taken" if item["chosen"] else "beside"
-        rows.append(row(f"twin {what}, {item['twin']}", item["test"], "r", 0.0))
-    for item in twins:
-        if item["chosen"] and _known(item["fev"]):
-            count = item["n_units_fev"]
-            rows.append(row("twin's explainable variance explained", item["fev"], "FEV", 0, count))
+    for twin in twins if len(twins) > 1 else ():
+        what = "taken" if twin["chosen"] else "beside"
+        rows.append(row(f"twin {what}, {twin['twin']}", twin["test"], "r", 0.0))
+    for twin in twins:
+        if twin["chosen"] and _known(twin["fev"]):
+            count = twin["n_units_fev"]
+            rows.append(row("twin's explainable variance explained", twin["fev"], "FEV", 0, count))
     return rows
 
 

@@ -379,11 +379,11 @@ def join_known(table, path) -> None:
     """
     from neuro.io.formats.tables import read_tsv
 
-    known = read_tsv(path, dtype=str)
-    absent = [name for name in ("unit", "known_type") if name not in known.columns]
+    rows = read_tsv(path, dtype=str)
+    absent = [name for name in ("unit", "known_type") if name not in rows.columns]
     if absent:
-        raise InputProblem(f"{path}: no column '{absent[0]}'; found {', '.join(known.columns)}")
-    types = dict(zip(known["unit"], known["known_type"].fillna("")))
+        raise InputProblem(f"{path}: no column '{absent[0]}'; found {', '.join(rows.columns)}")
+    types = dict(zip(rows["unit"], rows["known_type"].fillna("")))
     if not set(types) & set(table["unit"]):
         raise InputProblem(
             f"{path}: names none of the units, which are called {', '.join(table['unit'][:3])}..."

@@ -141,15 +141,15 @@ def known_types(labels, types) -> dict:
         known_type_ari, homogeneity, completeness, n_known.
     """
     types = np.asarray([str(value) for value in types])
-    known = (types != "") & (types != "nan") & (np.asarray(labels) >= 0)
-    if not known.any():
+    typed = (types != "") & (types != "nan") & (np.asarray(labels) >= 0)
+    if not typed.any():
         return {}
-    homogeneity, completeness = homogeneity_completeness(types[known], np.asarray(labels)[known])
+    homogeneity, completeness = homogeneity_completeness(types[typed], np.asarray(labels)[typed])
     return {
-        "known_type_ari": adjusted_rand(types[known], np.asarray(labels)[known]),
+        "known_type_ari": adjusted_rand(types[typed], np.asarray(labels)[typed]),
         "homogeneity": homogeneity,
         "completeness": completeness,
-        "n_known": int(known.sum()),
+        "n_known": int(typed.sum()),
     }
 
 
@@ -241,12 +241,12 @@ def summary(model, table, excluded, notes) -> dict:
     dict
     """
     held = np.asarray(table["held_out"], bool)
-    told = model.stability() if len(model.restarts_) > 1 else {}
+    agreement = model.stability() if len(model.restarts_) > 1 else {}
     facts = {
         "verdict": model.verdict_,
-        "restart_ari": told.get("restart_ari"),
-        "restart_ari_min": told.get("restart_ari_min"),
-        "restart_ari_max": told.get("restart_ari_max"),
+        "restart_ari": agreement.get("restart_ari"),
+        "restart_ari_min": agreement.get("restart_ari_min"),
+        "restart_ari_max": agreement.get("restart_ari_max"),
         "n_restarts": len(model.restarts_),
         "K": model.n_clusters_,
         "J": model.objective_,

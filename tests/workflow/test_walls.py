@@ -153,3 +153,52 @@ def long_functions():
 
 def test_functions_stay_readable():
     assert sorted(long_functions()) == sorted(KERNELS)
+
+
+EMPTY = {"found", "part", "item"}
+"""Names that fit any value: a local is called after what it holds."""
+
+
+def empty_names(text) -> list[tuple[int, str]]:
+    """Lines of a source text that give a variable or an argument an empty name."""
+    lines = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in EMPTY:
+            lines.append((node.lineno, node.id))
+        elif isinstance(node, ast.arg) and node.arg in EMPTY:
+            lines.append((node.lineno, node.arg))
+    return sorted(lines)
+
+
+def test_locals_say_what_they_hold():
+    files = [*FILES, *sorted((ROOT / "workflow" / "scripts").glob("*.py"))]
+    assert len(files) > 500
+    lines = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in files
+        for line, name in empty_names(path.read_text())
+    ]
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    found = 1",
+        "def f():\n    part, rest = 1, 2",
+        "def f():\n    part += 1",
+        "def f(rows):\n    for item in rows:\n        pass",
+        "def f(rows):\n    return [item for item in rows]",
+        "def f():\n    if found := 1:\n        pass",
+        "def f():\n    with open(0) as part:\n        pass",
+        "def f(found):\n    pass",
+        "key = lambda item: item[0]",
+    ],
+)
+def test_an_empty_name_is_seen(text):
+    assert len(empty_names(text)) == 1
+
+
+def test_attributes_keys_and_columns_keep_their_names():
+    text = "def f(x):\n    x.part = x['found']\n    return x.item(), g(part=1)"
+    assert empty_names(text) == []

@@ -192,7 +192,7 @@ BRAINDIVE_NETWORKS = [
         config["braindive"][key]["path"]
         for key in ("encoder", "independent", "judge", "generator")
     ),
-    *(item.partition(":")[2] or None for item in config["braindive"]["panel"]),
+    *(entry.partition(":")[2] or None for entry in config["braindive"]["panel"]),
 ]
 
 

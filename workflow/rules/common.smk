@@ -205,9 +205,9 @@ def stamp(*items):
 
     Paths, lists of them, and the input functions of the rule.
     """
-    if any(callable(item) for item in items):
+    if any(callable(entry) for entry in items):
         return lambda wildcards: STAMPS.of(
-            [item(wildcards) if callable(item) else item for item in items]
+            [entry(wildcards) if callable(entry) else entry for entry in items]
         )
     return STAMPS.of(items)
 
@@ -223,11 +223,11 @@ ONCE = [{}]
 
 def each_run():
     """Wildcards of the jobs of a rule that works on one run."""
-    found = []
+    jobs = []
     for key in runs():
         folder = os.path.dirname(os.path.dirname(run_file("", key, "")))
-        found.append({"folder": os.path.relpath(folder, "results"), "run_key": key})
-    return found
+        jobs.append({"folder": os.path.relpath(folder, "results"), "run_key": key})
+    return jobs
 
 
 def simulate_jobs():

@@ -24,8 +24,8 @@ def scanned_sidecars():
     """What the scan read of the sidecars of all runs, those of the folders above included."""
     if INPUTS.kind in ("simulated", "none"):
         return []
-    found = {path for paths in run_sidecars() for path in paths}
-    return sorted(filter(os.path.isfile, found))
+    files = {path for paths in run_sidecars() for path in paths}
+    return sorted(filter(os.path.isfile, files))
 
 
 def run_space(run):
@@ -68,12 +68,12 @@ def slice_timed(suffix, otherwise=None):
 
 def run_affine():
     """Input function: the user's matrix from native to template space, where there is one."""
-    found = {
+    matrices = {
         key: path
         for key in runs()
         if (path := neuro.run.inputs.affine(config, _RUNS[key]))
     }
-    return (lambda wildcards: found.get(wildcards.run_key, [])) if found else []
+    return (lambda wildcards: matrices.get(wildcards.run_key, [])) if matrices else []
 
 
 def relmat_name():

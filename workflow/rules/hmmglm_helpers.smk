@@ -12,10 +12,10 @@ def hmmglm_settings(*keys):
 
     def find(wildcards):
         source, _ = HMMGLM_SETS[wildcards.dataset]
-        found = {**settings("hmmglm", *keys), "input": source}
+        values = {**settings("hmmglm", *keys), "input": source}
         if "covariates" in keys:
-            found["covariates"] = hmmglm_covariates(wildcards.dataset)
-        return found
+            values["covariates"] = hmmglm_covariates(wildcards.dataset)
+        return values
 
     return find
 

@@ -33,13 +33,13 @@ def mds_parts(wildcards):
 def mds_typed():
     """Data sets for which new cells are typed, with the recording of each."""
     own = config["mds"]
-    found = {}
+    recordings = {}
     for name in MDS_SETS:
         if name == "planted":
-            found[name] = "results/simulated/mds/new_cells.npz"
+            recordings[name] = "results/simulated/mds/new_cells.npz"
         elif own["new_recording"] and name not in mds_config.NAMED:
-            found[name] = own["new_recording"]
-    return found
+            recordings[name] = own["new_recording"]
+    return recordings
 
 
 def mds_known(wildcards):
@@ -52,8 +52,8 @@ def mds_twin_files():
     """Files of a twin from elsewhere; a module's without the name of its function."""
     twin = config["mds"]["twin"]
     code = twin["module"] or ""
-    found = [twin["path"], twin["predictions"], code.rpartition(":")[0] or code]
-    return [path for path in found if path]
+    files = [twin["path"], twin["predictions"], code.rpartition(":")[0] or code]
+    return [path for path in files if path]
 
 
 def mds_gpu(wildcards):
@@ -80,7 +80,7 @@ def mds_jobs():
     return {
         **dict.fromkeys(["mds_twin", "mds_select"], sets),
         **dict.fromkeys(["mds_simulate", "mds_present"], planted),
-        "mds_cluster": [{**one, "part": part} for one in sets for part in parts],
+        "mds_cluster": [{**one, "part": number} for one in sets for number in parts],
         "mds_assign": [{"dataset": name} for name in mds_typed()],
         "mds_summary": ONCE,
     }

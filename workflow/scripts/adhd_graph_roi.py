@@ -16,9 +16,9 @@ def main(snakemake):
         runs = series.read_timeseries_h5(snakemake.input.series)
         places = tables.read_tsv(snakemake.input.coords, dtype={"region": str})
         coords = places[["x", "y", "z"]].to_numpy(float)
-        known = not pd.isna(coords).any()
+        placed = not pd.isna(coords).any()
         maps, rows = run_graphs.region_graphs(
-            runs, coords if known else None, snakemake.params.settings, snakemake.params.band
+            runs, coords if placed else None, snakemake.params.settings, snakemake.params.band
         )
         content = graph_maps.GraphMaps(maps, runs.run_key, runs.participant_id, runs.region)
         graph_maps.write_graph_maps(snakemake.output.maps, content)

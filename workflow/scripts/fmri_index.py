@@ -24,8 +24,8 @@ def main(snakemake):
         ]
         usable = [row for row in rows if row["status"] == "ok"]
         # Subjects whose runs are all left out have their rows already.
-        told = {row["participant_id"] for row in rows} - {row["participant_id"] for row in usable}
-        left_out += tables.unmatched(people[~people["participant_id"].isin(told)], usable)
+        gone = {row["participant_id"] for row in rows} - {row["participant_id"] for row in usable}
+        left_out += tables.unmatched(people[~people["participant_id"].isin(gone)], usable)
         tables.write_exclusions(snakemake.output.exclusions, left_out)
         for path in (snakemake.output.runs, snakemake.output.participants):
             provenance.sidecar(path, parameters=dict(snakemake.params.data), packages=["pandas"])

@@ -38,9 +38,9 @@ class LinearCodec:
 
     def decode(self, Z, D) -> np.ndarray:
         """Coordinates, float32, shape (n_rows, k)."""
-        told = np.asarray(D, np.float32) - self.demographics_mean
+        coded = np.asarray(D, np.float32) - self.demographics_mean
         return np.asarray(Z, np.float32) @ self.from_latents + (
-            told @ self.from_demographics + self.centre
+            coded @ self.from_demographics + self.centre
         )
 
 
@@ -79,8 +79,8 @@ class NetworkCodec:
 
     def decode(self, Z, D) -> np.ndarray:
         """Coordinates, float32, shape (n_rows, k)."""
-        told = np.concatenate([np.asarray(Z, np.float32), np.asarray(D, np.float32)], axis=1)
-        hidden = np.maximum(told @ self.dec1.T + self.dec1_bias, 0.0)
+        inputs = np.concatenate([np.asarray(Z, np.float32), np.asarray(D, np.float32)], axis=1)
+        hidden = np.maximum(inputs @ self.dec1.T + self.dec1_bias, 0.0)
         return hidden @ self.dec2.T + self.dec2_bias
 
 

@@ -106,13 +106,13 @@ def columns_from_text(mapping) -> list[Column]:
                 )
         entries.append(entry)
     try:
-        found = list(parse_columns(entries))
+        columns = list(parse_columns(entries))
     except ValueError as error:
         problems += [f"demovae.{line}" for line in str(error).splitlines()]
-        found = []
+        columns = []
     if problems:
         raise InputProblem(problems)
-    return found
+    return columns
 
 
 def gather(
@@ -311,11 +311,11 @@ def evaluation_folds(participant_id, strata, n_folds: int, seed, table=None) -> 
     n_folds = min(n_folds, len(np.unique(who)))
     dealt = None
     if table is not None:
-        part = table[(table["scheme"] == "pooled") & (table["repeat"].astype(int) == 1)]
-        names = sorted(part["fold"].astype(str).unique())
+        rows = table[(table["scheme"] == "pooled") & (table["repeat"].astype(int) == 1)]
+        names = sorted(rows["fold"].astype(str).unique())
         if len(names) == n_folds:
-            known = dict(zip(part["participant_id"].astype(str), part["fold"].astype(str)))
-            dealt = [names.index(known[name]) if name in known else -1 for name in who]
+            given = dict(zip(rows["participant_id"].astype(str), rows["fold"].astype(str)))
+            dealt = [names.index(given[name]) if name in given else -1 for name in who]
     return stratified_group_folds(who, strata, n_folds, seed, dealt)
 
 

@@ -72,18 +72,18 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
             for name in demographics.columns
             if not _names_rows(str(name), demographics[name])
         )
-    problems, found = [], []
-    for place, entry in enumerate(columns):
+    problems, schema = [], []
+    for number, entry in enumerate(columns):
         fields = dataclasses.asdict(entry) if isinstance(entry, Column) else dict(entry)
         unknown = sorted(set(fields) - {"name", "type", "role", "reference"})
         name = fields.get("name")
         if unknown:
             problems.append(
-                f"columns: item {place} has an unknown key '{unknown[0]}'; expected name, type, "
+                f"columns: item {number} has an unknown key '{unknown[0]}'; expected name, type, "
                 "role, reference"
             )
         elif not isinstance(name, str) or not name:
-            problems.append(f"columns: item {place} has no name")
+            problems.append(f"columns: item {number} has no name")
         elif fields.get("type") not in TYPES:
             problems.append(
                 f"columns: '{name}' has type {fields.get('type')!r}; expected {' or '.join(TYPES)}"
@@ -95,14 +95,14 @@ def parse_columns(columns, demographics=None) -> tuple[Column, ...]:
                 f"columns: '{name}' has role {fields.get('role')!r}; expected {', '.join(ROLES)}"
             )
         else:
-            found.append(Column(**fields))
-    names = [column.name for column in found]
+            schema.append(Column(**fields))
+    names = [column.name for column in schema]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         problems.append(f"columns: '{repeated[0]}' is given twice")
     if problems:
         raise ValueError("\n".join(problems))
-    return tuple(found)
+    return tuple(schema)
 
 
 KEEP_IS_NOW = (

@@ -59,13 +59,13 @@ def attack_samples(made, told, members, others, columns, ranks=RANKS) -> list[di
         people = [residual(*group) for group in (members, others)]
     total = [(rows**2).sum(axis=1) for rows in people]
     scores = [((rows - space.mean) @ space.axes) ** 2 for rows in people]
-    found = []
+    entries = []
     for rank in ranks:
         if rank > space.n_columns:
             break
         rest = [t - s[:, :rank].sum(axis=1) for t, s in zip(total, scores)]
-        found.append(_row("samples", len(made), rank, *rest))
-    return found
+        entries.append(_row("samples", len(made), rank, *rest))
+    return entries
 
 
 def attack_weights(model, members, others) -> dict:

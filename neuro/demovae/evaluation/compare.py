@@ -101,7 +101,7 @@ def compare(
             for name in methods:
                 start = time.process_time()
                 try:
-                    found = ways.features(
+                    latents = ways.features(
                         name,
                         edges[train],
                         edges[test],
@@ -120,7 +120,7 @@ def compare(
                     rows.append(key | row("failed", why, "count", 1.0, n=len(train)))
                     continue
                 spent = time.process_time() - start
-                for size, (Z, Z_new) in found.items():
+                for size, (Z, Z_new) in latents.items():
                     key = {"method": name, "bottleneck": size}
                     rows += [
                         key | entry for entry in judge(Z, Z_new, edges[train], edges[test], size)

@@ -82,16 +82,16 @@ class Judge:
         gone = {column.name for column in self.columns if column.role == "remove"}
         return [
             row(
-                "left" if item.target in gone else "kept",
-                item.target,
-                item.metric,
-                item.heldout,
-                readout=item.model,
-                fit_on=item.fit_on,
-                chance=item.chance,
-                n=item.n,
+                "left" if score.target in gone else "kept",
+                score.target,
+                score.metric,
+                score.heldout,
+                readout=score.model,
+                fit_on=score.fit_on,
+                chance=score.chance,
+                n=score.n,
             )
-            for item in table.itertuples()
+            for score in table.itertuples()
         ]
 
     def _sites(self, Z) -> list[dict]:
@@ -179,23 +179,23 @@ class Judge:
         """Whether predictions of the diagnosis depend on a confound beyond the diagnosis."""
         if not any(column.name == "dx" for column in self.columns):
             return []
-        known = ~missing(self.new["dx"], "categorical")
-        y = (level_names(self.new["dx"])[known] == "1").astype(float)
+        labelled = ~missing(self.new["dx"], "categorical")
+        y = (level_names(self.new["dx"])[labelled] == "1").astype(float)
         if len(set(y)) < 2:
             return []
         score = np.full(len(y), np.nan)
         for rows, target, members, new, where in read._fresh_splits(
-            Z[known], y, self.who[1][known], self.seed
+            Z[labelled], y, self.who[1][labelled], self.seed
         ):
             score[where] = read._ridge(rows, target, new, None, members)[1]
-        found = []
+        tests = []
         for column in self.columns:
             if column.name == "dx":
                 continue
             test = partial_confound_test(
-                score, y, self.new[column.name][known], column.type, random_state=self.seed
+                score, y, self.new[column.name][labelled], column.type, random_state=self.seed
             )
-            found.append(
+            tests.append(
                 row(
                     "confound test",
                     column.name,
@@ -207,7 +207,7 @@ class Judge:
                     n=test["n"],
                 )
             )
-        return found
+        return tests
 
 
 def _biology(table, columns) -> np.ndarray:

@@ -174,17 +174,17 @@ def _planted(table) -> list[dict]:
     ours = table["features"].str.startswith(("network", "linear"))
     rows = table[table["features"] == table.loc[ours, "features"].iloc[-1]]
     removed, maps = rows[rows["group"] == "removed"], rows[rows["group"] == "maps"]
-    found = [
+    entries = [
         _truth(f"{row['name']} left in new people's latents", row, row["planted"])
         for _, row in removed[removed["name"].isin(_LEFT)].iterrows()
     ]
     for _, row in rows[rows["group"] == "kept"].iterrows():
-        found.append(_truth("people's own factors, kept in latents", row))
+        entries.append(_truth("people's own factors, kept in latents", row))
     maps = maps[maps["unit"] == "r"]
     mean = maps[["planted", "recovered", "error", "baseline"]].mean()
     row = {**mean, "unit": "r", "n": maps["n"].iloc[0]}
-    found.append(_truth(f"maps of samples, mean of {len(maps)}", row))
-    return found
+    entries.append(_truth(f"maps of samples, mean of {len(maps)}", row))
+    return entries
 
 
 def _truth(name, row, null=0.0) -> dict:

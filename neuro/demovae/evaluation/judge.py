@@ -257,19 +257,19 @@ def judge_generation(cohort: Cohort, settings, build, seed: int) -> tuple[dict, 
     values: list[pd.DataFrame] = []
     maps: list[pd.DataFrame] = []
     arrays: list[dict] = []
-    for part in range(_HALVES):
+    for half in range(_HALVES):
         judged = _one_half(
-            cohort.rows(fold == part),
-            cohort.rows(fold != part),
+            cohort.rows(fold == half),
+            cohort.rows(fold != half),
             settings,
             build,
-            seeds.number(seed, "half", part),
+            seeds.number(seed, "half", half),
         )
         values.append(judged[0])
         maps.append(judged[1])
         arrays.append(judged[2])
     for name in ("nearest_train", "nearest_heldout"):
-        arrays[0][name] = np.concatenate([part[name] for part in arrays])
+        arrays[0][name] = np.concatenate([one[name] for one in arrays])
     generation = pd.concat(values).groupby("name", sort=False, as_index=False).mean()
     comparison = pd.concat(maps).groupby("map", sort=False, as_index=False).mean()
     return {"generation": generation, "map_comparison": comparison}, arrays[0]
@@ -344,20 +344,20 @@ def _attacks(draw, n_released, train, test, model, settings, columns, seed) -> l
     def released(n, number):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            told = many.iloc[:n].reset_index(drop=True)
-            return draw(told, number), told
+            drawn = many.iloc[:n].reset_index(drop=True)
+            return draw(drawn, number), drawn
 
     member, other = ((people.edges, people.demographics) for people in (train, test))
     table = attacks.attack_curve(
         released, n_released, settings["latent_dim"], model, member, other, used, seed
     )
     best = attacks.strongest(table).set_index(["attack", "n_released"])
-    found = [
+    figures = [
         ("attack_samples", best.loc[("samples", n_released), "auc"], 0.5),
         ("attack_samples_upper", best.loc[("samples", n_released), "upper"], attacks.BOUND),
         ("attack_samples_many", best.loc["samples", "auc"].iloc[-1], 0.5),
     ]
-    return [*found, ("attack_weights", best.loc[("weights", 0), "auc"], 0.5)]
+    return [*figures, ("attack_weights", best.loc[("weights", 0), "auc"], 0.5)]
 
 
 def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:
@@ -365,9 +365,9 @@ def _transfer(made, rows, train, test, columns, seed) -> list[tuple]:
     table = transfer(
         made, rows, train.edges, train.demographics, test.edges, test.demographics, columns, seed
     )
-    found = []
+    figures = []
     for row in table.itertuples():
-        found.append((f"readout_{row.target}", row.synthetic, row.real))
+        figures.append((f"readout_{row.target}", row.synthetic, row.real))
         if np.isfinite(row.rmse_mean):
-            found.append((f"rmse_{row.target}", row.rmse_synthetic, row.rmse_real))
-    return found
+            figures.append((f"rmse_{row.target}", row.rmse_synthetic, row.rmse_real))
+    return figures

@@ -44,5 +44,5 @@ def removal_score(Z, demographics, columns, groups=None, random_state=0) -> floa
     )
     if not len(table):
         return float("nan")
-    found = (table["heldout"] - table["chance"]) / (1 - table["chance"])
-    return -float(np.maximum(found, 0).mean())
+    shares = (table["heldout"] - table["chance"]) / (1 - table["chance"])
+    return -float(np.maximum(shares, 0).mean())

@@ -68,7 +68,7 @@ def phenotypes(people: pd.DataFrame) -> tuple[list[Phenotype], list[dict]]:
     found : list of Phenotype
     exclusions : list of dict
     """
-    found, left_out = [], []
+    kept, left_out = [], []
     # the stage's own columns: motion counts once, the length of a run is no phenotype
     own = {"participant_id", "n_kept"} | ({"mean_fd"} if MOTION in people else set())
     for name in [name for name in people if name not in own]:
@@ -79,7 +79,7 @@ def phenotypes(people: pd.DataFrame) -> tuple[list[Phenotype], list[dict]]:
             left_out.append(exclusion(f"column {name}", STEP, why, int(given.sum()), FEWEST))
             continue
         if column_kind(people[name], name) == "number":
-            found.append(Phenotype(name, "number", numbers, []))
+            kept.append(Phenotype(name, "number", numbers, []))
             continue
         labels = level_names(people[name]).astype(str)
         names, counts = np.unique(labels[given], return_counts=True)
@@ -96,8 +96,8 @@ def phenotypes(people: pd.DataFrame) -> tuple[list[Phenotype], list[dict]]:
             codes = np.full(len(people), np.nan)
             for code, label in enumerate(classes):
                 codes[given & (labels == label)] = code
-            found.append(Phenotype(name, "classes", codes, classes))
-    return found, left_out
+            kept.append(Phenotype(name, "classes", codes, classes))
+    return kept, left_out
 
 
 def feature_sets(settings, removed) -> list[str]:
@@ -134,16 +134,16 @@ def scan(cohort, settings, seed: int, log=print) -> tuple[pd.DataFrame, list[dic
     people = cohort.per_subject()
     columns = ways.check([], cohort.columns)
     roles = {column.name: column.role for column in columns}
-    found, left_out = phenotypes(people.demographics)
+    wanted, left_out = phenotypes(people.demographics)
     size = cohort_latent_dim(cohort, settings, log)
     names = feature_sets(settings, [c.name for c in columns if c.role == "remove"])
     shared = (columns, size, settings, seed, log, left_out)
-    parts = [_one(people, None, found, names, *shared)]
+    parts = [_one(people, None, wanted, names, *shared)]
     kinds = run_kinds(cohort)
     if kinds:
         rows = np.concatenate(list(kinds.values()))
         kind = np.repeat(list(kinds), [len(of_kind) for of_kind in kinds.values()])
-        parts.append(_one(cohort.rows(rows), kind, found, names, *shared, people=people))
+        parts.append(_one(cohort.rows(rows), kind, wanted, names, *shared, people=people))
     table = pd.concat(parts, ignore_index=True)
     empty = table["value"].isna()
     for name in dict.fromkeys(table.loc[empty, "column"]):
@@ -175,7 +175,7 @@ def run_kinds(cohort) -> dict[str, np.ndarray]:
     return {name: np.array(list(many[name].values())) for name in sorted(most)}
 
 
-def _one(rows, kind, found, names, columns, size, settings, seed, log, left_out, people=None):
+def _one(rows, kind, wanted, names, columns, size, settings, seed, log, left_out, people=None):
     """Scores where people have one row each (`kind` None) or rows of several kinds."""
     people = rows if people is None else people
     who = people.participant_id
@@ -187,10 +187,10 @@ def _one(rows, kind, found, names, columns, size, settings, seed, log, left_out,
     pairs = [(ALL, ALL)]
     if kind is not None:
         pairs = list(itertools.product(dict.fromkeys(kind.tolist()), repeat=2))
-    targets = _targets(found, people.demographics, side, settings, seed)
+    targets = _targets(wanted, people.demographics, side, settings, seed)
     scores: dict = {}
-    for part in range(_HALVES):
-        old, new = np.flatnonzero(half != part), np.flatnonzero(half == part)
+    for fold in range(_HALVES):
+        old, new = np.flatnonzero(half != fold), np.flatnonzero(half == fold)
         for name in names:
             made = _features(name, rows, old, new, columns, size, settings, seed, left_out)
             for bottleneck, Z in made.items():
@@ -203,7 +203,7 @@ def _one(rows, kind, found, names, columns, size, settings, seed, log, left_out,
                         key = name, bottleneck, fit, test, target.name
                         values, n = _read(Z, person[new], which, target, seed)
                         scores.setdefault(key, []).append((target, values, n))
-        log(f"half {part + 1}: {len(new)} rows read")
+        log(f"half {fold + 1}: {len(new)} rows read")
     lines = [_line(key, halves, shared) for key, halves in scores.items()]
     return pd.DataFrame(lines).reindex(columns=[name for name in COLUMNS if name not in _LATER])
 
@@ -236,14 +236,14 @@ def _features(name, rows, old, new, columns, size, settings, seed, left_out):
     return {k: isometric(*made[k])[1] for k in wanted if k in made}
 
 
-def _targets(found, demographics, side, settings, seed) -> list[Targets]:
+def _targets(wanted, demographics, side, settings, seed) -> list[Targets]:
     """Columns with their values permuted within sites, in each half."""
     many = settings["phenotypes"]["permutations"]
     site = np.zeros(len(side), int)
     if "site" in demographics:
         site = np.unique(level_names(demographics["site"]).astype(str), return_inverse=True)[1]
     made = []
-    for number, one in enumerate(found):
+    for number, one in enumerate(wanted):
         # values of the site itself are exchanged over all
         cells = side if one.name == "site" else _HALVES * site + side
         rng = seeds.generator(seed, "permuted phenotypes", number)

@@ -213,8 +213,8 @@ def isometric(A, B) -> tuple[np.ndarray, np.ndarray]:
     centre = A.mean(axis=0, dtype=np.float64).astype(np.float32)
     gram = np.zeros((n, n))
     for start in range(0, A.shape[1], 4096):
-        part = slice(start, start + 4096)
-        block = np.vstack([A[:, part], B[:, part]]) - centre[part]
+        columns = slice(start, start + 4096)
+        block = np.vstack([A[:, columns], B[:, columns]]) - centre[columns]
         gram += block.astype(np.float64) @ block.T
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values[-1]
@@ -262,8 +262,8 @@ def _ridge(Z, y, Z_new, model=None, groups=None):
     weight = np.full(len(Z), 1 / len(Z))
     fold = sorted_folds(y, INNER, groups)
     errors = np.zeros(len(penalties))
-    for part in range(INNER):
-        inside, out = fold != part, fold == part
+    for inner in range(INNER):
+        inside, out = fold != inner, fold == inner
         guess = _ridge_path(Z[inside], y[inside, None], Z[out], penalties, weight[inside])
         errors += ((guess[:, :, 0] - y[out]) ** 2).sum(axis=1)
     best = penalties[[int(errors.argmin())]]
@@ -313,8 +313,8 @@ def _discriminant(Z, y, Z_new, groups=None):
     scores = np.stack([hits[:, code == level].mean(axis=1) for level in present], axis=1)
     best = penalties[[int(np.argmax(scores.mean(axis=1)))]]
     path = _ridge_path(Z, hot, np.vstack([Z, Z, Z_new]), best, weight)
-    found = _nearest_level(path, code, weight)[0]
-    return levels[found[: len(Z)]], levels[found[len(Z) :]]
+    nearest = _nearest_level(path, code, weight)[0]
+    return levels[nearest[: len(Z)]], levels[nearest[len(Z) :]]
 
 
 def _nearest_level(path, code, weight) -> np.ndarray:

@@ -66,8 +66,8 @@ def recover(edges, demographics, truth, columns, settings, seed: int):
     model = next(reversed(steps.values())).fitted_
     drawn = known.sample(settings["n_samples"], replace=True, random_state=seed)
     made = model.sample(demographics=drawn.reset_index(drop=True), random_state=seed)
-    found, arrays = _maps(made, drawn, edges[train], known, truth["maps"], columns, list(steps)[-1])
-    return pd.DataFrame(rows + found, columns=list(COLUMNS)), arrays
+    maps, arrays = _maps(made, drawn, edges[train], known, truth["maps"], columns, list(steps)[-1])
+    return pd.DataFrame(rows + maps, columns=list(COLUMNS)), arrays
 
 
 def _removed(features, known, new, columns, seed) -> list[dict]:

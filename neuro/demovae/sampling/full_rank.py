@@ -350,12 +350,12 @@ class FullRankSampler(Tagged, BaseEstimator):
         with warnings.catch_warnings():
             if self.unseen == "mean":
                 warnings.simplefilter("ignore", UserWarning)
-            told = self.coder_.transform(demographics).astype(np.float64)
+            coded = self.coder_.transform(demographics).astype(np.float64)
         names = self._sites(demographics)
-        n = len(told) if n is None else int(n)
-        if len(told) == 1:
-            told, names = np.repeat(told, n, axis=0), np.repeat(names, n)
-        elif len(told) != n:
-            chosen = rng.randint(len(told), size=n)
-            told, names = told[chosen], names[chosen]
-        return self._draw(told, names, rng)[0]
+        n = len(coded) if n is None else int(n)
+        if len(coded) == 1:
+            coded, names = np.repeat(coded, n, axis=0), np.repeat(names, n)
+        elif len(coded) != n:
+            chosen = rng.randint(len(coded), size=n)
+            coded, names = coded[chosen], names[chosen]
+        return self._draw(coded, names, rng)[0]

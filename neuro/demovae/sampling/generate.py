@@ -197,14 +197,14 @@ def sample(
     if residual_noise is True:
         residual_noise = "sampling" if psd else "gaussian"
     rng = check_random_state(random_state)
-    told = model._told(demographics)
-    n = len(told) if n is None else int(n)
-    if len(told) == 1:
-        told = np.repeat(told, n, axis=0)
-    elif len(told) != n:
-        told = told[rng.randint(len(told), size=n)]
+    coded = model._told(demographics)
+    n = len(coded) if n is None else int(n)
+    if len(coded) == 1:
+        coded = np.repeat(coded, n, axis=0)
+    elif len(coded) != n:
+        coded = coded[rng.randint(len(coded), size=n)]
     Y = model.codec_.decode(
-        draw_latents(model, n, rng, latent_draw, told, batch == "balanced"), told
+        draw_latents(model, n, rng, latent_draw, coded, batch == "balanced"), coded
     )
     if residual_noise == "gaussian":
         Y = Y + rng.standard_normal(Y.shape).astype(np.float32) * model.noise_sd_

@@ -125,9 +125,9 @@ class PrivateSampler(Tagged, BaseEstimator):
         return self
 
     def _rows(self, X, D) -> np.ndarray:
-        told = (D - self.told_mean_) / self.told_sd_
+        scaled = (D - self.told_mean_) / self.told_sd_
         scores = (np.asarray(X, np.float64) - self.mean_) @ self.axes_ / self.score_sd_
-        return np.column_stack([np.ones(len(told)), told, scores])
+        return np.column_stack([np.ones(len(scaled)), scaled, scores])
 
     def moment(self, X, demographics) -> np.ndarray:
         """Second moment of the rows, each cut to the public length; no noise."""

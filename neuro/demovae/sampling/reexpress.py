@@ -47,26 +47,26 @@ def reexpress(model, X, demographics=None, wanted=None, add_back=False) -> np.nd
     rows = model._checked(X)
     Z = codec.encode(space.project(rows))
     if demographics is None:
-        told = np.zeros((len(rows), len(coder.names_)), dtype=np.float32)
+        coded = np.zeros((len(rows), len(coder.names_)), dtype=np.float32)
     else:
-        told = model._told(schema.match_rows(X, demographics))
-    other = told.copy()
+        coded = model._told(schema.match_rows(X, demographics))
+    other = coded.copy()
     for name, where in coder.fields().items():
         if name in wanted:
             other[:, where] = coder.code_value(name, wanted[name])
     decoded = codec.decode(Z, other)
     if not add_back:
         return space.back(decoded)
-    change = decoded - codec.decode(Z, told)
+    change = decoded - codec.decode(Z, coded)
     return rows + (space.back(change) - space.back(np.zeros_like(change[:1])))
 
 
 def reconstruction_error(model, X, demographics) -> float:
     """RMSE per edge of the reconstruction with the rows' own demographics."""
-    told = model._told(schema.match_rows(X, demographics))
+    coded = model._told(schema.match_rows(X, demographics))
     rows = model._checked(X)
     P = model.space_.project(rows)
-    left = P - model.codec_.decode(model.codec_.encode(P), told)
+    left = P - model.codec_.decode(model.codec_.encode(P), coded)
     total = float((left.astype(np.float64) ** 2).sum())
     total += float(model.space_.outside_energy(rows, P).sum())
     return math.sqrt(total / (len(rows) * model.n_features_in_))

@@ -43,7 +43,7 @@ def transfer(made, demo_made, train, demo_train, test, demo_test, columns, rando
     ]
     scores = {}
     for source, rows, table in (("synthetic", made, demo_made), ("real", train, demo_train)):
-        found = readouts(
+        scored = readouts(
             rows,
             test,
             table,
@@ -53,7 +53,7 @@ def transfer(made, demo_made, train, demo_train, test, demo_test, columns, rando
             squares=False,
             random_state=random_state,
         )
-        scores[source] = found.set_index("target")
+        scores[source] = scored.set_index("target")
     rows = []
     for column in columns:
         if any(column.name not in table.index for table in scores.values()):

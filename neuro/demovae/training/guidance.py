@@ -54,32 +54,32 @@ def fit_readouts(P, demographics, coder) -> list[Readout]:
     from sklearn.linear_model import LogisticRegression, Ridge
 
     P = np.asarray(P, dtype=np.float64)
-    found = []
+    readouts = []
     for name, term in coder.terms_.items():
-        known = coder.spread(name, demographics[name])
+        rows = coder.spread(name, demographics[name])
         if isinstance(term, ContinuousTerm):
-            target = term.transform(numbers(demographics[name])[known])[:, 0]
-            model = Ridge(alpha=RIDGE_ALPHA).fit(P[known], target)
+            target = term.transform(numbers(demographics[name])[rows])[:, 0]
+            model = Ridge(alpha=RIDGE_ALPHA).fit(P[rows], target)
             weights, intercept = model.coef_[:, None], np.array([model.intercept_])
             levels = []
         else:
             hot = term.indicators(level_names(demographics[name]))
-            known &= hot.sum(axis=1) > 0
-            level = hot[known].argmax(axis=1)
+            rows &= hot.sum(axis=1) > 0
+            level = hot[rows].argmax(axis=1)
             with warnings.catch_warnings():
                 # the package stops after 100 steps whether they suffice or not
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model = LogisticRegression(C=LOGISTIC_C, max_iter=LOGISTIC_STEPS)
-                model.fit(P[known], level)
+                model.fit(P[rows], level)
             weights, intercept = model.coef_.T, model.intercept_
             if weights.shape[1] == 1:
                 weights = np.column_stack([-weights, weights])
                 intercept = np.concatenate([-intercept, intercept])
             levels = term.levels_
-        found.append(
+        readouts.append(
             Readout(name, levels, weights.astype(np.float32), intercept.astype(np.float32))
         )
-    return found
+    return readouts
 
 
 def in_edges(readouts, space) -> list[Readout]:

@@ -206,8 +206,8 @@ def _without_couplings(rung, base, k, training, held, seed):
     counts, _, starts, seen = joined(test, test_masks)
     here = np.concatenate(common)
     if rung == "rates":
-        known, usable, _, known_seen = joined(train, train_masks, n_history)
-        rates = mean_rates(known, usable, known_seen)
+        train_counts, usable, _, train_seen = joined(train, train_masks, n_history)
+        rates = mean_rates(train_counts, usable, train_seen)
         log_b, transitions = emission_log_b(counts, rates, emission, seen=seen), np.ones((1, 1))
         steps: dict = {"converged": True}
     else:
@@ -299,8 +299,8 @@ def ladder(
         if sides[1] is not None:
             columns = _columns(base, "emission", sides[1])
             common = [
-                here & np.isfinite(item[:, columns]).all(axis=1)
-                for here, item in zip(common, sides[1])
+                here & np.isfinite(values[:, columns]).all(axis=1)
+                for here, values in zip(common, sides[1])
             ]
         training = Training(
             [sequences[i] for i in inside], [trained[i] for i in inside], sides[0], bin_s

@@ -177,7 +177,7 @@ class PoissonHMM(Params):
         for number in range(self.n_starts):
             rng = np.random.default_rng([self.random_state or 0, number])
             fits.append(self._climb(counts, usable, starts, seen, rng))
-        self.history_, rates, transitions, gamma = max(fits, key=lambda item: item[0][-1])
+        self.history_, rates, transitions, gamma = max(fits, key=lambda fit: fit[0][-1])
         order = np.argsort(-gamma[usable].sum(axis=0), kind="stable")
         self.rates_ = rates[order]
         self.transitions_ = transitions[np.ix_(order, order)]

@@ -229,8 +229,8 @@ def as_table(rows) -> pd.DataFrame:
 def best_starts(table: pd.DataFrame) -> pd.DataFrame:
     """The start with the highest training objective of every model, size and fold."""
     ranked = table[table["objective"].notna()]
-    place = ranked.groupby(["model", "k", "fold"], sort=False)["objective"].idxmax()
-    return pd.concat([table.loc[place], table[table["objective"].isna()]]).sort_index()
+    best = ranked.groupby(["model", "k", "fold"], sort=False)["objective"].idxmax()
+    return pd.concat([table.loc[best], table[table["objective"].isna()]]).sort_index()
 
 
 def curve_of(table: pd.DataFrame, model: str | None = None) -> pd.DataFrame:

@@ -111,8 +111,8 @@ def count_spikes(times, start: float, n_bins: int, bin_s: float) -> np.ndarray:
     ndarray of int64, shape (n_bins,)
     """
     first, end = np.searchsorted(times, [start, start + n_bins * bin_s])
-    place = np.floor((times[first:end] - start) / bin_s).astype(np.int64)
-    return np.bincount(np.clip(place, 0, n_bins - 1), minlength=n_bins)[:n_bins]
+    index = np.floor((times[first:end] - start) / bin_s).astype(np.int64)
+    return np.bincount(np.clip(index, 0, n_bins - 1), minlength=n_bins)[:n_bins]
 
 
 def observed_bins(intervals, start: float, n_bins: int, bin_s: float) -> np.ndarray:
@@ -124,8 +124,8 @@ def observed_bins(intervals, start: float, n_bins: int, bin_s: float) -> np.ndar
         return np.zeros(n_bins, dtype=bool)
     edges = start + np.arange(n_bins) * bin_s
     slack = SLACK * max(abs(start), 1.0)
-    place = np.searchsorted(spans[:, 0] - slack, edges, side="right") - 1
-    return (place >= 0) & (edges + bin_s <= spans[place, 1] + slack)
+    span = np.searchsorted(spans[:, 0] - slack, edges, side="right") - 1
+    return (span >= 0) & (edges + bin_s <= spans[span, 1] + slack)
 
 
 def bin_recording(
@@ -165,7 +165,7 @@ def bin_recording(
         spans = _segments(data, bin_s, segment_s, origin)
     if not spans:
         raise InputProblem(f"{name}: shorter than one bin of {bin_s:g} s")
-    own = None if data.observed is None else [merged(item) for item in data.observed]
+    own = None if data.observed is None else [merged(intervals) for intervals in data.observed]
     sequences, masks, observed, rows = [], [], [], []
     for number, (start, n_bins, text, event) in enumerate(spans):
         counts = np.stack(
@@ -173,9 +173,9 @@ def bin_recording(
         )
         mask = observed_bins(data.intervals, start, n_bins, bin_s)
         if own is not None:
-            each = [mask & observed_bins(item, start, n_bins, bin_s) for item in own]
+            each = [mask & observed_bins(intervals, start, n_bins, bin_s) for intervals in own]
             observed.append(np.stack(each, axis=1))
-            ever = np.array([len(item) > 0 for item in own])
+            ever = np.array([len(intervals) > 0 for intervals in own])
             mask = np.asarray(observed[-1][:, ever].all(axis=1))
         seen = mask if own is None else observed[-1]
         counts[~seen] = 0
@@ -327,10 +327,10 @@ def join(parts) -> Binned:
         columns = [place[name] for name in binned.units["unit"]]
         for counts, seen in zip(binned.sequences, binned.seen()):
             whole = np.zeros((len(counts), len(units)), dtype=counts.dtype)
-            known = np.zeros(whole.shape, bool)
-            whole[:, columns], known[:, columns] = counts, seen
+            mask = np.zeros(whole.shape, bool)
+            whole[:, columns], mask[:, columns] = counts, seen
             sequences.append(whole)
-            observed.append(known)
+            observed.append(mask)
         tables.append(binned.table)
     table = pd.concat(tables, ignore_index=True)
     table["sequence"] = np.arange(len(table))

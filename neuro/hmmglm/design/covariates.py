@@ -105,7 +105,7 @@ def binned(covariates, paths, number, recording, starts, lengths, bin_s):
     InputProblem
         All problems at once, one line each.
     """
-    found, problems = {}, []
+    values, problems = {}, []
     for one in covariates:
         try:
             if isinstance(one.file, list) and len(one.file) != len(paths):
@@ -114,21 +114,21 @@ def binned(covariates, paths, number, recording, starts, lengths, bin_s):
                     f"{len(paths)} recordings"
                 )
             if str(recording).lower().endswith((".npz", ".npy")) and one.file is None:
-                found[one.name] = _beside_counts(recording, one, lengths, bin_s)
+                values[one.name] = _beside_counts(recording, one, lengths, bin_s)
                 continue
             series = read_series(one.path(number, recording), one.column)
-            found[one.name] = [
+            values[one.name] = [
                 np.stack(
                     [in_bins(series, one, start - lag, n, bin_s) for lag in one.lags_s], axis=1
                 )
                 for start, n in zip(starts, lengths)
             ]
-            _overlap(series, one, found[one.name], starts, lengths, bin_s)
+            _overlap(series, one, values[one.name], starts, lengths, bin_s)
         except InputProblem as problem:
             problems += problem.problems
     if problems:
         raise InputProblem(problems)
-    return found
+    return values
 
 
 def _beside_counts(path, one, lengths, bin_s):
@@ -145,7 +145,7 @@ def _beside_counts(path, one, lengths, bin_s):
         if not names:
             raise InputProblem(f"{path}: no array '{column}'; found: {', '.join(arrays)}")
         parts.append([np.asarray(arrays[name]) for name in names])
-    whole = np.concatenate([_lagged(np.column_stack(item), one, bin_s) for item in zip(*parts)])
+    whole = np.concatenate([_lagged(np.column_stack(block), one, bin_s) for block in zip(*parts)])
     if len(whole) != sum(lengths):
         raise InputProblem(
             f"{path}: array '{columns[0]}' has {len(whole)} values for {sum(lengths)} bins"
@@ -160,9 +160,9 @@ def _lagged(values, one, bin_s):
     shifted = []
     for lag in one.lags_s:
         steps = round(lag / bin_s)
-        item = np.full(values.shape, empty, values.dtype)
-        item[steps:] = values[: len(values) - steps]
-        shifted.append(item)
+        earlier = np.full(values.shape, empty, values.dtype)
+        earlier[steps:] = values[: len(values) - steps]
+        shifted.append(earlier)
     return np.stack(shifted, axis=1)
 
 
@@ -174,9 +174,9 @@ def in_bins(series: Series, one: Covariate, start: float, n_bins: int, bin_s: fl
         counted = np.diff(np.searchsorted(time, edges - 1e-9 * np.maximum(np.abs(edges), 1)))
         return counted[:, None].astype(float)
     if one.measure == "held" or values.dtype.kind == "U":
-        place = np.searchsorted(time, edges[:-1] + 1e-9, side="right") - 1
-        kept = values[np.maximum(place, 0)].copy()
-        kept[place < 0] = np.nan if kept.dtype.kind == "f" else ""
+        latest = np.searchsorted(time, edges[:-1] + 1e-9, side="right") - 1
+        kept = values[np.maximum(latest, 0)].copy()
+        kept[latest < 0] = np.nan if kept.dtype.kind == "f" else ""
         return kept
     numbers = np.asarray(values, float)
     if one.measure == "power":
@@ -194,11 +194,11 @@ def in_bins(series: Series, one: Covariate, start: float, n_bins: int, bin_s: fl
 def _means(time, values, edges) -> np.ndarray:
     """Mean of the samples in each bin; where there is none, interpolated over short gaps."""
     first, end = np.searchsorted(time, edges[:-1]), np.searchsorted(time, edges[1:])
-    known = np.isfinite(values)
+    finite = np.isfinite(values)
     sums = np.concatenate(
-        [np.zeros((1, values.shape[1])), np.cumsum(np.where(known, values, 0), 0)]
+        [np.zeros((1, values.shape[1])), np.cumsum(np.where(finite, values, 0), 0)]
     )
-    counts = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(known, 0)])
+    counts = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(finite, 0)])
     n = counts[end] - counts[first]
     out = np.where(n > 0, (sums[end] - sums[first]) / np.maximum(n, 1), np.nan)
     centre = (edges[:-1] + edges[1:]) / 2
@@ -206,7 +206,7 @@ def _means(time, values, edges) -> np.ndarray:
     longest = max(GAP_STEPS * step, edges[1] - edges[0])
     for column in range(values.shape[1]):
         empty = np.flatnonzero(np.isnan(out[:, column]))
-        there = known[:, column]
+        there = finite[:, column]
         if not empty.size or not there.any():
             continue
         own, own_values = time[there], values[there, column]
@@ -254,7 +254,7 @@ def _overlap(series, one, parts, starts, lengths, bin_s):
             f"{series.path}: times of covariate '{one.name}' ({ends}) do not overlap with the "
             f"recording ({low:g} to {high:g} s); are both in s on one clock?"
         )
-    share = np.concatenate([missing(part) for part in parts]).mean()
+    share = np.concatenate([missing(values) for values in parts]).mean()
     if share > MOST_MISSING:
         raise InputProblem(
             f"{series.path}: covariate '{one.name}' has no value in {100 * share:.0f} % of the "
@@ -265,13 +265,13 @@ def _overlap(series, one, parts, starts, lengths, bin_s):
 
 def gaps(values, one: Covariate, bin_s: float) -> str:
     """One line about bins without a value; empty where there are none."""
-    empty = [missing(part) for part in values]
-    total = int(sum(item.sum() for item in empty))
+    empty = [missing(sequence) for sequence in values]
+    total = int(sum(mask.sum() for mask in empty))
     if not total:
         return ""
     longest = 0
-    for item in empty:
-        edges = np.flatnonzero(np.diff(np.r_[False, item, False].astype(int)))
+    for mask in empty:
+        edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(int)))
         longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
     share = total / sum(map(len, empty))
     return (
@@ -301,10 +301,10 @@ def expand(covariates, values: dict) -> tuple[list, pd.DataFrame]:
     for one in covariates:
         whole = np.concatenate(values[one.name])
         for lag, lag_s in enumerate(one.lags_s):
-            for place in range(whole.shape[2]):
-                made, names = basis_columns(whole[:, lag, place], one, whole[:, :, place])
+            for column in range(whole.shape[2]):
+                made, names = basis_columns(whole[:, lag, column], one, whole[:, :, column])
                 parts.append(made)
-                suffix = f"[{place}]" if whole.shape[2] > 1 else ""
+                suffix = f"[{column}]" if whole.shape[2] > 1 else ""
                 after = f" {lag_s:g} s before" if lag_s else ""
                 rows += [
                     (
@@ -317,7 +317,7 @@ def expand(covariates, values: dict) -> tuple[list, pd.DataFrame]:
                     for text in names
                 ]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    lengths = [len(item) for item in next(iter(values.values()))]
+    lengths = [len(sequence) for sequence in next(iter(values.values()))]
     return np.split(np.concatenate(parts, axis=1), np.cumsum(lengths)[:-1]), table
 
 

@@ -204,8 +204,8 @@ def _direction(problem, theta, gamma, noise, prior):
     step, decrement = np.empty_like(theta), 0.0
     for block in problem.layout.neuron_blocks(len(theta)):
         up, information = likelihood.statistics(design, theta, gamma, noise, block)
-        step[:, block], part = fisher_step(up, information, theta, prior, block)
-        decrement += part
+        step[:, block], block_decrement = fisher_step(up, information, theta, prior, block)
+        decrement += block_decrement
     return step, decrement
 
 

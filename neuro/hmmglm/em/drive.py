@@ -170,9 +170,9 @@ def _slope_and_curvature(base, drive, xi, inputs, kappa):
     n = k * k
     curve = np.zeros((n + k * c, n + k * c))
     for row in range(k):
-        part = slice(row * k, (row + 1) * k)
-        curve[part, part] = own[row]
-        curve[part, n:] = cross[row].reshape(k, k * c)
+        block = slice(row * k, (row + 1) * k)
+        curve[block, block] = own[row]
+        curve[block, n:] = cross[row].reshape(k, k * c)
     curve[n:, :n] = curve[:n, n:].T
     curve[n:, n:] = both.reshape(k * c, k * c)
     curve[range(n), range(n)] += WEAK

@@ -78,7 +78,7 @@ class Layout:
         drives = list(range(1 + self.n_sources, self.n_columns))
         tied = ([0] if self.shared_bias else []) + (drives if self.ties_covariates else [])
         free = [column for column in (0, *drives) if column not in tied]
-        local, shared = (np.tile(np.array(part, dtype=int), (n, 1)) for part in (free, tied))
+        local, shared = (np.tile(np.array(role, dtype=int), (n, 1)) for role in (free, tied))
         columns = np.tile(1 + np.arange(self.n_sources), (n, 1))
         if self.diagonal == "free":
             return columns, local, shared

@@ -84,10 +84,10 @@ class Likelihood:
     def _buffer(self, name, shape, dtype):
         # Fresh pages cost more than the arithmetic on them.
         size = int(np.prod(shape))
-        known = self._buffers.get((name, dtype))
-        if known is None or known.size < size:
-            known = self._buffers[name, dtype] = np.empty(size, dtype=dtype)
-        return known[:size].reshape(shape)
+        buffer = self._buffers.get((name, dtype))
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name, dtype] = np.empty(size, dtype=dtype)
+        return buffer[:size].reshape(shape)
 
     def _argument(self, x, weights):
         u = self._buffer("u", (len(x), len(weights)), x.dtype)
@@ -378,7 +378,7 @@ class Likelihood:
 
 def _unpack(packed, n_columns):
     """Symmetric matrices from their upper triangles, row by row."""
-    place = np.zeros((n_columns, n_columns), dtype=np.intp)
+    index = np.zeros((n_columns, n_columns), dtype=np.intp)
     rows, columns = np.triu_indices(n_columns)
-    place[rows, columns] = place[columns, rows] = np.arange(rows.size)
-    return packed[..., place]
+    index[rows, columns] = index[columns, rows] = np.arange(rows.size)
+    return packed[..., index]

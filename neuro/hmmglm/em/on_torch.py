@@ -102,7 +102,7 @@ class TorchLikelihood(Likelihood):
         out = torch.empty((len(x), n_states), dtype=torch.float64, device=self.device)
         for first, end in self._chunks(len(x), n_states * n_neurons):
             u = torch.einsum("td,knd->tkn", x[first:end], weights)
-            y, known = counts[first:end, None], seen[first:end, None]
+            y, mask = counts[first:end, None], seen[first:end, None]
             if self.emission == "gaussian":
                 terms = -0.5 * ((y - u) / noise) ** 2 - 0.5 * np.log(2 * np.pi * noise**2)
             elif self.emission == "bernoulli":
@@ -110,15 +110,15 @@ class TorchLikelihood(Likelihood):
             else:
                 rate, _ = self._rate_and_slope(u)
                 terms = y * torch.log(rate) - rate
-            out[first:end] = (terms * known).sum(dim=2)
-        found = out.cpu().numpy()
+            out[first:end] = (terms * mask).sum(dim=2)
+        log_b = out.cpu().numpy()
         if self.emission == "poisson":
-            found -= np.where(design.usable, design.log_factorial, 0.0)[:, None]
-        return found
+            log_b -= np.where(design.usable, design.log_factorial, 0.0)[:, None]
+        return log_b
 
-    def _bins(self, u, y, known, gamma, noise):
+    def _bins(self, u, y, mask, gamma, noise):
         """Weights of gradient and curvature of every bin, state and neuron."""
-        gamma = gamma[:, :, None] * known
+        gamma = gamma[:, :, None] * mask
         if self.emission == "gaussian":
             return gamma * (y - u) / noise**2, gamma.expand(u.shape) / noise**2
         if self.emission == "bernoulli":
@@ -132,10 +132,10 @@ class TorchLikelihood(Likelihood):
         weights, gamma = self._tensor(theta[:, neurons]), self._tensor(gamma)
         n_states, n_neurons, n_columns = weights.shape
         for first, end in self._chunks(len(x), n_states * n_neurons * 2 + n_columns**2):
-            part = x[first:end]
-            u = self.torch.einsum("td,knd->tkn", part, weights)
-            y, known = counts[first:end, None, neurons], seen[first:end, None, neurons]
-            yield first, end, part, *self._bins(u, y, known, gamma[first:end], noise)
+            rows = x[first:end]
+            u = self.torch.einsum("td,knd->tkn", rows, weights)
+            y, mask = counts[first:end, None, neurons], seen[first:end, None, neurons]
+            yield first, end, rows, *self._bins(u, y, mask, gamma[first:end], noise)
 
     def statistics(self, design, theta, gamma, noise: float = 1.0, neurons=None):
         """As :meth:`neuro.hmmglm.em.likelihood.Likelihood.statistics`."""
@@ -185,10 +185,10 @@ class TorchLikelihood(Likelihood):
         moments = self.torch.zeros((n_states, *x.shape[1:], x.shape[1]), dtype=x.dtype)
         moments = moments.to(x.device)
         for first, end in self._chunks(len(x), (n_states + 1) * x.shape[1] + weights.shape[1]):
-            part, block = x[first:end], weights[first:end]
-            diagonal += block.T @ part**2
-            mean = block.reshape(len(part), n_states, -1).mean(dim=2)
-            moments += self.torch.einsum("td,tk,te->kde", part, mean, part)
+            rows, block = x[first:end], weights[first:end]
+            diagonal += block.T @ rows**2
+            mean = block.reshape(len(rows), n_states, -1).mean(dim=2)
+            moments += self.torch.einsum("td,tk,te->kde", rows, mean, rows)
         return diagonal.reshape(n_states, -1, x.shape[1]).cpu().numpy(), moments.cpu().numpy()
 
     def smooth(self, log_b, starts, transitions):

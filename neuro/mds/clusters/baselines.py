@@ -91,7 +91,7 @@ def stimulus_halves(values, rng) -> list[np.ndarray]:
     family = repeats(values.T)
     order = rng.permutation(int(family.max()) + 1)
     cut = len(order) // 2
-    return [np.flatnonzero(np.isin(family, part)) for part in (order[:cut], order[-cut:])]
+    return [np.flatnonzero(np.isin(family, half)) for half in (order[:cut], order[-cut:])]
 
 
 def halved_agreement(values, cluster, k, n_dims, whiten, seed, stimuli=True) -> float:

@@ -301,7 +301,7 @@ class MostDiscriminativeStimuli(Restarts):
         units = np.flatnonzero(self.fitted_)
         seeds = [restart(self.random_state, number) for number in restarts]
         key = hashlib.sha256(repr((self.get_params(), rules, units.tolist())).encode()).hexdigest()
-        known = checkpoint.read(path, key, self._space.tensor) if path else {}
+        saved = checkpoint.read(path, key, self._space.tensor) if path else {}
         states: dict = {}
 
         def notify(seed):
@@ -325,7 +325,7 @@ class MostDiscriminativeStimuli(Restarts):
                     rules,
                     seed,
                     notify(seed),
-                    known.get(seed),
+                    saved.get(seed),
                 )
             )
         ends = self._space.run([search.run() for search in searches])

@@ -172,22 +172,22 @@ class Fitted(Params):
             winner = max(runs, key=lambda run: run.objective)
             best = winner.objective
             size = float(np.mean([len(run.stimuli) for run in runs]))
-            told = stability([run.labels[self.fitted_] for run in runs], size, best)
+            agreement = stability([run.labels[self.fitted_] for run in runs], size, best)
             rows.append(
                 {
                     "n_clusters_init": int(k),
                     "n_clusters": size,
-                    "restart_ari": told["restart_ari"],
-                    "restart_ari_min": told["restart_ari_min"],
-                    "restart_ari_max": told["restart_ari_max"],
+                    "restart_ari": agreement["restart_ari"],
+                    "restart_ari_min": agreement["restart_ari_min"],
+                    "restart_ari_max": agreement["restart_ari_max"],
                     "objective": best,
-                    "saturation": told["saturation"],
+                    "saturation": agreement["saturation"],
                     "known_type_ari": _known(types, winner.labels),
                 }
                 | (judge(winner.stimuli, winner.labels) if judge else {})
             )
             if log:
-                log(f"K0 {k}: restart ARI {told['restart_ari']:.3f}, J {best:.3f}")
+                log(f"K0 {k}: restart ARI {agreement['restart_ari']:.3f}, J {best:.3f}")
         return rows
 
 
@@ -196,5 +196,5 @@ def _known(types, labels) -> float:
     if types is None:
         return float("nan")
     types = np.asarray(types, dtype=str)
-    known = (types != "") & (labels >= 0)
-    return adjusted_rand(types[known], labels[known]) if known.any() else float("nan")
+    typed = (types != "") & (labels >= 0)
+    return adjusted_rand(types[typed], labels[typed]) if typed.any() else float("nan")

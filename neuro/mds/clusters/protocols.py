@@ -52,7 +52,7 @@ def protocols(responses, ordinary, labels, random_state=0) -> list[dict]:
     responses, ordinary = np.asarray(responses, float), np.asarray(ordinary, float)
     labels = np.asarray(labels)
     k, sizes = len(responses), np.bincount(labels)
-    signed = any(part.min() < -0.05 * part.max() for part in (responses, ordinary))
+    signed = any(rates.min() < -0.05 * rates.max() for rates in (responses, ordinary))
     able = responses.max(axis=0) > 0
     if k < 2 or sizes.min() < 2 or signed or not able.any():
         return []
@@ -72,13 +72,13 @@ def protocols(responses, ordinary, labels, random_state=0) -> list[dict]:
         for _ in range(N_DRAWS):
             shown = rng.permutation(len(other))[:k]
             trials = [rng.poisson(rate, (n, *rate.shape)) for rate in (own, other[shown])]
-            found = {
+            guesses = {
                 ("largest response", "discriminative"): trials[0].mean(axis=0).argmax(axis=0),
                 ("posterior", "discriminative"): _posterior(own, trials[0], labels, fold),
                 ("linear discriminant", "discriminative"): _linear(trials[0], labels, fold),
                 ("linear discriminant", "ordinary"): _linear(trials[1], labels, fold),
             }
-            for key, guess in found.items():
+            for key, guess in guesses.items():
                 right.setdefault(key, []).append(float((guess == labels).mean()))
         rows += [
             {
@@ -102,8 +102,8 @@ def _posterior(rates, trials, labels, fold) -> np.ndarray:
     guess = np.empty(len(labels), int)
     for number in np.unique(fold):
         inside = fold == number
-        kinds, known = np.unique(labels[~inside], return_inverse=True)
-        model = Typing(shares(rates[:, ~inside]), known).calibrated(events[inside])
+        kinds, codes = np.unique(labels[~inside], return_inverse=True)
+        model = Typing(shares(rates[:, ~inside]), codes).calibrated(events[inside])
         guess[inside] = kinds[model.posterior(events[inside])[:, :-2].argmax(axis=1)]
     return guess
 

@@ -232,8 +232,8 @@ class Typing:
         level = model.log_likelihood(events)
         for _ in range(N_SHARES):
             kinds = softmax(level + np.log(model.prior()), axis=1)[:, -2:].sum(axis=0)
-            found = (kinds + WEIGHT * PRIOR) / (len(events) + WEIGHT)
-            model = dataclasses.replace(model, outside=tuple(found.tolist()))
+            outside = (kinds + WEIGHT * PRIOR) / (len(events) + WEIGHT)
+            model = dataclasses.replace(model, outside=tuple(outside.tolist()))
         return model
 
     def needed(self, events) -> np.ndarray:
@@ -382,16 +382,16 @@ def reliability(probability, correct, n_bins=10):
     import pandas as pd
 
     probability, correct = np.asarray(probability, float), np.asarray(correct, float)
-    place = np.minimum((probability * n_bins).astype(int), n_bins - 1)
+    bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
     rows = [
         {
             "low": b / n_bins,
             "high": (b + 1) / n_bins,
-            "n": int((place == b).sum()),
-            "probability": float(probability[place == b].mean()),
-            "accuracy": float(correct[place == b].mean()),
+            "n": int((bins == b).sum()),
+            "probability": float(probability[bins == b].mean()),
+            "accuracy": float(correct[bins == b].mean()),
         }
-        for b in np.unique(place)
+        for b in np.unique(bins)
     ]
     table = pd.DataFrame(rows, columns=["low", "high", "n", "probability", "accuracy"])
     gap = (table["probability"] - table["accuracy"]).abs() * table["n"]

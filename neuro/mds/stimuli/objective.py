@@ -306,22 +306,22 @@ class Ascender:
         parts = stimuli.split(sizes)
         watch = values is not None and any(task.ask.tol > 0 for task in active)
         levels = values.detach().split(sizes) if watch else None
-        place, done = 0, []
+        first, done = 0, []
         for task in active:
             many = len(task.ask.problems)
-            mine = parts[place : place + many]
+            mine = parts[first : first + many]
             task.ask.problems = [
                 (batch, weights) for batch, (_, weights) in zip(mine, task.ask.problems)
             ]
             task.left -= n
             if watch and task.ask.tol > 0 and task.left > 0:
-                level = np.mean([float(batch.mean()) for batch in levels[place : place + many]])
+                level = np.mean([float(batch.mean()) for batch in levels[first : first + many]])
                 if task.last is not None and level - task.last < task.ask.tol:
                     task.left = 0
                 task.last = level
             if task.left <= 0:
                 done.append(task)
-            place += many
+            first += many
         if done:
             answers = self._answers(done)
             for task in done:

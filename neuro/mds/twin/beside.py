@@ -62,14 +62,14 @@ def explained(guess, responses, stimulus) -> tuple[np.ndarray, np.ndarray]:
     number = np.unique(np.asarray(stimulus), return_inverse=True)[1].ravel()
     mean, first, count = average_repeats(responses, number)
     power = signal_to_noise(responses, number) ** 2
-    place = np.argsort(np.argsort(np.unique(number, return_index=True)[1]))[number]
+    group = np.argsort(np.argsort(np.unique(number, return_index=True)[1]))[number]
     free = max(len(responses) - len(mean), 1)
     total = np.zeros((len(first), responses.shape[1]))
-    np.add.at(total, place, responses)
-    noise = ((responses - (total / count[:, None])[place]) ** 2).sum(axis=0) / free
+    np.add.at(total, group, responses)
+    noise = ((responses - (total / count[:, None])[group]) ** 2).sum(axis=0) / free
     signal = power * noise
     error = np.zeros_like(total)
-    np.add.at(error, place, (np.asarray(guess, np.float64) - responses) ** 2)
+    np.add.at(error, group, (np.asarray(guess, np.float64) - responses) ** 2)
     error = (error / count[:, None]).mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = power / (1 + power)
@@ -88,22 +88,22 @@ def in_twins_units(twin, responses) -> np.ndarray:
 
 def _judged(name, twin, data, rows) -> dict:
     """A row of twins.tsv."""
-    found = {"twin": NAMES[name], "validation": getattr(twin, "validation_", np.nan)}
+    row = {"twin": NAMES[name], "validation": getattr(twin, "validation_", np.nan)}
     corr = np.asarray(twin.test_correlation_)
-    found |= {"test": float(corr.mean()), "test_90": float(np.quantile(corr, 0.9))}
-    found |= {"ceiling": np.nan, "fev": np.nan, "n_units_fev": 0, "chosen": 0}
+    row |= {"test": float(corr.mean()), "test_90": float(np.quantile(corr, 0.9))}
+    row |= {"ceiling": np.nan, "fev": np.nan, "n_units_fev": 0, "chosen": 0}
     family = None if data.family is None else data.family[rows]
     if family is None or len(np.unique(family)) == len(family) or data.kind != "image":
-        return found
+        return row
     guess = twin.predict(np.asarray(data.stimuli[rows]))
     fev, ceiling = explained(guess, in_twins_units(twin, data.responses[rows]), family)
-    told = np.isfinite(fev)
-    found["n_units_fev"] = int(told.sum())
+    finite = np.isfinite(fev)
+    row["n_units_fev"] = int(finite.sum())
     if np.isfinite(ceiling).any():
-        found["ceiling"] = float(np.nanmean(ceiling))
-    if told.any():
-        found["fev"] = float(fev[told].mean())
-    return found
+        row["ceiling"] = float(np.nanmean(ceiling))
+    if finite.any():
+        row["fev"] = float(fev[finite].mean())
+    return row
 
 
 def compare(twin, data, tier, seed, asked=False, log=None):
@@ -143,7 +143,7 @@ def compare(twin, data, tier, seed, asked=False, log=None):
             every["pixels"] = EncoderTwin("pixels", random_state=seed)
         for other in list(every.values())[1:]:
             other.fit(data.stimuli, data.responses, tier, refit=twin.kind != "conv")
-    rows = {name: _judged(name, item, data, test) for name, item in every.items()}
+    rows = {name: _judged(name, model, data, test) for name, model in every.items()}
     chosen, why = _choice(twin.kind, {name: row["validation"] for name, row in rows.items()}, asked)
     rows[chosen]["chosen"] = 1
     if log:
@@ -160,8 +160,8 @@ def _choice(kind, levels, asked) -> tuple[str, str]:
     chosen = kind
     if kind == "conv" and not asked and levels["energy"] > levels["conv"]:
         chosen = "energy"
-    told = ", ".join(f"{NAMES[name]} {level:.3f}" for name, level in levels.items())
-    why = f"Taken: {NAMES[chosen]}. Mean correlation with validation trials: {told}."
+    figures = ", ".join(f"{NAMES[name]} {level:.3f}" for name, level in levels.items())
+    why = f"Taken: {NAMES[chosen]}. Mean correlation with validation trials: {figures}."
     better = [name for name in levels if levels[name] > levels[chosen]]
     if "pixels" in better:
         why += (

@@ -163,13 +163,13 @@ class EnergyTwin(Regression):
 
     def _features(self, patches) -> np.ndarray:
         """Features of patches (n, c, side, side), (n, n_features)."""
-        found = []
+        features = []
         for channel in range(patches.shape[1]):
             flat = patches[:, channel].reshape(len(patches), -1).astype(np.float64)
-            even, odd, blob = (flat @ part for part in self.bank_)
+            even, odd, blob = (flat @ kernel for kernel in self.bank_)
             energy = np.sqrt(even**2 + odd**2 + EPS)
-            found += [even, odd, blob, abs(even), abs(odd), abs(blob), energy]
-        return np.concatenate(found, axis=1)
+            features += [even, odd, blob, abs(even), abs(odd), abs(blob), energy]
+        return np.concatenate(features, axis=1)
 
     def _patches(self, images, place):
         """What is seen at a place; beyond the border lies the mean."""
@@ -245,12 +245,12 @@ class EnergyTwin(Regression):
             yield tuple(place), np.flatnonzero((self.place_ == place).all(axis=1))
 
     def _respond(self, images) -> np.ndarray:
-        found = np.empty((len(images), len(self.bias_)))
+        drive = np.empty((len(images), len(self.bias_)))
         for place, units in self._by_place():
             x = self._features(self._patches(images, place))
-            found[:, units] = x @ self.weights_[:, units] + self.bias_[units]
+            drive[:, units] = x @ self.weights_[:, units] + self.bias_[units]
         del self._padded
-        return np.logaddexp(0, 4 * found) / 4 if self.rates_ else found
+        return np.logaddexp(0, 4 * drive) / 4 if self.rates_ else drive
 
     def predict(self, stimuli) -> np.ndarray:
         """Responses (n, n_units) in units of the training standard deviation."""
@@ -268,7 +268,7 @@ class _Centred:
     def __init__(self, twin):
         import torch
 
-        self.filters = [torch.as_tensor(part.astype(np.float32)) for part in twin.bank_]
+        self.filters = [torch.as_tensor(kernel.astype(np.float32)) for kernel in twin.bank_]
         self.weights = torch.as_tensor(twin.weights_.astype(np.float32))
         self.bias = torch.as_tensor(twin.bias_.astype(np.float32))
         self.stimulus_shape = (twin.shape_[0], twin.side_, twin.side_)
@@ -280,13 +280,13 @@ class _Centred:
     def __call__(self, x):
         import torch
 
-        found = []
+        features = []
         for channel in range(x.shape[1]):
             flat = x[:, channel].reshape(len(x), -1)
-            even, odd, blob = (flat @ part.to(x) for part in self.filters)
+            even, odd, blob = (flat @ kernel.to(x) for kernel in self.filters)
             energy = (even**2 + odd**2 + EPS).sqrt()
-            found += [even, odd, blob, even.abs(), odd.abs(), blob.abs(), energy]
-        drive = torch.cat(found, dim=1) @ self.weights.to(x) + self.bias.to(x)
+            features += [even, odd, blob, even.abs(), odd.abs(), blob.abs(), energy]
+        drive = torch.cat(features, dim=1) @ self.weights.to(x) + self.bias.to(x)
         return torch.nn.functional.softplus(4 * drive) / 4 if self.rates else drive
 
 

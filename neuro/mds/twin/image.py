@@ -226,15 +226,15 @@ class Twin(Regression):
         shape = (len(x), *self.state_["readout.mu"].shape)
         return features, torch.randn(shape, device=x.device)
 
-    def _readout(self, features, place, part=slice(None)):
+    def _readout(self, features, place, units=slice(None)):
         """Rates of a slice of units."""
         state = self.state_
         return readout(
             features,
-            state["readout.weights"][:, part],
-            state["readout.bias"][part],
-            state["readout.mu"][part].clamp(-1, 1),
-            None if place is None else state["readout.log_sigma"][part].exp() * place[:, part],
+            state["readout.weights"][:, units],
+            state["readout.bias"][units],
+            state["readout.mu"][units].clamp(-1, 1),
+            None if place is None else state["readout.log_sigma"][units].exp() * place[:, units],
         )
 
     def _forward(self, x):

@@ -163,12 +163,12 @@ def _head(head) -> dict:
     if "feature_sharing_index" in head:
         weights = weights[:, head["feature_sharing_index"].long()]
     head_arrays = {"weights": weights}
-    place = head.get("mu", head.get("grid"))
-    if place is not None:
-        place = place.reshape(-1, 2)
+    points = head.get("mu", head.get("grid"))
+    if points is not None:
+        points = points.reshape(-1, 2)
         if "grid_sharing_index" in head:
-            place = place[head["grid_sharing_index"].long()]
-        head_arrays["mu"] = place
+            points = points[head["grid_sharing_index"].long()]
+        head_arrays["mu"] = points
         head_arrays["pooled"] = "grid" in head
     else:
         steps: dict = {}
@@ -252,21 +252,21 @@ def positions(network, options):
 
     head = network.readouts[options.session]
     if "mu" in head:
-        place = head["mu"]
+        points = head["mu"]
     else:
-        place = head["source"].to(head["weights"].dtype)
+        points = head["source"].to(head["weights"].dtype)
         for k, step in enumerate(head["steps"]):
-            place = F.linear(F.elu(place) if k else place, step["weight"], step.get("bias"))
-        place = torch.tanh(place) if options.final_tanh else place
-    place = place.clamp(-1, 1)
+            points = F.linear(F.elu(points) if k else points, step["weight"], step.get("bias"))
+        points = torch.tanh(points) if options.final_tanh else points
+    points = points.clamp(-1, 1)
     if options.shifter:
         steps = network.shifters[options.session]
         first = steps[min(steps)]["weight"]
         shift = first.new_zeros(1, first.shape[1])
         for k in sorted(steps):
             shift = torch.tanh(F.linear(shift, steps[k]["weight"], steps[k].get("bias")))
-        place = place + shift
-    return place
+        points = points + shift
+    return points
 
 
 def read(network, outputs, options, place):

@@ -31,9 +31,9 @@ def ridge(x, y, x_check, y_check, penalties=PENALTIES):
     seen : ndarray, shape (n_units,)
         Correlation with the validation part of the fit that had not seen it.
     """
-    every, known = np.concatenate([x, x_check]), np.concatenate([y, y_check])
-    rows, check = np.arange(len(x)), np.arange(len(x), len(every))
-    return by_units(every, lambda part: known[:, part], known.shape[1], rows, check, penalties)
+    x_all, y_all = np.concatenate([x, x_check]), np.concatenate([y, y_check])
+    rows, check = np.arange(len(x)), np.arange(len(x), len(x_all))
+    return by_units(x_all, lambda units: y_all[:, units], y_all.shape[1], rows, check, penalties)
 
 
 def by_units(x, y, n_units, rows, check, penalties=PENALTIES, refit=True):
@@ -44,18 +44,18 @@ def by_units(x, y, n_units, rows, check, penalties=PENALTIES, refit=True):
     """
     levels = np.empty((len(penalties), n_units))
     x_rows, x_check = x[rows], x[check]
-    for part in slices(n_units):
-        known = y(part)
-        path = RidgePath(x_rows, known[rows])
+    for units in slices(n_units):
+        responses = y(units)
+        path = RidgePath(x_rows, responses[rows])
         for number, penalty in enumerate(penalties):
             weights, bias = path.solve(penalty * _unit(path, x))
-            levels[number, part] = unit_correlation(x_check @ weights + bias, known[check])
+            levels[number, units] = unit_correlation(x_check @ weights + bias, responses[check])
     pick = first_best(levels.mean(axis=1).tolist())
     used = np.concatenate([rows, check]) if refit else rows
     weights, bias = np.empty((x.shape[1], n_units)), np.empty(n_units)
-    for part in slices(n_units):
-        path = RidgePath(x[used], y(part)[used])
-        weights[:, part], bias[part] = path.solve(penalties[pick] * _unit(path, x))
+    for units in slices(n_units):
+        path = RidgePath(x[used], y(units)[used])
+        weights[:, units], bias[units] = path.solve(penalties[pick] * _unit(path, x))
     return weights, bias, float(penalties[pick]), levels[pick]
 
 
@@ -77,11 +77,11 @@ def scaled(responses, scale, mean=None):
 
 def mean_and_sd(responses, rows) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of every unit over some rows."""
-    found = []
-    for part in slices(responses.shape[1]):
-        values = np.asarray(responses[:, part], np.float64)[rows]
-        found.append((values.mean(axis=0), values.std(axis=0)))
-    mean, sd = (np.concatenate(values) for values in zip(*found))
+    moments = []
+    for units in slices(responses.shape[1]):
+        values = np.asarray(responses[:, units], np.float64)[rows]
+        moments.append((values.mean(axis=0), values.std(axis=0)))
+    mean, sd = (np.concatenate(values) for values in zip(*moments))
     return mean, sd
 
 
