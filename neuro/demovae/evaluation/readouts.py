@@ -117,9 +117,10 @@ def prepared(columns, demo_tr, demo_te, squares=True) -> list[tuple]:
     """
     out = []
     for column in parse_columns(columns, demo_te):
-        known = [~missing(table[column.name], column.type) for table in (demo_tr, demo_te)]
-        for name, *values in _targets(column, demo_tr, demo_te, *known, squares):
-            out.append((name, column.type, *known, *values))
+        known_tr = ~missing(demo_tr[column.name], column.type)
+        known_te = ~missing(demo_te[column.name], column.type)
+        for name, y_tr, y_te in _targets(column, demo_tr, demo_te, known_tr, known_te, squares):
+            out.append((name, column.type, known_tr, known_te, y_tr, y_te))
     return out
 
 
