@@ -17,7 +17,7 @@ FASTEST_HZ = 300.0
 FEW = 5
 """Fewer spikes may be at the same times by chance, in whole ms."""
 PER_CPU_S = 2.5e10
-"""Products of the curvature of one-hot edges per CPU second, as docs/hmmglm/scale.md measured them."""
+"""Products of the curvature of one-hot edges per CPU second, measured in docs/hmmglm/scale.md."""
 SLOW_S = 60.0
 """CPU seconds of an iteration from which one-hot edges get a line."""
 NAMED = 5
