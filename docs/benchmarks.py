@@ -130,6 +130,12 @@ COMPARISONS = (
             ("held-out log-likelihood below the truth", "below the truth", "nats per bin"),
         )
     ),
+    Comparison(
+        "hmmglm",
+        "one-state GLM of 20 neurons, 60,000 bins, to one held-out log-likelihood",
+        *("hmmglm_onestate", ("one state, no ridge", "neuro"), ("NeMoS",), "CPU s"),
+        peer_name="NeMoS 0.2.8, L-BFGS, compilation excluded",
+    ),
     *(
         Comparison(
             "mds",
