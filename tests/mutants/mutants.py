@@ -87,6 +87,7 @@ class Reached:
             r"^ *([\d.]+)s \w+ +(tests/.*)$", (folder / "log").read_text(), re.MULTILINE
         ):
             self.seconds[test] += float(took)
+        self.in_file: dict[str, list[str]] = defaultdict(list)
         # lines of each file and of all files that a test reaches
         self.lines: Counter = Counter()
         self.of_file: dict[str, dict[str, int]] = defaultdict(dict)
@@ -94,15 +95,24 @@ class Reached:
         query += " join context on context.id = context_id where context like 'tests/%'"
         with contextlib.closing(sqlite3.connect(folder / "lines")) as rows:
             for path, context, packed in rows.execute(query):
-                test, bits = context.rsplit("|", 1)[0], int.from_bytes(packed, "little")
-                name = path[path.rindex("/neuro/") + 1 :]
-                self.of_file[name][test] = self.of_file[name].get(test, 0) | bits
+                test, phase = context.rsplit("|", 1)
+                bits, name = int.from_bytes(packed, "little"), path[path.rindex("/neuro/") + 1 :]
+                # what a fixture made for the first test of a file serves the others as well
+                for user in self.users(test) if phase == "setup" else [test]:
+                    self.of_file[name][user] = self.of_file[name].get(user, 0) | bits
         for name, tests in self.of_file.items():
             for test, bits in tests.items():
                 self.lines[test] += bits.bit_count()
                 self.lines[test, name] = bits.bit_count()
         if not self.lines:
             raise SystemExit(f"{folder / 'lines'}: no test reaches any line; measure anew")
+
+    def users(self, test: str) -> list[str]:
+        """Tests of the same file."""
+        if not self.in_file:
+            for name in self.seconds:
+                self.in_file[name.split("::")[0]].append(name)
+        return self.in_file[test.split("::")[0]] or [test]
 
     def reaching(self, mutant: Mutant) -> tuple[list[str], list[str]]:
         """Tests that reach the line, and its file; of compiled lines the tests of the folder."""
@@ -219,17 +229,16 @@ def worker(number: int, todo, done, limit: int, reached: Reached) -> None:
 
 def table(results) -> str:
     """Kill rates per room, then the survivors."""
-    drawn, killed = Counter(), Counter()
+    drawn, killed, late = Counter(), Counter(), Counter()
     for mutant, verdict, _ in results:
-        room = mutant.path.split("/")[1]
-        drawn[room] += 1
-        killed[room] += verdict.startswith("noticed")
-    lines = ["| room | mutants | noticed | share |", "|---|---|---|---|"]
-    for room in sorted(drawn):
+        for room in (f"`{mutant.path.split('/')[1]}`", "all"):
+            drawn[room] += 1
+            killed[room] += verdict.startswith("noticed")
+            late[room] += verdict == "survived: time"
+    lines = ["| room | mutants | noticed | share | beyond the limit |", "|---|---|---|---|---|"]
+    for room in sorted(drawn, key=lambda name: (name == "all", name)):
         share = f"{100 * killed[room] / drawn[room]:.0f} %"
-        lines.append(f"| `{room}` | {drawn[room]} | {killed[room]} | {share} |")
-    total = f"{100 * sum(killed.values()) / max(1, len(results)):.0f} %"
-    lines.append(f"| all | {len(results)} | {sum(killed.values())} | {total} |")
+        lines.append(f"| {room} | {drawn[room]} | {killed[room]} | {share} | {late[room]} |")
     lines += ["", "Survivors:", ""]
     lines += [
         f"- {m} ({verdict})" for m, verdict, _ in results if not verdict.startswith("noticed")
