@@ -127,6 +127,14 @@ def test_a_score_that_measures_removal_is_what_a_grid_search_sees(tables, column
         DemoVAE(scoring="both ways").fit(X, demographics=people)
 
 
+def test_removal_is_scored_on_folds_of_the_seed(tables, columns):
+    X, people = tables
+    scores = [
+        removal_score(X.to_numpy()[:80, :8], people[:80], columns, None, k) for k in (0, 1, 1)
+    ]
+    assert scores[0] != scores[1] == scores[2]
+
+
 def test_the_kind_of_a_connectome_is_learned_at_fit(small, columns):
     people = small.participants
     given = {
