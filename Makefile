@@ -117,7 +117,7 @@ container-test: $(STAMP) ## the steps of the Dockerfile in a root file system of
 	python -m pytest -m slow tests/workflow/test_container_steps.py -k "$(ONLY)"
 
 chaos: $(STAMP) ## break small studies in a random sample of ways, start again and compare (SEED=N)
-	python tests/chaos/chaos.py --seed $(SEED) --minutes $(or $(MINUTES),8)
+	python tests/chaos/chaos.py --seed $(SEED) --minutes $(or $(MINUTES),8) $(addprefix --without ,$(WITHOUT))
 
 constraints: ## make a new constraints.txt in a clean environment
 	rm -rf .venv-lock

@@ -414,6 +414,7 @@ def chosen(options) -> list[tuple[str, str, str]]:
     cases = all_cases(studies)
     cases = [case for case in cases if not options.rule or case[1] in options.rule]
     cases = [case for case in cases if not options.fault or case[2] in options.fault]
+    cases = [case for case in cases if case[2] not in (options.without or ())]
     if os.geteuid() != 0:
         cases = [case for case in cases if case[2] != "full disk"]
         print("full disk: left out, a file system of its own needs root")
@@ -456,6 +457,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--only", choices=STUDIES, action="append", help="cases of these studies")
     parser.add_argument("--rule", action="append", help="cases of these rules")
     parser.add_argument("--fault", choices=FAULTS, action="append")
+    parser.add_argument("--without", choices=FAULTS, action="append", help="faults to leave out")
     parser.add_argument("--workers", type=int, default=2, help="cases at once")
     parser.add_argument("--work", type=Path, help="folder that keeps the finished studies")
     parser.add_argument("--out", type=Path, help="write the table there")

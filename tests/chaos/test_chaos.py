@@ -61,7 +61,8 @@ def test_a_lie_is_seen(tmp_path):
 
 
 def draw(seed, **options):
-    given = {"all": False, "only": None, "rule": None, "fault": None, "seed": seed}
+    given = {"all": False, "only": None, "rule": None, "fault": None, "without": None}
+    given["seed"] = seed
     return chaos.chosen(argparse.Namespace(**given | options))
 
 
@@ -71,6 +72,7 @@ def test_a_seed_draws_the_same_studies_and_cases():
     faults = len(chaos.FAULTS) - (os.geteuid() != 0)
     rules = sum(map(len, chaos.RULES.values()))
     assert len(draw(3, all=True)) == rules * faults
+    assert "memory" not in {fault for *_, fault in draw(3, all=True, without=["memory"])}
     assert draw(3, rule=["mds_select"], fault=["kill"]) == [("cells", "mds_select", "kill")]
 
 
