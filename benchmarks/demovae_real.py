@@ -35,7 +35,7 @@ Z95 = 1.645
 """An upper bound lies so many standard errors above its figure."""
 
 
-def closed_form(train, size, mode="linear"):
+def autoencoder(train, size, mode="linear"):
     """The autoencoder of some people, by default its closed form."""
     own = {**settings(), "latent_dim": size, "mode": mode, "unseen": "mean", "missing": "impute"}
     return fit_cohort(estimator(own, train.columns, 0), train)
@@ -98,7 +98,7 @@ def samples():
             told = test.demographics
             draws = {"full_rank": drawer(train, "full_rank", None, LATENTS)}
             if "planted" in words:
-                draws["model"] = drawer(train, "model", closed_form(train, LATENTS), LATENTS)
+                draws["model"] = drawer(train, "model", autoencoder(train, LATENTS), LATENTS)
             made = {kind: (draw(told, 1), told) for kind, draw in draws.items()}
             made |= {"people of the fit (null)": (train.edges, train.demographics)}
             for kind, (edges, rows) in made.items():
@@ -135,7 +135,7 @@ def attacked(train, others, strangers, size, n_released):
     lines = []
     parties = (train, others, *strangers)
     groups = [(people.edges, people.demographics) for people in parties]
-    model = closed_form(train, size)
+    model = autoencoder(train, size)
     for sampler in ("full_rank", "model"):
         kept = released(drawer(train, sampler, model, size), train, max(n_released, 10 * size))
         arguments = (kept, n_released, size)
@@ -149,7 +149,7 @@ def attacked(train, others, strangers, size, n_released):
             what = "weights of the closed form" if row.attack == "weights" else sampler
             chance = empty[row.attack, row.n_released]
             lines.append([what, row.n_released or "-", *interval(row._asdict()), f"{chance:.3f}"])
-    model = closed_form(train, size, "network")
+    model = autoencoder(train, size, "network")
     rows = [attacks.attack_weights(model, *pair) for pair in (groups[:2], groups[2:])]
     last = ["weights of the network", "-", *interval(rows[0]), f"{rows[1]['auc']:.3f}"]
     return [*lines, last]

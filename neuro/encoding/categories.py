@@ -15,7 +15,7 @@ class Categories:
 
     def _logits(self, features):
         """Logits, (n, n_classes), of features where the backbone is."""
-        raise NotImplementedError
+        raise NotImplementedError("a judge says how features become logits")
 
     def predict_proba(self, images, batch=256) -> np.ndarray:
         """Probability of each category.

@@ -29,7 +29,7 @@ class Backbone:
         self.details: dict = {}
 
     def _features(self, x):
-        raise NotImplementedError
+        raise NotImplementedError("a backbone says what its features are")
 
     def features(self, images):
         """Features of a batch.

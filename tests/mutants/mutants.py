@@ -87,7 +87,9 @@ class Reached:
             r"^ *([\d.]+)s \w+ +(tests/.*)$", (folder / "log").read_text(), re.MULTILINE
         ):
             self.seconds[test] += float(took)
-        self.in_file: dict[str, list[str]] = defaultdict(list)
+        in_file: dict[str, list[str]] = defaultdict(list)
+        for test in self.seconds:
+            in_file[test.split("::")[0]].append(test)
         # lines of each file and of all files that a test reaches
         self.lines: Counter = Counter()
         self.of_file: dict[str, dict[str, int]] = defaultdict(dict)
@@ -98,7 +100,8 @@ class Reached:
                 test, phase = context.rsplit("|", 1)
                 bits, name = int.from_bytes(packed, "little"), path[path.rindex("/neuro/") + 1 :]
                 # what a fixture made for the first test of a file serves the others as well
-                for user in self.users(test) if phase == "setup" else [test]:
+                others = in_file[test.split("::")[0]] if phase == "setup" else []
+                for user in others or [test]:
                     self.of_file[name][user] = self.of_file[name].get(user, 0) | bits
         for name, tests in self.of_file.items():
             for test, bits in tests.items():
@@ -106,13 +109,6 @@ class Reached:
                 self.lines[test, name] = bits.bit_count()
         if not self.lines:
             raise SystemExit(f"{folder / 'lines'}: no test reaches any line; measure anew")
-
-    def users(self, test: str) -> list[str]:
-        """Tests of the same file."""
-        if not self.in_file:
-            for name in self.seconds:
-                self.in_file[name.split("::")[0]].append(name)
-        return self.in_file[test.split("::")[0]] or [test]
 
     def reaching(self, mutant: Mutant) -> tuple[list[str], list[str]]:
         """Tests that reach the line, and its file; of compiled lines the tests of the folder."""

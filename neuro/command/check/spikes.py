@@ -149,10 +149,8 @@ def beside(section, name, path, data) -> tuple[list[str], list[str]]:
         return [], []
     paths = files(section["sets"][name])
     if isinstance(data, CountData):
-        starts, lengths = (
-            [0.0] * len(data.sequences),
-            [len(sequence) for sequence in data.sequences],
-        )
+        starts = [0.0] * len(data.sequences)
+        lengths = [len(sequence) for sequence in data.sequences]
         bin_s = data.bin_s
     else:
         bin_s = section["bin_s"]

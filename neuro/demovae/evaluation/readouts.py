@@ -346,10 +346,11 @@ def _nearest_level(path, code, weight) -> np.ndarray:
 def _machine(Z, y, Z_new, groups=None):
     """Level of each row by an RBF machine; all its fits share one matrix of similarities."""
     from sklearn import config_context
+    from sklearn.metrics.pairwise import rbf_kernel
 
     levels, code = np.unique(y.astype(str), return_inverse=True)
     gamma = 1.0 / max(float((Z**2).sum() / len(Z)), 1e-12)
-    alike, alike_new = _similarity(Z, Z, gamma), _similarity(Z_new, Z, gamma)
+    alike, alike_new = rbf_kernel(Z, gamma=gamma), rbf_kernel(Z_new, Z, gamma=gamma)
     fold = sorted_folds(y, INNER, groups)
     scores = []
     with config_context(assume_finite=True, skip_parameter_validation=True):
@@ -362,12 +363,6 @@ def _machine(Z, y, Z_new, groups=None):
             scores.append(metric(code, guess, "categorical"))
         final = _support(alike, code, SVM_C[int(np.argmax(scores))])
         return levels[final(alike)], levels[final(alike_new)]
-
-
-def _similarity(A, B, gamma) -> np.ndarray:
-    """exp(-gamma squared distance) of each row of A to each of B."""
-    away = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T
-    return np.exp(-gamma * np.maximum(away, 0))
 
 
 def _support(alike, code, cost):
