@@ -158,6 +158,14 @@ def test_bad_participants_tables(change, message):
     assert all("\n" not in line for line in caught.value.problems)
 
 
+def test_of_a_wide_table_twelve_columns_are_named():
+    table = people().drop(columns="site")
+    table = table.reindex(columns=[*table.columns, *"abcdefghijklm"])
+    with pytest.raises(InputProblem, match="no column 'site'; found") as caught:
+        select_subjects(table)
+    assert caught.value.problems[0].split("found ")[1].split(", ") == list(table.columns[:12])
+
+
 def test_all_problems_come_at_once():
     table = people().assign(site=None)
     table.loc[5, "dx"] = 2

@@ -54,6 +54,8 @@ def test_nodes_are_what_the_runs_share(tmp_path, models):
     other = mask(tmp_path / "o.dscalar.nii", surfaces.axis(subdivisions=1, wall=4, n_voxels=6))
     with pytest.raises(InputProblem, match="use one space for all"):
         join_nodes([*paths, other], "all")
+    alone, share = join_nodes(paths[:1], "all")
+    assert np.array_equal(np.flatnonzero(~alone.inside), [3, 10]) and (share == 1).all()
     none = mask(tmp_path / "n.dscalar.nii", models, range(len(models)))
     with pytest.raises(InputProblem, match="no grayordinate is covered by all 2 runs"):
         join_nodes([paths[0], none], "all")

@@ -239,6 +239,7 @@ def test_a_parcel_is_the_mean_of_its_grayordinates(tmp_path, models, series):
     found = parcels.transform(series)
     live = (series != series[:1]).any(axis=0)
     assert parcels.labels_ == ["area1", "area2", "area3", "area4"]
+    assert parcels.describe()["AtlasFile"] == "a.dlabel.nii"
     places = gray.coordinates_mm(models, surfaces.meshes())
     for number in range(4):
         members = np.flatnonzero((labels == number + 1) & live)

@@ -41,6 +41,13 @@ def test_equals_the_definition_bin_by_bin():
         np.testing.assert_allclose(got[t], want)
 
 
+@pytest.mark.parametrize("n_bins", [1, 2, 3])
+def test_a_sequence_shorter_than_the_filter_has_what_it_has(n_bins):
+    counts = np.arange(1.0, n_bins + 1)[:, None]
+    past = history(counts, np.ones(5))[:, 0]
+    assert past.tolist() == [0.0, 1.0, 3.0][:n_bins]
+
+
 def test_the_present_bin_never_enters():
     counts = np.zeros((10, 2))
     counts[4, 0] = 1

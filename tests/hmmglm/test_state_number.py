@@ -65,6 +65,21 @@ def test_the_planted_number_is_chosen():
     assert found.curve["bits_per_spike"].loc[found.curve["model"] == "homogeneous"].item() == 0
 
 
+def test_starts_of_the_search_follow_the_seed():
+    counts = list(switching_glm(4, 60, 3, 2, random_state=1).counts)
+
+    def states_without_couplings(seed):
+        table = selection.select_states(
+            counts, (2,), ("plain",), n_folds=2, n_starts=1, seed=seed
+        ).table
+        rows = table[table["model"] == "poisson_hmm"]
+        assert len(rows) == 2
+        return rows["test_ll_per_bin"].tolist()
+
+    assert states_without_couplings(0) == states_without_couplings(0)
+    assert states_without_couplings(0) != states_without_couplings(1)
+
+
 def table_of(scores):
     """Sweep rows of one model from scores by (k, fold)."""
     rows = [

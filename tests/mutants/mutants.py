@@ -179,7 +179,8 @@ def judge(copy: Path, mutant: Mutant, limit: int, reached: Reached | None = None
     target.write_text(mutant.apply(source))
     process = multiprocessing.get_context("fork").Process(target=child, args=(copy, batches))
     process.start()
-    while process.is_alive() and cpu_seconds(process.pid) < limit:
+    end = time.monotonic() + 4 * limit  # programs that still run are not counted above
+    while process.is_alive() and cpu_seconds(process.pid) < limit and time.monotonic() < end:
         process.join(1)
     late = process.is_alive()
     with contextlib.suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
 """Gaps of one neuron cost that neuron; events belong to their recordings; names to neurons."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -192,3 +193,23 @@ def test_traces_that_never_rise_above_their_noise_are_one_line(tmp_path):
     settings["ntf"]["affinity"]["snr_min"] = 0
     tensor = stage.make_tensor("recordings", items, settings["ntf"], None, tmp_path / "b.npy")
     assert tensor.values.any()
+
+
+@pytest.mark.parametrize("alignment", ["auto", "task"])
+def test_runs_share_a_clock_only_where_the_settings_say_task(tmp_path, alignment):
+    from neuro.config import resolve
+    from neuro.io.recordings.reader import Recording
+    from neuro.ntf import stage
+
+    settings = {"data": {"kind": "simulated"}, "ntf": {"sources": ["fmri"]}}
+    settings["ntf"]["time_alignment"] = alignment
+    resolve(settings)
+    rng = np.random.default_rng(0)
+    items = [
+        Recording(name, rng.standard_normal((200, 4)), 0.5, list("abcd"), None, name)
+        for name in ("sub-01", "sub-02")
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        tensor = stage.make_tensor("fmri", items, settings["ntf"], None, tmp_path / "a.npy")
+    assert tensor.time_alignment == {"auto": "none", "task": "task"}[alignment]

@@ -97,6 +97,12 @@ def test_guided_bars_show_guided_images(summary, monkeypatch):
     labels = [group.get_label() for group in axes.containers]
     assert labels == ["guided", "unguided"]
     assert braindive.categories(summary.assign(J=np.nan)) == []
+    many = summary.loc[summary.index.repeat(20)].reset_index(drop=True)
+    many["objective"] = [f"region {k}" for k in range(len(many))]
+    # a line of text needs a sixth of an inch
+    assert (
+        one(monkeypatch, braindive.categories, many).axes[0].figure.get_figheight() > len(many) / 6
+    )
 
 
 @pytest.fixture

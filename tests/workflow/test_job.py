@@ -43,6 +43,7 @@ def test_a_log_starts_with_what_is_run_and_ends_with_the_time(task):
     assert found[0].startswith("neuro ") and found[0].endswith("rule adhd_graph")
     assert {"inputs: ['a.nii.gz']", "seed: 3", "threads: 1"} <= set(found)
     assert found[-2] == "done well" and found[-1].startswith("done in ")
+    assert 0 <= float(found[-1].split()[2]) < 60
 
 
 def test_a_mistake_of_the_user_is_one_line_and_its_stack_is_in_the_log(task, capsys):
