@@ -129,6 +129,24 @@ def test_settings_that_spoil_a_run_are_found_without_reading_a_voxel(here, capsy
     assert any(line in found for found in err), err
 
 
+def test_the_degree_of_athenas_polynomials_needs_no_more_than_the_run(here, capsys):
+    datasets.tiny(here / "prep", ["01"])
+    settings(fmri={"strategy": "athena"})
+    code, _, err = check(capsys)
+    assert (code, err) == (0, [])
+
+
+def test_region_tables_of_xcpd_come_before_its_surfaces(here, capsys):
+    datasets.xcpd(here / "prep", n_subjects=1, images=False)
+    table = datasets.file_of(here / "prep", "01", "_timeseries.tsv")
+    # not even opened
+    (table.parent / "sub-01_task-rest_space-fsLR_den-91k_desc-denoised_bold.dtseries.nii").touch()
+    settings()
+    code, out, err = check(capsys)
+    assert (code, err) == (0, [])
+    assert any("sub-01_task-rest" in line and line.endswith("ok") for line in out), out
+
+
 def test_headers_without_interval_or_voxel_size_are_told_together(here, capsys):
     import nibabel
     import numpy as np

@@ -1,6 +1,7 @@
 """Sidecars and data set descriptions: hash of the settings, checksums, no place of a machine."""
 
 import copy
+import email.message
 import hashlib
 import json
 import os
@@ -89,3 +90,15 @@ def test_a_file_that_was_just_written_is_read_again(tmp_path):
             os.utime(source, ns=(stamp, stamp))
             found.append(provenance.checksum(source))
         assert (found[0] == found[1]) == remembered
+
+
+def test_the_address_of_the_code_is_what_the_package_states(monkeypatch):
+    stated = email.message.Message()
+    monkeypatch.setattr(provenance.metadata, "metadata", lambda name: stated)
+    provenance.code_url.cache_clear()
+    assert provenance.code_url() == "n/a"
+    stated["Project-URL"] = "Source, https://example.org/a,b"
+    stated["Project-URL"] = "Docs, https://example.org/docs"
+    provenance.code_url.cache_clear()
+    assert provenance.code_url() == "https://example.org/a,b"
+    provenance.code_url.cache_clear()
