@@ -119,6 +119,7 @@ def test_a_run_is_a_slice_and_a_carpet_of_what_its_mask_holds(tmp_path, monkeypa
     slice_, carpet = pictures.panels(load_bold(bold, tr=2.0), mask)
     assert slice_.values.shape == (6, 6) and carpet.values.shape[0] == 16
     assert carpet.name.startswith("260 volumes") and carpet.across == "time (s)"
+    assert carpet.extent == 520.0
     assert pictures.panels(load_bold(bold, tr=2.0))[1].values.shape[0] == 36
 
 

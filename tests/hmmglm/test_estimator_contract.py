@@ -83,6 +83,18 @@ def test_screened_starts_are_the_same_starts_and_keep_the_best(truth):
     assert [start["seed"] for start in fitted.starts_] == [seeds[number] for number in kept]
 
 
+def test_numbers_of_steps_that_an_inner_split_chose_are_those_used(truth, monkeypatch):
+    from neuro.hmmglm.em import starts
+
+    chosen = iter([3, 5, 7])
+    monkeypatch.setattr(starts.tuning, "best_stop", lambda problem, fit: next(chosen))
+    model = small(stop="tuned", max_iter=40)
+    problem = model.problem(list(truth.counts[:4]))
+    found = starts.choose_penalties(problem, model.recipe(), ["plain", "gaussian", "onehot"], [0])
+    used = {name: penalty.of(problem).max_iter for name, penalty in found.items()}
+    assert used == {"plain": 3, "gaussian": 5, "onehot": 7}
+
+
 def test_screening_drops_what_gets_stuck():
     from neuro.hmmglm.em.starts import fit_starts, screen
 

@@ -79,3 +79,25 @@ def test_log_k_moves_the_objective_and_nothing_else():
     means = np.random.default_rng(0).random((4, 4))
     plain = np.log(np.exp(means / 1.6).diagonal() / np.exp(means / 1.6).sum(axis=1))
     np.testing.assert_allclose(objective(means, 1.6), plain + np.log(4))
+
+
+def test_the_estimator_of_the_stage_has_its_settings():
+    from neuro.mds import stage
+
+    given = {
+        "preset": "paper",
+        "n_clusters_init": 7,
+        "temperature": 0.3,
+        "norm": 9.0,
+        "clip": 1.5,
+        "eta": 4.0,
+        "min_size": 6,
+        "n_restarts": 13,
+        "subsample": 0.7,
+        "k_ladder": (2, 5),
+        "device": "cpu",
+    }
+    made = stage.model(given | {"k_ladder": [2, 5]}, 21).get_params()
+    assert {name: made[name] for name in given} == given and made["random_state"] == 21
+    auto = stage.model(given | {"norm": None, "clip": None}, 0)
+    assert (auto.norm, auto.clip) == ("auto", "auto")

@@ -176,6 +176,20 @@ def test_an_input_that_changes_under_the_job_is_one_line(real, capsys, what):
     assert not record.path_of(real.log[0]).exists()
 
 
+def test_of_several_inputs_that_change_the_others_are_counted(real, capsys):
+    names = ["a.tsv", "b.tsv", "c.tsv"]
+    for name in names:
+        Path(name).write_text(name)
+    real.input = names
+    with pytest.raises(SystemExit), job.run(real):
+        for name in names:
+            Path(name).unlink()
+    assert "a.tsv and 2 more: vanished while the job read it" in capsys.readouterr().err
+    with pytest.raises(SystemExit), job.run(real):
+        raise AssertionError
+    assert "a.tsv and 2 more: vanished before the job read it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("shared", "mode"), [(False, 0o640), (True, 0o644)])
 def test_results_are_not_for_everybody(real, shared, mode):
     real.config = {"execution": {"seed": 0, "shared_results": shared}}
