@@ -1,6 +1,7 @@
 """Folders as people have them: half precision, hub caches, single files, few steps, other sizes."""
 
 import json
+import os
 import shutil
 import struct
 
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from neuro.braindive import BrainGuidedSampler, DiffusersSD, DiffusersSDXL
 from neuro.braindive.diffusion import few_steps
-from neuro.braindive.diffusion.folder import check_model, loaded_bytes, weights_hash
+from neuro.braindive.diffusion.folder import check_model, loaded_bytes, offline, weights_hash
 from neuro.braindive.diffusion.generator import GUIDANCE, guidance_embedding
 from neuro.io.formats.hub import snapshot
 from neuro.io.problems import InputProblem
@@ -258,3 +259,12 @@ def test_models_of_few_steps_are_guided_with_their_own(kind, tmp_path, make_sd, 
     np.testing.assert_allclose(alone.images[0], batch.images[1], atol=1e-4)
     assert np.abs(batch.images[0] - batch.unguided[0]).max() > 1e-4
     assert np.array_equal(sampler.sample([5]).images, alone.images)
+
+
+def test_libraries_are_offline_only_while_weights_are_read(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.delenv("DIFFUSERS_OFFLINE", raising=False)
+    with pytest.raises(ZeroDivisionError), offline():
+        assert os.environ["HF_HUB_OFFLINE"] == os.environ["DIFFUSERS_OFFLINE"] == "1"
+        raise ZeroDivisionError
+    assert os.environ["HF_HUB_OFFLINE"] == "0" and "DIFFUSERS_OFFLINE" not in os.environ

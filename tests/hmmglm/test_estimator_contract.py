@@ -267,6 +267,8 @@ def test_samples_have_the_modelled_rates(truth, link):
     model = small("gaussian", link=link, bias="per_state").fit(list(truth.counts))
     counts, states = model.sample(3000, 6, random_state=0)
     assert counts.dtype == np.int64 and set(np.unique(states)) == {0, 1}
+    assert np.array_equal(model.sample(3000, 6, random_state=0)[0], counts)
+    assert not np.array_equal(model.sample(3000, 6, random_state=1)[0], counts)
     np.testing.assert_allclose(counts.mean(axis=(0, 1)), model.rates_, rtol=0.15)
     share = np.bincount(states.ravel(), minlength=2) / states.size
     np.testing.assert_allclose(share, model.occupancy_, atol=0.1)

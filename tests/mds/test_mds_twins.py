@@ -142,6 +142,8 @@ def test_a_checkpoint_of_others_gives_the_same_numbers(twin, tmp_path):
     want = twin.predict(DATA["stimuli"][:7])
     np.testing.assert_allclose(other.predict(x), want, rtol=1e-5, atol=1e-6)
     other.fit(DATA["stimuli"], DATA["responses"], DATA["tier"])
+    training = DATA["responses"][DATA["tier"] == "train"]
+    np.testing.assert_allclose(other.scale_, [np.std(unit) for unit in training.T], rtol=1e-6)
     back, _ = twin_files.load(twin_files.save(tmp_path / "d.pt", other))
     np.testing.assert_allclose(back.predict(x), other.predict(x))
 
