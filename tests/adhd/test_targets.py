@@ -197,6 +197,19 @@ def test_the_target_is_no_covariate_of_itself(cohort, found):
     assert any("not in adhd.protect here" in row["reason"] for row in found[2])
 
 
+@pytest.mark.parametrize("name", ["age", "subtype"])
+def test_every_learner_draws_by_the_seed(cohort, name):
+    table, people, _ = cohort
+    target, _ = judge.read_target(people, name, "auto", 4, "s")
+    seeds = {
+        (name, key): value
+        for name, model, *_ in judge.inputs(table, people, target, SETTINGS, 17)
+        for key, value in model.get_params(deep=True).items()
+        if key.endswith("random_state")
+    }
+    assert set(seeds.values()) <= {17} and (seeds or name == "age")
+
+
 def test_targets_of_test_people_play_no_part_and_nobody_is_on_both_sides(cohort):
     table, people, folds = cohort
     other = people.copy()

@@ -162,3 +162,17 @@ def test_the_ratio_of_signal_and_noise_is_recovered_and_gives_the_ceiling():
     assert np.allclose(ceiling_of(found, np.full(3000, 3)), noise_ceiling(betas, image), atol=1e-9)
     assert np.allclose(ceiling_of(planted, [3]), planted**2 / (planted**2 + 1 / 3))
     assert np.isnan(signal_to_noise(betas[::3], image[::3])).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [(1, "numbered 1 to 4; number the columns"), (0, "1 voxels are not among")],
+)
+def test_columns_without_names_are_numbered_from_0(tmp_path, first, message):
+    unit = [f"v{k:05d}" for k in range(4)]
+    rows = [f"{k}\tface\n" for k in range(first, 5)]
+    (tmp_path / "rois.tsv").write_text("voxel\troi\n" + "".join(rows))
+    with pytest.raises(InputProblem, match=message):
+        regions(tmp_path / "rois.tsv", unit, None)
+    (tmp_path / "rois.tsv").write_text("voxel\troi\n0\tface\n3\tbody\n")
+    assert regions(tmp_path / "rois.tsv", unit, None)[::3] == ["face", "body"]

@@ -162,3 +162,12 @@ def test_the_rule_gives_the_sampling_job_the_keys_it_reads_and_no_other(job, mak
     card = pd.DataFrame({"voxel": encoder.unit_, "t_6": 3.0})
     stage.objective_of("prefers:6", encoder, Recorder(settings(), seen), card=card)
     assert seen == keys
+
+
+def test_an_objective_is_called_what_the_settings_call_it(make_encoder):
+    encoder = make_encoder()
+    encoder.r_cv_ = np.ones(len(encoder.unit_))
+    region = encoder.roi_[0].split("|")[0]
+    name = f"{region} - 0.5 * {region}"
+    for wanted in (region, name):
+        assert stage.objective_of(wanted, encoder, settings()).name == wanted

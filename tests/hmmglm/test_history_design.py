@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neuro.hmmglm.baselines import poisson
 from neuro.hmmglm.design.history import (
     after_gap,
     exponential_basis,
@@ -11,6 +12,16 @@ from neuro.hmmglm.design.history import (
     make_design,
     raised_cosine_basis,
 )
+
+
+def test_a_gap_of_one_sequence_costs_no_bin_of_the_next():
+    counts = [np.ones((6, 2)), np.ones((5, 2)), np.ones((4, 2))]
+    masks = [np.ones(len(one), bool) for one in counts]
+    masks[1][-1] = False
+    _, usable, starts, seen = poisson.joined(counts, masks, 3)
+    assert starts.tolist() == [0, 6, 11, 15]
+    assert np.flatnonzero(~usable).tolist() == [10]
+    assert np.flatnonzero(~seen.any(axis=1)).tolist() == [10]
 
 
 def test_the_basis_of_the_paper():

@@ -36,6 +36,7 @@ def redrawn(monkeypatch, make):
         before = data.copy()
         paint(picture, data)
         pd.testing.assert_frame_equal(data, before)
+        check_legends(name, picture)
         block = model.Figure(name=name, png=b"", data=data, **texts)
         assert name not in found
         found[name] = Drawn(picture, data, block)
@@ -44,6 +45,15 @@ def redrawn(monkeypatch, make):
     monkeypatch.setattr(draw, "figure", figure)
     make()
     return found
+
+
+def check_legends(name, picture):
+    """Marks with two names or more stand in a legend of their axes, of others, or of the picture."""
+    boxes = [*picture.legends, *(axes.get_legend() for axes in picture.axes)]
+    shown = {text.get_text() for box in boxes if box for text in box.get_texts()}
+    for axes in picture.axes:
+        named = set(axes.get_legend_handles_labels()[1])
+        assert len(named) < 2 or named <= shown, f"{name}: no legend of {named - shown}"
 
 
 def image(axes, number=0):

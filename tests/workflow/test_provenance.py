@@ -92,6 +92,13 @@ def test_a_file_that_was_just_written_is_read_again(tmp_path):
         assert (found[0] == found[1]) == remembered
 
 
+def test_a_file_of_a_job_is_named_where_it_is_published(config):
+    assert provenance._in_study("results/work/fmri/a.tsv").as_posix() == "results/fmri/a.tsv"
+    assert provenance._in_study("results/fmri/work/a.tsv").as_posix() == "results/fmri/work/a.tsv"
+    assert provenance._in_study("results/../../a.tsv") is None
+    assert provenance._in_study("/a.tsv") is None
+
+
 def test_the_address_of_the_code_is_what_the_package_states(monkeypatch):
     stated = email.message.Message()
     monkeypatch.setattr(provenance.metadata, "metadata", lambda name: stated)
