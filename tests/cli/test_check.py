@@ -136,6 +136,21 @@ def test_the_degree_of_athenas_polynomials_needs_no_more_than_the_run(here, caps
     assert (code, err) == (0, [])
 
 
+def test_volumes_of_large_dvars_count_as_lost(here, capsys):
+    import pandas as pd
+
+    datasets.tiny(here / "prep", ["01"])
+    path = datasets.file_of(here / "prep", "01", "_timeseries.tsv")
+    table = pd.read_csv(path, sep="\t").assign(std_dvars=1.0)
+    table.loc[5:250, "std_dvars"] = 3.0
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    settings(fmri={"std_dvars": 4.0, "scrub": True})
+    assert check(capsys)[0] == 0
+    settings(fmri={"std_dvars": 2.0, "scrub": True})
+    code, _, err = check(capsys)
+    assert code == 1 and "sub-01" in err[0]
+
+
 def test_region_tables_of_xcpd_come_before_its_surfaces(here, capsys):
     datasets.xcpd(here / "prep", n_subjects=1, images=False)
     table = datasets.file_of(here / "prep", "01", "_timeseries.tsv")
