@@ -1,5 +1,7 @@
 """What scikit-learn's tools and a user of `sample` may take for granted."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,3 +188,19 @@ def test_amplitudes_of_maps_have_a_reference():
     assert row["amplitude"] == pytest.approx(0.45, abs=0.06)
     assert row["amplitude_halves"] == pytest.approx(0.5, abs=0.06)
     assert row["r_halves"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_runs_of_one_person_are_one_person_of_their_site():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((46, 6)).astype(np.float32)
+    table = pd.DataFrame({"site": np.repeat(["A", "B", "C"], [20, 20, 6])})
+    people = np.r_[np.arange(40), np.full(6, 40)]
+    columns = [{"name": "site", "type": "categorical", "role": "remove"}]
+    rare = "fewer than 5 subjects, kept as they are: C"
+    with pytest.warns(UserWarning, match=rare):
+        ConfoundResidualizer(columns).fit(X, demographics=table, groups=people)
+    with pytest.warns(UserWarning, match=rare):
+        ConfoundResidualizer(columns).fit_transform(X, demographics=table, groups=people)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ConfoundResidualizer(columns).fit_transform(X, demographics=table)
