@@ -48,7 +48,7 @@ def redrawn(monkeypatch, make):
 
 
 def check_legends(name, picture):
-    """Marks with two names or more stand in a legend of their axes, of others, or of the picture."""
+    """Where marks have two names or more, a legend of the picture or of any axes says them."""
     boxes = [*picture.legends, *(axes.get_legend() for axes in picture.axes)]
     shown = {text.get_text() for box in boxes if box for text in box.get_texts()}
     for axes in picture.axes:
