@@ -233,3 +233,18 @@ def test_motion_of_the_quality_control_is_removed_where_it_is_known(cohort):
     assert reasons["column log_mean_fd"] == "no motion is known"
     own = gather(data, people.assign(mean_fd=fd), wanted, qc=qc.assign(mean_fd=np.nan))
     np.testing.assert_allclose(own.demographics["log_mean_fd"], np.log(fd + 0.01))
+
+
+def test_runs_of_a_person_are_on_one_side_of_every_readout():
+    """Two runs that are nearly alike tell the sex of their own person, and of nobody else."""
+    rng = np.random.default_rng(4)
+    who = np.repeat(np.arange(80), 2)
+    edges = rng.normal(size=(80, 120))[who] + 0.01 * rng.normal(size=(160, 120))
+    people = pd.DataFrame({"participant_id": who, "sex": rng.permutation(["F", "M"] * 40)[who]})
+    columns = [Column("sex", "categorical")]
+    made = compare(edges, people, columns, methods=("none",), latent_dim=8, groups=who)
+    for fit_on in ("fresh", "train"):
+        read = value(made, method="none", bottleneck=0, target="sex", fit_on=fit_on)
+        assert 0.3 <= read <= 0.7, fit_on
+    leaky = compare(edges, people, columns, methods=("none",), latent_dim=8)
+    assert value(leaky, method="none", bottleneck=0, target="sex", fit_on="train") > 0.85
