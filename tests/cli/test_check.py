@@ -156,7 +156,7 @@ def test_region_tables_of_xcpd_come_before_its_surfaces(here, capsys):
     table = datasets.file_of(here / "prep", "01", "_timeseries.tsv")
     # not even opened
     (table.parent / "sub-01_task-rest_space-fsLR_den-91k_desc-denoised_bold.dtseries.nii").touch()
-    settings()
+    settings(data={"kind": "xcpd"})
     code, out, err = check(capsys)
     assert (code, err) == (0, [])
     assert any("sub-01_task-rest" in line and line.endswith("ok") for line in out), out

@@ -11,7 +11,17 @@ def drawn(figure_or_paint, table=None, size=(4, 3)):
     """The axes of a picture that a painter makes of a table."""
     picture = Figure(figsize=size, dpi=40, layout="constrained")
     figure_or_paint(picture, table)
+    check_legends(picture)
     return [axes for axes in picture.axes if axes.get_visible()]
+
+
+def check_legends(picture, name=""):
+    """Where marks have two names or more, a legend of the picture or of any axes says them."""
+    boxes = [*picture.legends, *(axes.get_legend() for axes in picture.axes)]
+    shown = {text.get_text() for box in boxes if box for text in box.get_texts()}
+    for axes in picture.axes:
+        named = set(axes.get_legend_handles_labels()[1])
+        assert len(named) < 2 or named <= shown, f"{name}: no legend of {named - shown}"
 
 
 def hex_of(colour):

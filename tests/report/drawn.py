@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+from artists import check_legends
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -36,7 +37,7 @@ def redrawn(monkeypatch, make):
         before = data.copy()
         paint(picture, data)
         pd.testing.assert_frame_equal(data, before)
-        check_legends(name, picture)
+        check_legends(picture, name)
         block = model.Figure(name=name, png=b"", data=data, **texts)
         assert name not in found
         found[name] = Drawn(picture, data, block)
@@ -45,15 +46,6 @@ def redrawn(monkeypatch, make):
     monkeypatch.setattr(draw, "figure", figure)
     make()
     return found
-
-
-def check_legends(name, picture):
-    """Where marks have two names or more, a legend of the picture or of any axes says them."""
-    boxes = [*picture.legends, *(axes.get_legend() for axes in picture.axes)]
-    shown = {text.get_text() for box in boxes if box for text in box.get_texts()}
-    for axes in picture.axes:
-        named = set(axes.get_legend_handles_labels()[1])
-        assert len(named) < 2 or named <= shown, f"{name}: no legend of {named - shown}"
 
 
 def image(axes, number=0):
