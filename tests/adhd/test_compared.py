@@ -59,6 +59,8 @@ def test_the_strategy_that_keeps_the_signal_is_told_from_the_one_that_does_not(c
     found = variants.imaging_variants(table, inputs=["fc"], primary="fc", inner_folds=2)
     predictions, _ = variants.judge(found, people, folds)
     null = variants.permute(found, people, folds, n_permutations=39)
+    other = variants.permute(found, people, folds, n_permutations=39, random_state=5)
+    assert not null["value"].equals(other["value"])
     own = variants.summarise(predictions, null, primary="fc", n_bootstrap=100)
     own = own[(own["fold"] == "all") & (own["metric"] == "auc")]
     mine = scores[(scores["strategy"] == "keeps") & (scores["metric"] == "auc")]

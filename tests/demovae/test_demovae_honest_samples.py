@@ -6,7 +6,10 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from neuro.demovae.coding.cohort import Cohort
+from neuro.demovae.coding.schema import parse_columns
 from neuro.demovae.model import DemoVAE
+from neuro.demovae.sampling import makers
 from neuro.demovae.sampling.full_rank import FullRankSampler
 from neuro.demovae.sampling.spectra import (
     eigenvalues,
@@ -165,3 +168,19 @@ def test_real_people_are_not_told_from_other_real_people(cohort):
 def test_gaps_close_during_the_calibration(fitted):
     assert fitted.gaps_[-1] < 0.3 * fitted.gaps_[0]
     assert isinstance(pd.Series(fitted.noise_), pd.Series)
+
+
+def test_the_sampler_of_the_stage_has_its_settings(cohort, columns):
+    people = Cohort(
+        cohort.edges[:60],
+        cohort.participants[:60].assign(n_kept=T),
+        [f"{k:02d}" for k in range(60)],
+        [f"R{k}" for k in range(R)],
+        "pearson",
+        parse_columns(columns, cohort.participants),
+        [],
+    )
+    settings = {"latent_dim": 9, "unseen": "mean", "missing": "impute", "min_level_count": 3}
+    made = makers.full_rank_sampler(people, people.columns, settings, 23)
+    given = made.get_params()
+    assert {name: given[name] for name in settings} == settings and given["random_state"] == 23

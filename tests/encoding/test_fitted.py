@@ -273,6 +273,9 @@ def test_a_module_of_ones_own(tmp_path, images):
     np.savez(tmp_path / "large.npz", images=255 * images, predictions=told)
     with pytest.raises(InputProblem, match=r"in \[0, 1\]"):
         fitted.from_module(name, tmp_path / "large.npz")
+    np.savez(tmp_path / "oblong.npz", images=images[..., 1:], predictions=told)
+    with pytest.raises(InputProblem, match="expected squares"):
+        fitted.from_module(name, tmp_path / "oblong.npz")
     (tmp_path / "own.py").write_text(CODE + "\n")
     with pytest.raises(InputProblem, match="it changed since"):
         VoxelEncoder.load(tmp_path / "e.safetensors", name)

@@ -226,6 +226,10 @@ def test_modularity_is_that_of_networkx_and_contrast_a_difference_of_means():
     ) + 0.01 * rng.random((4, 45))
     found = ledger.communities(planted)
     assert all(len(set(found[parts == k])) == 1 for k in range(3)) and len(set(found)) == 3
+    # without structure the search ends where its seed leads it
+    noise = rng.random((4, 45))
+    ends = [tuple(ledger.communities(noise, seed)) for seed in range(12)]
+    assert len(set(ends)) > 1 and ends[3] == tuple(ledger.communities(noise, 3))
 
 
 def test_networks_are_read_from_names_or_the_truth():
