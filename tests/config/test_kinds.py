@@ -161,3 +161,13 @@ def test_methods_count_degrees_by_distance_only_where_they_were_counted():
     assert "degree and the number of 3-cycles" in said and "distance bins" not in said
     mapping["data"]["kind"] = "fmriprep"
     assert "degree in distance bins" in str(config.methods(mapping))
+
+
+def test_region_series_of_two_intervals_are_two_sets_named_by_milliseconds():
+    from neuro.config.hmmglm_sets import sets
+
+    runs = {name: {"tr": tr} for name, tr in (("a", 2.0), ("b", 0.72), ("c", 2.0))}
+    assert sets({"input": ["fmri"], "sets": {}}, runs) == {
+        "tr720": ("fmri", ["b"]),
+        "tr2000": ("fmri", ["a", "c"]),
+    }

@@ -26,6 +26,14 @@ def columns(kind):
     }[kind]
 
 
+@pytest.mark.parametrize(("highest", "missing"), [(300.0, True), (600.0, False), (0.2, True)])
+def test_999_is_a_code_where_it_is_twice_the_range_away(highest, missing):
+    values = np.linspace(0, highest, 50)[:, None]
+    values[20] = 999.0
+    mask, _ = missing_codes(values)
+    assert (mask is not None and bool(mask[20, 0])) == missing
+
+
 @pytest.mark.parametrize("kind", ["dff", "z", "camera 8 bit", "counts", "bold"])
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -188,3 +188,16 @@ def test_a_damaged_file_of_new_cells(capsys):
     Path("new.npz").write_bytes(b"PK no")
     _, wrong = checked(capsys, new_recording="new.npz")
     assert len(wrong) == 1 and wrong[0].startswith("new.npz: not a readable .npz file of plain")
+
+
+def test_a_repeat_that_a_cell_lacks_is_no_problem_a_stimulus_without_any_is(tmp_path):
+    from neuro.mds.files import read_new_recording
+
+    responses = np.ones((2, 4, 3))
+    responses[0, :, 1] = np.nan
+    np.savez(tmp_path / "new.npz", responses=responses)
+    assert read_new_recording(tmp_path / "new.npz")["responses"].shape == (2, 4, 3)
+    responses[:, 2, 1] = np.nan
+    np.savez(tmp_path / "new.npz", responses=responses)
+    with pytest.raises(InputProblem, match="cell 1 has no repeat of stimulus 3"):
+        read_new_recording(tmp_path / "new.npz")
