@@ -8,7 +8,7 @@ import pytest
 
 from neuro.demovae.coding.cohort import gather
 from neuro.demovae.coding.schema import Column
-from neuro.demovae.evaluation import methods
+from neuro.demovae.evaluation import compare_figures, methods
 from neuro.demovae.evaluation.baselines import PCALatents
 from neuro.demovae.evaluation.compare import compare, summary
 from neuro.demovae.evaluation.confound_test import partial_confound_test
@@ -198,6 +198,20 @@ def test_the_confound_test_is_calibrated_and_sees_a_confound():
     levels = np.array(["a", "b", "c"])[rng.integers(0, 3, 120)]
     found = partial_confound_test(score + 2 * (levels == "a"), y, levels, "categorical")
     assert found["p"] == pytest.approx(0.001)
+
+
+def test_the_confound_test_draws_by_the_seed(cohort, monkeypatch):
+    given = []
+
+    def confound_test(*arguments, random_state, **more):
+        given.append(random_state)
+        return {"p": 0.5, "n": 60}
+
+    monkeypatch.setattr(compare_figures, "partial_confound_test", confound_test)
+    columns = (Column("age", "continuous"), Column("dx", "categorical", "condition"))
+    edges, people = cohort.edges[:60], cohort.participants[:60]
+    compare(edges, people, columns, methods=("none",), latent_dim=4, random_state=7)
+    assert given and set(given) == {7}
 
 
 def test_bad_comparisons_are_said(cohort):
