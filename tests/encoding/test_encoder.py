@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from neuro.encoding import VoxelEncoder, average_repeats, noise_ceiling, zscore_within
+from neuro.encoding import VoxelEncoder, average_repeats, noise_ceiling, tiny, zscore_within
 from neuro.encoding.adamw import fit_adamw
 from neuro.encoding.ridge import fit_ridge, fold_numbers
 from neuro.io.problems import InputProblem
@@ -276,3 +276,18 @@ def test_estimator_contract():
     assert copy is not encoder and copy.get_params() == encoder.get_params()
     with pytest.raises(ValueError, match="no parameter 'folds'"):
         encoder.set_params(folds=2)
+
+
+def test_a_backbone_trained_here_starts_by_the_seed():
+    rng = np.random.default_rng(0)
+    images = rng.random((24, 1, 16, 16), dtype=np.float32)
+    betas = rng.standard_normal((24, 3)).astype(np.float32)
+    recipe = tiny.Recipe(epochs=1)
+    features = [
+        VoxelEncoder("tiny", random_state=seed, cv=3)
+        .fit(images, betas, recipe=recipe)
+        .features(images)
+        for seed in (1, 1, 2)
+    ]
+    assert np.array_equal(features[0], features[1])
+    assert not np.allclose(features[0], features[2])

@@ -213,3 +213,11 @@ def test_runs_share_a_clock_only_where_the_settings_say_task(tmp_path, alignment
         warnings.simplefilter("ignore", UserWarning)
         tensor = stage.make_tensor("fmri", items, settings["ntf"], None, tmp_path / "a.npy")
     assert tensor.time_alignment == {"auto": "none", "task": "task"}[alignment]
+    rows = ["onset_s\tduration_s\tcondition", "60\t20\ta", "200\t20\ta"]
+    (tmp_path / "events.tsv").write_text("\n".join(rows) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        tensor = stage.make_tensor(
+            "fmri", items, settings["ntf"], tmp_path / "events.tsv", tmp_path / "b.npy"
+        )
+    assert tensor.time_alignment == {"auto": "stimulus", "task": "task"}[alignment]
