@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from neuro import config
 from neuro.adhd import final
@@ -120,3 +121,28 @@ def test_what_cannot_be_declared_is_one_line(adhd, message):
 def test_other_inputs_can_be_declared(primary):
     adhd = {"primary": primary, "features": ["cycle3", "degree", "fc", "tangent"]}
     assert not [line for line in config.resolve(mapping(adhd)) if "adhd.primary" in line]
+
+
+class SiteMeans(TransformerMixin, BaseEstimator):
+    """Takes off what the training rows of a site have in common."""
+
+    def fit(self, X, y=None, site=None):
+        self.means_ = {one: X[site == one].mean(axis=0) for one in np.unique(site)}
+        return self
+
+    def transform(self, X, site=None):
+        return X - np.array([self.means_[one] for one in site])
+
+
+def test_a_step_that_knows_sites_knows_them_of_new_rows_too():
+    rng = np.random.default_rng(0)
+    site, y = np.array(["a", "b"] * 30), rng.permutation(60) % 2
+    X = rng.standard_normal((60, 5)) + 4.0 * (site == "b")[:, None]
+    X[:, 0] += y
+    pipeline = FoldPipeline(SiteMeans(), LinearReference()).fit(X[:40], y[:40], site=site[:40])
+    step = SiteMeans().fit(X[:40], site=site[:40])
+    alone = LinearReference().fit(step.transform(X[:40], site[:40]), y[:40], site=site[:40])
+    np.testing.assert_allclose(
+        pipeline.decision_function(X[40:], site=site[40:]),
+        alone.decision_function(step.transform(X[40:], site[40:]), site=site[40:]),
+    )

@@ -106,3 +106,18 @@ def test_too_few_people_are_no_reason_to_stop(cohort):
     )
     scores, left_out = compared.diagnosed(nobody, people, folds, SETTINGS, 0)
     assert scores.empty and len(left_out) == 41
+
+
+def test_folds_of_penalties_and_permutations_follow_the_seed(cohort, monkeypatch):
+    content, people, folds = cohort
+    given = []
+    for name in ("imaging_variants", "permute"):
+        whole = getattr(variants, name)
+
+        def noted(*arguments, random_state, whole=whole, **more):
+            given.append(random_state)
+            return whole(*arguments, random_state=random_state, **more)
+
+        monkeypatch.setattr(variants, name, noted)
+    compared.diagnosed(content, people, folds, SETTINGS | {"permutations": 3}, 19)
+    assert len(given) == 4 and set(given) == {19}
