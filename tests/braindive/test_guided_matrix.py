@@ -12,6 +12,7 @@ import pytest
 from whole_clip import whole_clip
 
 from neuro.braindive import final, seeds, stage
+from neuro.braindive.verdict import court
 from neuro.config import braindive as config
 from neuro.config.resolve import resolve
 from neuro.io.problems import InputProblem
@@ -150,7 +151,7 @@ def test_every_generator_is_guided_by_every_encoder(world, kind, backbone):
     assert (table["correction_ratio"] > 0).all()
 
 
-def verdicts(world, guide, other, judge, monkeypatch, blocks=None):
+def verdicts(world, guide, other, judge, monkeypatch, blocks=None, seed=0):
     """Run the judging rule."""
     fitted = {role: model(world, role, name, "sd") for role, name in (("encoder", guide),)}
     fitted["independent"] = model(world, "independent", other, "sd")
@@ -173,7 +174,7 @@ def verdicts(world, guide, other, judge, monkeypatch, blocks=None):
     )
     chosen = resolved(settings(world, "sd", guide, other, judge))
     folders = {path.parent.name for path in (blocks or [images(world, "sd", guide)])}
-    params = SimpleNamespace(settings=chosen, names={name: name for name in folders}, seed=0)
+    params = SimpleNamespace(settings=chosen, names={name: name for name in folders}, seed=seed)
     final.judge(given, SimpleNamespace(**paths), params, print)
     return pd.read_csv(out / "summary.tsv", sep="\t", keep_default_na=False, na_values="n/a")
 
@@ -189,6 +190,18 @@ def test_every_kind_of_category_judge_judges(world, judge, monkeypatch):
     # with few test images, one that knows the training labels has no seat
     seats = pd.read_csv("panel.tsv", sep="\t")["judge"]
     assert seats.str.contains("category").any() == (judge == "file")
+
+
+def test_judges_are_fitted_by_the_seed(world, monkeypatch):
+    fit, given = court.fit_judges, []
+
+    def noted(*arguments, random_state, **more):
+        given.append(random_state)
+        return fit(*arguments, random_state=random_state, **more)
+
+    monkeypatch.setattr(court, "fit_judges", noted)
+    verdicts(world, "pixels", "gabor", "none", monkeypatch, seed=7)
+    assert given == [7]
 
 
 @pytest.mark.parametrize("guide, other", PAIRS)

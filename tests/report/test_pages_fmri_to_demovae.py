@@ -79,6 +79,8 @@ def test_every_picture_has_its_table_beside_it_and_a_link_to_it(report, html):
     files = sorted((report / "figures").rglob("*.png"))
     assert {file.parent.name for file in files} == set(STAGES)
     below = "".join(path.read_text("utf-8") for path in report.rglob("*.html"))
+    whole = re.findall(r'<img src="[^"<>]+" alt="[^"<>]+" width="\d+" height="\d+"[^<>]*>', below)
+    assert len(whole) == below.count("<img") > len(files)
     for file in files:
         assert len(drawn(report, f"{file.parent.name}/{file.stem}"))
         assert f"figures/{file.parent.name}/{file.stem}.tsv" in below
