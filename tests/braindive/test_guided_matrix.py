@@ -15,6 +15,7 @@ from neuro.braindive import final, seeds, stage
 from neuro.braindive.verdict import court
 from neuro.config import braindive as config
 from neuro.config.resolve import resolve
+from neuro.encoding import VoxelEncoder
 from neuro.io.problems import InputProblem
 from neuro.simulate.scenes import write_scenes
 
@@ -190,6 +191,22 @@ def test_every_kind_of_category_judge_judges(world, judge, monkeypatch):
     # with few test images, one that knows the training labels has no seat
     seats = pd.read_csv("panel.tsv", sep="\t")["judge"]
     assert seats.str.contains("category").any() == (judge == "file")
+
+
+def test_encoders_are_fitted_by_the_seed(world, monkeypatch):
+    given = {}
+
+    def fit(self, *arguments, **more):
+        given.update(self.get_params())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VoxelEncoder, "fit", fit)
+    chosen = resolved(settings(world, "sd", "pixels", "gabor"))
+    files = SimpleNamespace(data=str(world.top / "scenes.h5"), generator=[])
+    with pytest.raises(KeyboardInterrupt):
+        stage.encode("encoder", files, SimpleNamespace(), chosen, 11, print)
+    assert given["random_state"] == 11 and given["backbone"] == "pixels"
+    assert given["n_augment"] == chosen["encoder"]["n_augment"]
 
 
 def test_judges_are_fitted_by_the_seed(world, monkeypatch):

@@ -94,6 +94,7 @@ def test_guided_bars_show_guided_images(summary, monkeypatch):
     assert got["colour"].tolist() == [GUIDED] * 2 + [UNGUIDED] * 2
     assert (got["y"] + got["height"] / 2).tolist() == pytest.approx([1.19, 0.19, 0.81, -0.19])
     assert ticks(axes, "y") == {"place (house)": 1, "face (face)": 0}
+    assert axes.get_ylim() == pytest.approx((-0.6, 1.6))
     labels = [group.get_label() for group in axes.containers]
     assert labels == ["guided", "unguided"]
     assert braindive.categories(summary.assign(J=np.nan)) == []
