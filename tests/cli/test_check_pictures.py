@@ -108,6 +108,15 @@ def test_every_spike_recording_stimulus_set_and_trace_file_gets_its_picture(
     assert len(coloured) > 200 and (coloured[:, 0] < coloured[:, 1:].max(axis=1)).all()
 
 
+def test_counts_are_as_long_as_their_bins():
+    import types
+
+    sequences = [np.ones((40, 3)), np.ones((20, 3))]
+    (panel,) = pictures._counts(types.SimpleNamespace(sequences=sequences, bin_s=0.05))[-1:]
+    assert panel.extent == pytest.approx(3.0) and panel.across == "time (s)"
+    assert panel.name == "3 units, 60 bins in 2 sequences"
+
+
 def test_a_run_is_a_slice_and_a_carpet_of_what_its_mask_holds(tmp_path, monkeypatch, capsys):
     from datasets import tiny
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
+from neuro.base import seeds
 from neuro.encoding import VoxelEncoder, average_repeats, noise_ceiling, tiny, zscore_within
 from neuro.encoding.adamw import fit_adamw
 from neuro.encoding.ridge import fit_ridge, fold_numbers
@@ -291,3 +293,24 @@ def test_a_backbone_trained_here_starts_by_the_seed():
     ]
     assert np.array_equal(features[0], features[1])
     assert not np.allclose(features[0], features[2])
+
+
+def test_the_rate_of_the_published_readout_halves_in_a_hundred_epochs():
+    rng = np.random.default_rng(3)
+    X, Y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
+    found = fit_adamw(X, Y, epochs=150, batch=20, rate=0.01, decay=0.02, random_state=6)
+    start = seeds.generator(6, "readout optimiser")
+    layer = torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        first = start.uniform(-0.5 / 3**0.5, 0.5 / 3**0.5, (2, 3))
+        layer.weight.copy_(torch.from_numpy(first.astype(np.float32)))
+        layer.bias.zero_()
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.5**0.01)
+    x, y = torch.from_numpy(X.astype(np.float32)), torch.from_numpy(Y.astype(np.float32))
+    for _ in range(150):
+        optimiser.zero_grad()
+        torch.nn.functional.mse_loss(layer(x), y).backward()
+        optimiser.step()
+        schedule.step()
+    np.testing.assert_allclose(found.coef, layer.weight.detach().numpy(), atol=1e-5)
