@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from neuro.base import seeds
@@ -14,7 +13,7 @@ from neuro.demovae.evaluation import judge
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.training.constraints import moments
 from neuro.demovae.training.fitting import held_out
-from neuro.io.regions.connectomes import Connectomes
+from neuro.io.regions.connectomes import pearson_connectomes
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ROOT = DATA / "adhd200_aal"
@@ -40,18 +39,6 @@ def settings(**keys):
     return own | keys
 
 
-def connectomes(runs):
-    upper = np.triu_indices(116, 1)
-    return Connectomes(
-        np.array([np.corrcoef(run.series.T)[upper] for run in runs], dtype=np.float32),
-        np.column_stack(upper),
-        [run.participant_id for run in runs],
-        [run.run_key for run in runs],
-        [str(name) for name in runs[0].regions],
-        "pearson",
-    )
-
-
 @pytest.fixture(scope="module")
 def everything():
     from neuro.io.adhd200.cohort import read_adhd200
@@ -61,7 +48,7 @@ def everything():
 
 def cohort(everything, runs):
     return gather(
-        connectomes(runs),
+        pearson_connectomes(runs),
         everything.participants,
         columns_from_text(REMOVED),
         missing_rule="drop",
