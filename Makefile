@@ -86,6 +86,8 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/referee.py --peers .venv-peers/sites/bin/python --out benchmarks/results/referee.md
 	python benchmarks/demovae_recovery.py --out benchmarks/results/demovae_recovery.md
 	python benchmarks/demovae_real.py --out benchmarks/results/demovae_real.md
+	python benchmarks/demovae_readouts.py --out benchmarks/results/demovae_readouts.md
+	python benchmarks/demovae_memory.py --sizes 500x116 2000x116 4000x40 --out benchmarks/results/demovae_memory.md
 	python -m venv .venv-peers/switching
 	.venv-peers/switching/bin/python -m pip install -q -r benchmarks/hmmglm_peers.txt
 	python -m venv .venv-peers/onestate

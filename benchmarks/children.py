@@ -16,7 +16,7 @@ from neuro.base import seeds
 from neuro.demovae.coding.cohort import Cohort, columns_from_text, evaluation_folds, gather
 from neuro.demovae.evaluation import judge
 from neuro.io.adhd200.cohort import read_adhd200
-from neuro.io.regions.connectomes import Connectomes
+from neuro.io.regions.connectomes import Connectomes, pearson_connectomes
 from neuro.simulate.connectomes import planted_connectomes
 
 ROOT = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -42,15 +42,7 @@ def children(filtered=True, merged=True) -> Cohort:
         if merged or run.site != "WashU":
             first.setdefault(run.participant_id, run)
     runs = list(first.values())
-    upper = np.triu_indices(runs[0].series.shape[1], 1)
-    data = Connectomes(
-        np.array([np.corrcoef(run.series.T)[upper] for run in runs], dtype=np.float32),
-        np.column_stack(upper),
-        [run.participant_id for run in runs],
-        [run.run_key for run in runs],
-        [str(name) for name in runs[0].regions],
-        "pearson",
-    )
+    data = pearson_connectomes(runs)
     lengths = [len(run.series) for run in runs]
     qc = pd.DataFrame({"run_key": data.run_key, "mean_fd": np.nan, "n_kept": lengths})
     groups = MERGED if merged else None

@@ -6,6 +6,7 @@ Their curves are carried on to a large cohort beside what the rule asks Slurm fo
 queue of 200 slots is played through with the seconds of single jobs.
 
     python benchmarks/sizes.py [--subjects 250 500 1000] [--out benchmarks/results/sizes.md]
+    python benchmarks/sizes.py --queue     only plays the queue: seconds
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ SETTINGS = {
 }
 SECONDS = {"fmri_clean": 60.0, "fmri_parcellate": 20.0, "adhd_graph": 60.0}
 """Wall seconds of a job of one run of usual size, for the play of the queue."""
-START, LOOK = 6.0, 30.0
+MEASURED = {"fmri_clean": 4.2, "fmri_parcellate": 0.9, "adhd_graph": 2.7}
+"""The same where disks cost nothing: CPU seconds of `memory.md` and `voxel_graphs.md`."""
+START, LOOK, LONGEST_LOOK = 6.0, 30.0, 180.0
 """Seconds of the starts of Snakemake in a job, and until the queue is looked at again."""
 
 
@@ -169,7 +172,7 @@ def carried(weights, size) -> float:
     return sum(weight * term for weight, term in zip(weights, terms(*size)))
 
 
-def queue(n_runs: int, slots: int = 200) -> tuple[float, int]:
+def queue(n_runs: int, slots: int = 200, seconds=None, look: float = LOOK) -> tuple[float, int]:
     """Hours until every run went through its three jobs, and the jobs, by playing the queue.
 
     A job starts when a slot is free and what it needs is done; the end of a job is seen at the
@@ -178,7 +181,12 @@ def queue(n_runs: int, slots: int = 200) -> tuple[float, int]:
     Parameters
     ----------
     n_runs, slots : int
+    seconds : dict, optional
+        Of a job by rule; default :data:`SECONDS`.
+    look : float
+        Seconds between two looks.
     """
+    seconds = seconds or SECONDS
     busy: list[tuple[float, str]] = []
     waiting = ["fmri_clean"] * n_runs
     then = {"fmri_clean": ["fmri_parcellate", "adhd_graph"]}
@@ -186,14 +194,25 @@ def queue(n_runs: int, slots: int = 200) -> tuple[float, int]:
     while waiting or busy:
         while waiting and len(busy) < slots:
             rule = waiting.pop()
-            heapq.heappush(busy, (now + START + SECONDS[rule], rule))
+            heapq.heappush(busy, (now + START + seconds[rule], rule))
         # nothing is seen before the next look
-        now = max(now + LOOK, -(-busy[0][0] // LOOK) * LOOK)
+        now = max(now + look, -(-busy[0][0] // look) * look)
         while busy and busy[0][0] <= now:
             _, rule = heapq.heappop(busy)
             waiting += then.get(rule, [])
             done += 1
     return now / 3600, done
+
+
+def played() -> list[str]:
+    """Hours of a large cohort by seconds of a job, slots and looks."""
+    rows = []
+    for words, seconds in (("60, 20, 60 s", SECONDS), ("4.2, 0.9, 2.7 s", MEASURED)):
+        for slots in (50, 200, 800):
+            hours = [queue(LARGE, slots, seconds, look)[0] for look in (LOOK, LONGEST_LOOK)]
+            rows.append([words, slots, *(f"{hour:.1f}" for hour in hours)])
+    looks = [f"hours, looks every {look:.0f} s" for look in (LOOK, LONGEST_LOOK)]
+    return table(["a job takes", "slots", *looks], rows)
 
 
 def report(points: dict) -> list[str]:
@@ -222,8 +241,12 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--subjects", nargs="+", type=int, default=[250, 500, 1000])
     parser.add_argument("--rules", nargs="+", default=list(STAGES_USED))
+    parser.add_argument("--queue", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    if options.queue:
+        print("\n".join(played()))
+        return
     middle = sorted(options.subjects)[len(options.subjects) // 2]
     points = {}
     for n_subjects in options.subjects:

@@ -1,5 +1,7 @@
 """Samples that can be counted as people: independent draws, of full rank, as long as real scans."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,3 +186,25 @@ def test_the_sampler_of_the_stage_has_its_settings(cohort, columns):
     made = makers.full_rank_sampler(people, people.columns, settings, 23)
     given = made.get_params()
     assert {name: given[name] for name in settings} == settings and given["random_state"] == 23
+
+
+def test_a_fit_holds_the_rows_in_double_precision_once_and_their_products_once():
+    """Memory, traced: ten thousand people of 200 regions must fit a node."""
+    n, n_regions = 800, 80
+    rng = np.random.default_rng(0)
+    upper = np.triu_indices(n_regions, 1)
+    scans = rng.normal(size=(n, n_regions, 100))
+    rows = np.array([np.corrcoef(scan)[upper] for scan in scans], dtype=np.float32)
+    people = pd.DataFrame({"age": rng.uniform(7, 18, n)})
+    age = [{"name": "age", "type": "continuous"}]
+    model = FullRankSampler(columns=age, passes=1, n_simulated=10, random_state=0)
+    tracemalloc.start()
+    try:
+        model.fit(rows, demographics=people)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    double, products = 2 * rows.nbytes, 8 * n**2
+    few = 6 * 8 * 128 * n_regions**2
+    """Matrices of the people that are held at once, and what is made of them."""
+    assert peak < 1.3 * (double + products) + few

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from neuro.io.problems import InputProblem
-from neuro.io.regions.connectomes import read_connectomes, write_connectomes
+from neuro.io.regions.connectomes import pearson_connectomes, read_connectomes, write_connectomes
+from neuro.io.regions.region_series import RegionSeries
 
 REGIONS = ["a", "b", "c", "d"]
 
@@ -67,3 +68,36 @@ def test_a_file_in_another_edge_order_is_refused(tmp_path):
         file["index"][...] = file["index"][...][::-1]
     with pytest.raises(InputProblem, match="another edge order"):
         read_connectomes(path)
+
+
+def run(key, series, regions=REGIONS):
+    return RegionSeries(key, np.float32(series), list(regions), 2.0, participant_id=key[4:])
+
+
+def test_connectomes_of_series_are_correlations_in_the_stored_order(tmp_path):
+    series = np.random.default_rng(1).standard_normal((2, 50, 4))
+    series[0, :, 2] += series[0, :, 0]
+    series[1, :, 3] = 7
+    both = [run("sub-a", series[0]), run("sub-b", series[1])]
+    made = pearson_connectomes(iter(both))
+    assert (made.participant_id, made.run_key) == (["a", "b"], ["sub-a", "sub-b"])
+    assert (made.region, made.kind, made.edges.dtype) == (REGIONS, "pearson", np.float32)
+    for row, own in zip(made.edges, both):
+        for value, (first, second) in zip(row, made.index):
+            if 3 in (first, second) and own.run_key == "sub-b":
+                assert np.isnan(value), "a flat region has no correlation"
+            else:
+                a, b = (own.series[:, k] - own.series[:, k].mean() for k in (first, second))
+                assert value == pytest.approx(a @ b / np.sqrt((a @ a) * (b @ b)), abs=1e-6)
+    path = tmp_path / "c.h5"
+    names = made.participant_id, made.run_key, made.region, made.kind, made.index
+    write_connectomes(path, made.edges, *names)
+    np.testing.assert_array_equal(read_connectomes(path).edges, made.edges)
+
+
+def test_series_of_other_regions_are_refused():
+    runs = [run("sub-a", np.eye(4)), run("sub-b", np.eye(4), REGIONS[::-1])]
+    with pytest.raises(ValueError, match="sub-b: other regions than sub-a"):
+        pearson_connectomes(runs)
+    with pytest.raises(ValueError, match="runs: got none"):
+        pearson_connectomes([])

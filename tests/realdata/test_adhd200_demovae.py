@@ -3,18 +3,17 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from neuro.base import seeds
 from neuro.config.demovae import Demovae
 from neuro.config.model import walk
 from neuro.demovae.coding.cohort import columns_from_text, evaluation_folds, gather
-from neuro.demovae.evaluation import judge
+from neuro.demovae.evaluation import compare, judge, methods
 from neuro.demovae.model import DemoVAE
 from neuro.demovae.training.constraints import moments
 from neuro.demovae.training.fitting import held_out
-from neuro.io.regions.connectomes import Connectomes
+from neuro.io.regions.connectomes import pearson_connectomes
 
 DATA = Path(os.environ.get("NEURO_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 ROOT = DATA / "adhd200_aal"
@@ -40,18 +39,6 @@ def settings(**keys):
     return own | keys
 
 
-def connectomes(runs):
-    upper = np.triu_indices(116, 1)
-    return Connectomes(
-        np.array([np.corrcoef(run.series.T)[upper] for run in runs], dtype=np.float32),
-        np.column_stack(upper),
-        [run.participant_id for run in runs],
-        [run.run_key for run in runs],
-        [str(name) for name in runs[0].regions],
-        "pearson",
-    )
-
-
 @pytest.fixture(scope="module")
 def everything():
     from neuro.io.adhd200.cohort import read_adhd200
@@ -61,7 +48,7 @@ def everything():
 
 def cohort(everything, runs):
     return gather(
-        connectomes(runs),
+        pearson_connectomes(runs),
         everything.participants,
         columns_from_text(REMOVED),
         missing_rule="drop",
@@ -171,3 +158,33 @@ def test_whole_sites_held_out_give_no_gap(children):
         assert found["readouts"]["heldout"].notna().all(), name
         assert found["reconstruction"].notna().all().all(), name
         assert "site" not in set(found["readouts"]["target"]), "one level cannot be read"
+
+
+def check_referee(children, names):
+    """What the table of the referee holds for all children: every method, person and figure."""
+    table = compare.compare_cohort(children, settings(compare=list(names), folds=5), 0)
+    assert set(table["method"]) - {""} == set(names)
+    assert not (table["measure"] == "failed").any()
+    lines = compare.summary(table)
+    sizes = {name: {60} if name == "protected" else {0, 60} for name in names}
+    assert lines.groupby("method")["bottleneck"].agg(set).to_dict() == sizes
+    read = table[table["measure"].isin(("left", "kept")) & (table["readout"] == "linear")]
+    for fit_on, parts in (("train", 5), ("fresh", 2)):
+        own = read[read["fit_on"] == fit_on]
+        assert (own["n_parts"] == parts).all()
+        # everybody is judged once in each scheme; the diagnosis is not known of every child
+        people = own.groupby("target")["n"].agg(set).to_dict()
+        n_known = int(children.demographics["dx"].notna().sum())
+        assert people == {"age": {631}, "sex": {631}, "site": {631}, "dx": {n_known}}
+    figures = ["age", "sex", "site", "dx", "age within site", "site given biology", "scale"]
+    assert lines[[*figures, "site (rbf)", "cpu_s"]].notna().all().all()
+    assert (lines["site"] <= lines["site"].where(lines["method"] == "none").max()).all()
+
+
+def test_two_lines_of_the_referee_on_all_children(children):
+    check_referee(children, ("none", "protected"))
+
+
+@pytest.mark.slow
+def test_the_whole_referee_on_all_children(children):
+    check_referee(children, methods.METHODS)

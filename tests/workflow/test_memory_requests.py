@@ -28,11 +28,19 @@ for thousands in (0, 3):
             ask = rule.resources["runtime"]._evaluator
             rows = [int(ask(None, attempt=n)) for n in (1, 2, 3)]
             minutes.setdefault(rule.name, []).append(rows)
+_RUNS.update({{str(number): None for number in range({people})}})
+crowd = {{}}
+for rule in workflow.rules:
+    if not rule.norun:
+        ask = rule.resources["mem_mb"]._evaluator
+        crowd[rule.name] = int(ask(None, ["crowd"], attempt=1))
 with open("asked.json", "w") as stream:
-    json.dump([found, minutes], stream)
+    json.dump([found, minutes, crowd], stream)
 """
 LARGE = 2000
 """MB."""
+PEOPLE, EDGES = 10_000, 19_900
+"""A large study, of which every job reads the connectomes (float32) of 200 regions."""
 
 
 def asked(folder, settings):
@@ -41,10 +49,11 @@ def asked(folder, settings):
     MB for a small and a large input, minutes for a small and a large cohort.
     """
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
-    for name, size in (("small", 1), ("large", LARGE << 20)):
+    sizes = {"small": 1, "large": LARGE << 20, "crowd": 4 * PEOPLE * EDGES}
+    for name, size in sizes.items():
         with open(folder / name, "wb") as stream:
             stream.truncate(size)
-    text = ASK.format(snakefile=str(ROOT / "Snakefile"), paths=["small", "large"])
+    text = ASK.format(snakefile=str(ROOT / "Snakefile"), paths=["small", "large"], people=PEOPLE)
     (folder / "Ask").write_text(text)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "Ask"), "--lint"]
     command += ["--configfile", "mine.yaml", "--directory", str(folder)]
@@ -54,7 +63,7 @@ def asked(folder, settings):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def all_requests(tmp_path_factory):
     """Requests of every rule with all stages on: images, region tables, fits as jobs."""
     images = yaml.safe_load((ROOT / "config.yaml").read_text())
     images["hmmglm"]["grid"] = "jobs"
@@ -73,19 +82,25 @@ def both(tmp_path_factory):
         asked(tables, only(TABLES)),
         asked(raw, only({**bids, "adhd": {"enabled": False}})),
     )
-    return [{k: v for study in studies for k, v in study[part].items()} for part in (0, 1)]
+    return [{k: v for study in studies for k, v in study[part].items()} for part in range(3)]
 
 
 @pytest.fixture(scope="module")
-def requests(both):
+def requests(all_requests):
     """Memory in MB by rule."""
-    return both[0]
+    return all_requests[0]
 
 
 @pytest.fixture(scope="module")
-def minutes(both):
+def minutes(all_requests):
     """Time in minutes by rule: of a small and of a large cohort, at three attempts."""
-    return both[1]
+    return all_requests[1]
+
+
+@pytest.fixture(scope="module")
+def crowd(all_requests):
+    """Memory in MB by rule in a large study."""
+    return all_requests[2]
 
 
 def test_every_rule_is_asked(requests):
@@ -122,3 +137,11 @@ def test_jobs_about_everybody_ask_for_longer_in_a_large_cohort(minutes):
     # a few thousand runs, and no more than partitions give
     assert minutes["fmri_connectome"][1][0] == 4 * minutes["fmri_connectome"][0][0]
     assert minutes["demovae_evaluate"][1] == [1920, 2880, 2880]
+
+
+def test_samples_of_a_large_study_have_room_for_pairs_of_people(crowd):
+    """Measured: benchmarks/demovae_memory.py; rows in double precision, and their products."""
+    connectomes, pairs = 4 * PEOPLE * EDGES / 2**20, 8 * PEOPLE**2 / 2**20
+    assert crowd["demovae_sample"] >= 300 + 5 * connectomes + 2 * pairs
+    # what no rule about one run or about recordings asks for more of
+    assert crowd["demovae_planted"] == 2000

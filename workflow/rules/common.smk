@@ -165,15 +165,17 @@ def megabytes(paths):
     return sum(map(os.path.getsize, neuro.base.record.files(paths))) / 2**20
 
 
-def memory(need=0, floor=1000, base=300):
+def memory(need=0, floor=1000, base=300, pairs=0):
     """Memory request in MB, all of it larger at each attempt.
 
-    A base and a multiple of the input's size, but not less than the floor.
+    A base and a multiple of the input's size, but not less than the floor. A job that compares
+    everybody with everybody needs so many bytes for each pair of runs on top.
     """
 
     def request(wildcards, input, attempt):
         size = megabytes(input) if need else 0
-        return attempt * max(floor, int(base + need * size))
+        everybody = pairs * len(_RUNS) ** 2 / 2**20
+        return attempt * max(floor, int(base + need * size + everybody))
 
     return request
 

@@ -85,7 +85,7 @@ rule demovae_sample:
         "../../envs/demovae.yaml"
     threads: 1
     resources:
-        mem_mb=memory(4, floor=4000),
+        mem_mb=memory(6, floor=4000, pairs=16),
         runtime=minutes(60, everybody=True),
     params:
         inputs=stamp(config["demovae"]["grid"]),

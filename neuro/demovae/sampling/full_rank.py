@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from scipy import linalg
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -25,7 +26,7 @@ from neuro.stats.ties import facing
 PASSES, LAST = 8, 6
 """Passes of the calibration, and more that move the spectrum only."""
 _CHUNK = 128
-"""People that are made at once."""
+"""People that are made, or turned into matrices, at once."""
 
 
 def _active_rows(n_volumes, power) -> int:
@@ -144,12 +145,11 @@ class FullRankSampler(Tagged, BaseEstimator):
         D = self.coder_.transform(rows.demographics).astype(np.float64)
         self.told_mean_ = D.mean(axis=0)
         names = self._sites(rows.demographics)
-        real = matrices(rows.X, self.n_regions_)
         spectra = eigenvalues(rows.X, self.n_regions_)
         self._learn_scans(spectra, names, n_volumes, spectrum, len(X))
-        self._learn_people(real, D - self.told_mean_, names)
+        self._learn_people(rows.X, D - self.told_mean_, names)
         self.correction_ = SpectrumCorrection(names, self.own_volumes_, self.n_regions_)
-        self._calibrate(real, spectra, D, names)
+        self._calibrate(rows.X, spectra, D, names)
         return self
 
     def _sites(self, demographics) -> np.ndarray:
@@ -184,20 +184,29 @@ class FullRankSampler(Tagged, BaseEstimator):
         self.volumes_ |= {name: np.sort(volumes[names == name]) for name in sorted(set(names))}
         self.spectrum_ = {name: np.asarray(p, float) for name, p in (spectrum or {}).items()}
 
-    def _learn_people(self, real, D, names):
-        n = len(real)
-        self.centre_ = real.mean(axis=0)
+    def _learn_people(self, X, D, names):
+        n = len(X)
+        self.centre_ = matrices(X.mean(axis=0, dtype=np.float64)[None], self.n_regions_)[0]
         values, vectors = np.linalg.eigh(self.centre_)
         values = np.maximum(values, 1e-6)
         self.root_ = (vectors * np.sqrt(values)) @ vectors.T
         self.unroot_ = (vectors / np.sqrt(values)) @ vectors.T
-        Y = self._linear(real)
-        self.level_ = Y.mean(axis=0)
-        self.slope_ = np.linalg.pinv(D, rcond=1e-6) @ (Y - self.level_)
-        left = Y - self.level_ - D @ self.slope_
+        # the one array of the size of all rows in double precision: nothing copies it
+        left = self._linear(X)
+        self.level_ = left.mean(axis=0)
+        left -= self.level_
+        self.slope_ = np.linalg.pinv(D, rcond=1e-6) @ left
+        for first in range(0, n, _CHUNK):
+            left[first : first + _CHUNK] -= D[first : first + _CHUNK] @ self.slope_
         size = max(1, min(int(self.latent_dim), n // 3, left.shape[1] - 1))
-        scale, vectors = np.linalg.eigh(left @ left.T)
-        scale, vectors = scale[::-1][:size], vectors[:, ::-1][:, :size]
+        # transposed: LAPACK takes the array as it is and needs no second one
+        scale, vectors = linalg.eigh(
+            (left @ left.T).T,
+            subset_by_index=(n - size, n - 1),
+            overwrite_a=True,
+            check_finite=False,
+        )
+        scale, vectors = scale[::-1], vectors[:, ::-1]
         size = int((scale > 1e-10 * scale[0]).sum())
         axes = (left.T @ (vectors[:, :size] / np.sqrt(scale[:size]))).T
         self.axes_ = axes * np.ravel(facing(axes.T))[:, None]
@@ -214,33 +223,37 @@ class FullRankSampler(Tagged, BaseEstimator):
             name: max(self.inflation_ * value - scan[name], 0.0) for name, value in whole.items()
         }
 
-    def _linear(self, real) -> np.ndarray:
-        """Packed Y of correlation matrices, in which distances are Frobenius norms."""
-        return packed(self.unroot_ @ (real - self.centre_) @ self.unroot_)
+    def _linear(self, edges) -> np.ndarray:
+        """Packed Y of rows of edges, in which distances are Frobenius norms."""
+        out = np.empty((len(edges), self.n_regions_ * (self.n_regions_ + 1) // 2))
+        for first in range(0, len(edges), _CHUNK):
+            real = matrices(edges[first : first + _CHUNK], self.n_regions_)
+            out[first : first + _CHUNK] = packed(
+                self.unroot_ @ (real - self.centre_) @ self.unroot_
+            )
+        return out
 
     def _outside(self, left, names) -> dict[str, float]:
         """Mean square per packed value beyond the axes, of all rows and of every site."""
-        total = (left**2).sum(axis=1) - ((left @ self.axes_.T) ** 2).sum(axis=1)
+        total = np.einsum("ij,ij->i", left, left) - ((left @ self.axes_.T) ** 2).sum(axis=1)
         total = np.maximum(total, 0) / max(left.shape[1] - len(self.axes_), 1)
         variances = {"": float(total.mean())}
         return variances | {str(name): float(total[names == name].mean()) for name in set(names)}
 
-    def _calibrate(self, real, spectra, D, names):
+    def _calibrate(self, X, spectra, D, names):
         """Move mean, covariance, noise and spectrum by the gap between real and simulated rows."""
         rng = check_random_state(self.random_state)
-        n = len(real)
-        Y = self._linear(real)
+        n = len(X)
         some = rng.permutation(n)[: min(int(self.n_simulated), n)]
         some = np.resize(some, min(int(self.n_simulated), 4 * n))
         C = D[some] - self.told_mean_
-        wanted = self._moments(Y[some], C, names[some])
+        wanted = self._moments(self._linear(X[some]), C, names[some])
         total = int(self.passes) + LAST
         self.gaps_ = np.zeros(total)
         for number in range(total):
             # other draws in every pass: with the same ones the mean would learn their noise
             made, before = self._draw(D[some], names[some], rng, self.own_volumes_[some])
-            Z = self._linear(matrices(made, self.n_regions_))
-            moments = self._moments(Z, C, names[some])
+            moments = self._moments(self._linear(made), C, names[some])
             # the last passes settle the spectrum, everything else standing still
             step = 1 / (1 + 0.6 * number) if number < int(self.passes) else 0.0
             self.level_ = self.level_ + step * (wanted[0] - moments[0])

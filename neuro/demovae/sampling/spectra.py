@@ -12,6 +12,8 @@ from neuro.stats.splits import stratified_group_folds
 TINY = 1e-4
 """Eigenvalues below are nothing but rounding of a connectome without full rank."""
 _FOLDS = 3
+_CHUNK = 128
+"""People whose matrices are held at once."""
 _LOG_FLOOR = 1e-6
 SPECTRUM_COLUMNS = ("rank", "real", "real_sd", "synthetic", "synthetic_sd")
 
@@ -44,7 +46,12 @@ def unpacked(rows, n_regions: int) -> np.ndarray:
 
 def eigenvalues(edges, n_regions: int) -> np.ndarray:
     """Eigenvalues of each row as a matrix, largest first, shape (n_rows, n_regions)."""
-    return np.linalg.eigvalsh(matrices(edges, n_regions))[:, ::-1]
+    edges = np.asarray(edges)
+    values = np.empty((len(edges), n_regions))
+    for first in range(0, len(edges), _CHUNK):
+        rows = edges[first : first + _CHUNK]
+        values[first : first + _CHUNK] = np.linalg.eigvalsh(matrices(rows, n_regions))
+    return values[:, ::-1]
 
 
 def spectrum_table(real, synthetic, n_regions: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Connectomes of a cohort in one HDF5 file."""
+"""Connectomes of a cohort: from region series, and in one HDF5 file."""
 
 from __future__ import annotations
 
@@ -43,6 +43,46 @@ def n_regions(n_edges: int) -> int | None:
     """Number of regions behind a number of edges, None where there is none."""
     count = (1 + math.isqrt(1 + 8 * n_edges)) // 2
     return count if n_edges > 0 and count * (count - 1) // 2 == n_edges else None
+
+
+def pearson_connectomes(runs) -> Connectomes:
+    """Correlations between the regions of each run.
+
+    Parameters
+    ----------
+    runs : sequence of RegionSeries
+        Series (n_timepoints, n_regions) of the same regions in the same order.
+
+    Returns
+    -------
+    Connectomes
+        One row per run in their order, kind 'pearson' (no unit, -1 to 1). NaN where a region has
+        no signal: a column of NaN, or one value throughout.
+
+    Raises
+    ------
+    ValueError
+        Without a run, or when runs hold other regions.
+    """
+    runs = list(runs)
+    if not runs:
+        raise ValueError("runs: got none, expected at least one")
+    region = [str(name) for name in runs[0].regions]
+    for run in runs:
+        if [str(name) for name in run.regions] != region:
+            raise ValueError(f"{run.run_key}: other regions than {runs[0].run_key}")
+    upper = np.triu_indices(len(region), 1)
+    # a flat region has no correlation; it becomes NaN without a word
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edges = [np.corrcoef(run.series, rowvar=False)[upper] for run in runs]
+    return Connectomes(
+        np.array(edges, dtype=np.float32),
+        np.column_stack(upper),
+        [run.participant_id for run in runs],
+        [run.run_key for run in runs],
+        region,
+        "pearson",
+    )
 
 
 def write_connectomes(path, edges, participant_id, run_key, region, kind, index=None) -> Path:
