@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from neuro.config.ntf_sets import few_neurons
 from neuro.report.figures import ntf as ntf_figures
 from neuro.report.figures import ntf_communities
 from neuro.report.pages import sets
@@ -40,12 +41,16 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     facts = json.loads(str(data["text"]))
     animals = [labels.text(animal) for animal in data["animal_names"]]
     first = components[components["backend"] == components["backend"].iloc[0]]
+    n_neurons = len(data["names"])
     blocks: list = [_introduction(facts, data)]
     recurrence = read_table(folder / "recurrence.tsv", reason=str)
     if recurrence is not None:
         blocks.append(_recurs(recurrence, name == "fmri"))
     nulls = read_table(folder / "nulls.tsv", backend=str, null=str)
     blocks.append(_verdict(first, nulls))
+    few = None if nulls is None or nulls.empty else few_neurons(nulls["null"].iloc[0], n_neurons)
+    if few:
+        blocks.append(model.Text(f"{few[0].upper()}{few[1:]}.", "warning"))
     if components["backend"].nunique() > 1 and components["p_adjusted"].notna().all():
         blocks.append(_agreement(components))
     sweep = read_table(folder / "rank_sweep.tsv")
