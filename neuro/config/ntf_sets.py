@@ -8,9 +8,6 @@ from pathlib import Path
 from neuro.config.ntf import SOURCES
 from neuro.config.ntf_affinity import SIGNED
 
-FEW = 20
-"""With fewer neurons (ours) the median of the others is made of the groups that are looked for."""
-
 
 def sets(ntf) -> dict[str, list[str]]:
     """Sets of recordings that make one tensor each.
@@ -112,25 +109,3 @@ def _recording_problems(ntf) -> list[str]:
         taken = sorted({name for name in names if names.count(name) > 1 or name in SOURCES})
         lines += [f"ntf.recordings.files: two sets would be called '{name}'" for name in taken]
     return lines
-
-
-def few_neurons(null, n_neurons) -> str | None:
-    """What has to be said where a null is too strict for so few neurons.
-
-    Parameters
-    ----------
-    null : {"rate", "shift", "dealt"}
-    n_neurons : int
-
-    Returns
-    -------
-    str or None
-    """
-    if null != "rate" or n_neurons >= FEW:
-        return None
-    return (
-        f"with {n_neurons} neurons the common rate is made of the groups that are looked for: "
-        f"beside the surrogate 'rate' explained energy and communities are missed below {FEW} "
-        "neurons; read whether the motifs recur, or set ntf.surrogate: shift where there are no "
-        "common bursts"
-    )

@@ -9,7 +9,6 @@ import pytest
 
 from neuro.command.check.recordings import recordings as check
 from neuro.config import resolve
-from neuro.config.ntf_sets import FEW, few_neurons
 from neuro.io.problems import InputProblem
 from neuro.io.recordings.reader import Recording
 from neuro.ntf import stage, summary
@@ -91,18 +90,6 @@ def test_check_tells_the_limit(tmp_path):
         "igraph or graph_tool"
     ]
     assert not any("sbm" in line for line in checked(tmp_path, 40)[0])
-
-
-def test_check_tells_where_neurons_are_too_few_for_the_common_rate(tmp_path):
-    """A dozen neurons: the median of the others is made of the groups themselves."""
-
-    def told(n_neurons, **ntf):
-        return [line for line in checked(tmp_path, n_neurons, **ntf)[0] if "common rate" in line]
-
-    assert len(told(12)) == 1 and told(12)[0].startswith("note: with 12 neurons the common rate")
-    assert len(told(FEW - 1)) == 1 and told(FEW) == []
-    assert told(12, surrogate="shift") == told(12, n_null=0) == []
-    assert few_neurons("dealt", 5) is None
 
 
 def test_labels_of_a_counterbalanced_design_are_each_animals_own():

@@ -63,7 +63,7 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
     try:
         for stack in [kept] if given["stack"] else [[recording] for recording in kept]:
             check_recordings(stack, given["resample_hz"], identity)
-            notes, limits = _searches(section, stack, identity)
+            notes, limits = _searches(section["communities"], stack, identity)
             lines += [line for line in notes if line not in lines]
             problems += [line for line in limits if line not in problems]
         if given["groups"]:
@@ -75,9 +75,8 @@ def recordings(section, show=None) -> tuple[list[str], list[str]]:
     return lines, problems
 
 
-def _searches(section, stack, identity) -> tuple[list[str], list[str]]:
-    """What searches and nulls cannot do with so many or so few neurons: notes and problems."""
-    from neuro.config.ntf_sets import few_neurons
+def _searches(settings, stack, identity) -> tuple[list[str], list[str]]:
+    """What the searches for communities cannot do with so many neurons: notes and problems."""
     from neuro.ntf.affinity.identity import match_names
     from neuro.ntf.affinity.prepare import labels
     from neuro.ntf.stage import backends
@@ -86,15 +85,11 @@ def _searches(section, stack, identity) -> tuple[list[str], list[str]]:
         list(recording.names) if not hasattr(recording, "traces") else labels(recording)
         for recording in stack
     ]
-    n_neurons = len(match_names(names, identity)[0])
     try:
-        _, notices = backends(section["communities"], n_neurons)
+        _, notices = backends(settings, len(match_names(names, identity)[0]))
     except InputProblem as problem:
         return [], problem.problems
-    notes = [f"note: communities: {line}" for line in notices]
-    traces = any(hasattr(recording, "traces") for recording in stack)
-    few = few_neurons(section["surrogate"], n_neurons) if section["n_null"] and traces else None
-    return [*notes, *([f"note: {few}"] if few else [])], []
+    return [f"note: communities: {line}" for line in notices], []
 
 
 def _same(arrays) -> list[list[int]]:

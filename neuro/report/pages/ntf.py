@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from neuro.config.ntf_sets import few_neurons
 from neuro.report.figures import ntf as ntf_figures
 from neuro.report.figures import ntf_communities
 from neuro.report.pages import sets
@@ -21,6 +20,11 @@ STATISTICS = {
     "sbm": "Nats gained over one block",
     "graph_tool": "Nats gained over one block",
 }
+
+STRICT = (
+    " Neurons called background stand beside the same null. It keeps what large groups share, so "
+    "members of a group can be among them; ntf.surrogate: shift keeps no common rate."
+)
 
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
@@ -41,16 +45,12 @@ def _set_blocks(folder: Path, name: str, labels: Labels) -> list:
     facts = json.loads(str(data["text"]))
     animals = [labels.text(animal) for animal in data["animal_names"]]
     first = components[components["backend"] == components["backend"].iloc[0]]
-    n_neurons = len(data["names"])
     blocks: list = [_introduction(facts, data)]
     recurrence = read_table(folder / "recurrence.tsv", reason=str)
     if recurrence is not None:
         blocks.append(_recurs(recurrence, name == "fmri"))
     nulls = read_table(folder / "nulls.tsv", backend=str, null=str)
     blocks.append(_verdict(first, nulls))
-    few = None if nulls is None or nulls.empty else few_neurons(nulls["null"].iloc[0], n_neurons)
-    if few:
-        blocks.append(model.Text(f"{few[0].upper()}{few[1:]}.", "warning"))
     if components["backend"].nunique() > 1 and components["p_adjusted"].notna().all():
         blocks.append(_agreement(components))
     sweep = read_table(folder / "rank_sweep.tsv")
@@ -119,7 +119,7 @@ def _verdict(first, nulls):
         f"than surrogates, in which {ntf_figures.NULLS[nulls['null'].iloc[0]]}; chance gives "
         f"{model.number(0.05 * len(first), 2)}. A motif that is one "
         "group of neurons has none beyond the strengths of its members, so this says nothing about "
-        "whether a motif is real.",
+        "whether a motif is real." + (STRICT if nulls["null"].iloc[0] == "rate" else ""),
         "note",
     )
 
