@@ -36,6 +36,9 @@ EVERY = {
     "burst, 60 neurons": 20,
 }
 """Of 20 rounds each kind is made in every so many; what nothing interacts in needs most."""
+REAL = (("worms", 0, 3), ("worms", 1, 2), ("worms", 2, 3), ("zebrafish", 0, 5))
+"""Ready settings, recording, components as they were chosen."""
+N_REAL, ROOT = 9, Path(__file__).resolve().parents[1]
 ROUNDS, FIRST_SEED = 20, 100
 TOYS, TOY_SEEDS = (12, 18, 24, 36), (0, 1, 2)
 WITHOUT_BLOCKS = ("12 neurons", "60 neurons")
@@ -107,7 +110,7 @@ def measured(store, minutes):
     for k in range(ROUNDS):
         for kind, every in EVERY.items():
             seed = FIRST_SEED + k
-            if (k + 1) % every or (kind, seed) in done or time.time() > end:
+            if k % every or (kind, seed) in done or time.time() > end:
                 continue
             begin = time.process_time()
             row = {"kind": kind, "seed": seed, **statistics(kind, seed)}
@@ -162,6 +165,48 @@ def left_out(n_neurons, seed):
     return out
 
 
+def real(folder, name, k, rank, null="rate"):
+    """A ready recording beside the default null: explained energy and Louvain's statistic."""
+    import yaml
+
+    from neuro.config import resolve
+    from neuro.ntf import stage
+    from neuro.ntf.communities.detect import motifs, statistic
+    from neuro.ntf.communities.nulls import null_motifs
+
+    begin = time.process_time()
+    mapping = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text("utf-8"))
+    given = mapping["ntf"]["recordings"]
+    for key in ("files", "assemblies"):
+        if key in given:
+            paths = [given[key]] if isinstance(given[key], str) else given[key]
+            moved = [str(folder / Path(path).relative_to("recordings")) for path in paths]
+            given[key] = moved if key == "files" else moved[0]
+    problems = resolve(mapping)
+    if problems:
+        raise SystemExit("\n".join(problems))
+    settings = mapping["ntf"] | {"n_starts": 2}
+    path = sorted(Path("/").glob(given["files"][0].lstrip("/")))[k]
+    items = stage.load("recordings", [path], mapping["ntf"]["recordings"])
+
+    def build(some):
+        return stage.make_tensor("recordings", some, settings)
+
+    def fit(tensor):
+        return stage.make_model(tensor, rank, settings, 0).fit(tensor)
+
+    model = fit(build(items))
+    got = null_motifs(items, build, fit, range(N_REAL), null=null)
+    own, others = (
+        [statistic(motif, random_state=j) for j, motif in enumerate(many)]
+        for many in (motifs(model), got.motifs)
+    )
+    row = {"own": {"networkx": own, "explained": [model.explained_]}}
+    row[null] = {"networkx": others, "explained": got.explained.tolist()}
+    row["cpu_s"] = time.process_time() - begin
+    return {"kind": f"real, {name} {k + 1}", "seed": 0, **row}
+
+
 def called(row, null, search):
     """Which motifs of a recording are called beside a null."""
     own, others = np.array(row["own"][search]), np.array(row[null][search])
@@ -205,13 +250,36 @@ def toy_lines(rows):
     return out
 
 
+def real_lines(rows):
+    """A line per recording: own and surrogates' explained energy, motifs with communities."""
+    out = []
+    for row in rows:
+        if row["kind"].startswith("real, "):
+            others = row["rate"]["explained"]
+            marks = called(row, "rate", "networkx")
+            out.append(
+                [
+                    row["kind"].removeprefix("real, "),
+                    f"{row['own']['explained'][0]:.3f}",
+                    f"{np.mean(others):.3f} ({min(others):.3f} to {max(others):.3f})",
+                    f"{marks.sum()} of {len(marks)}",
+                ]
+            )
+    return out
+
+
 def main():
     """Measure, print the table and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=Path("ntf_nulls.jsonl"))
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--recordings", type=Path, help="folder of the extracted archives")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.recordings:
+        for name, k, rank in REAL:
+            with options.store.open("a") as file:
+                file.write(json.dumps(real(options.recordings.resolve(), name, k, rank)) + "\n")
     rows = measured(options.store, options.minutes)
     head = ["recordings", "n"]
     for null in ("rate", "shift"):
@@ -224,7 +292,8 @@ def main():
             "Communities of motifs beside each null",
             "python benchmarks/ntf_nulls.py",
             ("numpy", "scipy", "numba", "networkx"),
-            f"One thread, {sum(row.get('cpu_s', 0) for row in rows):.0f} CPU s without the toys",
+            f"One thread, {sum(row.get('cpu_s', 0) for row in rows):.0f} CPU s without the toys; "
+            f"of {ROUNDS} rounds as many as there was time for (`--minutes`, `--store`)",
         ),
         "Share of motifs with p at most .05 (1 in 21 at least), and recordings in which all motifs "
         "have it; recordings whose explained energy is above that of all surrogates. `red` and "
@@ -240,6 +309,14 @@ def main():
         "",
         *table(toy_head, toy_lines(rows)),
     ]
+    if real_lines(rows):
+        real_head = ["recording", "explained energy", f"{N_REAL} surrogates `rate`", "communities"]
+        page += [
+            "Ready settings with two starts and the numbers of components that were chosen (mean "
+            "and range of the surrogates; motifs with a modularity of p at most .05).",
+            "",
+            *table(real_head, real_lines(rows)),
+        ]
     while not page[-1]:
         page.pop()
     print("\n".join(page))
