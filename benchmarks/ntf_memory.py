@@ -1,12 +1,15 @@
 """CPU time and peak memory of a sweep over large tensors: in memory, streamed, and never built.
 
     python benchmarks/ntf_memory.py [--out benchmarks/results/ntf_memory.md]
-    python benchmarks/ntf_memory.py --whole [NEURONS WINDOWS] [--folder FOLDER]
+    python benchmarks/ntf_memory.py --whole [NEURONS WINDOWS] [--folder DIR] [--sweeps N]
+        [--minutes N] [--repeat K]
 
 Each line is a process of its own on one thread; its peak memory (VmHWM, Linux) stands beside the
 size of the tensor in float32 and that of a process that has only imported the code. `--whole`
 makes the affinities of one recording with planted groups and factorises them to the end; by
-default 2,000 neurons and 1,000 windows, which take 24 GB in the folder while it runs. Its page is
+default 2,000 neurons and 1,000 windows, which take 24 GB in the folder while it runs. `--sweeps`
+and `--minutes` end the fit earlier, `--repeat` fits the windows that were made K times over (what
+the fit costs at that length, without the time to make it); the page says so:
 benchmarks/results/ntf_whole.md.
 """
 
@@ -122,7 +125,27 @@ def grouped(n_neurons, n_frames):
     return traces, [(member[:, None] == k) & (member == k) for k in range(GROUPS)]
 
 
-def whole(n_neurons, windows, folder):
+def repeated(tensor, path, times):
+    """A tensor whose windows follow each other `times` times, in a file that is only appended to.
+
+    Pages that are written through a map would count as memory of this process.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    n_bins, *rest = tensor.values.shape
+    with path.open("wb") as file:
+        form = {"descr": "<f4", "fortran_order": False, "shape": (times * n_bins, *rest)}
+        np.lib.format.write_array_header_1_0(file, form)
+        for number in range(times * n_bins):
+            file.write(np.ascontiguousarray(tensor.values[number % n_bins], "<f4").data)
+    mask = tensor.frame_mask
+    mask = None if mask is None else np.tile(mask, (times, 1))
+    return dataclasses.replace(tensor, values=np.load(path, mmap_mode="r"), frame_mask=mask)
+
+
+def whole(n_neurons, windows, folder, sweeps, minutes, repeat):
     """One recording from traces to motifs: lines of a table, and what was found."""
     import numpy as np
 
@@ -130,11 +153,13 @@ def whole(n_neurons, windows, folder):
     from neuro.ntf.affinity.tensor import build_tensor
     from neuro.ntf.communities.baselines import one_to_one
     from neuro.ntf.communities.detect import motifs
+    from neuro.ntf.factors import hals
     from neuro.ntf.factors.models import ConcatenatedNMF
     from neuro.ntf.factors.operators import as_operator
     from neuro.simulate.pair_cases import FS
 
     rows, begin = [], [time.process_time(), time.time()]
+    limit = begin[1] + 60 * minutes
 
     def done(what):
         now = [time.process_time(), time.time()]
@@ -153,32 +178,54 @@ def whole(n_neurons, windows, folder):
     del traces
     size = path.stat().st_size
     done(f"affinities of both signs to disk, {size / 1e9:.1f} GB")
+    if repeat > 1:
+        tensor = repeated(tensor, path.with_name("long.npy"), repeat)
+        size *= repeat
+        done(f"the same windows {repeat} times, {size / 1e9:.1f} GB")
     operator = as_operator(tensor)
     done("checked")
-    model = ConcatenatedNMF(
-        GROUPS, n_starts=1, tol=WHOLE_TOL, max_iter=WHOLE_SWEEPS, random_state=0
-    ).fit(operator)
+    end = []
+
+    class Watched(ConcatenatedNMF):
+        """A line per sweep; the end as in `hals.run`, or for want of time."""
+
+        def _descend(self, operator, starts):
+            history = starts[0].history
+            while not hals._converged(history, WHOLE_TOL, np.inf):
+                if history and (len(history) >= sweeps or time.time() > limit):
+                    end.append("The fit was ended early, when a sweep still gained more than")
+                    break
+                hals._sweep(operator, starts, self.inner)
+                print(f"sweep {len(history)}: {1 - history[-1] / operator.sq_norm:.5f}", flush=True)
+
+    model = Watched(GROUPS, n_starts=1, random_state=0).fit(operator)
     done(f"{len(model.history_)} sweeps from one start, {GROUPS} components")
     assert np.prod(operator.shape) * 4 <= size
+    ended = end[0] if end else "The last sweep gained less than"
     return rows, [
-        f"The last sweep gained less than {WHOLE_TOL:g} of the objective; explained energy "
+        f"{ended} {WHOLE_TOL:g} of the objective; explained energy "
         f"{model.explained_:.3f}. Planted groups of {n_neurons // 20} neurons, one motif each: "
         f"AUROC of pairs {', '.join(f'{x:.3f}' for x in one_to_one(motifs(model), groups))}."
     ]
 
 
-def whole_page(n_neurons, windows, folder):
+def whole_page(n_neurons, windows, folder, sweeps, minutes, repeat):
     """The page of one whole run."""
+    named = {"sweeps": sweeps, "minutes": minutes, "repeat": repeat}
+    defaults = WHOLE_SWEEPS, float("inf"), 1
+    given = [f" --{x} {n:g}" for (x, n), usual in zip(named.items(), defaults) if n != usual]
+    size = "" if (n_neurons, windows) == WHOLE else f" {n_neurons} {windows}"
     with tempfile.TemporaryDirectory(dir=folder) as inside:
-        rows, words = whole(n_neurons, windows, inside)
+        rows, words = whole(n_neurons, windows, inside, sweeps, minutes, repeat)
     return [
         *heading(
             "One large recording from traces to motifs",
-            "python benchmarks/ntf_memory.py --whole",
+            f"python benchmarks/ntf_memory.py --whole{size}{''.join(given)}",
             ("numpy", "scipy", "numba"),
         ),
         f"One thread, {n_neurons:,} neurons ({n_neurons * (n_neurons - 1) // 2:,} pairs), "
-        f"{windows:,} windows of 20 s at 4 Hz.",
+        f"{windows:,} windows of 20 s at 4 Hz"
+        + (f", fitted {repeat} times over: {windows * repeat:,}." if repeat > 1 else "."),
         "",
         "| step | CPU s | wall s | peak memory so far, MB |",
         "|---|---|---|---|",
@@ -194,6 +241,9 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ntf_memory.md"))
     parser.add_argument("--whole", nargs="*", type=int, metavar="N")
     parser.add_argument("--folder", type=Path, default=None, help="for --whole")
+    parser.add_argument("--sweeps", type=int, default=WHOLE_SWEEPS, help="at most, for --whole")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="no sweep begins later")
+    parser.add_argument("--repeat", type=int, default=1, help="of the windows, for --whole")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -201,7 +251,13 @@ def main():
         job(options.job, options.data)
         return
     if options.whole is not None:
-        lines = whole_page(*(options.whole or WHOLE), options.folder)
+        lines = whole_page(
+            *(options.whole or WHOLE),
+            options.folder,
+            options.sweeps,
+            options.minutes,
+            options.repeat,
+        )
         options.out.with_name("ntf_whole.md").write_text("\n".join(lines) + "\n", "utf-8")
         return
     import numpy as np

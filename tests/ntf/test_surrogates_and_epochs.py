@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ntf_nulls import left_out
 
 from neuro.io.recordings.reader import PairKernels, Recording
 from neuro.ntf.affinity.separable import SeparableTensor
@@ -135,6 +136,16 @@ def test_common_bursts_are_not_beyond_the_default_null():
             values.append(own - nulls.null_motifs(items, build, fit, range(3), null=null).explained)
     assert np.mean(gain["shift"]) > 0.005 > np.mean(gain["rate"])
     assert nulls.null_motifs(items, build, fit, range(1)).null == "rate"
+
+
+@pytest.mark.parametrize("n_neurons", [12, 24])
+def test_members_of_groups_are_background_beside_the_common_rate_alone(n_neurons):
+    """Why background neurons are read beside shifted traces; it is no matter of few neurons."""
+    rows = [left_out(n_neurons, seed) for seed in (0, 2)]
+    rate, shift = (np.array([row[null] for row in rows]) for null in ("rate", "shift"))
+    assert (rate[:, 0] >= 0.4).all() and (shift[:, 0] <= 0.1).all()
+    assert (shift[:, 1] >= 0.5).all(), "neurons outside of the groups"
+    assert all(row["explained"] > row[null][2] for row in rows for null in surrogates.NULLS)
 
 
 @pytest.mark.parametrize("null", surrogates.NULLS)

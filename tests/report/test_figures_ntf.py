@@ -257,6 +257,16 @@ def test_motifs_of_bold_recur_in_subjects_not_in_time():
     assert "half of the time" in calcium and "moved by up to 4 s" in calcium
 
 
+def test_background_is_told_to_be_strict_beside_the_common_rate_alone():
+    """Members of planted groups are background beside 'rate', not beside 'shift'."""
+    from neuro.report.pages.ntf import STRICT, _verdict
+
+    first = pd.DataFrame({"backend": ["networkx"], "p_adjusted": [0.2], "significant": [0]})
+    rate, shift = (_verdict(first, pd.DataFrame({"null": [x]})).text for x in ("rate", "shift"))
+    assert STRICT in rate and "background" not in shift
+    assert "every trace was shifted on its own" in shift
+
+
 def test_agreement_of_restarts_is_drawn_against_one(monkeypatch):
     sweep = pd.DataFrame({"rank": [2, 3], "error": [0.5, 0.4], "similarity": [0.999999, 0.9999985]})
     figure = one(monkeypatch, ntf.rank_sweep, sweep, 2, "set")

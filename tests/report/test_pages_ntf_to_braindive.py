@@ -13,6 +13,7 @@ from shown import Shown, said
 
 from neuro.report import build
 from neuro.report.figures import draw
+from neuro.report.pages.ntf import STRICT
 
 CASE = Path(__file__).parents[1] / "unit/report"
 RESULTS = CASE / "data/results"
@@ -70,6 +71,7 @@ def test_ntf(report):
     with np.load(RESULTS / "ntf/simulated/factors.npz") as file:
         n_neurons, n_animals = len(file["names"]), len(file["animal_names"])
     assert f"of {n_neurons} neurons or regions in {n_animals} animals or subjects." in page.text
+    assert (STRICT.strip() in page.text) == (nulls["null"] == "rate").all()
     known, (_, table, _) = read("ntf/simulated/known.tsv"), page.table("What was planted")
     for shown, row in zip(table.to_dict("records"), known.itertuples()):
         assert list(shown.values()) == [

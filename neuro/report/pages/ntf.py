@@ -21,6 +21,11 @@ STATISTICS = {
     "graph_tool": "Nats gained over one block",
 }
 
+STRICT = (
+    " Neurons called background stand beside the same null. It keeps what large groups share, so "
+    "members of a group can be among them; ntf.surrogate: shift keeps no common rate."
+)
+
 
 def sections(results: Path, config: dict, labels: Labels, max_subject_figures: int = 40) -> list:
     """Sections of the stage, one per set, as `neuro.report.site.page.SECTIONS` says."""
@@ -114,7 +119,7 @@ def _verdict(first, nulls):
         f"than surrogates, in which {ntf_figures.NULLS[nulls['null'].iloc[0]]}; chance gives "
         f"{model.number(0.05 * len(first), 2)}. A motif that is one "
         "group of neurons has none beyond the strengths of its members, so this says nothing about "
-        "whether a motif is real.",
+        "whether a motif is real." + (STRICT if nulls["null"].iloc[0] == "rate" else ""),
         "note",
     )
 
