@@ -117,8 +117,8 @@ def take_parsed(path):
 
 def fork_jobs():
     """From now on Snakemake runs Python scripts as forks of this process."""
-    from snakemake import shell
-
+    # the package's attribute of this name is a class
+    shell = importlib.import_module("snakemake.shell")
     whole = {name: getattr(subprocess, name) for name in dir(subprocess)}
     shell.sp = SimpleNamespace(**whole | {"Popen": _popen})
 
