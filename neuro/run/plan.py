@@ -64,7 +64,9 @@ def write(config, given, jobs=()):
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     where = "".join(f"# {key}: {value}\n" for key, value in sorted(origins(given).items()))
     (FOLDER / "config.yaml").write_text(f"{text}\n# Origin of each value\n{where}", "utf-8")
-    pins = sorted({f"{package.name}=={package.version}" for package in metadata.distributions()})
+    # `name` and `version` would each parse the metadata again
+    heads = [package.metadata for package in metadata.distributions()]
+    pins = sorted({f"{head['Name']}=={head['Version']}" for head in heads})
     (FOLDER / "packages.txt").write_text("\n".join(pins) + "\n", "utf-8")
     rows = sorted(jobs, key=lambda row: (row["stage"], row["rule"], row["path"]))
     _table(FOLDER / "plan.tsv", COLUMNS, rows)

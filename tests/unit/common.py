@@ -314,15 +314,18 @@ class OutputChecker:
             raise Difference("\n".join(different))
 
 
-def snakemake(workdir, *arguments, check=True, checkout=ROOT, timeout=600):
-    """Run Snakemake on a checkout's Snakefile in another working directory."""
+def snakemake(workdir, *arguments, check=True, checkout=ROOT, timeout=600, fresh=False):
+    """Run Snakemake on a checkout's Snakefile in another working directory.
+
+    With `fresh` every job is a process of its own, started as users have it.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     if checkout != ROOT:
         environment["PYTHONPATH"] = str(checkout)
     command = ["--snakefile", str(checkout / "Snakefile"), "--directory", str(workdir)]
     command += ["--workflow-profile", "none", *arguments]
     if checkout == ROOT and starter():
-        result = starter().run(command, workdir, environment, timeout)
+        result = starter().run(command, workdir, environment, timeout, fresh)
     else:
         result = subprocess.run(
             [sys.executable, "-m", "snakemake", *command],
@@ -389,5 +392,6 @@ def run_rule(rule: str, tmp_path: Path, present=(), noise=DOUBLE):
         "--target-files-omit-workdir-adjustment",
         "--allowed-rules",
         rule,
+        fresh=True,
     )
     OutputChecker(given, expected, workdir, present, noise).check()

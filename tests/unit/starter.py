@@ -1,7 +1,7 @@
 """Snakemake starts without its imports: one process imports once and forks for every start.
 
 A start is what `python -m snakemake` does, in a process of its own with the caller's folder and
-variables; only the second or two of imports are saved. Hundreds of tests start Snakemake.
+variables; only imports and parsing are saved. Hundreds of tests start Snakemake.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import cheaper
 
 
 class Starter:
@@ -39,11 +41,14 @@ class Starter:
             self.process.stdin.close()
         self.process.wait()
 
-    def run(self, arguments, folder, environment, timeout):
-        """Same as `subprocess.run` of `python -m snakemake` with captured texts."""
+    def run(self, arguments, folder, environment, timeout, fresh=False):
+        """Same as `subprocess.run` of `python -m snakemake` with captured texts.
+
+        Jobs are forks as well (see `cheaper`), unless processes of their own are asked for.
+        """
         with tempfile.TemporaryDirectory() as top:
             files = [str(Path(top) / name) for name in ("out", "err")]
-            wanted = [arguments, str(folder), environment, files, timeout]
+            wanted = [arguments, str(folder), environment, files, timeout, fresh]
             self.process.stdin.write(json.dumps(wanted) + "\n")
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
@@ -62,7 +67,7 @@ def starter() -> Starter | None:
     return Starter() if sys.platform == "linux" else None
 
 
-def _child(arguments, folder, environment, files):
+def _child(arguments, folder, environment, files, forks):
     os.setsid()
     for number, name in zip((1, 2), files):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), number)
@@ -75,29 +80,20 @@ def _child(arguments, folder, environment, files):
     sys.argv = ["snakemake", *arguments]
     from snakemake.cli import main
 
-    main(arguments)
+    if forks:
+        cheaper.fork_jobs()
+    parsed = len(cheaper.PARSED)
+    try:
+        main(arguments)
+    finally:
+        cheaper.keep_parsed(f"{files[0]}.parsed", parsed)
 
 
-def _start(arguments, folder, environment, files, timeout):
+def _start(arguments, folder, environment, files, timeout, forks):
     """Exit status of one start; None when it took too long."""
     child = os.fork()
     if not child:
-        code = 1
-        try:
-            _child(arguments, folder, environment, files)
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-            if isinstance(code, str):
-                print(code, file=sys.stderr)
-                code = 1
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        finally:
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        cheaper.leave(_child, arguments, folder, environment, files, forks)
     end = time.monotonic() + timeout
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -111,14 +107,25 @@ def _start(arguments, folder, environment, files, timeout):
         time.sleep(0.02)
 
 
-def _serve():
-    import jsonschema  # noqa: F401
-    import pandas  # noqa: F401
-    import snakemake.cli  # noqa: F401
+DRY = {"-n", "--dry-run", "--lint", "--list-rules", "--summary", "--dag", "--rulegraph"}
 
+
+def _serve():
     answers = os.dup(1)
+    # what a library says while it is loaded is no answer
+    os.dup2(2, 1)
+    cheaper.load_planning()
+    runs = 0
     for line in sys.stdin:
-        os.write(answers, (json.dumps(_start(*json.loads(line))) + "\n").encode())
+        arguments, folder, environment, files, timeout, fresh = json.loads(line)
+        runs += not (fresh or DRY & set(arguments))
+        # a single run would not win back what loading costs
+        forks = runs > 1 and not fresh
+        if forks:
+            cheaper.load_libraries()
+        code = _start(arguments, folder, environment, files, timeout, forks)
+        cheaper.take_parsed(f"{files[0]}.parsed")
+        os.write(answers, (json.dumps(code) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,12 @@ OWN_TENSOR = "results/ntf/recordings/tensor.npy"
 SERIES = {"ntf.enabled": True, "ntf.sources": ["fmri"]}
 COHORT = {"data.kind": "simulated", "fmri.atlas": "simulated", "ntf.enabled": True}
 ONE_FILE = {"ntf.sources": ["recordings"], "ntf.recordings.files": ["own/w01.npz"]}
-GRAPH_TOOL = {"ntf.communities.backend": "graph_tool", "ntf.communities.beside": []}
+GRAPH_TOOL = {
+    "ntf.communities.backend": "graph_tool",
+    "ntf.communities.beside": [],
+    "ntf.communities.n_seeds": 2,
+    "ntf.n_moves": 0,
+}
 
 
 def own(folder):
@@ -117,7 +122,9 @@ def rank(value, **under):
 
 
 def search(value, **under):
-    return Key("ntf_communities", value, {"ntf.communities.beside": [], **under})
+    """A key of the search, with few seeds and without what only `ntf.n_moves` decides."""
+    few = {"ntf.communities.beside": [], "ntf.communities.n_seeds": 2, "ntf.n_moves": 0}
+    return Key("ntf_communities", value, few | under)
 
 
 NTF = {
@@ -220,13 +227,15 @@ NTF = {
     "ntf.communities.fallback": Key(
         "ntf_communities", False, GRAPH_TOOL, base=True, refused="graph-tool is not installed"
     ),
-    "ntf.communities.n_seeds": search(5, **{"ntf.communities.backend": "sbm"}),
+    "ntf.communities.n_seeds": search(
+        5, **{"ntf.communities.backend": "sbm", "ntf.communities.n_seeds": 50}
+    ),
     "ntf.communities.transform": search("log1p"),
     "ntf.communities.weights": search("lognormal", **{"ntf.communities.backend": "sbm"}),
     "ntf.communities.alpha": search(1.0),
     "ntf.n_null": Key("ntf_null", 3),
     "ntf.surrogate": Key("ntf_null", "shift"),
-    "ntf.n_moves": Key("ntf_communities", 19),
+    "ntf.n_moves": Key("ntf_communities", 3, {"ntf.communities.beside": []}, base=2),
     "ntf.device": Key("ntf_factorize", "cuda", refused="cuda"),
 }
 
@@ -364,7 +373,7 @@ HMMGLM = {
     "hmmglm.n_starts": fit(1),
     "hmmglm.n_finish": fit(1),
     "hmmglm.max_iter": fit(2),
-    "hmmglm.newton": fit("truncated"),
+    "hmmglm.newton": fit("truncated", **{"hmmglm.max_iter": 2, "hmmglm.n_starts": 1}),
     "hmmglm.device": Key("hmmglm_fit", "cuda", refused="torch sees no GPU"),
     "hmmglm.folds": binned(3),
     "hmmglm.fold_order": binned("interleaved"),
