@@ -82,7 +82,10 @@ def rows_of(name, binned, states, models):
         amis = [ami(hmm.predict_proba(train[:1])[0].argmax(axis=1), after), np.nan]
         if "onehot" in fits:
             amis[1] = ami(fits["onehot"].predict(train)[0], after)
-        numbers = [f"{value:.3f}" if value == value else "" for value in (*bits, *amis)]
+        if k == 1:
+            amis = [np.nan, np.nan]
+        # adding zero takes the sign off a zero
+        numbers = [f"{round(x, 3) + 0.0:.3f}" if x == x else "" for x in (*bits, *amis)]
         ridges = [f"{fits[key].penalty_.ridge:g}" for key in ("plain", "onehot") if key in fits]
         spent = f"{time.process_time() - begin:.0f}"
         yield [*head, k, *numbers, ", ".join(ridges), ", ".join(late), spent]
@@ -96,7 +99,7 @@ def aplysia(folder, only=None, states=None, models=None):
             rows.append(row)
             print(row, flush=True)
     lines = [*table(TITLES, rows), ""]
-    for k in states or STATES:
+    for k in [k for k in states or STATES if k > 1]:
         numbers = np.array([[float(x or "nan") for x in row[4:10]] for row in rows if row[3] == k])
         above = int((numbers[:, 3] > numbers[:, 0]).sum())
         lines.append(
