@@ -76,10 +76,12 @@ def check_ladder(path):
 def test_one_aplysia_preparation(tmp_path):
     config = yaml.safe_load((ROOT / "configs/aplysia.yaml").read_text())
     sets = {"May2214": config["hmmglm"]["sets"]["May2214"]}
-    results = run(tmp_path, "aplysia", "aplysia", hmmglm={"n_states": [2], "sets": sets})
+    # the ladder of 121 units would take longer than all else; the linear track has one
+    small = {"n_states": [2], "sets": sets, "ladder": False}
+    results = run(tmp_path, "aplysia", "aplysia", hmmglm=small)
     bits = curve(results, "May2214")
-    assert bits["onehot", 2] >= bits["gaussian", 2] - 0.01
-    assert bits["onehot", 2] > bits["poisson_hmm", 2]
+    # the Gaussian prior with chosen penalties is ahead of one-hot edges, see docs/hmmglm/real.md
+    assert min(bits["onehot", 2], bits["gaussian", 2]) > bits["poisson_hmm", 2] + 0.05
     assert "May2214: agreement with the switch (AMI)" in entries(results)
 
 
