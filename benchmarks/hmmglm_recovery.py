@@ -1,15 +1,14 @@
 """What the stage `hmmglm` finds: planted spike trains, rat hippocampus, Aplysia.
 
     python benchmarks/hmmglm_recovery.py PART [--recordings FOLDER] [--only NAME ...]
-        [--gaussian] [--sizes N ...] [--models NAME ...] [--out table.md]
+        [--states K ...] [--sizes N ...] [--models NAME ...] [--out table.md]
 
 PART is `planted` (data of the paper's released code, `neuro.simulate.switching`, seeds 0, 1, 2),
 `track`, `ladder` (the track with its covariates, two states), `days` (run and rest as two days of
 one network), `aplysia` (archives extracted into the folder `recordings`, as the heads of
 configs/hippocampus.yaml and configs/aplysia.yaml say) or `scale` (cost against size, simulated).
 Tables on standard output; the same seeds give the same figures. `--only` names preparations of
-`aplysia`; `--gaussian` adds the Gaussian prior with two states there, which takes as long as all
-else. Runs on one thread.
+`aplysia`, `--states` its numbers of states. Runs on one thread.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+from hmmglm_aplysia import PREPARATIONS, aplysia, bits_of
 from page import heading, table
 from threadpoolctl import threadpool_limits
 
 from neuro.hmmglm.baselines.compare import edge_scores, match_states
-from neuro.hmmglm.baselines.poisson import PoissonHMM, homogeneous
+from neuro.hmmglm.baselines.poisson import PoissonHMM
 from neuro.hmmglm.design import bins
 from neuro.hmmglm.model import OneHotHMMGLM
-from neuro.stats.agreement import adjusted_rand, ami
+from neuro.stats.agreement import adjusted_rand
 
 SEEDS = (0, 1, 2)
 MODELS = ("plain", "gaussian", "onehot")
@@ -36,10 +36,6 @@ NAMES = {
     "onehot": "one-hot (spike-and-slab, ours)",
     "relaxed": "one-hot (relaxed)",
 }
-PREPARATIONS = ("May2214", "Jun0214", "Jun0514", "Jun0914", "Jun1114")
-BIN_S, MIN_RATE_HZ, STIMULUS_S = 0.25, 0.2, 30.0
-APLYSIA = {"start": "hmm", "n_starts": 1, "alpha": (0.02, 1.96, 0.02), "random_state": 0}
-"""As configs/aplysia.yaml."""
 
 
 def fit(truth, n, model, n_starts, seed, **settings):
@@ -128,12 +124,6 @@ def planted():
     near = int(np.sum(reached >= reached.max() - 1e-4 * abs(reached.max())))
     lines.append(f"Starts within 0.01 % of the best: {near} of 20.")
     return lines
-
-
-def bits_of(hmm, train, test):
-    """Held-out bits per spike of a Poisson HMM over constant rates."""
-    flat, _, spikes = homogeneous(train, test)
-    return (hmm.log_likelihood(test)[0] - flat) / spikes / np.log(2)
 
 
 def track(folder):
@@ -291,71 +281,13 @@ def timed(sequences, k, name, **options):
     return model, time.process_time() - begin
 
 
-def aplysia(folder, only=None, with_gaussian=False):
-    """Five preparations: bouts 1 and 2 for training, bout 3 held out; states of bout 1."""
-    from neuro.io.spikes.reader import read_spikes
-
-    rows = []
-    for name in only or PREPARATIONS:
-        parts = [
-            bins.bin_recording(
-                read_spikes(folder / "Data" / "Spikes" / f"{name}da0{n}.mat"), BIN_S, label=str(n)
-            )
-            for n in (1, 2, 3)
-        ]
-        binned = bins.join(parts)
-        seconds = sum(len(item) for item in binned.sequences) * BIN_S
-        rate = sum(item.sum(axis=0) for item in binned.sequences) / seconds
-        binned = binned.keep(rate >= MIN_RATE_HZ)
-        train, test = binned.sequences[:2], binned.sequences[2:]
-        clock = binned.table["start_s"].iloc[0] + np.arange(len(train[0])) * BIN_S
-        spikes = sum(item.sum(axis=0) for item in train + test)
-        for k in (1, 2, 3, 4):
-            begin = time.process_time()
-            hmm = PoissonHMM(k, n_starts=5).fit(train)
-            model = OneHotHMMGLM(k, **APLYSIA).fit(train, dt=BIN_S)
-            spent = time.process_time() - begin
-            bits = [bits_of(hmm, train, test), np.nan, model.bits_per_spike(test)]
-            if k == 1:
-                lone = OneHotHMMGLM(1, "plain", **{**APLYSIA, "start": "noise"})
-                bits[1] = lone.fit(train, dt=BIN_S).bits_per_spike(test)
-            if k == 2 and with_gaussian:
-                gaussian = OneHotHMMGLM(k, "gaussian", **APLYSIA).fit(train, dt=BIN_S)
-                bits[1] = gaussian.bits_per_spike(test)
-            states = [hmm.predict_proba(train[:1])[0].argmax(axis=1), model.predict(train)[0]]
-            amis = [ami(path, (clock >= STIMULUS_S).astype(int)) for path in states]
-            numbers = [f"{value:.3f}" if value == value else "" for value in (*bits, *amis)]
-            most = f"{100 * spikes.max() / spikes.sum():.0f} %"
-            rows.append([name, train[0].shape[1], most, k, *numbers, f"{spent:.0f}"])
-            print(rows[-1], flush=True)
-    own = ("AMI: HMM", "one-hot", "CPU s")
-    lines = table(
-        [
-            *("preparation", "units", "spikes of the busiest", "K"),
-            *("bits: HMM", "free with ridge (K = 1), Gaussian prior", "one-hot"),
-            *own,
-        ],
-        rows,
-    )
-    for k in (2, 3, 4):
-        size = np.array(
-            [[float(cell or "nan") for cell in row[4:9]] for row in rows if row[3] == k]
-        )
-        above = int((size[:, 2] > size[:, 0]).sum())
-        lines.append(
-            f"K = {k}: one-hot above the HMM in {above} of {len(size)}; median AMI with the "
-            f"stimulus: HMM {np.median(size[:, 3]):.3f}, one-hot {np.median(size[:, 4]):.3f}."
-        )
-    return lines
-
-
 def asked(arguments) -> str:
     """The command of these arguments, without what differs between machines."""
     words = ["python benchmarks/hmmglm_recovery.py", arguments.part]
-    for name in ("only", "sizes", "models"):
+    for name in ("only", "states", "sizes", "models"):
         if values := getattr(arguments, name):
             words += [f"--{name}", *map(str, values)]
-    return " ".join(words + ["--bare"] * arguments.bare + ["--gaussian"] * arguments.gaussian)
+    return " ".join(words + ["--bare"] * arguments.bare)
 
 
 def main():
@@ -365,8 +297,10 @@ def main():
     parser.add_argument("--recordings", type=Path, default=Path("recordings"))
     parser.add_argument("--only", nargs="+", choices=PREPARATIONS)
     parser.add_argument("--sizes", nargs="+", type=int, help="rows of `scale`, from 0")
-    parser.add_argument("--models", nargs="+", choices=MODELS[1:], help="models of `scale`")
-    parser.add_argument("--gaussian", action="store_true")
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, help="models of `scale` and `aplysia`"
+    )
+    parser.add_argument("--states", nargs="+", type=int, help="of `aplysia`")
     parser.add_argument("--bare", action="store_true", help="the ladder without covariates")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -380,7 +314,7 @@ def main():
         "track": lambda: track(folder),
         "days": lambda: days(folder),
         "ladder": lambda: ladder(folder, arguments.bare),
-        "aplysia": lambda: aplysia(folder, arguments.only, arguments.gaussian),
+        "aplysia": lambda: aplysia(folder, arguments.only, arguments.states, arguments.models),
     }[arguments.part]()
     spent = f"{time.process_time() - begin:.0f} CPU s"
     head = heading(

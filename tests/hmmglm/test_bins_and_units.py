@@ -11,7 +11,7 @@ from neuro.hmmglm.design.bins import (
     observed_bins,
     whole_bins,
 )
-from neuro.hmmglm.design.folds import fold_of
+from neuro.hmmglm.design.folds import fold_of, followed, guarded
 from neuro.hmmglm.design.units import select_units
 from neuro.io.problems import InputProblem
 from neuro.io.spikes.data import SpikeData
@@ -132,6 +132,37 @@ def test_folds_are_balanced(order):
         assert (np.diff(folds) >= 0).all()
     with pytest.raises(InputProblem, match="2 sequences for 3 folds"):
         fold_of(2, 3, order)
+
+
+def test_a_gap_longer_than_a_fold_fills_none():
+    """Folds hold about as many observed bins each, wherever the recording was cut."""
+    observed = np.array([40, 40, *[0] * 30, 40, 40])
+    for n_folds in (2, 4):
+        folds = fold_of(len(observed), n_folds, observed=observed)
+        assert np.bincount(folds, observed).tolist() == [160 / n_folds] * n_folds
+    with pytest.raises(InputProblem, match=r"34 sequences \(4 with observed bins\) for 5 folds"):
+        fold_of(len(observed), 5, observed=observed)
+
+
+def test_training_bins_beside_held_out_ones_are_left_out():
+    """As many as the history is long, on either side, but not across a gap."""
+    data = recording([np.arange(0.05, 40, 0.1), np.arange(0, 40, 0.1)], intervals=[[0, 40]])
+    binned = bin_recording(data, 0.1, segment_s=10.0, origin=0.0)
+    before = followed(binned.table, 0.1)
+    assert before.tolist() == [-1, 0, 1, 2]
+    folds = np.array([0, 1, 0, 0])
+    clear = guarded(binned.masks, folds, 1, before, 5)
+    assert [int((~mask).sum()) for mask in clear] == [5, 0, 5, 0]
+    assert not clear[0][-5:].any() and not clear[2][:5].any()
+    assert all(mask.all() for mask in binned.masks)
+    # the held-out sequences of fold 0 are 0, 2 and 3: sequence 1 loses both ends
+    assert (~guarded(binned.masks, folds, 0, before, 5)[1]).nonzero()[0].tolist() == [
+        *range(5),
+        *range(95, 100),
+    ]
+    apart = binned.table.assign(start_s=[0.0, 10.0, 21.0, 31.0])
+    clear = guarded(binned.masks, folds, 1, followed(apart, 0.1), 5)
+    assert [int((~mask).sum()) for mask in clear] == [5, 0, 0, 0]
 
 
 def test_rare_units_are_left_out_with_a_reason():

@@ -155,17 +155,17 @@ def choose_penalties(problem: Problem, recipe: Recipe, models, seed) -> dict[str
     single = dataclasses.replace(recipe, n_states=1, start="noise")
     lone = first_parameters(problem, single, np.random.default_rng(seed))
     ridge, covariates = tuning.ridges(problem, recipe, lone)
+    chosen = {"plain": Penalty(ridge, None, most, covariate_ridge=covariates)}
+    if set(models) <= {"plain"}:
+        return chosen
     spreads = [recipe.prior_sd or sd]
     if recipe.prior_sd is None and recipe.n_states > 1:
         spreads = [precision**-0.5 for precision in tuning.SPREADS]
-    chosen = {
-        "plain": Penalty(ridge, None, most, covariate_ridge=covariates),
-        "gaussian": tuning.best_of(
-            problem,
-            [Penalty(ridge, one, most, covariate_ridge=covariates) for one in spreads],
-            lambda inner: climb(inner, start),
-        ),
-    }
+    chosen["gaussian"] = tuning.best_of(
+        problem,
+        [Penalty(ridge, one, most, covariate_ridge=covariates) for one in spreads],
+        lambda inner: climb(inner, start),
+    )
     if "onehot" in models:
         strengths = tuning.STRENGTHS if recipe.ridge is None else [recipe.ridge]
         own = chosen["gaussian"]
