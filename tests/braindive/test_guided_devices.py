@@ -232,6 +232,20 @@ def test_a_dry_run_counts_the_decoder_of_sdxl_in_float32(xl_folder):
     )
 
 
+def test_a_model_that_cannot_be_built_is_one_short_line(make_sd, tmp_path, monkeypatch):
+    from diffusers import UNet2DConditionModel
+
+    def refused(*arguments, **more):
+        raise ValueError("x" * 200 + "\nsecond line")
+
+    folder = make_sd(tmp_path / "sd")
+    monkeypatch.setattr(UNet2DConditionModel, "from_config", refused)
+    section = {"generator": {"type": "sd", "path": str(folder)}, "dtype": "auto", "device": "cpu"}
+    with pytest.raises(InputProblem) as caught:
+        memory.estimate(section)
+    assert str(caught.value).endswith(f"config.json cannot be used ({'x' * 60})")
+
+
 def test_best_of_takes_the_guides_favourite_and_needs_no_gradient(generator, encoder, objective):
     sampler = BrainGuidedSampler(generator, encoder, objective, steps=2, device="cpu").ready()
     twin = sampler.sample([4]).unguided[0]

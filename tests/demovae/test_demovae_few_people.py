@@ -8,6 +8,7 @@ from neuro.demovae.coding.cohort import Cohort
 from neuro.demovae.coding.schema import Column
 from neuro.demovae.evaluation import judge
 from neuro.demovae.evaluation.fold_features import estimator
+from neuro.demovae.sampling import makers
 from neuro.io.problems import InputProblem
 
 
@@ -63,3 +64,25 @@ def test_members_of_an_attack_are_those_that_the_samples_were_learned_from(monke
     judge.judge_generation(cohort, settings, lambda own: estimator(settings, own, 0), 0)
     assert [members for members, _ in attacked] == learned and len(learned) == 2
     assert all(not members & others for members, others in attacked)
+
+
+def test_samples_are_of_the_kind_that_the_connectomes_say():
+    """Small Fisher z values look like correlations; the file says what they are."""
+    rng = np.random.default_rng(1)
+    names = [f"{number:02d}" for number in range(40)]
+    people = pd.DataFrame({"participant_id": names, "sex": ["F", "M"] * 20})
+    edges = (0.2 * rng.standard_normal((40, 15))).astype(np.float32)
+    columns = (Column("sex", "categorical", "remove"),)
+    cohort = Cohort(edges, people, names, list("ABCDEF"), "fisher_z", columns, [])
+    settings = {"latent_dim": 3, "mode": "linear", "age_basis": "linear", "sampler": "model"}
+    settings |= {"psd": True, "residual_noise": True, "batch": "independent"}
+    model = judge.fit_cohort(estimator(settings, columns, 0), cohort)
+    draw = makers.maker(cohort, columns, model, settings, 0)
+    rows = people[:10]
+    wanted, other = (
+        model.sample(10, rows, psd=True, residual_noise=True, random_state=4, kind=kind)
+        for kind in ("fisher_z", "pearson")
+    )
+    model.kind_ = "pearson"
+    np.testing.assert_array_equal(draw(rows, 4), wanted)
+    assert not np.allclose(wanted, other)

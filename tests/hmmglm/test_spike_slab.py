@@ -107,6 +107,15 @@ def test_objective_rises_and_prior_is_shared():
     np.testing.assert_allclose(found.edges.prior, want, atol=0.05)
 
 
+def test_the_ascent_ends_with_the_first_step_that_gains_less_than_the_tolerance():
+    truth = switching_glm(3, 400, 6, 2, random_state=2)
+    design = make_design(list(truth.counts), exponential_basis())
+    problem = Problem(design, Likelihood("poisson", "sigmoid"), Layout(6), 1 / 3, tol=1e-6)
+    found = fitted(problem)
+    small = np.abs(np.diff(found.objective)) < 1e-6 * np.abs(found.objective[1:])
+    assert len(small) > 2 and small[-1] and not small[:-1].any()
+
+
 def test_self_history_that_is_no_edge_says_so():
     truth = switching_glm(3, 500, 6, 2, random_state=5)
     design = make_design(list(truth.counts), exponential_basis())

@@ -114,6 +114,14 @@ def readouts():
     return pd.DataFrame(rows, columns=[*names, "null_lo", "null_hi", "chance", "train"])
 
 
+def test_a_panel_of_one_readout_is_named_as_well():
+    source = readouts()
+    one = source[(source["target"] == "age") & (source["features"] == FEATURES[0])]
+    (figure,) = demovae.readout_dots(one)
+    (axes,) = drawn(demovae.readouts_paint, figure.data, (9, 5))
+    assert axes.get_title() == "age" and axes.get_xlabel() == "R²"
+
+
 def test_readouts_of_every_target_are_fresh_and_held_out():
     source = readouts()
     (figure,) = demovae.readout_dots(source)

@@ -350,3 +350,11 @@ def test_traces_stand_with_their_component(monkeypatch):
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("1", "2")
     grey = [axes.collections[0].get_paths()[0].vertices[:, 0] for axes in figure.axes]
     assert [(part.min(), part.max()) for part in grey] == [(0, 0.4), (1.6, 1.8)]
+
+
+def test_one_component_has_a_verdict_too():
+    from neuro.report.pages import ntf as page
+
+    first = pd.DataFrame({"backend": ["louvain"], "p_adjusted": [0.04], "significant": [True]})
+    text = page._verdict(first, pd.DataFrame({"null": ["shift"]})).text
+    assert text.startswith("1 of 1 components have more community structure (louvain)")
