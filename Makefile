@@ -95,6 +95,7 @@ bench: $(STAMP) ## run all benchmarks beside their peers, one table in docs/benc
 	python benchmarks/hmmglm.py --nemos .venv-peers/onestate/bin/python --one-state --out benchmarks/results/hmmglm_onestate.md
 	python benchmarks/hmmglm.py --peers .venv-peers/switching/bin/python --nemos .venv-peers/onestate/bin/python --paper --out benchmarks/results/hmmglm.md
 	python benchmarks/hmmglm_masks.py --out benchmarks/results/hmmglm_masks.md
+	python benchmarks/hmmglm_curves.py --out benchmarks/results/hmmglm_curves.md
 	python benchmarks/hmmglm_recovery.py planted --out benchmarks/results/hmmglm_recovery.md
 	python benchmarks/realign.py --out benchmarks/results/realign.md
 	python benchmarks/memory.py --out benchmarks/results/memory.md
