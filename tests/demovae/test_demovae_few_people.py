@@ -12,19 +12,17 @@ from neuro.demovae.sampling import makers
 from neuro.io.problems import InputProblem
 
 
+def cohort_of(edges, kind) -> Cohort:
+    """Connectomes of six regions; every other person is male."""
+    names = [f"{number:02d}" for number in range(len(edges))]
+    people = pd.DataFrame({"participant_id": names, "sex": ["F", "M"] * (len(edges) // 2)})
+    columns = (Column("sex", "categorical", "remove"),)
+    return Cohort(edges.astype(np.float32), people, names, list("ABCDEF"), kind, columns, [])
+
+
 def test_generation_of_ten_people_says_how_many_latents_fit():
     rng = np.random.default_rng(0)
-    names = [f"{number:02d}" for number in range(10)]
-    people = pd.DataFrame({"participant_id": names, "sex": ["F", "M"] * 5})
-    cohort = Cohort(
-        np.tanh(rng.standard_normal((10, 15)) / 3).astype(np.float32),
-        people,
-        names,
-        list("ABCDEF"),
-        "pearson",
-        (Column("sex", "categorical", "remove"),),
-        [],
-    )
+    cohort = cohort_of(np.tanh(rng.standard_normal((10, 15)) / 3), "pearson")
     settings = {"latent_dim": 4, "n_samples": 6, "n_epochs": 2, "hidden": 5, "mode": "network"}
     settings |= {"validation": 0.1, "age_basis": "linear"}
 
@@ -40,11 +38,7 @@ def test_generation_of_ten_people_says_how_many_latents_fit():
 
 def test_members_of_an_attack_are_those_that_the_samples_were_learned_from(monkeypatch):
     rng = np.random.default_rng(0)
-    names = [f"{number:02d}" for number in range(60)]
-    people = pd.DataFrame({"participant_id": names, "sex": ["F", "M"] * 30})
-    edges = np.tanh(rng.standard_normal((60, 15)) / 3).astype(np.float32)
-    columns = (Column("sex", "categorical", "remove"),)
-    cohort = Cohort(edges, people, names, list("ABCDEF"), "fisher_z", columns, [])
+    cohort = cohort_of(np.tanh(rng.standard_normal((60, 15)) / 3), "fisher_z")
     settings = {"latent_dim": 4, "n_samples": 12, "n_epochs": 2, "hidden": 5, "mode": "linear"}
     settings |= {"validation": 0.1, "age_basis": "linear", "sampler": "model", "psd": False}
     settings |= {"residual_noise": False, "batch": "independent", "min_level_count": 2}
@@ -69,16 +63,12 @@ def test_members_of_an_attack_are_those_that_the_samples_were_learned_from(monke
 def test_samples_are_of_the_kind_that_the_connectomes_say():
     """Small Fisher z values look like correlations; the file says what they are."""
     rng = np.random.default_rng(1)
-    names = [f"{number:02d}" for number in range(40)]
-    people = pd.DataFrame({"participant_id": names, "sex": ["F", "M"] * 20})
-    edges = (0.2 * rng.standard_normal((40, 15))).astype(np.float32)
-    columns = (Column("sex", "categorical", "remove"),)
-    cohort = Cohort(edges, people, names, list("ABCDEF"), "fisher_z", columns, [])
+    cohort = cohort_of(0.2 * rng.standard_normal((40, 15)), "fisher_z")
     settings = {"latent_dim": 3, "mode": "linear", "age_basis": "linear", "sampler": "model"}
     settings |= {"psd": True, "residual_noise": True, "batch": "independent"}
-    model = judge.fit_cohort(estimator(settings, columns, 0), cohort)
-    draw = makers.maker(cohort, columns, model, settings, 0)
-    rows = people[:10]
+    model = judge.fit_cohort(estimator(settings, cohort.columns, 0), cohort)
+    draw = makers.maker(cohort, cohort.columns, model, settings, 0)
+    rows = cohort.demographics[:10]
     wanted, other = (
         model.sample(10, rows, psd=True, residual_noise=True, random_state=4, kind=kind)
         for kind in ("fisher_z", "pearson")
