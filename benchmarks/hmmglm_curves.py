@@ -10,13 +10,12 @@ bins and 2 states. The exponent is the slope of the logarithms between the two l
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
+from hmmglm_masks import timed
 from page import heading, table
 
-from neuro.hmmglm import OneHotHMMGLM
 from neuro.simulate.switching import switching_glm
 
 CURVES = {
@@ -29,19 +28,7 @@ CURVES = {
 def cost(prior: str, units: int, bins: int, states: int) -> float:
     """CPU seconds of one fit."""
     counts = list(switching_glm(3, bins // 3, units, 2, random_state=0).counts)
-    model = OneHotHMMGLM(
-        states,
-        prior,
-        ridge=1.0,
-        prior_sd=0.3,
-        max_iter=15,
-        tol=1e-12,
-        n_starts=1,
-        random_state=0,
-    )
-    start = time.process_time()
-    model.fit(counts)
-    return time.process_time() - start
+    return timed(counts, prior, states)
 
 
 def main() -> None:
